@@ -1,0 +1,88 @@
+"""The exceptions that users of lossctl see, and the exit codes of the command line.
+
+    LossctlError
+    ├── UsageError        exit 2: the call is wrong (unknown loss, flag, column, option value)
+    ├── DataError         exit 3: the data are wrong (shapes, labels, ranges, broken files)
+    ├── FileError         exit 4: a file could not be opened, read or written
+    └── CheckError        exit 1: a gate or check failed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes of the command line."""
+
+    DONE = 0
+    CHECK_FAILED = 1
+    USAGE = 2
+    DATA = 3
+    FILE = 4
+    INTERRUPTED = 130
+
+
+class LossctlError(Exception):
+    """Base of every error that lossctl raises on purpose.
+
+    ``message`` says what was wrong and where; ``remedy`` what to do about it.
+    """
+
+    exit_code = Exit.USAGE
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.remedy}" if self.remedy else self.message
+
+
+class UsageError(LossctlError):
+    """The call itself is wrong: an unknown name, a flag, an option out of its bounds."""
+
+    exit_code = Exit.USAGE
+
+
+class DataError(LossctlError):
+    """The data do not fit the loss or each other, or a file's content is broken."""
+
+    exit_code = Exit.DATA
+
+
+class FileError(LossctlError):
+    """A file could not be opened, read or written."""
+
+    exit_code = Exit.FILE
+
+
+class CheckError(LossctlError):
+    """A gate or a check failed."""
+
+    exit_code = Exit.CHECK_FAILED
+
+
+class LossctlWarning(UserWarning):
+    """Something that is computed but that a person should know of."""
+
+
+def nearest(name: str, candidates: Iterable[str], count: int = 3) -> list[str]:
+    """Return the candidates that look most like ``name``, best first."""
+    from difflib import get_close_matches
+
+    by_fold: dict[str, str] = {}
+    for candidate in candidates:
+        by_fold.setdefault(candidate.casefold(), candidate)
+    return [by_fold[fold] for fold in get_close_matches(name.casefold(), by_fold, count, 0.5)]
+
+
+def did_you_mean(name: str, candidates: Sequence[str]) -> str:
+    """Return a sentence with the nearest candidates, or with what there is."""
+    close = nearest(name, candidates)
+    if close:
+        return f"Did you mean {' or '.join(close)}?"
+    shown = ", ".join(candidates[:12])
+    return f"There is: {shown}{', …' if len(candidates) > 12 else ''}." if shown else ""
