@@ -1,0 +1,116 @@
+"""Losses of two classes, or of several classes that may hold at once."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.losses.declaration import Input, Option, Terms, loss, probability, real, soft_label
+from lossctl.losses.numerics import softplus
+
+Array = NDArray[Any]
+
+TARGET: Input = soft_label("target", "*", help="1 for the positive class, 0 for the negative")
+ELEMENT_WEIGHT = Option("weight of each element's loss", fits="N *D")
+LOG_FLOOR = -100.0
+
+
+@loss(
+    "bce",
+    family="binary",
+    inputs=(probability("input", "*", help="probability of the positive class"), TARGET),
+    aliases=("binary_cross_entropy",),
+    formula="−w [y log p + (1 − y) log(1 − p)], logarithms not below −100",
+    source="https://docs.pytorch.org/docs/stable/generated/torch.nn.BCELoss.html",
+    example="binary.csv#probability binary.csv#target",
+    traps=(
+        "takes probabilities; for logits there is bce_with_logits",
+        "logarithms are clamped at −100, so p = 0 against 1 costs 100 (Keras: 16.118)",
+        "mean divides by the number of elements, not by the sum of weights",
+    ),
+)
+def bce(
+    input: Array,
+    target: Array,
+    *,
+    weight: Annotated[Array | None, ELEMENT_WEIGHT] = None,
+) -> Terms:
+    """Binary cross entropy of probabilities.
+
+    input and target have the same shape (*). An input outside [0, 1] is an error.
+    """
+    log_p, log_q = np.log(input), np.log1p(-input)
+    low_p, low_q = log_p < LOG_FLOOR, log_q < LOG_FLOOR
+    losses = (target - 1) * np.maximum(log_q, LOG_FLOOR) - target * np.maximum(log_p, LOG_FLOOR)
+    if weight is not None:
+        losses = losses * weight
+    clamped = (low_p & (target != 0)) | (low_q & (target != 1))
+    return Terms(losses, clamped=clamped)
+
+
+@loss(
+    "bce_with_logits",
+    family="binary",
+    inputs=(real("input", "*", help="logits of the positive class"), TARGET),
+    aliases=("bce_logits", "binary_cross_entropy_with_logits"),
+    formula="w [p y log(1 + exp(−x)) + (1 − y) log(1 + exp(x))], p the pos_weight",
+    source="https://docs.pytorch.org/docs/stable/generated/torch.nn.BCEWithLogitsLoss.html",
+    example="binary.csv#logit binary.csv#target",
+    traps=(
+        "takes logits; for probabilities there is bce",
+        "mean divides by the number of elements, not by the sum of weights",
+    ),
+)
+def bce_with_logits(
+    input: Array,
+    target: Array,
+    *,
+    weight: Annotated[Array | None, ELEMENT_WEIGHT] = None,
+    pos_weight: Annotated[
+        Array | None, Option("weight of the positive part of each loss", fits="N *D")
+    ] = None,
+) -> Array:
+    """Binary cross entropy of logits, stable for logits of any size.
+
+    input and target have the same shape (*); weight and pos_weight broadcast to it.
+    """
+    # Both parts are non-negative, so their sum loses nothing: max(x, 0) − x·y, as frameworks
+    # write it, cancels for a confident right answer.
+    small = np.log1p(np.exp(-np.abs(input)))
+    positive = target * (np.maximum(-input, 0) + small)
+    if pos_weight is not None:
+        positive = positive * pos_weight
+    losses = positive + (1 - target) * (np.maximum(input, 0) + small)
+    return losses if weight is None else losses * weight
+
+
+@loss(
+    "multilabel_soft_margin",
+    family="binary",
+    inputs=(
+        real("input", "N *D C", "C", help="logits of each label"),
+        soft_label("target", "N *D C", "C", help="1 where the label holds, 0 where not"),
+    ),
+    formula="(1/C) Σ_c w_c [y_c log(1 + exp(−x_c)) + (1 − y_c) log(1 + exp(x_c))]",
+    source="https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiLabelSoftMarginLoss.html",
+    example="multilabel_logits.npy multilabel_targets.npy",
+    traps=("averages over the labels of a sample before it reduces over samples",),
+)
+def multilabel_soft_margin(
+    input: Array,
+    target: Array,
+    *,
+    weight: Annotated[Array | None, Option("weight of each label", fits="N *D C")] = None,
+) -> Array:
+    """Binary cross entropy of several labels, averaged over the labels of each sample.
+
+    input and target are (N, C) or (C); the losses are (N) or one number.
+    """
+    losses = target * softplus(-input) + (1 - target) * softplus(input)
+    if weight is not None:
+        losses = losses * weight
+    classes = losses.shape[-1]
+    total = losses.sum(axis=-1)
+    return total / classes if classes else np.full(total.shape, np.nan, total.dtype)

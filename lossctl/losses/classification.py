@@ -1,0 +1,221 @@
+"""Losses of one right class among several, from logits or log-probabilities."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.losses.declaration import (
+    Option,
+    Terms,
+    distribution,
+    either,
+    index,
+    log_probability,
+    loss,
+    real,
+)
+from lossctl.losses.numerics import align_classes, separate_ignored, take_class
+from lossctl.losses.softmax import DistributionCrossEntropy, IndexCrossEntropy
+
+Array = NDArray[Any]
+
+CLASS_WEIGHT = Option("weight of each class", shape="C")
+IGNORE_INDEX = Option("target value that is left out")
+SMOOTHING = Option("share of the target spread evenly over all classes", at_least=0, at_most=1)
+PIECE_NUMBERS = 2**21
+LARGEST_PIECE = 4096
+DENOMINATOR_TRAP = "mean divides by Σ weight[target] over what is not ignored"
+
+
+@loss(
+    "nll",
+    family="classification",
+    inputs=(
+        log_probability("input", "N C *D", "C", help="log-probabilities of the classes"),
+        index("target", "N *D", "", help="class indices"),
+    ),
+    formula="−w_y x_y",
+    source="https://docs.pytorch.org/docs/stable/generated/torch.nn.NLLLoss.html",
+    example="log_probs.npy labels.npy",
+    traps=("takes log-probabilities; for logits there is ce", DENOMINATOR_TRAP),
+)
+def nll(
+    input: Array,
+    target: Array,
+    *,
+    weight: Annotated[Array | None, CLASS_WEIGHT] = None,
+    ignore_index: Annotated[int, IGNORE_INDEX] = -100,
+) -> Terms:
+    """Negative log-likelihood of the right class, from log-probabilities.
+
+    input is (N, C, *D) or (C); target holds class indices (N, *D) or one index.
+    A label outside [0, C) is an error unless it is ignore_index.
+    """
+    target, ignored = separate_ignored(target, ignore_index)
+    return _weigh(-take_class(input, target), target, weight, ignored)
+
+
+def _weigh(
+    losses: Array, target: Array, weight: Array | None, ignored: NDArray[np.bool_] | None
+) -> Terms:
+    """Apply class weights and leave out what is ignored."""
+    if weight is None:
+        if ignored is not None:
+            losses[ignored] = 0
+        return Terms(losses, ignored=ignored, denominator="elements kept")
+    weights = weight[target]
+    losses = losses * weights
+    if ignored is not None:
+        losses[ignored] = weights[ignored] = 0
+    return Terms(losses, weights, "Σ weight[target]", ignored)
+
+
+@loss(
+    "ce",
+    family="classification",
+    inputs=(
+        real("input", "N C *D", "N C *D", "C", "C", help="logits"),
+        either(
+            index("target", "N *D", help="class indices, or probabilities of the classes"),
+            distribution("target", "N C *D"),
+            index("target", ""),
+            distribution("target", "C"),
+        ),
+    ),
+    aliases=("cross_entropy", "softmax_cross_entropy"),
+    formula="−w_y log softmax(x)_y;  (1 − ε) of it + (ε/C) Σ_c w_c (−log softmax(x)_c)"
+    " with smoothing ε;  −Σ_c w_c y_c log softmax(x)_c for probabilities y",
+    source="https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html",
+    example="preds.npy labels.npy --ignore-index 0",
+    traps=(
+        "takes logits, not probabilities: a softmax applied twice gives a wrong number quietly",
+        DENOMINATOR_TRAP,
+        "with probability targets mean divides by N (times the further axes), weighted or not",
+        "an ignored target's smoothing term is left out too",
+    ),
+)
+def ce(
+    input: Array,
+    target: Array,
+    *,
+    weight: Annotated[Array | None, CLASS_WEIGHT] = None,
+    ignore_index: Annotated[int, IGNORE_INDEX] = -100,
+    label_smoothing: Annotated[float, SMOOTHING] = 0.0,
+) -> Terms:
+    """Softmax cross entropy of logits.
+
+    input is (N, C, *D) or (C); target holds class indices (N, *D) or one index, or probabilities
+    of the input's shape. A label outside [0, C) is an error unless it is ignore_index;
+    probabilities that are negative or do not sum to 1 are computed with a warning.
+    """
+    classes = input.shape[1]
+    if target.ndim == input.ndim:
+        spread = DistributionCrossEntropy((len(input), *input.shape[2:]), input.dtype)
+        spread.add(input, _factors(target, weight, label_smoothing, classes))
+        return Terms(spread.loss)
+    target, ignored = separate_ignored(target, ignore_index)
+    running = IndexCrossEntropy(
+        target, input.dtype, _smoothing_weight(weight, label_smoothing, classes, input.dtype)
+    )
+    running.add(input)
+    return _smooth(running, weight, ignored, label_smoothing, classes)
+
+
+def _factors(target: Array, weight: Array | None, smoothing: float, classes: int) -> Array:
+    """Return what each −log softmax is multiplied by, for probability targets."""
+    factors = target if smoothing == 0 else target * (1 - smoothing) + smoothing / classes
+    return factors if weight is None else factors * align_classes(weight, target.ndim)
+
+
+def _smoothing_weight(
+    weight: Array | None, smoothing: float, classes: int, dtype: np.dtype[Any]
+) -> Array | None:
+    if smoothing == 0:
+        return None
+    return np.ones(classes, dtype) if weight is None else weight
+
+
+def _smooth(
+    running: IndexCrossEntropy,
+    weight: Array | None,
+    ignored: NDArray[np.bool_] | None,
+    smoothing: float,
+    classes: int,
+) -> Terms:
+    """Finish an index cross entropy: weights, smoothing, ignored targets."""
+    terms = _weigh(running.loss, running.target, weight, ignored)
+    if smoothing > 0:
+        spread = running.smoothing
+        if ignored is not None:
+            spread[ignored] = 0
+        terms.losses = (1 - smoothing) * terms.losses + smoothing / classes * spread
+    return terms
+
+
+@loss(
+    "linear_ce",
+    family="classification",
+    inputs=(
+        real("input", "N F", "N F", "F", "F", help="features before the last linear layer"),
+        either(
+            index("target", "N *D", help="class indices, or probabilities of the classes"),
+            distribution("target", "N C *D"),
+            index("target", ""),
+            distribution("target", "C"),
+        ),
+        real("linear_weight", "C *D F", "C *D F", "C F", "C F", help="weights of that layer"),
+    ),
+    aliases=("linear_cross_entropy",),
+    formula="cross entropy of the logits x·Wᵀ + b, which are formed piece by piece",
+    source="https://docs.pytorch.org/docs/stable/generated/"
+    "torch.nn.functional.linear_cross_entropy.html",
+    example="digits_features.npy labels.npy digits_weight.npy --linear-bias digits_bias.npy",
+    traps=(
+        "the logits never exist as a whole: a vocabulary of 128,256 fits in memory",
+        "torch's functional takes the weights before the target; both orders are recognised"
+        " where the shapes leave no doubt",
+        DENOMINATOR_TRAP,
+    ),
+    other_orders=(("input", "linear_weight", "target"),),
+    sample_cost=lambda sizes: min(sizes["C"] * sizes.get("*D", 1), LARGEST_PIECE) // 8,
+)
+def linear_ce(
+    input: Array,
+    target: Array,
+    linear_weight: Array,
+    *,
+    linear_bias: Annotated[Array | None, Option("bias of the linear layer", shape="C *D")] = None,
+    weight: Annotated[Array | None, CLASS_WEIGHT] = None,
+    ignore_index: Annotated[int, IGNORE_INDEX] = -100,
+    label_smoothing: Annotated[float, SMOOTHING] = 0.0,
+) -> Terms:
+    """Softmax cross entropy of a linear layer's output, without ever forming all logits.
+
+    input is (N, F) or (F), linear_weight (C, F) or (C, *D, F), target class indices (N, *D) or
+    probabilities (N, C, *D). A label outside [0, C) is an error unless it is ignore_index.
+    """
+    classes, *further, _ = linear_weight.shape
+    piece = max(1, min(LARGEST_PIECE, PIECE_NUMBERS // max(1, linear_weight[:1].size)))
+    pieces = [slice(first, first + piece) for first in range(0, classes, piece)]
+    if target.ndim == len(further) + 2:
+        spread = DistributionCrossEntropy((len(input), *further), input.dtype)
+        factors = _factors(target, weight, label_smoothing, classes)
+        for part in pieces:
+            spread.add(_logits(input, linear_weight, linear_bias, part), factors[:, part])
+        return Terms(spread.loss)
+    target, ignored = separate_ignored(target, ignore_index)
+    smoothing_weight = _smoothing_weight(weight, label_smoothing, classes, input.dtype)
+    running = IndexCrossEntropy(target, input.dtype, smoothing_weight)
+    for part in pieces:
+        running.add(_logits(input, linear_weight, linear_bias, part), part.start)
+    return _smooth(running, weight, ignored, label_smoothing, classes)
+
+
+def _logits(input: Array, linear_weight: Array, bias: Array | None, part: slice) -> Array:
+    """Return the logits (n, c, *d) of one piece of the classes."""
+    rows = linear_weight[part].astype(input.dtype, copy=False)
+    logits: Array = np.tensordot(input, rows, axes=(1, rows.ndim - 1))
+    return logits if bias is None else logits + bias[part]

@@ -1,0 +1,163 @@
+"""Losses of distances and angles between embeddings. Features are the last axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.losses.declaration import Option, loss, real, sign
+from lossctl.losses.numerics import p_norm
+
+Array = NDArray[Any]
+
+COSINE_EPSILON = 1e-12
+COSINE_DISTANCE_FLOOR = 1e-8
+TRIPLETS = tuple(
+    real(name, "N *D F", "F", help=help)
+    for name, help in (
+        ("anchor", "embeddings to compare with"),
+        ("positive", "embeddings of the same class as the anchor"),
+        ("negative", "embeddings of another class"),
+    )
+)
+TRIPLET_FILES = "triplets.npz#anchor triplets.npz#positive triplets.npz#negative"
+MARGIN = Option("how much nearer the positive must be to cost nothing", above=0)
+SWAP = Option("use the distance of positive and negative where it is the smaller")
+
+
+@loss(
+    "cosine_embedding",
+    family="embedding",
+    inputs=(
+        real("input1", "N F", "F", help="first embeddings"),
+        real("input2", "N F", "F", help="second embeddings"),
+        sign("target", "N", "", help="+1 for pairs that belong together, -1 for others"),
+    ),
+    formula="1 − cos(x₁, x₂)  where y = 1;  max(0, cos(x₁, x₂) − margin)  where y = −1",
+    source="https://docs.pytorch.org/docs/stable/generated/torch.nn.CosineEmbeddingLoss.html",
+    example="triplets.npz#anchor triplets.npz#other triplets.npz#pair_target --margin 0.2",
+    traps=("a vector of zeros has cosine 0 with everything, as in torch",),
+)
+def cosine_embedding(
+    input1: Array,
+    input2: Array,
+    target: Array,
+    *,
+    margin: Annotated[float, Option("cosine below which a pair of -1 costs nothing")] = 0.0,
+) -> Array:
+    """Cosine distance of pairs that belong together, hinge on the cosine of pairs that do not.
+
+    input1 and input2 are (N, F) or (F), target (N) or one sign. A target that is not +1 or -1
+    is an error.
+    """
+    first, first_scale = _tame(input1)
+    second, second_scale = _tame(input2)
+    product = (first * second).sum(axis=-1)
+    size1 = (first * first).sum(axis=-1) + COSINE_EPSILON * first_scale
+    size2 = (second * second).sum(axis=-1) + COSINE_EPSILON * second_scale
+    cosine = product / (np.sqrt(size1) * np.sqrt(size2))
+    return np.where(target == 1, 1 - cosine, np.maximum(cosine - margin, 0))
+
+
+def _tame(vectors: Array) -> tuple[Array, Array | float]:
+    """Scale vectors whose squares would overflow by powers of two; return the square too."""
+    largest = np.abs(vectors).max(axis=-1, initial=0)
+    huge = np.isfinite(largest) & (largest > np.sqrt(np.finfo(vectors.dtype).max) / 2**30)
+    if not huge.any():
+        return vectors, 1.0
+    exponent = np.where(huge, -np.frexp(largest)[1], 0)
+    scale = np.ldexp(np.ones_like(largest), exponent)
+    return vectors * scale[..., np.newaxis], scale * scale
+
+
+@loss(
+    "triplet_margin",
+    family="embedding",
+    inputs=TRIPLETS,
+    formula="max(0, ‖a − p + ε‖ₚ − ‖a − n + ε‖ₚ + margin)",
+    source="Balntas et al. 2016, doi:10.5244/C.30.119",
+    example=TRIPLET_FILES,
+    traps=("eps is added to every difference before the norm, as in torch's pairwise distance",),
+)
+def triplet_margin(
+    anchor: Array,
+    positive: Array,
+    negative: Array,
+    *,
+    margin: Annotated[float, MARGIN] = 1.0,
+    p: Annotated[float, Option("degree of the norm", at_least=0)] = 2.0,
+    eps: Annotated[float, Option("added to every difference")] = 1e-6,
+    swap: Annotated[bool, SWAP] = False,
+) -> Array:
+    """Hinge on the distance to the positive against the distance to the negative.
+
+    anchor, positive and negative have the same shape (N, F) or (F).
+    """
+    return _triplet(
+        lambda x, y: p_norm(x - y + eps, p), anchor, positive, negative, margin, swap
+    )
+
+
+def _triplet(
+    distance: Callable[[Array, Array], Array],
+    anchor: Array,
+    positive: Array,
+    negative: Array,
+    margin: float,
+    swap: bool,
+) -> Array:
+    near = distance(anchor, positive)
+    far = distance(anchor, negative)
+    if swap:
+        far = np.minimum(far, distance(positive, negative))
+    return np.maximum(margin + near - far, 0)
+
+
+def _cosine_distance(x: Array, y: Array) -> Array:
+    norms = np.maximum(p_norm(x, 2), COSINE_DISTANCE_FLOOR)
+    others = np.maximum(p_norm(y, 2), COSINE_DISTANCE_FLOOR)
+    return 1 - ((x / norms[..., np.newaxis]) * (y / others[..., np.newaxis])).sum(axis=-1)
+
+
+DISTANCES: dict[str, Callable[[Array, Array], Array]] = {
+    "euclidean": lambda x, y: p_norm(x - y + 1e-6, 2),
+    "cosine": _cosine_distance,
+    "manhattan": lambda x, y: p_norm(x - y, 1),
+    "chebyshev": lambda x, y: p_norm(x - y, np.inf),
+    "squared_euclidean": lambda x, y: ((x - y) ** 2).sum(axis=-1),
+}
+
+
+@loss(
+    "triplet_margin_with_distance",
+    family="embedding",
+    inputs=TRIPLETS,
+    formula="max(0, d(a, p) − d(a, n) + margin)",
+    source="https://docs.pytorch.org/docs/stable/generated/"
+    "torch.nn.TripletMarginWithDistanceLoss.html",
+    example=f"{TRIPLET_FILES} --distance cosine",
+    traps=(
+        "euclidean is torch's pairwise distance, with 1e-6 added to every difference;"
+        " the others are the plain definitions",
+        "torch takes a function where this takes a name: --distance",
+    ),
+)
+def triplet_margin_with_distance(
+    anchor: Array,
+    positive: Array,
+    negative: Array,
+    *,
+    distance: Annotated[
+        str, Option("how far two embeddings are apart", choices=tuple(DISTANCES))
+    ] = "euclidean",
+    margin: Annotated[float, MARGIN] = 1.0,
+    swap: Annotated[bool, SWAP] = False,
+) -> Array:
+    """Hinge on two distances of a chosen kind.
+
+    anchor, positive and negative have the same shape (N, F) or (F).
+    """
+    return _triplet(DISTANCES[distance], anchor, positive, negative, margin, swap)

@@ -1,0 +1,140 @@
+"""Negative log-likelihoods of distributions, and the divergence between two of them."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.losses.declaration import (
+    Input,
+    Kind,
+    Option,
+    density,
+    log_probability,
+    loss,
+    real,
+    variance,
+)
+from lossctl.losses.numerics import xlogy
+
+Array = NDArray[Any]
+
+TARGET: Input = real("target", "*", help="observed values")
+
+
+@loss(
+    "poisson_nll",
+    family="likelihood",
+    inputs=(real("input", "*", help="log of the expected count, or the count itself"), TARGET),
+    formula="exp(x) − y·x;  x − y·log(x + ε) without log_input;"
+    "  + y·log y − y + ½ log(2πy) where y > 1, if full",
+    source="https://docs.pytorch.org/docs/stable/generated/torch.nn.PoissonNLLLoss.html",
+    example="regression.csv#pred_poisson regression.csv#target --no-log-input",
+    traps=(
+        "the input is the logarithm of the rate unless --no-log-input; Keras takes rates",
+        "the Stirling term of --full is added only where target > 1",
+    ),
+)
+def poisson_nll(
+    input: Array,
+    target: Array,
+    *,
+    log_input: Annotated[bool, Option("the input is the logarithm of the rate")] = True,
+    full: Annotated[bool, Option("add Stirling's approximation of log(target!)")] = False,
+    eps: Annotated[float, Option("added to the rate before its logarithm", at_least=0)] = 1e-8,
+) -> Array:
+    """Negative log-likelihood of counts under Poisson rates.
+
+    input and target have the same shape (*). eps counts only without log_input.
+    """
+    if log_input:
+        losses = np.exp(input) - target * input
+    else:
+        losses = input - target * np.log(input + eps)
+    if full:
+        large = np.where(target > 1, target, 1)
+        stirling = large * np.log(large) - large + 0.5 * np.log(2 * math.pi * large)
+        losses += np.where(target > 1, stirling, 0)
+    return losses
+
+
+@loss(
+    "gaussian_nll",
+    family="likelihood",
+    inputs=(
+        real("input", "*", help="predicted means"),
+        TARGET,
+        variance("var", "*", help="predicted variances", fits=True),
+    ),
+    formula="½ (log max(v, ε) + (x − y)² / max(v, ε));  + ½ log 2π, if full",
+    source="Nix and Weigend 1994, doi:10.1109/ICNN.1994.374138",
+    example="regression.csv#pred_forest regression.csv#target regression.csv#var_forest",
+    traps=(
+        "var is a variance, not a standard deviation",
+        "var may have the input's shape, lack the last axis, have one axis of 1, or be one number",
+    ),
+)
+def gaussian_nll(
+    input: Array,
+    target: Array,
+    var: Array,
+    *,
+    full: Annotated[bool, Option("add the constant ½ log 2π")] = False,
+    eps: Annotated[float, Option("least variance; smaller ones are raised to it", above=0)] = 1e-6,
+) -> Array:
+    """Negative log-likelihood of targets under normal distributions.
+
+    input and target have the same shape (*); var has it too, or lacks the last axis, or has one
+    axis of length 1, or is one number. A negative var is an error.
+    """
+    variance = np.maximum(var, eps)
+    error = input - target
+    losses = 0.5 * (np.log(variance) + error / variance * error)
+    return losses + 0.5 * math.log(2 * math.pi) if full else losses
+
+
+@loss(
+    "kl_div",
+    family="likelihood",
+    inputs=(
+        log_probability("input", "*", help="log-probabilities of the model"),
+        density(
+            "target",
+            "*",
+            help="probabilities of the reference distribution",
+            under=(("log_target", Kind.LOG_PROBABILITY),),
+        ),
+    ),
+    aliases=("kl",),
+    formula="y (log y − x);  exp(y) (y − x) with log_target",
+    source="Kullback and Leibler 1951, doi:10.1214/aoms/1177729694",
+    example="log_probs.npy digits_other_probs.npy --reduction batchmean",
+    traps=(
+        "the input holds logarithms of probabilities, the target probabilities",
+        "mean divides by all elements; the mathematical divergence is --reduction batchmean",
+        "a target of 0 contributes 0",
+    ),
+    mean_note="kl_div divides by all elements under 'mean'; 'batchmean' is the mathematical"
+    " Kullback-Leibler divergence",
+)
+def kl_div(
+    input: Array,
+    target: Array,
+    *,
+    log_target: Annotated[bool, Option("the target holds log-probabilities too")] = False,
+) -> Array:
+    """Pointwise Kullback-Leibler divergence of the input from the target.
+
+    input and target have the same shape (*). A target probability of 0 contributes 0.
+    """
+    if log_target:
+        probability = np.exp(target)
+        losses = probability * (target - input)
+    else:
+        probability = target
+        losses = xlogy(target, target) - target * input
+    impossible = (probability == 0) & ~np.isnan(input)
+    return np.where(impossible, 0, losses)

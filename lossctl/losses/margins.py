@@ -1,0 +1,155 @@
+"""Losses that ask for a margin between scores, or between a score and a boundary."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.losses.declaration import Input, Option, index, index_list, loss, real, sign
+from lossctl.losses.numerics import softplus, take_class
+
+Array = NDArray[Any]
+
+SIGNS: Input = sign("target", "*", help="+1 or -1")
+
+
+@loss(
+    "margin_ranking",
+    family="margin",
+    inputs=(
+        real("input1", "*", help="scores of the first items"),
+        real("input2", "*", help="scores of the second items"),
+        SIGNS,
+    ),
+    formula="max(0, −y (x₁ − x₂) + margin)",
+    source="https://docs.pytorch.org/docs/stable/generated/torch.nn.MarginRankingLoss.html",
+    example="ranking.npz#input1 ranking.npz#input2 ranking.npz#target --margin 1",
+    traps=("+1 says that the first item should score higher, -1 that the second should",),
+)
+def margin_ranking(
+    input1: Array,
+    input2: Array,
+    target: Array,
+    *,
+    margin: Annotated[float, Option("least difference of the scores that costs nothing")] = 0.0,
+) -> Array:
+    """Hinge on the difference of two scores that should be in a given order.
+
+    All three inputs have the same shape (*). A target that is not +1 or -1 is an error.
+    """
+    return np.maximum(margin - target * (input1 - input2), 0)
+
+
+@loss(
+    "hinge_embedding",
+    family="margin",
+    inputs=(real("input", "*", help="distances"), SIGNS),
+    formula="x  where y = 1;  max(0, margin − x)  where y = −1",
+    source="https://docs.pytorch.org/docs/stable/generated/torch.nn.HingeEmbeddingLoss.html",
+    example="binary.csv#logit binary.csv#sign",
+    traps=("the input is a distance: small for pairs that belong together (+1)",),
+)
+def hinge_embedding(
+    input: Array,
+    target: Array,
+    *,
+    margin: Annotated[float, Option("distance at which a pair of -1 costs nothing")] = 1.0,
+) -> Array:
+    """Distance of pairs that belong together, hinge on the distance of pairs that do not.
+
+    input and target have the same shape (*). A target that is not +1 or -1 is an error.
+    """
+    return np.where(target == 1, input, np.maximum(margin - input, 0))
+
+
+@loss(
+    "soft_margin",
+    family="margin",
+    inputs=(real("input", "*", help="scores"), SIGNS),
+    formula="log(1 + exp(−y x))",
+    source="https://docs.pytorch.org/docs/stable/generated/torch.nn.SoftMarginLoss.html",
+    example="binary.csv#logit binary.csv#sign",
+    traps=("targets are +1 and -1; for 1 and 0 there is bce_with_logits",),
+)
+def soft_margin(input: Array, target: Array) -> Array:
+    """Logistic loss of scores against signs, stable for scores of any size.
+
+    input and target have the same shape (*). A target that is not +1 or -1 is an error.
+    """
+    return softplus(-target * input)
+
+
+@loss(
+    "multi_margin",
+    family="margin",
+    inputs=(
+        real("input", "N C", "C", "C", "", help="scores of the classes"),
+        index("target", "N", "", "1", "", help="class indices"),
+    ),
+    results=("N", "", "1", ""),
+    formula="(1/C) Σ_{i≠y} w_y max(0, margin − x_y + x_i)^p",
+    source="https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiMarginLoss.html",
+    example="preds.npy labels.npy",
+    traps=(
+        "the target's own class is left out of the sum, but C counts it",
+        "mean divides by N, not by the sum of weights",
+    ),
+)
+def multi_margin(
+    input: Array,
+    target: Array,
+    *,
+    p: Annotated[int, Option("power of each hinge", choices=(1, 2))] = 1,
+    margin: Annotated[float, Option("lead of the right class that costs nothing")] = 1.0,
+    weight: Annotated[Array | None, Option("weight of each class", shape="C")] = None,
+) -> Array:
+    """Hinge on the lead of the right class over every other class.
+
+    input is (N, C) or (C); target holds class indices (N) or one index. A label outside [0, C)
+    is an error.
+    """
+    input = input.reshape(len(input), -1)
+    own = take_class(input, target)
+    hinge = np.maximum((margin - own)[:, np.newaxis] + input, 0)
+    if p == 2:
+        hinge *= hinge
+    hinge[np.arange(len(input)), target] = 0
+    losses = hinge.sum(axis=1) / input.shape[1]
+    return losses if weight is None else losses * weight[target]
+
+
+@loss(
+    "multilabel_margin",
+    family="margin",
+    inputs=(
+        real("input", "N C", "C", "", help="scores of the classes"),
+        index_list("target", "N C", "C", "", help="indices of the classes that hold, then -1"),
+    ),
+    results=("N", "", ""),
+    formula="(1/C) Σ_{j∈y} Σ_{i∉y} max(0, 1 − x_j + x_i)",
+    source="https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiLabelMarginLoss.html",
+    example="preds.npy multilabel_indices.npy",
+    traps=("targets are lists of class indices that end at the first -1, not 0/1 flags",),
+)
+def multilabel_margin(input: Array, target: Array) -> Array:
+    """Hinge on the lead of every right class over every wrong class.
+
+    input and target are (N, C) or (C); each row of the target lists the right classes and ends
+    at its first -1. An index outside [-1, C) is an error.
+    """
+    count = len(input)
+    input, target = input.reshape(count, -1), target.reshape(count, -1)
+    classes = input.shape[1]
+    listed = np.logical_and.accumulate(target >= 0, axis=1)
+    rows, slots = np.nonzero(listed)
+    right = np.zeros(input.shape, bool)
+    right[rows, target[rows, slots]] = True
+    wrong = np.where(right, -np.inf, input)
+    losses = np.zeros(count, input.dtype)
+    for slot in range(int(listed.sum(axis=1).max(initial=0))):
+        active = np.flatnonzero(listed[:, slot])
+        own = input[active, target[active, slot]]
+        losses[active] += np.maximum((1 - own)[:, np.newaxis] + wrong[active], 0).sum(axis=1)
+    return losses / max(classes, 1)

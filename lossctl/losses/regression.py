@@ -1,0 +1,102 @@
+"""Losses of the difference between a prediction and a target."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.losses.declaration import Option, loss, real
+
+Array = NDArray[Any]
+
+PAIR = (real("input", "*", help="predictions"), real("target", "*", help="true values"))
+COLUMNS = "regression.csv#pred_linear regression.csv#target"
+
+
+@loss(
+    "l1",
+    family="regression",
+    inputs=PAIR,
+    aliases=("mae", "mean_absolute_error"),
+    formula="|x − y|",
+    source="https://docs.pytorch.org/docs/stable/generated/torch.nn.L1Loss.html",
+    example=COLUMNS,
+)
+def l1(input: Array, target: Array) -> Array:
+    """Absolute error of each element.
+
+    input and target have the same shape (*); shapes that differ are an error, never broadcast.
+    """
+    error = input - target
+    return np.abs(error, out=error)
+
+
+@loss(
+    "mse",
+    family="regression",
+    inputs=PAIR,
+    aliases=("l2", "mean_squared_error"),
+    formula="(x − y)²",
+    source="https://docs.pytorch.org/docs/stable/generated/torch.nn.MSELoss.html",
+    example=COLUMNS,
+    traps=("(N, 1) against (N,) is an error here; torch broadcasts it to (N, N) with a warning",),
+)
+def mse(input: Array, target: Array) -> Array:
+    """Squared error of each element.
+
+    input and target have the same shape (*); shapes that differ are an error, never broadcast.
+    """
+    error = input - target
+    return np.multiply(error, error, out=error)
+
+
+@loss(
+    "smooth_l1",
+    family="regression",
+    inputs=PAIR,
+    formula="½ (x − y)² / β  where |x − y| < β;  |x − y| − ½ β  elsewhere",
+    source="Girshick 2015, Fast R-CNN, arXiv:1504.08083",
+    example=f"{COLUMNS} --beta 50",
+    traps=("smooth_l1 with beta is huber with delta = beta, divided by beta",),
+)
+def smooth_l1(
+    input: Array,
+    target: Array,
+    *,
+    beta: Annotated[float, Option("where the square turns into a line; 0 is l1", at_least=0)] = 1.0,
+) -> Array:
+    """Squared error near zero, absolute error beyond beta, with slope 1 there.
+
+    input and target have the same shape (*). A negative beta is an error.
+    """
+    distance = np.abs(input - target)
+    if beta == 0:
+        return distance
+    square = 0.5 * distance * (distance / beta)
+    return np.where(distance < beta, square, distance - 0.5 * beta)
+
+
+@loss(
+    "huber",
+    family="regression",
+    inputs=PAIR,
+    formula="½ (x − y)²  where |x − y| ≤ δ;  δ (|x − y| − ½ δ)  elsewhere",
+    source="Huber 1964, doi:10.1214/aoms/1177703732",
+    example=f"{COLUMNS} --delta 50",
+    traps=("huber with delta is delta times smooth_l1 with beta = delta",),
+)
+def huber(
+    input: Array,
+    target: Array,
+    *,
+    delta: Annotated[float, Option("where the square turns into a line", above=0)] = 1.0,
+) -> Array:
+    """Squared error near zero, absolute error beyond delta, with slope delta there.
+
+    input and target have the same shape (*). A delta of 0 or less is an error.
+    """
+    distance = np.abs(input - target)
+    square = 0.5 * distance * distance
+    return np.where(distance <= delta, square, delta * (distance - 0.5 * delta))

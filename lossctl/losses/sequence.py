@@ -1,0 +1,118 @@
+"""Losses of label sequences without a given alignment."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.errors import DataError
+from lossctl.losses.alignment import negative_log_likelihood, pad_targets
+from lossctl.losses.declaration import Option, Terms, labels, length, log_probability, loss
+
+Array = NDArray[Any]
+
+
+@loss(
+    "ctc",
+    family="sequence",
+    inputs=(
+        log_probability(
+            "log_probs", "T N C", "T N C", "T C", "T C", help="log-probabilities of the classes"
+        ),
+        labels("targets", "N S", "L", "S", "S", help="labels, padded or one after another"),
+        length("input_lengths", "N", "N", "", "1", help="used length of each sample's log_probs"),
+        length("target_lengths", "N", "N", "", "1", help="number of labels of each sample"),
+    ),
+    results=("N", "N", "", ""),
+    formula="−log Σ over all alignments of Π_t p_t",
+    source="Graves et al. 2006, doi:10.1145/1143844.1143891",
+    example="ctc.npz#log_probs ctc.npz#targets ctc.npz#input_lengths ctc.npz#target_lengths",
+    traps=(
+        "log_probs are (T, N, C): time first, batch second",
+        "mean divides each loss by its target length (at least 1), then averages over the batch",
+        "repeated labels need a blank between them, so the input must be long enough for both",
+        "an impossible alignment is +inf, or 0 with --zero-infinity",
+    ),
+)
+def ctc(
+    log_probs: Array,
+    targets: Array,
+    input_lengths: Array,
+    target_lengths: Array,
+    *,
+    blank: Annotated[int, Option("class index of the blank", at_least=0)] = 0,
+    zero_infinity: Annotated[bool, Option("count impossible alignments as 0")] = False,
+) -> Terms:
+    """Connectionist temporal classification: the likelihood of all alignments of the labels.
+
+    log_probs is (T, N, C) or (T, C); targets (N, S) padded or all labels one after another
+    (L), input_lengths and target_lengths (N). Lengths that exceed their arrays and labels
+    outside [0, C) are errors; impossible alignments are +inf.
+    """
+    losses = negative_log_likelihood(log_probs, targets, input_lengths, target_lengths, blank)
+    impossible = np.isposinf(losses)
+    if zero_infinity:
+        losses = np.where(impossible, 0, losses)
+    word = "set to 0 by zero_infinity" if zero_infinity else "infinite losses"
+    return Terms(
+        losses,
+        denominator="samples, each loss divided by its target length",
+        mean_losses=losses / np.maximum(target_lengths, 1),
+        notes={f"impossible alignments (input too short for its labels), {word}": impossible},
+    )
+
+
+@ctc.prepare
+def check_lengths(
+    sizes: dict[str, int],
+    *,
+    targets: Array,
+    input_lengths: Array,
+    target_lengths: Array,
+    blank: int,
+    **_: Any,
+) -> dict[str, Array]:
+    """Check lengths and labels before the work, and pad labels that come one after another."""
+    steps, classes = sizes["T"], sizes["C"]
+    if blank >= classes:
+        raise DataError(
+            f"blank is {blank}, but log_probs have {classes} classes (0 to {classes - 1})",
+            "Give the index of the blank with --blank.",
+        )
+    _check_range("input_lengths", input_lengths, steps, f"log_probs have {steps} time steps")
+    if "L" in sizes:
+        _check_range("target_lengths", target_lengths, sizes["L"], f"{sizes['L']} labels are given")
+        if int(target_lengths.sum()) != sizes["L"]:
+            raise DataError(
+                f"target_lengths add up to {int(target_lengths.sum())}, but targets hold"
+                f" {sizes['L']} labels",
+                "Targets of one axis hold the labels of all samples one after another;"
+                " padded targets are (N, S).",
+            )
+        targets = pad_targets(targets, target_lengths)
+    else:
+        _check_range("target_lengths", target_lengths, sizes["S"], f"targets have {sizes['S']} columns")
+    used = np.arange(targets.shape[1]) < target_lengths[:, np.newaxis]
+    wrong = used & ((targets < 0) | (targets >= classes))
+    if wrong.any():
+        row, slot = np.argwhere(wrong)[0]
+        raise DataError(
+            f"{int(wrong.sum())} of the targets are not class indices in [0, {classes}):"
+            f" the first is {targets[row, slot]} at sample {row}, label {slot}",
+            "Labels start at 0 and are below the number of classes;"
+            " padding stands behind target_lengths.",
+        )
+    return {"targets": targets}
+
+
+def _check_range(name: str, lengths: Array, most: int, because: str) -> None:
+    wrong = (lengths < 0) | (lengths > most)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise DataError(
+            f"{int(wrong.sum())} of the {name} are outside [0, {most}] ({because}):"
+            f" the first is {lengths[row]} at sample {row}",
+            "A length counts the entries of its own sample, padding left out.",
+        )

@@ -1,0 +1,130 @@
+"""Softmax cross entropy over logits that may come in pieces along the class axis.
+
+Both ``ce`` (one piece) and ``linear_ce`` (many, so that the logits never exist as a whole)
+add logits to one of the two running sums here. Neither ever subtracts numbers of the same
+size: a confident right answer keeps its loss of 1e-17, where log-sum-exp minus the target's
+logit would be 0 or noise.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.losses.numerics import align_classes
+
+Array = NDArray[Any]
+
+
+class IndexCrossEntropy:
+    """Running sums of −log softmax at the target's class, and of its smoothing term.
+
+    The target's own term is left out of the sum of exponentials: where the target has the
+    largest logit m the loss is log1p(Σ others), elsewhere (m − x_y) + log(e_y + Σ others).
+    """
+
+    def __init__(self, target: Array, dtype: np.dtype[Any], smoothing_weight: Array | None) -> None:
+        self.target = target
+        self.own = np.full(target.shape, -np.inf, dtype)
+        self.top = np.full(target.shape, -np.inf, dtype)
+        self.others = np.zeros(target.shape, dtype)
+        self.smoothing_weight = smoothing_weight
+        self.weight_seen = 0.0
+        self.below_top = np.zeros(target.shape, dtype)
+        self.started = False
+
+    def add(self, logits: Array, first_class: int = 0) -> None:
+        """Add the logits (n, c, *d) of the classes from ``first_class`` on."""
+        top = logits.max(axis=1)
+        if self.started:
+            top = np.maximum(top, self.top)
+            self.others *= _shrink(self.top, top)
+        shifted = logits - top[:, np.newaxis]
+        if self.smoothing_weight is not None:
+            self._add_smoothing(shifted, top, first_class)
+        here = self._positions(first_class, logits.shape[1])
+        self.own[here[0], *here[2:]] = logits[here]
+        shifted[here] = -np.inf
+        self.others += np.exp(shifted, out=shifted).sum(axis=1)
+        self.top = top
+        self.started = True
+
+    def _positions(self, first_class: int, count: int) -> tuple[Array, ...]:
+        """Return the indices (n, c, *d) of the targets among these classes."""
+        local = self.target - first_class
+        inside = (local >= 0) & (local < count)
+        sample, *rest = np.nonzero(inside)
+        return (sample, local[inside], *rest)
+
+    def _add_smoothing(self, shifted: Array, top: Array, first_class: int) -> None:
+        assert self.smoothing_weight is not None
+        weight = self.smoothing_weight[first_class : first_class + shifted.shape[1]]
+        if self.started:
+            self.below_top += self.weight_seen * (top - self.top)
+        self.below_top -= (shifted * align_classes(weight, shifted.ndim)).sum(axis=1)
+        self.weight_seen += float(weight.sum())
+
+    @property
+    def log_sum(self) -> Array:
+        """Return log Σ exp(x − m)."""
+        own = np.exp(self.own - self.top)
+        return np.where(self.own == self.top, np.log1p(self.others), np.log(own + self.others))
+
+    @property
+    def loss(self) -> Array:
+        """Return −log softmax at the target's class, (n, *d)."""
+        return self.top - self.own + self.log_sum
+
+    @property
+    def smoothing(self) -> Array:
+        """Return Σ_c weight_c · (−log softmax_c), (n, *d)."""
+        return self.below_top + self.weight_seen * self.log_sum
+
+
+class DistributionCrossEntropy:
+    """Running sum of −Σ_c a_c log softmax_c for factors a (target times class weight).
+
+    One largest logit m is left out of the sum of exponentials: the loss is
+    Σ a_c (m − x_c) + (Σ a_c) · log1p(Σ others).
+    """
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.top = np.full(shape, -np.inf, dtype)
+        self.others = np.zeros(shape, dtype)
+        self.factor_sum = np.zeros(shape, dtype)
+        self.below_top = np.zeros(shape, dtype)
+        self.started = False
+
+    def add(self, logits: Array, factors: Array) -> None:
+        """Add logits and factors of some classes, both (n, c, *d)."""
+        best = np.expand_dims(logits.argmax(axis=1), 1)
+        top = np.take_along_axis(logits, best, axis=1)[:, 0]
+        if self.started:
+            overtaken = top > self.top
+            top = np.where(np.isnan(self.top), self.top, np.maximum(top, self.top))
+            self.others = (self.others + overtaken) * _shrink(self.top, top)
+            risen = self.factor_sum * (top - self.top)
+            self.below_top += np.where(overtaken & (self.factor_sum != 0), risen, 0)
+        else:
+            overtaken = np.ones(top.shape, bool)
+        shifted = logits - top[:, np.newaxis]
+        self.below_top -= (shifted * factors).sum(axis=1)
+        self.factor_sum += factors.sum(axis=1)
+        np.exp(shifted, out=shifted)
+        left_out = np.where(overtaken[:, np.newaxis], 0, np.take_along_axis(shifted, best, axis=1))
+        np.put_along_axis(shifted, best, left_out, axis=1)
+        self.others += shifted.sum(axis=1)
+        self.top = top
+        self.started = True
+
+    @property
+    def loss(self) -> Array:
+        """Return the weighted cross entropy, (n, *d)."""
+        return self.below_top + self.factor_sum * np.log1p(self.others)
+
+
+def _shrink(old_top: Array, top: Array) -> Array:
+    """Return exp(old_top − top): what sums relative to the old maximum are multiplied by."""
+    return np.where(old_top == top, 1, np.exp(old_top - top))
