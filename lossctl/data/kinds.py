@@ -1,0 +1,208 @@
+"""What the numbers of an input may be: the checks made in every block.
+
+Each check returns the rules that a block breaks, with a mask of where. Errors stop the run
+after everything has been counted; warnings are told once, with the count and the first place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Mask = NDArray[np.bool_]
+
+POSITIVE_LOG_TOLERANCE = 1e-6
+SUM_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Something that numbers of a kind should satisfy, and what to say where they do not."""
+
+    code: str
+    text: str
+    remedy: str = ""
+    is_error: bool = True
+    unit: str = "values"
+
+    def describe(self, count: int, name: str, value: float, place: str, classes: int) -> str:
+        """Return the message: how many, of what, the first one and where it is."""
+        text = self.text.format(classes=classes)
+        whole = math.isfinite(value) and value == int(value)
+        shown = str(int(value)) if whole else repr(float(value))
+        return f"{name}: {count} {self.unit} {text}; the first is {shown} at {place}"
+
+
+NOT_WHOLE = Rule(
+    "not_whole",
+    "are not whole numbers, but class indices are needed",
+    "Class indices are the integers 0 to C-1. If these are scores, check the order of the files.",
+)
+OUT_OF_RANGE = Rule(
+    "label_out_of_range",
+    "are not class indices in [0, {classes}) for {classes} classes",
+    "Labels start at 0. If yours start at 1, subtract 1; if the value means 'no label',"
+    " leave it out with --ignore-index.",
+)
+LIST_OUT_OF_RANGE = Rule(
+    "label_out_of_range",
+    "are not class indices in [0, {classes}) nor the end mark -1, for {classes} classes",
+    "Each row lists the indices of its classes, then -1.",
+)
+NOT_A_SIGN = Rule(
+    "not_a_sign",
+    "are not +1 or -1",
+    "Targets of 0 and 1 are for binary cross entropy (bce, bce_with_logits);"
+    " 2*y - 1 turns them into signs.",
+)
+NOT_A_PROBABILITY = Rule(
+    "not_a_probability",
+    "are outside [0, 1], but probabilities are needed",
+    "If these are logits, use the loss that takes logits (bce_with_logits).",
+)
+NEGATIVE_VARIANCE = Rule(
+    "negative_variance",
+    "are negative, but variances are needed",
+    "If these are log-variances, exponentiate them; if standard deviations, square them.",
+)
+NOT_A_SOFT_LABEL = Rule("not_a_soft_label", "are outside [0, 1]", is_error=False)
+POSITIVE_LOG = Rule(
+    "positive_log_probability",
+    "are positive, so they are not log-probabilities",
+    "probabilities or logits? take their log, or log_softmax",
+    is_error=False,
+)
+NEGATIVE_PROBABILITY = Rule(
+    "negative_probability", "are negative, so they are not probabilities", is_error=False
+)
+SUM_NOT_ONE = Rule(
+    "sum_not_one", "do not sum to 1", is_error=False, unit="distributions"
+)
+NOT_A_NUMBER = Rule("nan", "are NaN", is_error=False)
+INFINITE = Rule("infinite", "are infinite", is_error=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a check must know beside the numbers."""
+
+    classes: int = 0
+    ignore_index: int | None = None
+    whole_classes: bool = True
+    """Whether axis 1 of a block holds all classes, so that sums over it mean something."""
+
+
+Check = Callable[[Array, Context], Iterator[tuple[Rule, Mask]]]
+
+
+def check(kind: str, values: Array, context: Context) -> Iterator[tuple[Rule, Mask]]:
+    """Yield every rule that the values break, with where they do."""
+    specific = CHECKS.get(kind)
+    if specific is not None:
+        yield from specific(values, context)
+    if values.dtype.kind == "f" and kind not in EXACT_KINDS:
+        yield from check_finite(values)
+
+
+def check_finite(values: Array) -> Iterator[tuple[Rule, Mask]]:
+    """Find NaN and infinity; one sum tells whether a closer look is needed."""
+    with np.errstate(all="ignore"):
+        suspicious = not np.isfinite(np.add.reduce(values, axis=None, dtype=np.float64))
+    if suspicious:
+        for rule, mask in ((NOT_A_NUMBER, np.isnan(values)), (INFINITE, np.isinf(values))):
+            if mask.any():
+                yield rule, mask
+
+
+def _broken(rule: Rule, mask: Mask) -> Iterator[tuple[Rule, Mask]]:
+    if mask.any():
+        yield rule, mask
+
+
+def _index(values: Array, context: Context) -> Iterator[tuple[Rule, Mask]]:
+    kept = None if context.ignore_index is None else values != context.ignore_index
+    if values.dtype.kind == "f":
+        broken = ~(np.isfinite(values) & (values == np.floor(values)))
+        if kept is not None:
+            broken &= kept
+        if broken.any():
+            yield NOT_WHOLE, broken
+            return
+    if values.size and 0 <= values.min() and values.max() < context.classes:
+        return
+    outside = (values < 0) | (values >= context.classes)
+    yield from _broken(OUT_OF_RANGE, outside if kept is None else outside & kept)
+
+
+def _index_list(values: Array, context: Context) -> Iterator[tuple[Rule, Mask]]:
+    if values.dtype.kind == "f":
+        broken = ~(np.isfinite(values) & (values == np.floor(values)))
+        if broken.any():
+            yield NOT_WHOLE, broken
+            return
+    yield from _broken(LIST_OUT_OF_RANGE, (values < -1) | (values >= context.classes))
+
+
+def _sign(values: Array, context: Context) -> Iterator[tuple[Rule, Mask]]:
+    yield from _broken(NOT_A_SIGN, (values != 1) & (values != -1))
+
+
+def _outside_unit(values: Array) -> Mask | None:
+    if not values.size or (values.min() >= 0 and values.max() <= 1):
+        return None
+    mask: Mask = (values < 0) | (values > 1)
+    return mask
+
+
+def _probability(values: Array, context: Context) -> Iterator[tuple[Rule, Mask]]:
+    outside = _outside_unit(values)
+    if outside is not None:
+        yield from _broken(NOT_A_PROBABILITY, outside)
+
+
+def _soft_label(values: Array, context: Context) -> Iterator[tuple[Rule, Mask]]:
+    outside = _outside_unit(values)
+    if outside is not None:
+        yield from _broken(NOT_A_SOFT_LABEL, outside)
+
+
+def _density(values: Array, context: Context) -> Iterator[tuple[Rule, Mask]]:
+    yield from _broken(NEGATIVE_PROBABILITY, values < 0)
+    if values.ndim >= 2 and context.whole_classes:
+        yield from _sums(values)
+
+
+def _sums(values: Array) -> Iterator[tuple[Rule, Mask]]:
+    off: Mask = np.abs(values.sum(axis=1, dtype=np.float64) - 1) > SUM_TOLERANCE
+    if off.any():
+        yield SUM_NOT_ONE, off[:, np.newaxis]
+
+
+def _log_probability(values: Array, context: Context) -> Iterator[tuple[Rule, Mask]]:
+    if values.size and not values.max() <= POSITIVE_LOG_TOLERANCE:
+        yield from _broken(POSITIVE_LOG, values > POSITIVE_LOG_TOLERANCE)
+
+
+def _variance(values: Array, context: Context) -> Iterator[tuple[Rule, Mask]]:
+    yield from _broken(NEGATIVE_VARIANCE, values < 0)
+
+
+CHECKS: dict[str, Check] = {
+    "class index": _index,
+    "class indices, ended by -1": _index_list,
+    "label sequence": _index_list,
+    "sign (+1 or -1)": _sign,
+    "probability": _probability,
+    "label between 0 and 1": _soft_label,
+    "probabilities that sum to 1 over the classes": _density,
+    "probabilities, not negative": _density,
+    "log-probability": _log_probability,
+    "variance": _variance,
+}
+EXACT_KINDS = {"class index", "class indices, ended by -1", "sign (+1 or -1)", "length"}

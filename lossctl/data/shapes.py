@@ -1,0 +1,175 @@
+"""Do the shapes fit together? Symbolic shapes against real ones.
+
+A pattern is a tuple of words: ``N`` samples, ``C`` classes, any other letter an axis of its own,
+``*D`` any number of axes, ``1`` an axis of length one. Words that occur in several patterns must
+have the same size everywhere. Nothing is ever broadcast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lossctl.errors import DataError
+
+Shape = tuple[int | None, ...]
+Pattern = tuple[str, ...]
+Sizes = dict[str, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The form that fits, the size of each word, and the sizes of the further axes ``*D``."""
+
+    form: int
+    sizes: Sizes
+    further: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Where a form stopped fitting."""
+
+    input: int
+    expected: str
+    lengths: tuple[int, int] | None = None
+
+
+def unify(pattern: Pattern, shape: Shape, sizes: Sizes, further: list[tuple[int, ...]]) -> bool:
+    """Bind the words of a pattern to a shape; False (with partial bindings) if it cannot fit."""
+    starred = "*D" in pattern
+    extra = len(shape) - len(pattern) + starred
+    if extra < 0 or (extra > 0 and not starred):
+        return False
+    position = 0
+    for word in pattern:
+        if word == "*D":
+            axes = tuple(size or 0 for size in shape[position : position + extra])
+            if further and further[0] != axes:
+                return False
+            further[:] = [axes]
+            position += extra
+            continue
+        size = shape[position]
+        known = 1 if word == "1" else sizes.get(word)
+        if known is not None and size is not None and known != size:
+            return False
+        if word != "1" and (size is not None or word not in sizes):
+            sizes[word] = size
+        position += 1
+    return True
+
+
+def match(
+    names: Sequence[str], forms: Sequence[Sequence[Pattern]], shapes: Sequence[Shape]
+) -> Match:
+    """Return the first form that all shapes fit, or raise a DataError that shows them.
+
+    ``forms`` holds one sequence of patterns per form, in the order of ``names``.
+    """
+    conflicts = []
+    for number, patterns in enumerate(forms):
+        sizes: Sizes = {}
+        further: list[tuple[int, ...]] = []
+        for position, (pattern, shape) in enumerate(zip(patterns, shapes, strict=True)):
+            before, axes = dict(sizes), list(further)
+            if not unify(pattern, shape, sizes, further):
+                conflicts.append(_conflict(position, pattern, shape, before, axes))
+                break
+        else:
+            return Match(number, sizes, further[0] if further else ())
+    raise _mismatch(names, forms, shapes, conflicts)
+
+
+def _conflict(
+    position: int, pattern: Pattern, shape: Shape, sizes: Sizes, further: list[tuple[int, ...]]
+) -> Conflict:
+    words: list[str] = []
+    for word in pattern:
+        if word == "*D":
+            words += map(str, further[0]) if further else ["…"]
+        else:
+            size = sizes.get(word)
+            words.append(word if size is None else str(size))
+    expected = f"({', '.join(words)}{',' if len(words) == 1 else ''})"
+    lengths = None
+    samples = sizes.get("N")
+    if pattern[:1] == ("N",) and shape[:1] not in ((samples,), ()) and samples is not None:
+        trial: list[tuple[int, ...]] = list(further)
+        if unify(pattern, (samples, *shape[1:]), dict(sizes), trial) and shape[0] is not None:
+            lengths = (samples, shape[0])
+    return Conflict(position, expected, lengths)
+
+
+def show(shape: Shape) -> str:
+    """Return a shape as Python writes it, with ``?`` for what is not known yet."""
+    inner = ", ".join("?" if size is None else str(size) for size in shape)
+    return f"({inner},)" if len(shape) == 1 else f"({inner})"
+
+
+def _mismatch(
+    names: Sequence[str],
+    forms: Sequence[Sequence[Pattern]],
+    shapes: Sequence[Shape],
+    conflicts: Sequence[Conflict],
+) -> DataError:
+    furthest = max(conflict.input for conflict in conflicts)
+    candidates = [conflict for conflict in conflicts if conflict.input == furthest]
+    listed = ", ".join(f"{name} {show(shape)}" for name, shape in zip(names, shapes, strict=True))
+    for conflict in candidates:
+        if conflict.lengths:
+            first, other = conflict.lengths
+            return DataError(
+                f"{names[0]} has {first} samples, but {names[furthest]} has {other}"
+                f" (shapes: {listed})",
+                "All inputs must hold the same samples in the same order.",
+            )
+    wanted = " or ".join(dict.fromkeys(conflict.expected for conflict in candidates))
+    message = (
+        f"the shapes do not fit together: {listed}; {names[furthest]} should be {wanted}"
+    )
+    return DataError(message, _remedy(forms, shapes))
+
+
+def _fits(forms: Sequence[Sequence[Pattern]], shapes: Sequence[Shape]) -> bool:
+    for patterns in forms:
+        sizes: Sizes = {}
+        further: list[tuple[int, ...]] = []
+        if all(unify(p, s, sizes, further) for p, s in zip(patterns, shapes, strict=True)):
+            return True
+    return False
+
+
+def _remedy(forms: Sequence[Sequence[Pattern]], shapes: Sequence[Shape]) -> str:
+    """Say which flag or change would make the shapes fit."""
+    if _fits(forms, [tuple(size for size in shape if size != 1) for shape in shapes]):
+        return "Nothing is broadcast. --squeeze drops axes of length 1 from all inputs."
+    first = shapes[0]
+    if any("C" in pattern for patterns in forms for pattern in patterns[:1]) and len(first) > 2:
+        moved = (first[0], first[-1], *first[1:-1])
+        if _fits(forms, [moved, *shapes[1:]]):
+            return "If the classes are the last axis, say --class-axis -1."
+    if len(shapes) > 1 and len(set(shapes)) > 1 and _fits(forms, [shapes[1], shapes[0], *shapes[2:]]):
+        return "They would fit the other way round: predictions come first, then targets."
+    return "Nothing is broadcast: give arrays of the shapes above ('lossctl show' explains them)."
+
+
+def stretch(shape: Shape, target: Shape) -> tuple[int, ...] | None:
+    """Return the axes of ``target`` along which a variance of this shape stays 1, or None.
+
+    As torch does: the same shape, the shape without its last axis, one axis of length 1, or
+    one number.
+    """
+    if shape == target:
+        return ()
+    if shape in ((), (1,)) and len(target) <= 1:
+        return tuple(range(len(target)))
+    if not shape:
+        return tuple(range(len(target)))
+    if shape == target[:-1]:
+        return (len(target) - 1,)
+    if len(shape) == len(target):
+        differing = [axis for axis in range(len(shape)) if shape[axis] != target[axis]]
+        if len(differing) == 1 and shape[differing[0]] == 1:
+            return tuple(differing)
+    return None

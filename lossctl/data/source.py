@@ -1,0 +1,82 @@
+"""What every kind of input is to the engine: an array whose rows can be read in order."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+class Source(ABC):
+    """One array, somewhere: in memory, in a mapped file, in columns of a table.
+
+    ``name`` is the reference as the user wrote it, for messages. ``length`` is the size of
+    axis 0, or None where the format does not say before its end is reached. ``trailing`` holds
+    the other axes. A source without axes (one number) has ``scalar`` set, length 1, no trailing.
+    """
+
+    name: str
+    length: int | None
+    trailing: tuple[int, ...]
+    dtype: np.dtype[Any]
+    scalar: bool = False
+    text: bool = False
+    """True where the format has no types of its own (CSV): 3.0 may be meant as the integer 3."""
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """The shape, with None for a length that is not known yet."""
+        return () if self.scalar else (self.length, *self.trailing)
+
+    @abstractmethod
+    def read(self, start: int, stop: int) -> Array:
+        """Return rows ``start`` to ``stop`` (fewer where the data end), as a view if possible.
+
+        Calls come in ascending order; rows before ``start`` are not asked for again.
+        """
+
+    @abstractmethod
+    def whole(self) -> Array:
+        """Return the complete array in its own shape."""
+
+    def place(self, position: tuple[int, ...]) -> str:
+        """Say where an element is, as a person would look for it."""
+        if not position:
+            return "its only element"
+        row, *rest = position
+        where = f"row {row}"
+        if len(rest) == 1:
+            where += f", column {rest[0]}"
+        elif rest:
+            where += f", position ({', '.join(map(str, rest))})"
+        return where
+
+    def release(self, stop: int) -> None:  # noqa: B027 - most sources hold no mapped pages
+        """Let go of the memory behind the rows before ``stop``; they can still be read again."""
+
+    def close(self) -> None:  # noqa: B027 - most sources hold nothing open
+        """Release what is held open."""
+
+
+class ArraySource(Source):
+    """An array in memory, or a mapped file."""
+
+    def __init__(self, name: str, array: Array) -> None:
+        self.name = name
+        self.scalar = array.ndim == 0
+        self.array = array.reshape(1) if self.scalar else array
+        self.length = self.array.shape[0]
+        self.trailing = self.array.shape[1:]
+        self.dtype = array.dtype
+
+    def read(self, start: int, stop: int) -> Array:
+        """Return a view of the rows."""
+        return self.array[start:stop]
+
+    def whole(self) -> Array:
+        """Return the array itself, without a copy."""
+        return self.array.reshape(()) if self.scalar else self.array

@@ -1,0 +1,121 @@
+"""Which axes of which source a kernel's input is made of.
+
+A kernel sees every input with the sample axis first and the further axes where its pattern has
+them. A :class:`Bound` input turns a region of samples into that view, and an index in the view
+back into a place in the file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.data.source import Source
+from lossctl.engine.blocks import Region
+from lossctl.losses.declaration import Form, Input, Kind
+
+Array = NDArray[Any]
+
+INTEGER_KINDS = {Kind.INDEX, Kind.INDEX_LIST, Kind.LABELS, Kind.LENGTH}
+
+
+@dataclass(slots=True)
+class Bound:
+    """An input of a loss, bound to a source.
+
+    ``order`` lists the source's axes as the kernel wants them. ``batched`` says whether the
+    source has a sample axis; ``shared`` inputs (the weights of a layer) belong to all samples.
+    ``axes`` are the words of the kernel's view, one per axis, with ``*`` for further axes.
+    """
+
+    name: str
+    kind: Kind
+    source: Source
+    axes: tuple[str, ...]
+    order: tuple[int, ...]
+    batched: bool
+    shared: bool
+    fixed: frozenset[int] = frozenset()
+    """Axes of the view that stay of length 1 while the others are cut."""
+    array: Array | None = field(default=None)
+    """The whole input in the kernel's view, where it is not read block by block."""
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the input is read block by block from its source."""
+        return self.array is None
+
+    def load(self) -> None:
+        """Read the whole input, in the kernel's view."""
+        values = self.source.whole().transpose(self.order)
+        self.array = values if self.batched or self.shared else values[np.newaxis]
+
+    def block(self, region: Region) -> Array:
+        """Return the region of this input in the kernel's view, as it is stored."""
+        if self.shared:
+            assert self.array is not None
+            return self.array
+        rows = slice(region.start, region.stop)
+        if self.array is not None:
+            values = self.array if 0 in self.fixed else self.array[rows]
+        else:
+            values = self.source.read(region.start, region.stop)
+            values = values.reshape(len(values), *self.source.trailing).transpose(self.order)
+        if not region.partial:
+            return values
+        return values[self._box(region)]
+
+    def _box(self, region: Region) -> tuple[slice, ...]:
+        cuts = iter(region.further)
+        everything = slice(None)
+        box = []
+        for axis, word in enumerate(self.axes):
+            cut = next(cuts) if word == "*" else everything
+            box.append(everything if axis in self.fixed else cut)
+        return tuple(box)
+
+    def position(self, local: tuple[int, ...], region: Region) -> tuple[int, ...]:
+        """Return the place in the source of an index into a block."""
+        found = list(local)
+        if not self.shared and 0 not in self.fixed:
+            found[0] += region.start
+        for axis, cut in enumerate(self._box(region)):
+            found[axis] += cut.start or 0
+        if not self.batched and not self.shared:
+            del found[0]
+        place = [0] * len(found)
+        for axis, original in enumerate(self.order):
+            place[original] = found[axis]
+        return tuple(place)
+
+
+def view_axes(form: Form, further: int) -> tuple[str, ...]:
+    """Return the words of a kernel's view of a form: samples first, one ``*`` per further axis."""
+    words: list[str] = []
+    for word in form.axes:
+        words += ["*"] * further if word == "*D" else ["N" if word == "1" else word]
+    if "N" in words:
+        words.remove("N")
+        words.insert(0, "N")
+    return tuple(words)
+
+
+def axis_order(form: Form, rank: int, class_axis: int) -> tuple[int, ...]:
+    """Return the source's axes in the order of the kernel's view."""
+    axes = list(range(rank))
+    if form.axes[:2] == ("N", "C") and class_axis != 1:
+        axes.insert(1, axes.pop(class_axis))
+    if "N" in form.axes and form.axes[0] != "N":
+        axes.insert(0, axes.pop(form.axes.index("N")))
+    return tuple(axes)
+
+
+def kind_under(declared: Input, form: Form, options: dict[str, Any]) -> Kind:
+    """Return what an input's numbers mean under these options."""
+    for option, kind in declared.under:
+        if options.get(option):
+            return kind
+    return form.kind

@@ -1,0 +1,67 @@
+"""In what pieces: where the samples are cut.
+
+The cuts depend on the shape of one sample alone, never on threads, memory, files or the number
+of samples, so that a stream of unknown length is cut like a file and every run adds up the same
+blocks. A sample larger than a block is cut along its further axes too.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+BLOCK_NUMBERS = 131_072
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A box of samples: rows ``start`` to ``stop``, and a slice of each further axis."""
+
+    start: int
+    stop: int
+    further: tuple[slice, ...]
+    partial: bool = False
+    """Whether the further axes are cut, so that the region holds parts of samples."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cutting:
+    """How samples of one shape are cut: ``rows`` per block, or one row in several boxes."""
+
+    rows: int
+    boxes: tuple[tuple[slice, ...], ...]
+
+    def regions(self, samples: int | None) -> Iterator[Region]:
+        """Yield the blocks in order; without end where the number of samples is not known."""
+        counter = itertools.count(0, self.rows) if samples is None else range(0, samples, self.rows)
+        partial = len(self.boxes) > 1
+        for start in counter:
+            stop = start + self.rows if samples is None else min(start + self.rows, samples)
+            for box in self.boxes:
+                yield Region(start, stop, box, partial)
+
+
+def plan_cutting(numbers_per_sample: int, further: tuple[int, ...]) -> Cutting:
+    """Return the cutting for samples of so many numbers, with further axes of these sizes."""
+    cost = max(1, numbers_per_sample)
+    whole = tuple(slice(0, size) for size in further)
+    if cost <= BLOCK_NUMBERS or math.prod(further) <= 1:
+        return Cutting(max(1, BLOCK_NUMBERS // cost), (whole,))
+    positions = max(1, BLOCK_NUMBERS // max(1, cost // math.prod(further)))
+    return Cutting(1, tuple(_boxes(further, positions)))
+
+
+def _boxes(further: tuple[int, ...], positions: int) -> Iterator[tuple[slice, ...]]:
+    """Cut the axes into boxes of at most ``positions`` positions, in the order of memory."""
+    axis, inner = len(further) - 1, 1
+    while axis > 0 and inner * further[axis] <= positions:
+        inner *= further[axis]
+        axis -= 1
+    step = max(1, positions // inner)
+    tail = tuple(slice(0, size) for size in further[axis + 1 :])
+    for outer in itertools.product(*map(range, further[:axis])):
+        head = tuple(slice(position, position + 1) for position in outer)
+        for start in range(0, further[axis], step):
+            yield (*head, slice(start, min(start + step, further[axis])), *tail)

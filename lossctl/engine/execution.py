@@ -1,0 +1,90 @@
+"""On which threads: blocks are read in order, worked on in parallel, and returned in order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain, islice
+from typing import Any
+
+from numpy.typing import NDArray
+
+from lossctl.data.source import Source
+from lossctl.engine.blocks import Region
+from lossctl.engine.plan import Plan
+from lossctl.engine.work import Outcome, process
+from lossctl.errors import DataError
+
+Array = NDArray[Any]
+Piece = tuple[Region, list[Array]]
+
+BLOCKS_PER_THREAD = 2
+
+
+def execute(plan: Plan) -> Iterator[Outcome]:
+    """Yield the outcome of every block, in order; a few blocks are in memory at a time."""
+    pieces = read_pieces(plan)
+    first = list(islice(pieces, 2))
+    everything = chain(first, pieces)
+    if plan.settings.threads == 1 or len(first) < 2:
+        for region, blocks in everything:
+            yield process(plan, region, blocks)
+        return
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    waiting: deque[Future[Outcome]] = deque()
+    with ThreadPoolExecutor(plan.settings.threads, "lossctl") as pool:
+        try:
+            for region, blocks in everything:
+                waiting.append(pool.submit(process, plan, region, blocks))
+                if len(waiting) > BLOCKS_PER_THREAD * plan.settings.threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def read_pieces(plan: Plan) -> Iterator[Piece]:
+    """Read the regions one after another; raises DataError where the inputs end apart."""
+    streamed = [
+        (bound.name, bound.source) for bound in plan.streams if bound.streamed and bound.batched
+    ]
+    end = 0
+    for number, region in enumerate(plan.regions()):
+        blocks = [bound.block(region) for bound in plan.streams]
+        rows = {
+            len(block)
+            for bound, block in zip(plan.streams, blocks, strict=True)
+            if bound.streamed and bound.batched
+        }
+        here = min(rows, default=region.stop - region.start)
+        if len(rows) > 1 or (plan.samples is not None and here < region.stop - region.start):
+            raise _uneven(streamed, plan.samples)
+        if plan.samples is None and here < region.stop - region.start:
+            if here or number == 0:
+                yield replace(region, stop=region.start + here), blocks
+            end = region.start + here
+            break
+        yield region, blocks
+        end = region.stop
+    if any(source.length is None and len(source.read(end, end + 1)) for _, source in streamed):
+        raise _uneven(streamed, plan.samples)
+
+
+def _uneven(streamed: list[tuple[str, Source]], expected: int | None) -> DataError:
+    """Count the rows of every input and say that they differ."""
+    counts = [f"{name} has {_count(source)} samples" for name, source in streamed]
+    if expected is not None and len(set(counts)) == 1:
+        counts.append(f"{expected} are needed")
+    return DataError(
+        f"the inputs differ in length: {', '.join(counts)}",
+        "All inputs must hold the same samples in the same order.",
+    )
+
+
+def _count(source: Source) -> int:
+    if source.length is not None:
+        return source.length
+    return len(source.whole())

@@ -1,0 +1,139 @@
+"""Are the options what the declaration allows? And which part of a tensor belongs to a block?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.data.shapes import show
+from lossctl.engine.blocks import Region
+from lossctl.errors import DataError, UsageError, did_you_mean
+from lossctl.losses.declaration import Loss, Parameter
+
+Array = NDArray[Any]
+
+REPLACED = {
+    "size_average": "size_average=True is reduction='mean', size_average=False reduction='sum'",
+    "reduce": "reduce=False is reduction='none', reduce=True reduction='mean'",
+}
+
+
+def check_options(
+    loss: Loss, given: dict[str, Any], load: Callable[[Any], Array]
+) -> dict[str, Any]:
+    """Return all options of a loss, with defaults filled in and tensors loaded.
+
+    Raises UsageError for an unknown option (with the nearest) and for values out of bounds.
+    """
+    known = {parameter.name: parameter for parameter in loss.parameters}
+    for name in given:
+        if name in REPLACED:
+            raise UsageError(f"{name} is a deprecated option of torch", f"{REPLACED[name]}.")
+        if name not in known:
+            hint = did_you_mean(name, list(known)) or "It takes no options."
+            raise UsageError(f"{loss.key} has no option {name!r}", hint)
+    return {
+        name: _check(loss, parameter, given.get(name, parameter.default), load)
+        for name, parameter in known.items()
+    }
+
+
+def _check(loss: Loss, parameter: Parameter, value: Any, load: Callable[[Any], Array]) -> Any:
+    if parameter.tensor:
+        return None if value is None else load(value)
+    label = f"{parameter.name} of {loss.key}"
+    if parameter.type is bool:
+        if not isinstance(value, bool | np.bool_):
+            raise UsageError(f"{label} must be true or false, but is {value!r}")
+        return bool(value)
+    if parameter.type is str:
+        value = str(value)
+    else:
+        value = _number(label, parameter.type, value)
+    objection = parameter.option.objection(value)
+    if objection:
+        hint = ""
+        if parameter.option.choices and isinstance(value, str):
+            hint = did_you_mean(value, [str(choice) for choice in parameter.option.choices])
+        raise UsageError(f"{label} {objection}, but is {value}", hint)
+    return value
+
+
+def _number(label: str, kind: type, value: Any) -> Any:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise UsageError(f"{label} must be a number, but is {value!r}") from None
+    if kind is not int:
+        return number
+    if not number.is_integer():
+        raise UsageError(f"{label} must be a whole number, but is {value}")
+    return int(value)
+
+
+@dataclass(slots=True)
+class TensorOption:
+    """A tensor-valued option, and where its axes lie in the kernel's view."""
+
+    array: Array
+    axes: tuple[str, ...]
+    """Words of the view it is broadcast to; empty for one that is passed as it is."""
+
+    def block(self, region: Region) -> Array:
+        """Return the part that belongs to a region, broadcastable against the kernel's view."""
+        if not self.axes:
+            return self.array
+        cuts = iter(region.further)
+        box = []
+        for word, size in zip(self.axes, self.array.shape, strict=True):
+            cut = slice(None)
+            if word == "N":
+                cut = slice(region.start, region.stop)
+            elif word == "*":
+                cut = next(cuts)
+            box.append(slice(None) if size == 1 else cut)
+        return self.array[tuple(box)]
+
+
+def bind_tensor(
+    loss: Loss,
+    parameter: Parameter,
+    array: Array,
+    sizes: dict[str, int | None],
+    further: tuple[int, ...],
+) -> TensorOption:
+    """Check a tensor's shape against the sizes of the inputs."""
+    option = parameter.option
+    words: list[str] = []
+    wanted: list[int | None] = []
+    for word in (option.shape or option.fits or "").split():
+        words += ["*"] * len(further) if word == "*D" else [word]
+        wanted += further if word == "*D" else [sizes.get(word, 1)]
+    if option.shape is not None:
+        if array.shape != tuple(wanted):
+            raise DataError(
+                f"{parameter.name} of {loss.key} has shape {show(array.shape)}, but should be"
+                f" {show(tuple(wanted))}: one number per {_meaning(option.shape)}",
+                f"Give a file or a comma list with {parameter.flag}.",
+            )
+        return TensorOption(array, ())
+    padded = array.reshape((1,) * (len(words) - array.ndim) + array.shape)
+    misfit = padded.ndim != len(words) or any(
+        have not in (1, size) and size is not None
+        for have, size in zip(padded.shape, wanted, strict=True)
+    )
+    if misfit:
+        raise DataError(
+            f"{parameter.name} of {loss.key} has shape {show(array.shape)}, which does not"
+            f" broadcast to the input's {show(tuple(wanted))}",
+            "It may have the input's shape, or lack leading axes, or have axes of 1.",
+        )
+    return TensorOption(padded, tuple(words))
+
+
+def _meaning(shape: str) -> str:
+    return "class" if shape == "C" else f"position of ({', '.join(shape.split())})"

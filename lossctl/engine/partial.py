@@ -1,0 +1,70 @@
+"""What a block contributes, and how contributions merge: in any order, without error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lossctl.data.kinds import Rule
+from lossctl.engine.summation import ExactSum
+
+Position = tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Finding:
+    """How often something was found in an input, and the first place with its value."""
+
+    rule: Rule
+    name: str
+    count: int
+    position: Position
+    value: float
+
+    def merge(self, other: Finding) -> None:
+        """Add the other's count, and keep the earlier place."""
+        self.count += other.count
+        if other.position < self.position:
+            self.position, self.value = other.position, other.value
+
+
+@dataclass(slots=True)
+class Partial:
+    """Sums and counts of some blocks."""
+
+    total: ExactSum = field(default_factory=ExactSum)
+    denominator: ExactSum = field(default_factory=ExactSum)
+    denominator_name: str = "elements"
+    elements: int = 0
+    counted: int = 0
+    ignored: int = 0
+    masked: int = 0
+    omitted: int = 0
+    clamped: int = 0
+    findings: dict[tuple[str, str], Finding] = field(default_factory=dict)
+
+    def merge(self, other: Partial) -> None:
+        """Add the sums, counts and findings of other blocks."""
+        self.total.merge(other.total)
+        self.denominator.merge(other.denominator)
+        self.denominator_name = other.denominator_name
+        self.elements += other.elements
+        self.counted += other.counted
+        self.ignored += other.ignored
+        self.masked += other.masked
+        self.omitted += other.omitted
+        self.clamped += other.clamped
+        for finding in other.findings.values():
+            self.note(finding)
+
+    def note(self, finding: Finding) -> None:
+        """Add a finding."""
+        key = (finding.rule.code, finding.name)
+        if key in self.findings:
+            self.findings[key].merge(finding)
+        else:
+            self.findings[key] = finding
+
+    @property
+    def broken(self) -> bool:
+        """Whether something was found that makes the result meaningless."""
+        return any(finding.rule.is_error for finding in self.findings.values())

@@ -1,0 +1,58 @@
+"""Adding up without error: the order of the summands never changes a bit of the sum."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class ExactSum:
+    """A running sum held as numbers that do not overlap, so that nothing is ever rounded.
+
+    Adding and merging are exact and therefore commute; :attr:`value` is the sum, rounded once.
+    Shewchuk 1997, doi:10.1007/PL00009321.
+    """
+
+    parts: list[float] = field(default_factory=list)
+    special: float = 0.0
+    """Sum of the infinities and NaN that were added; 0 if there were none."""
+
+    def add(self, number: float) -> None:
+        """Add one number."""
+        if not math.isfinite(number):
+            self.special += number
+            return
+        kept = 0
+        for part in self.parts:
+            if abs(number) < abs(part):
+                number, part = part, number
+            high = number + part
+            low = part - (high - number)
+            if low:
+                self.parts[kept] = low
+                kept += 1
+            number = high
+        self.parts[kept:] = [number]
+
+    def merge(self, other: ExactSum) -> None:
+        """Add everything that another sum holds."""
+        for part in other.parts:
+            self.add(part)
+        self.special += other.special
+
+    @property
+    def value(self) -> float:
+        """The sum, correctly rounded."""
+        if self.special or self.special != self.special:
+            return self.special
+        return math.fsum(self.parts)
+
+    @classmethod
+    def of(cls, numbers: Iterable[float]) -> ExactSum:
+        """Return the sum of numbers."""
+        total = cls()
+        for number in numbers:
+            total.add(number)
+        return total
