@@ -1,0 +1,122 @@
+"""``lossctl compute LOSS``: one subcommand per loss, made from its declaration when asked for."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from lossctl.cli.shared import SHARED, Output, split_shared
+from lossctl.cli.values import take_plain_values
+
+if TYPE_CHECKING:
+    from lossctl.losses.declaration import Input, Loss, Parameter
+
+
+class LossGroup(TyperGroup):
+    """A group whose commands are the losses of the registry."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the keys of all losses."""
+        from lossctl.losses.registry import registry
+
+        return list(registry())
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Build the command of one loss, found by any of its names."""
+        from lossctl.losses.registry import find
+
+        return build_command(find(cmd_name))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Find the command; an unknown loss is answered with the nearest."""
+        return args[0], self.get_command(ctx, args[0]), args[1:]
+
+
+def build_command(loss: Loss) -> Any:
+    """Return the command of a loss: its files, its typed flags, and the shared options."""
+    single = typer.Typer(
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    help_text = f"{loss.summary}\n\nFormula: {loss.formula}"
+    example = f"For example:  lossctl compute {loss.key} {loss.example}"
+    single.command(loss.key, help=_escape(help_text), epilog=_escape(example))(_callback(loss))
+    return take_plain_values(typer.main.get_command(single))
+
+
+def _escape(text: str) -> str:
+    """Protect square brackets from being read as markup."""
+    return text.replace("[", "\\[")
+
+
+def _callback(loss: Loss) -> Callable[..., None]:
+    def run(**values: Any) -> None:
+        shared, own = split_shared(values)
+        inputs = [own.pop(one.name) for one in loss.inputs]
+        _compute(loss, inputs, own, shared.pop("output_options"), shared)
+
+    parameters = [_argument(one) for one in loss.inputs]
+    parameters += [_option(loss, parameter) for parameter in loss.parameters]
+    parameters += SHARED
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__doc__ = loss.summary
+    return run
+
+
+def _argument(declared: Input) -> inspect.Parameter:
+    text = f"{declared.help}, {declared.shapes}: {declared.kinds}"
+    argument = typer.Argument(metavar=declared.name.upper(), help=_escape(text), show_default=False)
+    return inspect.Parameter(
+        declared.name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[str, argument]
+    )
+
+
+def _option(loss: Loss, parameter: Parameter) -> inspect.Parameter:
+    bounds = parameter.option.bounds
+    text = f"{parameter.option.help} ({bounds})" if bounds else parameter.option.help
+    flag = parameter.flag
+    kind: Any = parameter.type
+    if kind is bool:
+        flag = f"{flag}/--no-{flag[2:]}"
+    if parameter.tensor:
+        kind = str | None
+        text += "; a file or a comma list"
+    option = typer.Option(flag, help=_escape(text), rich_help_panel=f"Options of {loss.key}")
+    return inspect.Parameter(
+        parameter.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=parameter.default,
+        annotation=Annotated[kind, option],
+    )
+
+
+def _compute(
+    loss: Loss, inputs: list[str], options: dict[str, Any], output: Output, settings: dict[str, Any]
+) -> None:
+    """Call the public API and hand the result to the output room."""
+    from lossctl import api
+    from lossctl.output.formats import check_text_format, pick_file_format
+
+    if output.target is not None:
+        pick_file_format(output.target, output.format)
+    else:
+        check_text_format(output.format or "table")
+    if settings["reduction"] != "none":
+        from lossctl.output.reduced import write_reduced
+
+        result = api.compute(loss, *inputs, **settings, **options)
+        write_reduced(result, output.format, output.target, precision=output.precision)
+        return
+    from lossctl.output.elements import write_elements
+
+    del settings["reduction"]
+    stream = api.elements(loss, *inputs, **settings, **options)
+    write_elements(
+        stream, output.format, output.target, limit=output.limit, precision=output.precision
+    )

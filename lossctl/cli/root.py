@@ -1,0 +1,183 @@
+"""The root command: its subcommands, and how errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+from typer.exceptions import TyperException
+
+import lossctl
+from lossctl.cli.compute import LossGroup
+from lossctl.cli.values import take_plain_values
+from lossctl.errors import Exit, LossctlError, LossctlWarning, UsageError, did_you_mean
+
+EPILOG = "Try it on the sample data:  lossctl compute ce preds.npy labels.npy --ignore-index 0"
+
+
+class Root(TyperGroup):
+    """The root group: one message on standard error for every kind of failure."""
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """Run a command line; exit codes are those of :class:`lossctl.errors.Exit`."""
+        arguments = extra.get("args") or (args[0] if args else None) or sys.argv[1:]
+        if "--debug" in arguments:
+            return self._run(*args, **extra)
+        try:
+            code = self._run(*args, **extra)
+        except LossctlError as error:
+            _fail(error, error.exit_code)
+        except TyperException as error:
+            _fail(explain_usage(error), Exit.USAGE)
+        except BrokenPipeError:
+            code = _leave_pipe()
+        except KeyboardInterrupt:
+            code = Exit.INTERRUPTED
+        except MemoryError:
+            _fail(LossctlError("not enough memory", "Use fewer threads (-j 1)."), Exit.FILE)
+        except OSError as error:
+            _fail(LossctlError(f"{error.filename or 'output'}: {error.strerror}"), Exit.FILE)
+        sys.exit(int(code or 0))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a subcommand."""
+        command = super().get_command(ctx, cmd_name)
+        return command if command is None else take_plain_values(command)
+
+    def _run(self, *args: Any, **extra: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", LossctlWarning)
+            warnings.showwarning = _show_warning
+            take_plain_values(self)
+            code = super().main(*args, standalone_mode=False, **extra)
+            sys.stdout.flush()
+            return code
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    from lossctl.output.messages import print_warning
+
+    print_warning(str(message))
+
+
+def _fail(error: LossctlError, code: int) -> NoReturn:
+    from lossctl.output.messages import print_error
+
+    print_error(error)
+    sys.exit(int(code))
+
+
+def _leave_pipe() -> int:
+    """Stop quietly when the reader of standard output is gone."""
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, sys.stdout.fileno())
+    return Exit.DONE
+
+
+def explain_usage(error: TyperException) -> UsageError:
+    """Turn what the command-line parser says into our own message, with the nearest names."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "lossctl"
+    remedy = f"See '{path} --help'."
+    unknown = getattr(error, "option_name", None)
+    if unknown and context is not None:
+        flags = [flag for parameter in context.command.params for flag in parameter.opts]
+        flags += [flag for parameter in context.command.params for flag in parameter.secondary_opts]
+        if unknown in flags:
+            return UsageError(str(error.message), remedy)
+        long = [flag for flag in flags if flag.startswith("--")]
+        from lossctl.engine.options import REPLACED
+
+        replaced = REPLACED.get(unknown.lstrip("-").removeprefix("no-").replace("-", "_"))
+        hint = f"{replaced}." if replaced else did_you_mean(unknown, long)
+        return UsageError(f"{path} has no flag {unknown}", f"{hint} {remedy}")
+    text = error.format_message().rstrip(".")
+    return UsageError(text or "no command was given", remedy)
+
+
+app = typer.Typer(
+    cls=Root,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(
+    typer.Typer(
+        cls=LossGroup,
+        no_args_is_help=True,
+        help="Compute a loss: one subcommand per loss, e.g. lossctl compute ce --help.",
+        subcommand_metavar="LOSS FILES... [OPTIONS]",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    ),
+    name="compute",
+)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        print(f"lossctl {lossctl.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print version."),
+    ] = False,
+) -> None:
+    """Compute loss values from prediction files, and evaluate datasets."""
+
+
+@app.command("list", epilog="For example:  lossctl list --family margin")
+def list_command(
+    family: Annotated[str | None, typer.Option(help="Show only the losses of a family.")] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print everything the declarations know, as JSON.")
+    ] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print a Markdown table (the README's).")
+    ] = False,
+) -> None:
+    """List the losses by family."""
+    from lossctl.api import describe_all
+    from lossctl.output import catalogue
+
+    losses = describe_all(family)
+    if json:
+        catalogue.print_json(losses)
+    elif markdown:
+        catalogue.print_markdown(losses)
+    else:
+        catalogue.print_list(losses)
+
+
+def complete_loss(incomplete: str) -> list[str]:
+    """Return the losses whose names start so."""
+    from lossctl.losses.registry import registry
+
+    return [key for key in registry() if key.startswith(incomplete)]
+
+
+@app.command("show", epilog="For example:  lossctl show ce")
+def show_command(
+    loss: Annotated[
+        str, typer.Argument(metavar="LOSS", help="Any name of a loss.", autocompletion=complete_loss)
+    ],
+    json: Annotated[bool, typer.Option("--json", help="Print the declaration as JSON.")] = False,
+) -> None:
+    """Show a loss: formula, inputs, options, traps, and a command that runs."""
+    from lossctl.api import describe
+    from lossctl.output import catalogue
+
+    described = describe(loss)
+    if json:
+        catalogue.print_json(described)
+    else:
+        catalogue.print_loss(described)

@@ -1,0 +1,99 @@
+"""The options that every loss's command has."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+OUTPUT, DATA, WORK = "Output", "Data", "Work"
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """How and where a result is written."""
+
+    format: str | None
+    target: str | None
+    limit: int
+    precision: int
+
+
+def _shared(
+    name: str, kind: Any, default: Any, help: str, panel: str, *flags: str, **more: Any
+) -> inspect.Parameter:
+    option = typer.Option(
+        *(flags or ("--" + name.replace("_", "-"),)),
+        help=help.replace("[", "\\["),
+        rich_help_panel=panel,
+        envvar=f"LOSSCTL_{name.upper()}",
+        show_envvar=False,
+        **more,
+    )
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
+    )
+
+
+SHARED = [
+    _shared(
+        "reduction",
+        str,
+        "mean",
+        "none, mean, sum, batchmean, sum_over_batch_size, mean_with_sample_weight",
+        DATA,
+        "-r",
+        "--reduction",
+    ),
+    _shared("sample_weight", str | None, None, "weight of each sample: a file", DATA),
+    _shared("mask", str | None, None, "0 leaves a sample out: a file", DATA),
+    _shared("class_axis", int, 1, "where the classes are", DATA),
+    _shared(
+        "squeeze",
+        bool,
+        False,
+        "drop axes of length 1 before shapes are compared",
+        DATA,
+        "--squeeze/--no-squeeze",
+    ),
+    _shared("nan", str, "propagate", "propagate, omit or error", DATA),
+    _shared("dtype", str, "float64", "float64 or float32: what elements are computed in", WORK),
+    _shared("threads", int | None, None, "worker threads (all cores)", WORK, "-j", "--threads"),
+    _shared(
+        "format",
+        str | None,
+        None,
+        "table, json, jsonl, csv, tsv or value (table, or by the suffix of --output)",
+        OUTPUT,
+        "-f",
+        "--format",
+    ),
+    _shared(
+        "output",
+        str | None,
+        None,
+        "write there: .npy .csv .tsv .parquet .json .jsonl, text ones also with .gz or .zst",
+        OUTPUT,
+        "-o",
+        "--output",
+    ),
+    _shared("limit", int, 20, "per-element losses shown in a table; 0 shows all", OUTPUT, min=0),
+    _shared("precision", int, 6, "significant digits in tables", OUTPUT, min=1, max=17),
+    _shared("debug", bool, False, "show the traceback of an error", WORK, "--debug"),
+]
+NAMES = [parameter.name for parameter in SHARED]
+OUTPUT_NAMES = ("format", "output", "limit", "precision")
+
+
+def split_shared(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Separate the shared options from a loss's own inputs and options."""
+    shared = {name: values[name] for name in NAMES}
+    own = {name: value for name, value in values.items() if name not in shared}
+    chosen = {name: shared.pop(name) for name in OUTPUT_NAMES}
+    del shared["debug"]
+    shared["output_options"] = Output(
+        chosen["format"], chosen["output"], chosen["limit"], chosen["precision"]
+    )
+    return shared, own
