@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import PathLike
 from typing import Any
 
 from lossctl.data import load_array, open_sources
@@ -97,9 +98,7 @@ def describe_all(family: str | None = None) -> list[dict[str, Any]]:
         return every
     families = list(dict.fromkeys(one["family"] for one in every))
     if family not in families:
-        raise UsageError(
-            f"there is no family {family!r}", did_you_mean(family, families)
-        )
+        raise UsageError(f"there is no family {family!r}", did_you_mean(family, families))
     return [one for one in every if one["family"] == family]
 
 
@@ -115,6 +114,10 @@ def _plan(
     checked = check_options(loss, options, load_array)
     extras = [one for one in (sample_weight, mask) if one is not None]
     sources = open_sources([*references, *extras])
+    names = [*(one.name for one in loss.inputs), "sample weight", "mask"]
+    for name, reference, source in zip(names, [*references, *extras], sources, strict=False):
+        if not isinstance(reference, str | PathLike):
+            source.name = name
     rest = list(sources[len(references) :])
     return make_plan(
         loss,

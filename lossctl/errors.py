@@ -5,6 +5,8 @@
     ├── DataError         exit 3: the data are wrong (shapes, labels, ranges, broken files)
     ├── FileError         exit 4: a file could not be opened, read or written
     └── CheckError        exit 1: a gate or check failed
+
+Each carries a message (what was wrong, and where) and a remedy (what to do).
 """
 
 from __future__ import annotations

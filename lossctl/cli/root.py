@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -22,13 +23,20 @@ EPILOG = "Try it on the sample data:  lossctl compute ce preds.npy labels.npy --
 class Root(TyperGroup):
     """The root group: one message on standard error for every kind of failure."""
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
         """Run a command line; exit codes are those of :class:`lossctl.errors.Exit`."""
-        arguments = extra.get("args") or (args[0] if args else None) or sys.argv[1:]
-        if "--debug" in arguments:
-            return self._run(*args, **extra)
+        if "--debug" in (sys.argv[1:] if args is None else args):
+            return self._run(args, prog_name, complete_var)
         try:
-            code = self._run(*args, **extra)
+            code = self._run(args, prog_name, complete_var)
         except LossctlError as error:
             _fail(error, error.exit_code)
         except TyperException as error:
@@ -48,17 +56,19 @@ class Root(TyperGroup):
         command = super().get_command(ctx, cmd_name)
         return command if command is None else take_plain_values(command)
 
-    def _run(self, *args: Any, **extra: Any) -> Any:
+    def _run(
+        self, args: Sequence[str] | None, prog_name: str | None, complete_var: str | None
+    ) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("always", LossctlWarning)
             warnings.showwarning = _show_warning
             take_plain_values(self)
-            code = super().main(*args, standalone_mode=False, **extra)
+            code = super().main(args, prog_name, complete_var, standalone_mode=False)
             sys.stdout.flush()
             return code
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     from lossctl.output.messages import print_warning
 
     print_warning(str(message))
@@ -168,7 +178,7 @@ def complete_loss(incomplete: str) -> list[str]:
 @app.command("show", epilog="For example:  lossctl show ce")
 def show_command(
     loss: Annotated[
-        str, typer.Argument(metavar="LOSS", help="Any name of a loss.", autocompletion=complete_loss)
+        str, typer.Argument(metavar="LOSS", help="Any of its names.", autocompletion=complete_loss)
     ],
     json: Annotated[bool, typer.Option("--json", help="Print the declaration as JSON.")] = False,
 ) -> None:

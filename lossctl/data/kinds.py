@@ -6,10 +6,10 @@ after everything has been counted; warnings are told once, with the count and th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
-import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,9 +81,7 @@ POSITIVE_LOG = Rule(
 NEGATIVE_PROBABILITY = Rule(
     "negative_probability", "are negative, so they are not probabilities", is_error=False
 )
-SUM_NOT_ONE = Rule(
-    "sum_not_one", "do not sum to 1", is_error=False, unit="distributions"
-)
+SUM_NOT_ONE = Rule("sum_not_one", "do not sum to 1", is_error=False, unit="distributions")
 NOT_A_NUMBER = Rule("nan", "are NaN", is_error=False)
 INFINITE = Rule("infinite", "are infinite", is_error=False)
 
@@ -134,7 +132,7 @@ def _index(values: Array, context: Context) -> Iterator[tuple[Rule, Mask]]:
         if broken.any():
             yield NOT_WHOLE, broken
             return
-    if values.size and 0 <= values.min() and values.max() < context.classes:
+    if values.size and values.min() >= 0 and values.max() < context.classes:
         return
     outside = (values < 0) | (values >= context.classes)
     yield from _broken(OUT_OF_RANGE, outside if kept is None else outside & kept)
@@ -149,7 +147,7 @@ def _index_list(values: Array, context: Context) -> Iterator[tuple[Rule, Mask]]:
     yield from _broken(LIST_OUT_OF_RANGE, (values < -1) | (values >= context.classes))
 
 
-def _sign(values: Array, context: Context) -> Iterator[tuple[Rule, Mask]]:
+def _sign(values: Array, _: Context) -> Iterator[tuple[Rule, Mask]]:
     yield from _broken(NOT_A_SIGN, (values != 1) & (values != -1))
 
 
@@ -160,13 +158,13 @@ def _outside_unit(values: Array) -> Mask | None:
     return mask
 
 
-def _probability(values: Array, context: Context) -> Iterator[tuple[Rule, Mask]]:
+def _probability(values: Array, _: Context) -> Iterator[tuple[Rule, Mask]]:
     outside = _outside_unit(values)
     if outside is not None:
         yield from _broken(NOT_A_PROBABILITY, outside)
 
 
-def _soft_label(values: Array, context: Context) -> Iterator[tuple[Rule, Mask]]:
+def _soft_label(values: Array, _: Context) -> Iterator[tuple[Rule, Mask]]:
     outside = _outside_unit(values)
     if outside is not None:
         yield from _broken(NOT_A_SOFT_LABEL, outside)
@@ -174,7 +172,7 @@ def _soft_label(values: Array, context: Context) -> Iterator[tuple[Rule, Mask]]:
 
 def _density(values: Array, context: Context) -> Iterator[tuple[Rule, Mask]]:
     yield from _broken(NEGATIVE_PROBABILITY, values < 0)
-    if values.ndim >= 2 and context.whole_classes:
+    if values.ndim >= 2 and values.shape[1] and context.whole_classes:
         yield from _sums(values)
 
 
@@ -184,12 +182,12 @@ def _sums(values: Array) -> Iterator[tuple[Rule, Mask]]:
         yield SUM_NOT_ONE, off[:, np.newaxis]
 
 
-def _log_probability(values: Array, context: Context) -> Iterator[tuple[Rule, Mask]]:
+def _log_probability(values: Array, _: Context) -> Iterator[tuple[Rule, Mask]]:
     if values.size and not values.max() <= POSITIVE_LOG_TOLERANCE:
         yield from _broken(POSITIVE_LOG, values > POSITIVE_LOG_TOLERANCE)
 
 
-def _variance(values: Array, context: Context) -> Iterator[tuple[Rule, Mask]]:
+def _variance(values: Array, _: Context) -> Iterator[tuple[Rule, Mask]]:
     yield from _broken(NEGATIVE_VARIANCE, values < 0)
 
 

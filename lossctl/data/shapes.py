@@ -125,9 +125,7 @@ def _mismatch(
                 "All inputs must hold the same samples in the same order.",
             )
     wanted = " or ".join(dict.fromkeys(conflict.expected for conflict in candidates))
-    message = (
-        f"the shapes do not fit together: {listed}; {names[furthest]} should be {wanted}"
-    )
+    message = f"the shapes do not fit together: {listed}; {names[furthest]} should be {wanted}"
     return DataError(message, _remedy(forms, shapes))
 
 
@@ -149,7 +147,8 @@ def _remedy(forms: Sequence[Sequence[Pattern]], shapes: Sequence[Shape]) -> str:
         moved = (first[0], first[-1], *first[1:-1])
         if _fits(forms, [moved, *shapes[1:]]):
             return "If the classes are the last axis, say --class-axis -1."
-    if len(shapes) > 1 and len(set(shapes)) > 1 and _fits(forms, [shapes[1], shapes[0], *shapes[2:]]):
+    swapped = [*shapes[1::-1], *shapes[2:]]
+    if swapped != list(shapes) and _fits(forms, swapped):
         return "They would fit the other way round: predictions come first, then targets."
     return "Nothing is broadcast: give arrays of the shapes above ('lossctl show' explains them)."
 

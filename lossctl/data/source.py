@@ -46,7 +46,7 @@ class Source(ABC):
     def place(self, position: tuple[int, ...]) -> str:
         """Say where an element is, as a person would look for it."""
         if not position:
-            return "its only element"
+            return "the only element"
         row, *rest = position
         where = f"row {row}"
         if len(rest) == 1:

@@ -68,8 +68,8 @@ class Plan:
 
     @property
     def classes(self) -> int:
-        """The number of classes, or 0 where the loss has none."""
-        return self.sizes.get("C") or 0
+        """The number of classes; 1 where an input has no axis for them."""
+        return self.sizes.get("C", 1) or 0
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -111,9 +111,7 @@ def make_plan(
     )
     _stretch(inputs, loss)
     _prepare(loss, inputs, sizes, options)
-    axes = tuple(
-        word for axis in loss.result_axes(0) for word in _words(axis, len(match.further))
-    )
+    axes = tuple(word for axis in loss.result_axes(0) for word in _words(axis, len(match.further)))
     plan = Plan(
         loss=loss,
         inputs=inputs,
@@ -203,9 +201,11 @@ def _bind(
     settings: Settings,
 ) -> Bound:
     form = declared.form(match.form)
-    moved = settings.class_axis if "C" in form.axes and len(match.further) + 2 == len(
-        source.shape
-    ) else 1
+    moved = (
+        settings.class_axis
+        if "C" in form.axes and len(match.further) + 2 == len(source.shape)
+        else 1
+    )
     shared = "N" not in declared.forms[0].axes or (batched and "N" not in form.axes)
     has_samples = "N" in form.axes or form.axes == ("1",)
     axes = view_axes(form, len(match.further))
@@ -242,10 +242,12 @@ def _stretch(inputs: tuple[Bound, ...], loss: Loss) -> None:
         bound.axes, bound.batched = first.axes, first.batched
         bound.order = tuple(range(len(target)))
         if kept or not first.batched:
-            sizes = [1 if axis in kept else size for axis, size in enumerate(target)]
+            sizes: list[int | None] = [
+                1 if axis in kept else size for axis, size in enumerate(target)
+            ]
             values = bound.source.whole()
-            sizes = [size if size is not None else len(values) for size in sizes]
-            bound.array = values.reshape(sizes if first.batched else (1, *sizes))
+            known = [len(values) if size is None else size for size in sizes]
+            bound.array = values.reshape(known if first.batched else (1, *known))
             bound.fixed = frozenset(kept if first.batched else (axis + 1 for axis in kept))
         else:
             bound.array, bound.fixed = None, frozenset()
@@ -257,9 +259,7 @@ def _prepare(
     """Let a loss look at its whole small inputs (lengths, label sequences) before the work."""
     if loss.preparation is None:
         return
-    whole = {
-        bound.name: whole_numbers(bound) for bound in inputs if bound.kind in INTEGER_KINDS
-    }
+    whole = {bound.name: whole_numbers(bound) for bound in inputs if bound.kind in INTEGER_KINDS}
     known = {word: size or 0 for word, size in sizes.items()}
     for name, array in loss.preparation(known, **whole, **options).items():
         bound = next(one for one in inputs if one.name == name)

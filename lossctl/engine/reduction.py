@@ -84,9 +84,7 @@ def _describe(plan: Plan, finding: Finding) -> str:
     place = bound.source.place(finding.position)
     if finding.name == bound.name:
         place += f" of {bound.source.name}"
-    return finding.rule.describe(
-        finding.count, finding.name, finding.value, place, plan.classes
-    )
+    return finding.rule.describe(finding.count, finding.name, finding.value, place, plan.classes)
 
 
 def finish(plan: Plan, partial: Partial, samples: int, elements: Array | None) -> Result:
@@ -141,9 +139,8 @@ def _denominator(plan: Plan, partial: Partial, samples: int) -> tuple[float, str
 
 
 def _divide(total: float, denominator: float) -> float:
-    if denominator == 0:
-        return math.nan if total == 0 or math.isnan(total) else math.copysign(math.inf, total)
-    return total / denominator
+    """Return the quotient; nothing to divide by is NaN, as in torch, whatever the total."""
+    return math.nan if denominator == 0 else total / denominator
 
 
 def _changed_options(plan: Plan) -> dict[str, Any]:
@@ -161,9 +158,11 @@ def _is_default(value: Any, default: Any) -> bool:
 def _notes(plan: Plan, partial: Partial, denominator: float) -> list[str]:
     """Return the warnings of a finished computation."""
     notes = [_describe(plan, finding) for finding in partial.findings.values()]
-    for bound in plan.inputs:
-        if bound.kind == Kind.INDEX and bound.source.dtype.kind == "f" and bound.source.length != 0:
-            notes.append(f"{bound.name}: whole {bound.source.dtype} numbers are taken as indices")
+    notes += [
+        f"{bound.name}: whole {bound.source.dtype} numbers are taken as indices"
+        for bound in plan.inputs
+        if bound.kind == Kind.INDEX and bound.source.dtype.kind == "f" and partial.elements
+    ]
     reduction = plan.settings.reduction
     if reduction == "mean" and plan.loss.mean_note:
         notes.append(plan.loss.mean_note)

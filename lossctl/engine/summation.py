@@ -26,10 +26,9 @@ class ExactSum:
             return
         kept = 0
         for part in self.parts:
-            if abs(number) < abs(part):
-                number, part = part, number
-            high = number + part
-            low = part - (high - number)
+            large, small = (part, number) if abs(number) < abs(part) else (number, part)
+            high = large + small
+            low = small - (high - large)
             if low:
                 self.parts[kept] = low
                 kept += 1

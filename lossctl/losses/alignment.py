@@ -1,4 +1,4 @@
-"""The sum over alignments of connectionist temporal classification (CTC).
+"""The sum over all alignments in connectionist temporal classification (CTC).
 
 Graves et al. 2006, doi:10.1145/1143844.1143891. The recursion runs over states: a blank stands
 before, between and after the labels, and a step of time stays, moves on by one state, or jumps
@@ -14,6 +14,10 @@ is added up in one of three ways, chosen for each sample by itself:
 - apart: if the best scores of the frames spell the target, that alignment is taken out as well,
   and the loss is -score - log1p(all others), so that a loss of 1e-12 keeps its digits.
 - logarithms: for the rest, such as scores thousands apart, NaN and impossible targets.
+
+A frame multiplies once and adds at most twice, all terms positive, so the error is at most 4 T
+times 2**-53 absolute (about its square root in practice) and one unit in the last place of the
+loss; ``apart`` has this error times the share of the other alignments.
 """
 
 from __future__ import annotations
@@ -50,10 +54,11 @@ LOG2_LOW = 1.9082149292705878e-10
 
 
 def shortest_input(targets: Integers, target_lengths: Integers) -> NDArray[np.int64]:
-    """Return the least input length (n,) that has an alignment: the labels and their repeats."""
+    """Return the least input length (n,) that has an alignment: its labels and repeats."""
     columns = np.arange(1, max(targets.shape[1], 1))
     repeats = (targets[:, 1:] == targets[:, :-1]) & (columns < target_lengths[:, None])
-    return np.add(target_lengths, repeats.sum(axis=1), dtype=np.int64)
+    lengths: NDArray[np.int64] = target_lengths.astype(np.int64) + repeats.sum(axis=1)
+    return lengths
 
 
 def pad_targets(concatenated: Integers, target_lengths: Integers) -> Integers:
@@ -187,8 +192,9 @@ def _advance(
     np.add(blanks, labels, out=total)
     np.multiply(labels[:-1], jumps, out=entering)
     entering += blanks[:-1]
-    for part, other in zip(work, others, strict=False):
-        part += other
+    if others:
+        total += others[0]
+        entering += others[1]
     labels[1:] += entering
     labels[1:] *= probs[1:]
     np.multiply(total, probs[0], out=blanks)
@@ -221,7 +227,9 @@ def _add_scaled(log_probs: Scores, lattice: Lattice) -> Floats:
     near = served[(np.ldexp(low.sums, -low.powers) > 0.5) & ~np.isnan(values[served])]
     if len(near):
         closer = _add_apart(log_probs, lattice.select(near))
-        values[near] = np.where(np.isnan(closer), values[near], closer)
+        # Off only if something too small to keep grew again; NaN where that sum does not serve.
+        agrees = np.abs(closer - values[near]) < 2.0**-30 * (1.0 + np.abs(closer))
+        values[near[agrees]] = closer[agrees]
     return values
 
 
@@ -314,13 +322,14 @@ def _add_apart(log_probs: Scores, lattice: Lattice) -> Floats:
         expected = np.take_along_axis(labels, np.minimum(begun, len(labels) - 1), axis=0)
         spells[:width] &= (~voiced | (kinds == expected))[1:].all(axis=0, where=inside)
         kind, reached[:width] = kinds[-1], begun[-1]
-        extra = _step_aside(begun, voiced, jumps)
+        leaving = _step_aside(begun, voiced, jumps)
         np.exp(probs, out=probs)
         for frame, count in enumerate(lattice.counts(start, stop), start):
-            state = state[..., :count]
-            work = work[0][:, :count], work[1][:, :count]
-            prob, *others = (part[frame - start, :, :count] for part in (probs, *extra))
-            _advance(state, prob, weights[:, :count], work, others)
+            if count < weights.shape[1]:
+                state, weights = state[..., :count], weights[:, :count]
+                work = work[0][:, :count], work[1][:, :count]
+            prob, *others = (part[frame - start, :, :count] for part in (probs, *leaving))
+            _advance(state, prob, weights, work, others)
             if (frame + 1) % RESCALE == 0:
                 # Too little to change the sum, and numbers below the normal range are slow.
                 state *= state >= 2.0**-900

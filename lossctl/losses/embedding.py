@@ -13,11 +13,11 @@ from lossctl.losses.numerics import p_norm
 
 Array = NDArray[Any]
 
-COSINE_EPSILON = 1e-12
+COSINE_EPSILON = float(np.float32(1e-12))  # torch holds it in single precision
 COSINE_DISTANCE_FLOOR = 1e-8
 TRIPLETS = tuple(
-    real(name, "N *D F", "F", help=help)
-    for name, help in (
+    real(name, "N *D F", "F", help=meaning)
+    for name, meaning in (
         ("anchor", "embeddings to compare with"),
         ("positive", "embeddings of the same class as the anchor"),
         ("negative", "embeddings of another class"),
@@ -96,9 +96,7 @@ def triplet_margin(
 
     anchor, positive and negative have the same shape (N, F) or (F).
     """
-    return _triplet(
-        lambda x, y: p_norm(x - y + eps, p), anchor, positive, negative, margin, swap
-    )
+    return _triplet(lambda x, y: p_norm(x - y + eps, p), anchor, positive, negative, margin, swap)
 
 
 def _triplet(

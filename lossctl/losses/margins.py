@@ -110,13 +110,13 @@ def multi_margin(
     input is (N, C) or (C); target holds class indices (N) or one index. A label outside [0, C)
     is an error.
     """
-    input = input.reshape(len(input), -1)
-    own = take_class(input, target)
-    hinge = np.maximum((margin - own)[:, np.newaxis] + input, 0)
+    scores = input if input.ndim == 2 else input[:, np.newaxis]
+    own = take_class(scores, target)
+    hinge = np.maximum((margin - own)[:, np.newaxis] + scores, 0)
     if p == 2:
         hinge *= hinge
-    hinge[np.arange(len(input)), target] = 0
-    losses = hinge.sum(axis=1) / input.shape[1]
+    hinge[np.arange(len(scores)), target] = 0
+    losses = hinge.sum(axis=1) / scores.shape[1]
     return losses if weight is None else losses * weight[target]
 
 
@@ -139,17 +139,16 @@ def multilabel_margin(input: Array, target: Array) -> Array:
     input and target are (N, C) or (C); each row of the target lists the right classes and ends
     at its first -1. An index outside [-1, C) is an error.
     """
-    count = len(input)
-    input, target = input.reshape(count, -1), target.reshape(count, -1)
-    classes = input.shape[1]
-    listed = np.logical_and.accumulate(target >= 0, axis=1)
+    scores, lists = (one if one.ndim == 2 else one[:, np.newaxis] for one in (input, target))
+    classes = scores.shape[1]
+    listed = np.logical_and.accumulate(lists >= 0, axis=1)
     rows, slots = np.nonzero(listed)
-    right = np.zeros(input.shape, bool)
-    right[rows, target[rows, slots]] = True
-    wrong = np.where(right, -np.inf, input)
-    losses = np.zeros(count, input.dtype)
+    right = np.zeros(scores.shape, bool)
+    right[rows, lists[rows, slots]] = True
+    wrong = np.where(right, -np.inf, scores)
+    losses = np.zeros(len(scores), scores.dtype)
     for slot in range(int(listed.sum(axis=1).max(initial=0))):
         active = np.flatnonzero(listed[:, slot])
-        own = input[active, target[active, slot]]
+        own = scores[active, lists[active, slot]]
         losses[active] += np.maximum((1 - own)[:, np.newaxis] + wrong[active], 0).sum(axis=1)
     return losses / max(classes, 1)

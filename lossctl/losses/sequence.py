@@ -93,7 +93,8 @@ def check_lengths(
             )
         targets = pad_targets(targets, target_lengths)
     else:
-        _check_range("target_lengths", target_lengths, sizes["S"], f"targets have {sizes['S']} columns")
+        columns = f"targets have {sizes['S']} columns"
+        _check_range("target_lengths", target_lengths, sizes["S"], columns)
     used = np.arange(targets.shape[1]) < target_lengths[:, np.newaxis]
     wrong = used & ((targets < 0) | (targets >= classes))
     if wrong.any():

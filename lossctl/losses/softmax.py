@@ -17,6 +17,8 @@ from lossctl.losses.numerics import align_classes
 
 Array = NDArray[Any]
 
+CONFIDENT = 2.0**-5
+
 
 class IndexCrossEntropy:
     """Running sums of −log softmax at the target's class, and of its smoothing term.
@@ -43,13 +45,17 @@ class IndexCrossEntropy:
             self.others *= _shrink(self.top, top)
         shifted = logits - top[:, np.newaxis]
         if self.smoothing_weight is not None:
-            self._add_smoothing(shifted, top, first_class)
+            weight = self.smoothing_weight[first_class : first_class + logits.shape[1]]
+            self._add_smoothing(shifted, top, weight)
         here = self._positions(first_class, logits.shape[1])
         self.own[here[0], *here[2:]] = logits[here]
         shifted[here] = -np.inf
-        self.others += np.exp(shifted, out=shifted).sum(axis=1)
+        exponentials = np.exp(shifted, out=shifted)
+        self.others += exponentials.sum(axis=1)
         self.top = top
         self.started = True
+        confident = (self.others < CONFIDENT) & (self.own == top)
+        self.others[confident] += _rounding(logits, exponentials, top, confident)
 
     def _positions(self, first_class: int, count: int) -> tuple[Array, ...]:
         """Return the indices (n, c, *d) of the targets among these classes."""
@@ -58,9 +64,7 @@ class IndexCrossEntropy:
         sample, *rest = np.nonzero(inside)
         return (sample, local[inside], *rest)
 
-    def _add_smoothing(self, shifted: Array, top: Array, first_class: int) -> None:
-        assert self.smoothing_weight is not None
-        weight = self.smoothing_weight[first_class : first_class + shifted.shape[1]]
+    def _add_smoothing(self, shifted: Array, top: Array, weight: Array) -> None:
         if self.started:
             self.below_top += self.weight_seen * (top - self.top)
         self.below_top -= (shifted * align_classes(weight, shifted.ndim)).sum(axis=1)
@@ -118,11 +122,29 @@ class DistributionCrossEntropy:
         self.others += shifted.sum(axis=1)
         self.top = top
         self.started = True
+        confident = self.others < CONFIDENT
+        self.others[confident] += _rounding(logits, shifted, top, confident)
 
     @property
     def loss(self) -> Array:
         """Return the weighted cross entropy, (n, *d)."""
         return self.below_top + self.factor_sum * np.log1p(self.others)
+
+
+def _rounding(logits: Array, exponentials: Array, top: Array, where: Array) -> Array:
+    """Return what Σ exp(x − m) lacks because x − m was rounded, for the samples ``where``.
+
+    A rounding error e of the difference makes a relative error e of its exponential: 16 units in
+    the last place for a difference of 40, and of a loss that consists of such terms. The error of
+    a subtraction is itself a double (Knuth 1969, two-sum), so it can be given back.
+    """
+    values = np.moveaxis(logits, 1, -1)[where]
+    terms = np.moveaxis(exponentials, 1, -1)[where]
+    largest = top[where][:, np.newaxis]
+    difference = values - largest
+    back = values - difference
+    error = (values - (difference + back)) + (back - largest)
+    return np.multiply(terms, error, where=terms > 0, out=np.zeros_like(terms)).sum(axis=1)
 
 
 def _shrink(old_top: Array, top: Array) -> Array:

@@ -25,9 +25,7 @@ def print_markdown(losses: Iterable[Description]) -> None:
     print("| loss | inputs | options (default) | formula |")
     print("|---|---|---|---|")
     for one in losses:
-        name = ", ".join(
-            [f"**`{one['key']}`**", *(f"`{alias}`" for alias in one["aliases"])]
-        )
+        name = ", ".join([f"**`{one['key']}`**", *(f"`{alias}`" for alias in one["aliases"])])
         inputs = "<br>".join(f"{i['name']} {i['shown_shapes']}" for i in one["inputs"])
         options = "<br>".join(f"{o['name']} ({_default(o)})" for o in one["options"])
         cells = (name, inputs, options or "-", one["formula"])
@@ -92,9 +90,7 @@ def print_loss(described: Description) -> None:
         console.print()
         console.print(Text(heading, "bold"))
         for line in lines:
-            console.print(
-                Padding(Text(fit_text(line, encoding)), (0, 0, 0, 2), expand=False)
-            )
+            console.print(Padding(Text(fit_text(line, encoding)), (0, 0, 0, 2), expand=False))
 
 
 def _sections(described: Description) -> Iterator[tuple[str, list[str]]]:
@@ -110,8 +106,7 @@ def _sections(described: Description) -> Iterator[tuple[str, list[str]]]:
     )
     if described["options"]:
         flags = [
-            (f"{one['flag']} {_placeholder(one)}".rstrip(), one)
-            for one in described["options"]
+            (f"{one['flag']} {_placeholder(one)}".rstrip(), one) for one in described["options"]
         ]
         width = max(len(flag) for flag, _ in flags)
         yield "Options", [f"{flag:<{width}}  {_explain(one)}" for flag, one in flags]

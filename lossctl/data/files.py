@@ -1,0 +1,54 @@
+"""Opening files, with the operating system's refusals told as a person would tell them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from stat import S_ISREG
+from typing import IO, BinaryIO, cast
+
+from lossctl.errors import FileError, nearest
+
+
+def open_binary(path: Path) -> BinaryIO:
+    """Open a file for reading bytes, with ``peek``."""
+    try:
+        return cast("BinaryIO", path.open("rb"))
+    except OSError as error:
+        raise explain_refusal(path, error) from error
+
+
+def explain_refusal(path: Path, error: OSError) -> FileError:
+    """Return the error that users see for what the operating system said about ``path``."""
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return FileError(f"{path}: there is no such file.", _suggest_files(path))
+    if isinstance(error, IsADirectoryError):
+        return FileError(f"{path}: is a directory, not a file.", "Name a file in it.")
+    if isinstance(error, PermissionError):
+        return FileError(
+            f"{path}: no permission to read it.", f"Allow it, for instance with: chmod u+r {path}"
+        )
+    return FileError(f"{path}: could not be read: {error.strerror or error}.")
+
+
+def is_regular(file: IO[bytes]) -> bool:
+    """Say whether an open file is an ordinary one: not a pipe, with a size, mappable."""
+    return S_ISREG(os.fstat(file.fileno()).st_mode)
+
+
+def exists(path: Path) -> bool:
+    """Say whether a path names something (a name too long for the system names nothing)."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _suggest_files(path: Path) -> str:
+    parent = path.parent
+    try:
+        names = sorted(entry.name for entry in parent.iterdir())
+    except OSError:
+        return f"The directory {parent} does not exist." if not exists(parent) else ""
+    close = nearest(path.name, names)
+    return f"Did you mean {' or '.join(str(parent / name) for name in close)}?" if close else ""

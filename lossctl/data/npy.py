@@ -1,0 +1,242 @@
+"""NPY: mapped from a file, or read from a stream (a pipe, a compressed archive member)."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from threading import Lock
+from tokenize import TokenError
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy_format
+
+from lossctl.data.numeric import check_dtype, is_bfloat16, raise_bfloat16
+from lossctl.data.source import Array, ArraySource, Source
+from lossctl.errors import DataError
+
+MAGIC = b"\x93NUMPY"
+CHUNK_BYTES = 1 << 20
+RELEASE_BYTES = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What an NPY header promises; ``offset`` is where the data begin in the stream."""
+
+    shape: tuple[int, ...]
+    fortran: bool
+    dtype: np.dtype[Any]
+    offset: int
+
+    @property
+    def order(self) -> Any:
+        """The memory order, as NumPy names it."""
+        return "F" if self.fortran else "C"
+
+    @property
+    def size(self) -> int:
+        """The bytes of data that the header promises."""
+        return prod(self.shape) * self.dtype.itemsize
+
+
+def read_header(file: IO[bytes], where: str) -> Header:
+    """Read the header that a stream begins with, and refuse dtypes that are not numbers."""
+    start = file.tell() if file.seekable() else 0
+    try:
+        version = npy_format.read_magic(file)
+        if version == (1, 0):
+            shape, fortran, dtype = npy_format.read_array_header_1_0(file)
+        else:
+            # Versions 2 and 3 differ in the encoding of field names only, and structured
+            # dtypes are refused below.
+            shape, fortran, dtype = npy_format.read_array_header_2_0(file)
+    except (ValueError, SyntaxError, TokenError, TypeError, OverflowError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise DataError(
+            f"{where}: the NPY header is broken: {said}.", "Save the array again."
+        ) from error
+    if any(size < 0 for size in shape):
+        raise DataError(f"{where}: the NPY header gives a shape of {shape}.")
+    check_dtype(dtype, where)
+    offset = file.tell() - start if file.seekable() else 0
+    return Header(shape, fortran, dtype, offset)
+
+
+def map_array(path: Path, file: IO[bytes], where: str, start: int, size: int) -> Source:
+    """Return the array whose NPY bytes are the ``size`` bytes from ``start`` of a file."""
+    file.seek(start)
+    header = read_header(file, where)
+    found = size - header.offset
+    if found < header.size:
+        raise truncated(where, header, found)
+    if not header.size:
+        return MappedSource(where, np.empty(header.shape, header.dtype), 0)
+    offset = start + header.offset
+    mapped = np.memmap(path, header.dtype, "r", offset, header.shape, header.order)
+    if is_bfloat16(header.dtype):
+        return BFloat16Source(where, mapped.view(np.ndarray), offset)
+    return MappedSource(where, mapped.view(np.ndarray), offset)
+
+
+def truncated(where: str, header: Header, found: int) -> DataError:
+    """Return the error for data that end before what the header promises."""
+    return DataError(
+        f"{where} is cut off: its header promises shape {header.shape} of {header.dtype}, "
+        f"{header.size:,} bytes, and {found:,} are there.",
+        "Copy or save the file again.",
+    )
+
+
+class MappedSource(ArraySource):
+    """An array in a mapped file."""
+
+    def __init__(self, name: str, array: Array, offset: int) -> None:
+        super().__init__(name, array)
+        self._offset = offset
+        self._map = _find_map(array)
+        self._released = 0
+
+    def release(self, stop: int) -> None:
+        """Let go of the memory that the rows before ``stop`` take; they can be read again.
+
+        Done once in RELEASE_BYTES, and always from the first row on: a page that is touched
+        may bring its neighbours back.
+        """
+        if self._map is None or not hasattr(mmap, "MADV_DONTNEED"):
+            return
+        rows, width = len(self.array), self.array.dtype.itemsize
+        if (stop - self._released) * width * prod(self.trailing) < RELEASE_BYTES:
+            return
+        self._released = stop
+        if self.array.flags.c_contiguous:
+            self._drop(0, min(stop, rows) * width * prod(self.trailing))
+        else:
+            for column in range(prod(self.trailing)):
+                first = column * rows
+                self._drop(first * width, (first + min(stop, rows)) * width)
+
+    def _drop(self, start: int, stop: int) -> None:
+        # The map begins at the allocation boundary below the data; whole pages only.
+        assert self._map is not None
+        shift = self._offset % mmap.ALLOCATIONGRANULARITY
+        first = -(-(start + shift) // mmap.PAGESIZE) * mmap.PAGESIZE
+        last = (stop + shift) // mmap.PAGESIZE * mmap.PAGESIZE
+        if last > first:
+            self._map.madvise(mmap.MADV_DONTNEED, first, last - first)
+
+
+class BFloat16Source(MappedSource):
+    """A mapped array of bfloat16, raised to float32 as it is read."""
+
+    def __init__(self, name: str, array: Array, offset: int) -> None:
+        super().__init__(name, array, offset)
+        self.dtype = np.dtype(np.float32)
+
+    def read(self, start: int, stop: int) -> Array:
+        """Return the rows as float32."""
+        return raise_bfloat16(self.array[start:stop])
+
+    def whole(self) -> Array:
+        """Return the array as float32."""
+        return raise_bfloat16(super().whole())
+
+
+class StreamSource(Source):
+    """An array whose NPY bytes can only be read once, in order."""
+
+    def __init__(
+        self, name: str, file: IO[bytes], reopen: Callable[[], IO[bytes]] | None = None
+    ) -> None:
+        self.name = name
+        self._file = file
+        self._reopen = reopen
+        self._header = read_header(file, name)
+        shape = self._header.shape
+        self.scalar = not shape
+        self.length = shape[0] if shape else 1
+        self.trailing = shape[1:]
+        stored = self._header.dtype
+        self.dtype = np.dtype(np.float32) if is_bfloat16(stored) else stored
+        self._kept = np.empty((0, *self.trailing), stored)
+        self._first = 0
+        self._lock = Lock()
+
+    def read(self, start: int, stop: int) -> Array:
+        """Return the rows; those before ``start`` are forgotten."""
+        assert self.length is not None
+        start, stop = min(start, self.length), min(stop, self.length)
+        with self._lock:
+            if self._header.fortran and self.trailing:
+                self._load_columns()
+            self._advance(start, stop)
+            rows = self._kept[start - self._first : stop - self._first]
+        return raise_bfloat16(rows) if is_bfloat16(rows.dtype) else rows
+
+    def whole(self) -> Array:
+        """Return the complete array."""
+        assert self.length is not None
+        if self._first:
+            self._restart()
+        array = self.read(0, self.length)
+        return array.reshape(()) if self.scalar else array
+
+    def close(self) -> None:
+        """Close the stream."""
+        self._file.close()
+
+    def _restart(self) -> None:
+        if self._reopen is None:
+            raise DataError(f"{self.name} can be read only once.", "Write it to a file first.")
+        self._file.close()
+        self._file = self._reopen()
+        read_header(self._file, self.name)
+        self._kept, self._first = self._kept[:0], 0
+
+    def _advance(self, start: int, stop: int) -> None:
+        have = self._first + len(self._kept)
+        while have < start:  # rows that nobody asked for still have to be read past
+            have += len(self._fill(have, min(start, have + self._rows_per_chunk())))
+            self._kept, self._first = self._kept[:0], have
+        old = self._kept[start - self._first :]
+        if stop > have:
+            new = self._fill(have, stop)
+            old = np.concatenate([old, new]) if len(old) else new
+        self._kept, self._first = old, start
+
+    def _rows_per_chunk(self) -> int:
+        return max(1, CHUNK_BYTES // max(1, self._row_bytes()))
+
+    def _row_bytes(self) -> int:
+        return prod(self.trailing) * self._header.dtype.itemsize
+
+    def _fill(self, start: int, stop: int) -> Array:
+        rows = np.empty((stop - start, *self.trailing), self._header.dtype)
+        self._read_into(rows, start * self._row_bytes())
+        return rows
+
+    def _load_columns(self) -> None:
+        if not len(self._kept) and not self._first:
+            reversed_axes = np.empty(self._header.shape[::-1], self._header.dtype)
+            self._read_into(reversed_axes, 0)
+            self._kept = reversed_axes.T
+
+    def _read_into(self, array: Array, before: int) -> None:
+        view = array.reshape(-1).view(np.uint8).data
+        filled = 0
+        while filled < len(view):
+            chunk = self._file.read(min(CHUNK_BYTES, len(view) - filled))
+            if not chunk:
+                raise truncated(self.name, self._header, before + filled)
+            view[filled : filled + len(chunk)] = chunk
+            filled += len(chunk)
+
+
+def _find_map(array: Array) -> mmap.mmap | None:
+    base: Any = array
+    while base is not None and not isinstance(base, mmap.mmap):
+        base = getattr(base, "base", None)
+    return base

@@ -1,0 +1,35 @@
+"""Errors and warnings on standard error."""
+
+from __future__ import annotations
+
+import sys
+from typing import TextIO
+
+from lossctl.errors import LossctlError
+from lossctl.output.wording import fit_text, read_encoding
+
+
+def print_error(error: LossctlError, stream: TextIO | None = None) -> None:
+    """Print what was wrong, and on the next line what to do about it."""
+    remedy = [f"  {line}" for line in error.remedy.splitlines()]
+    _print("error", "red", [*error.message.splitlines(), *remedy], stream)
+
+
+def print_warning(text: str, stream: TextIO | None = None) -> None:
+    """Print something that a person should know of."""
+    _print("warning", "yellow", text.splitlines(), stream)
+
+
+def _print(kind: str, color: str, lines: list[str], stream: TextIO | None) -> None:
+    stream = sys.stderr if stream is None else stream
+    text = "\n".join(fit_text(line, read_encoding(stream)) for line in lines)
+    if not stream.isatty():
+        stream.write(f"{kind}: {text}\n")
+        return
+    from rich.text import Text
+
+    from lossctl.output.tables import open_console
+
+    # The terminal itself wraps, so that a path can be copied in one piece.
+    styled = Text.assemble((f"{kind}:", f"bold {color}"), " ", text)
+    open_console(stream).print(styled, soft_wrap=True)

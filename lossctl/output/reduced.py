@@ -1,0 +1,119 @@
+"""Reduced results: one value, with everything needed to trace the number."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Callable
+from functools import partial
+from os import PathLike
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
+
+from lossctl.output.fields import COLUMNS, encode_json, read_header, read_record
+from lossctl.output.files import open_binary, open_text
+from lossctl.output.formats import check_text_format, pick_file_format
+from lossctl.output.wording import fit_text, read_encoding
+
+if TYPE_CHECKING:
+    from lossctl.engine.result import Result
+
+
+def write_reduced(
+    result: Result,
+    format: str | None = None,  # noqa: A002 - the name of the flag
+    target: TextIO | str | PathLike[str] | None = None,
+    precision: int = 6,
+) -> None:
+    """Write a reduced result to a stream, or to a file whose suffix means the format.
+
+    ``precision`` is the number of significant digits in a table; the other formats give every
+    number in full.
+    """
+    if isinstance(target, str | PathLike):
+        _write_file(result, format, target, precision)
+    else:
+        stream = sys.stdout if target is None else target
+        _write_text(result, check_text_format(format or "table"), stream, precision)
+
+
+def _write_file(
+    result: Result, requested: str | None, path: str | PathLike[str], precision: int
+) -> None:
+    name, compression = pick_file_format(path, requested)
+    if name in _BINARY_WRITERS:
+        with open_binary(path) as file:
+            _BINARY_WRITERS[name](result, file)
+    else:
+        with open_text(path, compression) as stream:
+            _write_text(result, name, stream, precision)
+
+
+def _write_text(result: Result, name: str, stream: TextIO, precision: int) -> None:
+    if name == "table":
+        from lossctl.output.tables import print_result
+
+        print_result(result, stream, precision)
+    else:
+        _TEXT_WRITERS[name](result, stream)
+
+
+def write_json(result: Result, stream: TextIO) -> None:
+    """Write one object, a key on each line."""
+    encode = partial(encode_json, encoding=read_encoding(stream))
+    record = read_header() | read_record(result)
+    lines = (f"  {encode(key)}: {encode(value)}" for key, value in record.items())
+    stream.write("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def write_json_line(result: Result, stream: TextIO) -> None:
+    """Write the same object on one line."""
+    record = read_header() | read_record(result)
+    stream.write(encode_json(record, read_encoding(stream)) + "\n")
+
+
+def write_delimited(result: Result, stream: TextIO, delimiter: str) -> None:
+    """Write a header and one row."""
+    record = read_record(result, COLUMNS)
+    writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
+    writer.writerow(record)
+    writer.writerow(_fit_cell(value, stream) for value in record.values())
+
+
+def write_value(result: Result, stream: TextIO) -> None:
+    """Write the bare number."""
+    stream.write(f"{float(result)!r}\n")
+
+
+def write_npy(result: Result, file: BinaryIO) -> None:
+    """Write the value as an array without axes."""
+    import numpy as np
+
+    np.save(file, np.float64(float(result)))
+
+
+def write_parquet(result: Result, file: BinaryIO) -> None:
+    """Write a table of one row."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.Table.from_pylist([read_record(result, COLUMNS)]), file)
+
+
+def _fit_cell(value: Any, stream: TextIO) -> Any:
+    if isinstance(value, str):
+        return fit_text(value, read_encoding(stream))
+    return repr(float(value)) if isinstance(value, float) else value
+
+
+_TEXT_WRITERS: dict[str, Callable[[Result, TextIO], None]] = {
+    "json": write_json,
+    "jsonl": write_json_line,
+    "csv": partial(write_delimited, delimiter=","),
+    "tsv": partial(write_delimited, delimiter="\t"),
+    "value": write_value,
+}
+
+_BINARY_WRITERS: dict[str, Callable[[Result, BinaryIO], None]] = {
+    "npy": write_npy,
+    "parquet": write_parquet,
+}
