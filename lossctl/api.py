@@ -116,10 +116,10 @@ def _plan(
     sources = open_sources([*references, *extras])
     names = [*(one.name for one in loss.inputs), "sample weight", "mask"]
     for name, reference, source in zip(names, [*references, *extras], sources, strict=False):
-        if not isinstance(reference, str | PathLike):
+        if not is_text(reference):
             source.name = name
     rest = list(sources[len(references) :])
-    return make_plan(
+    plan = make_plan(
         loss,
         sources[: len(references)],
         checked,
@@ -127,6 +127,12 @@ def _plan(
         sample_weight=rest.pop(0) if sample_weight is not None else None,
         mask=rest.pop(0) if mask is not None else None,
     )
+    plan.given = {
+        name: str(value)
+        for name, value in options.items()
+        if name in plan.tensors and is_text(value)
+    }
+    return plan
 
 
 def _collect_inputs(loss: Loss, inputs: Sequence[Any], options: dict[str, Any]) -> list[Any]:
@@ -158,3 +164,8 @@ def _number_or_reference(value: Any) -> Any:
         return float(value) if isinstance(value, str) else value
     except ValueError:
         return value
+
+
+def is_text(value: Any) -> bool:
+    """Whether a value is a reference or a list in words, not an array in memory."""
+    return isinstance(value, str | PathLike)

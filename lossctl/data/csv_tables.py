@@ -58,7 +58,7 @@ class CsvTable(Table):
         self._seekable = file.seekable()
         self._read_header()
 
-    def layout(self, column: int) -> Layout | None:  # noqa: ARG002 - only the cells tell
+    def layout(self, column: int) -> Layout | None:
         """Return None: the types are found by reading."""
         return None
 

@@ -96,105 +96,116 @@ class Context:
     """Whether axis 1 of a block holds all classes, so that sums over it mean something."""
 
 
-Check = Callable[[Array, Context], Iterator[tuple[Rule, Mask]]]
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """A block, with its smallest and largest value (NaN if it holds one): most checks are that."""
+
+    values: Array
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Array) -> Numbers:
+        """Measure a block that is not empty."""
+        return cls(values, float(values.min()), float(values.max()))
+
+    def within(self, low: float, high: float) -> bool:
+        """Whether all values are numbers from ``low`` to ``high``."""
+        return self.low >= low and self.high <= high
 
 
-def check(kind: str, values: Array, context: Context) -> Iterator[tuple[Rule, Mask]]:
+Findings = Iterator[tuple[Rule, Mask]]
+Check = Callable[[Numbers, Context], Findings]
+
+
+def check(kind: str, values: Array, context: Context) -> Findings:
     """Yield every rule that the values break, with where they do."""
+    if not values.size:
+        return
+    numbers = Numbers.of(values)
     specific = CHECKS.get(kind)
     if specific is not None:
-        yield from specific(values, context)
+        yield from specific(numbers, context)
     if values.dtype.kind == "f" and kind not in EXACT_KINDS:
-        yield from check_finite(values)
+        yield from check_finite(numbers)
 
 
-def check_finite(values: Array) -> Iterator[tuple[Rule, Mask]]:
-    """Find NaN and infinity; one sum tells whether a closer look is needed."""
-    with np.errstate(all="ignore"):
-        suspicious = not np.isfinite(np.add.reduce(values, axis=None, dtype=np.float64))
-    if suspicious:
-        for rule, mask in ((NOT_A_NUMBER, np.isnan(values)), (INFINITE, np.isinf(values))):
-            if mask.any():
-                yield rule, mask
+def check_finite(numbers: Numbers) -> Findings:
+    """Find NaN and infinity."""
+    if math.isfinite(numbers.low) and math.isfinite(numbers.high):
+        return
+    yield from _broken(NOT_A_NUMBER, np.isnan(numbers.values))
+    yield from _broken(INFINITE, np.isinf(numbers.values))
 
 
-def _broken(rule: Rule, mask: Mask) -> Iterator[tuple[Rule, Mask]]:
+def _broken(rule: Rule, mask: Mask) -> Findings:
     if mask.any():
         yield rule, mask
 
 
-def _index(values: Array, context: Context) -> Iterator[tuple[Rule, Mask]]:
-    kept = None if context.ignore_index is None else values != context.ignore_index
-    if values.dtype.kind == "f":
-        broken = ~(np.isfinite(values) & (values == np.floor(values)))
-        if kept is not None:
-            broken &= kept
-        if broken.any():
-            yield NOT_WHOLE, broken
-            return
-    if values.size and values.min() >= 0 and values.max() < context.classes:
-        return
-    outside = (values < 0) | (values >= context.classes)
-    yield from _broken(OUT_OF_RANGE, outside if kept is None else outside & kept)
-
-
-def _index_list(values: Array, context: Context) -> Iterator[tuple[Rule, Mask]]:
-    if values.dtype.kind == "f":
-        broken = ~(np.isfinite(values) & (values == np.floor(values)))
-        if broken.any():
-            yield NOT_WHOLE, broken
-            return
-    yield from _broken(LIST_OUT_OF_RANGE, (values < -1) | (values >= context.classes))
-
-
-def _sign(values: Array, _: Context) -> Iterator[tuple[Rule, Mask]]:
-    yield from _broken(NOT_A_SIGN, (values != 1) & (values != -1))
-
-
-def _outside_unit(values: Array) -> Mask | None:
-    if not values.size or (values.min() >= 0 and values.max() <= 1):
-        return None
-    mask: Mask = (values < 0) | (values > 1)
+def not_whole(values: Array) -> Mask:
+    """Return where numbers are not whole."""
+    mask: Mask = ~(np.isfinite(values) & (values == np.floor(values)))
     return mask
 
 
-def _probability(values: Array, _: Context) -> Iterator[tuple[Rule, Mask]]:
-    outside = _outside_unit(values)
-    if outside is not None:
-        yield from _broken(NOT_A_PROBABILITY, outside)
+def _index(numbers: Numbers, context: Context) -> Findings:
+    values = numbers.values
+    kept = True if context.ignore_index is None else values != context.ignore_index
+    if values.dtype.kind == "f":
+        broken = not_whole(values) & kept
+        if broken.any():
+            yield NOT_WHOLE, broken
+            return
+    if not numbers.within(0, context.classes - 1):
+        yield from _broken(OUT_OF_RANGE, ((values < 0) | (values >= context.classes)) & kept)
 
 
-def _soft_label(values: Array, _: Context) -> Iterator[tuple[Rule, Mask]]:
-    outside = _outside_unit(values)
-    if outside is not None:
-        yield from _broken(NOT_A_SOFT_LABEL, outside)
+def _index_list(numbers: Numbers, context: Context) -> Findings:
+    values = numbers.values
+    broken = not_whole(values)
+    if broken.any():
+        yield NOT_WHOLE, broken
+    elif not numbers.within(-1, context.classes - 1):
+        yield LIST_OUT_OF_RANGE, (values < -1) | (values >= context.classes)
 
 
-def _density(values: Array, context: Context) -> Iterator[tuple[Rule, Mask]]:
-    yield from _broken(NEGATIVE_PROBABILITY, values < 0)
-    if values.ndim >= 2 and values.shape[1] and context.whole_classes:
-        yield from _sums(values)
+def _sign(numbers: Numbers, _: Context) -> Findings:
+    yield from _broken(NOT_A_SIGN, np.abs(numbers.values) != 1)
 
 
-def _sums(values: Array) -> Iterator[tuple[Rule, Mask]]:
-    off: Mask = np.abs(values.sum(axis=1, dtype=np.float64) - 1) > SUM_TOLERANCE
-    if off.any():
-        yield SUM_NOT_ONE, off[:, np.newaxis]
+def _probability(numbers: Numbers, _: Context) -> Findings:
+    if not numbers.within(0, 1):
+        yield from _broken(NOT_A_PROBABILITY, (numbers.values < 0) | (numbers.values > 1))
 
 
-def _log_probability(values: Array, _: Context) -> Iterator[tuple[Rule, Mask]]:
-    if values.size and not values.max() <= POSITIVE_LOG_TOLERANCE:
-        yield from _broken(POSITIVE_LOG, values > POSITIVE_LOG_TOLERANCE)
+def _soft_label(numbers: Numbers, _: Context) -> Findings:
+    if not numbers.within(0, 1):
+        yield from _broken(NOT_A_SOFT_LABEL, (numbers.values < 0) | (numbers.values > 1))
 
 
-def _variance(values: Array, _: Context) -> Iterator[tuple[Rule, Mask]]:
-    yield from _broken(NEGATIVE_VARIANCE, values < 0)
+def _density(numbers: Numbers, context: Context) -> Findings:
+    values = numbers.values
+    if not numbers.low >= 0:
+        yield from _broken(NEGATIVE_PROBABILITY, values < 0)
+    if values.ndim >= 2 and context.whole_classes:
+        off = np.abs(values.sum(axis=1, dtype=np.float64) - 1) > SUM_TOLERANCE
+        yield from _broken(SUM_NOT_ONE, off[:, np.newaxis])
+
+
+def _log_probability(numbers: Numbers, _: Context) -> Findings:
+    if not numbers.high <= POSITIVE_LOG_TOLERANCE:
+        yield from _broken(POSITIVE_LOG, numbers.values > POSITIVE_LOG_TOLERANCE)
+
+
+def _variance(numbers: Numbers, _: Context) -> Findings:
+    if not numbers.low >= 0:
+        yield from _broken(NEGATIVE_VARIANCE, numbers.values < 0)
 
 
 CHECKS: dict[str, Check] = {
     "class index": _index,
     "class indices, ended by -1": _index_list,
-    "label sequence": _index_list,
     "sign (+1 or -1)": _sign,
     "probability": _probability,
     "label between 0 and 1": _soft_label,

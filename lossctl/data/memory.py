@@ -26,27 +26,42 @@ def to_memory_array(reference: Any, name: str) -> Array:
         return _fill_masked(reference, name)
     if isinstance(reference, np.ndarray):
         return to_numbers(np.asarray(reference), name)
-    pandas, arrow = sys.modules.get("pandas"), sys.modules.get("pyarrow")
-    if pandas is not None and isinstance(reference, pandas.DataFrame):
+    for convert in (_convert_pandas, _convert_arrow):
+        converted = convert(reference, name)
+        if converted is not None:
+            return converted
+    return to_numbers(_convert_other(reference, name), name)
+
+
+def _convert_pandas(reference: Any, name: str) -> Array | None:
+    pandas = sys.modules.get("pandas")  # an object of pandas exists only where it is loaded
+    if pandas is None:
+        return None
+    if isinstance(reference, pandas.DataFrame):
         names = [str(column) for column in reference.columns]
         columns = (reference.iloc[:, place] for place in range(len(names)))
-        return _join(
-            names,
-            (_convert_series(column, f"{name}: column {column.name!r}") for column in columns),
-            name,
-        )
-    if pandas is not None and isinstance(reference, pandas.Series | pandas.Index):
+        wheres = (f"{name}: column {key!r}" for key in names)
+        return _join(names, map(_convert_series, columns, wheres), name)
+    if isinstance(reference, pandas.Series | pandas.Index):
         return to_numbers(_convert_series(reference, name), name)
-    if arrow is not None and isinstance(reference, arrow.Table | arrow.RecordBatch):
-        table = reference if isinstance(reference, arrow.Table) else arrow.table(reference)
-        names = table.column_names
-        arrays = zip(names, table.columns, strict=True)
+    return None
+
+
+def _convert_arrow(reference: Any, name: str) -> Array | None:
+    arrow = sys.modules.get("pyarrow")
+    if arrow is None:
+        return None
+    if isinstance(reference, arrow.RecordBatch):
+        reference = arrow.Table.from_batches([reference])
+    if isinstance(reference, arrow.Table):
+        names = reference.column_names
+        arrays = zip(names, reference.columns, strict=True)
         return _join(names, (to_array(data, Column(name, key)) for key, data in arrays), name)
-    if arrow is not None and isinstance(reference, arrow.Array | arrow.ChunkedArray):
-        chunks = reference if isinstance(reference, arrow.ChunkedArray) else [reference]
-        data = chunks if chunks is reference else arrow.chunked_array(chunks)
-        return to_array(data, Column(name, "values"))
-    return to_numbers(_convert_other(reference, name), name)
+    if isinstance(reference, arrow.Array):
+        reference = arrow.chunked_array([reference])
+    if isinstance(reference, arrow.ChunkedArray):
+        return to_array(reference, Column(name, "values"))
+    return None
 
 
 def _fill_masked(masked: Any, name: str) -> Array:

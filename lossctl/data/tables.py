@@ -51,14 +51,14 @@ class Table(ABC):
     def reopen(self) -> Table:
         """Return the same table at its beginning."""
 
-    def hidden(self, column: int) -> bool:  # noqa: ARG002 - for the formats that hide some
+    def hidden(self, column: int) -> bool:
         """Say whether a column is left out unless it is named."""
         return False
 
     def check_header(self, fragment: str | None) -> None:  # noqa: B027 - text formats do
         """Raise a DataError if the names of the columns show that the file was misread."""
 
-    def line(self, row: int) -> int | None:  # noqa: ARG002 - for the formats that have lines
+    def line(self, row: int) -> int | None:
         """Return the line of the file (from 1) on which a row begins, where there are lines."""
         return None
 

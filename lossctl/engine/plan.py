@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.data import shapes
+from lossctl.data.kinds import not_whole
 from lossctl.data.source import ArraySource, Source
 from lossctl.engine.binding import INTEGER_KINDS, Bound, axis_order, kind_under, view_axes
 from lossctl.engine.blocks import Cutting, Region, plan_cutting
@@ -60,6 +61,8 @@ class Plan:
     """Shape of the per-element losses as the user sees them."""
     sample_weight: Bound | None = None
     mask: Bound | None = None
+    given: dict[str, str] = field(default_factory=dict)
+    """Tensor-valued options as the user wrote them."""
 
     @property
     def samples(self) -> int | None:
@@ -272,7 +275,7 @@ def whole_numbers(bound: Bound) -> Array:
     assert bound.array is not None
     values = bound.array
     if values.dtype.kind == "f":
-        broken = ~(np.isfinite(values) & (values == np.floor(values)))
+        broken = not_whole(values)
         if broken.any():
             at = tuple(int(i) for i in np.argwhere(broken)[0])
             raise DataError(
@@ -300,16 +303,16 @@ def _result_shape(
 def _cost(
     loss: Loss, inputs: tuple[Bound, ...], sizes: dict[str, int | None], further: tuple[int, ...]
 ) -> int:
-    """Return how many numbers one sample takes in the largest input or in the work."""
+    """Return how many numbers one sample takes: in its largest input, unless the loss says."""
+    if loss.sample_cost is not None:
+        known = {word: size or 0 for word, size in sizes.items()}
+        return loss.sample_cost({**known, "*D": math.prod(further)})
     costs = [1]
     for bound in inputs:
         if not bound.shared:
             words = [word for word in bound.axes if word not in ("N", "*")]
             starred = math.prod(further) if "*" in bound.axes else 1
             costs.append(math.prod(sizes.get(word) or 1 for word in words) * starred)
-    if loss.sample_cost is not None:
-        known = {word: size or 0 for word, size in sizes.items()}
-        costs.append(loss.sample_cost({**known, "*D": math.prod(further)}))
     return max(costs)
 
 

@@ -113,6 +113,7 @@ def finish(plan: Plan, partial: Partial, samples: int, elements: Array | None) -
         samples=samples,
         dtype=plan.settings.dtype,
         options=_changed_options(plan),
+        given=plan.given,
         inputs=tuple(
             (one.name, one.source.name, _known(one.source.shape, samples)) for one in plan.inputs
         ),

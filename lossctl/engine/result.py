@@ -36,6 +36,8 @@ class Result:
     dtype: str = "float64"
     options: dict[str, Any] = field(default_factory=dict)
     """Options that differ from their defaults, in the order of the declaration."""
+    given: dict[str, str] = field(default_factory=dict)
+    """Tensor-valued options as the user wrote them (a file, a comma list)."""
     inputs: tuple[tuple[str, str, tuple[int, ...]], ...] = ()
     """Name of the input, where it came from, its shape."""
     shape: tuple[int, ...] = ()
@@ -47,7 +49,10 @@ class Result:
         """The canonical name: the loss with the options that differ from their defaults."""
         if not self.options:
             return self.loss
-        shown = ", ".join(f"{key}={format_option(value)}" for key, value in self.options.items())
+        shown = ", ".join(
+            f"{key}={self.given.get(key) or format_option(value)}"
+            for key, value in self.options.items()
+        )
         return f"{self.loss}({shown})"
 
     def __float__(self) -> float:
@@ -65,7 +70,7 @@ class Result:
 def format_option(value: Any) -> str:
     """Return an option's value as it is written in a canonical name."""
     if isinstance(value, np.ndarray):
-        if value.size <= 4:
+        if value.size <= 16:
             return "[" + ",".join(f"{number:g}" for number in value.reshape(-1)) + "]"
         return f"array{value.shape}"
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -95,7 +95,7 @@ def bce_with_logits(
     ),
     formula="(1/C) Σ_c w_c [y_c log(1 + exp(−x_c)) + (1 − y_c) log(1 + exp(x_c))]",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiLabelSoftMarginLoss.html",
-    example="multilabel_logits.npy multilabel_targets.npy",
+    example="attributes_logits.npy attributes.npy",
     traps=("averages over the labels of a sample before it reduces over samples",),
 )
 def multilabel_soft_margin(

@@ -180,7 +180,9 @@ def _smooth(
         DENOMINATOR_TRAP,
     ),
     other_orders=(("input", "linear_weight", "target"),),
-    sample_cost=lambda sizes: min(sizes["C"] * sizes.get("*D", 1), LARGEST_PIECE) // 8,
+    sample_cost=lambda sizes: max(
+        sizes["F"], min(sizes["C"] * sizes.get("*D", 1), LARGEST_PIECE) // 8
+    ),
 )
 def linear_ce(
     input: Array,

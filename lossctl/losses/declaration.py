@@ -310,7 +310,8 @@ def loss(
     ``example`` is what follows ``lossctl compute KEY`` in a command that runs on
     ``sample_data/``. ``traps`` are the facts that people stumble over. ``other_orders`` are
     further orders of the inputs that are recognised where the shapes leave no doubt.
-    ``sample_cost`` gives the numbers held per sample where the inputs' own sizes do not tell.
+    ``sample_cost`` gives the numbers to count per sample, from the sizes of the axes, where the
+    sizes of the inputs are no good measure for the size of a block.
     ``mean_note`` is a warning that the reduction ``mean`` gives.
     """
 

@@ -38,7 +38,7 @@ SWAP = Option("use the distance of positive and negative where it is the smaller
     ),
     formula="1 − cos(x₁, x₂)  where y = 1;  max(0, cos(x₁, x₂) − margin)  where y = −1",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.CosineEmbeddingLoss.html",
-    example="triplets.npz#anchor triplets.npz#other triplets.npz#pair_target --margin 0.2",
+    example="triplets.npz#pair_left triplets.npz#pair_right triplets.npz#pair_sign",
     traps=("a vector of zeros has cosine 0 with everything, as in torch",),
 )
 def cosine_embedding(
@@ -136,7 +136,7 @@ DISTANCES: dict[str, Callable[[Array, Array], Array]] = {
     formula="max(0, d(a, p) − d(a, n) + margin)",
     source="https://docs.pytorch.org/docs/stable/generated/"
     "torch.nn.TripletMarginWithDistanceLoss.html",
-    example=f"{TRIPLET_FILES} --distance cosine",
+    example=f"{TRIPLET_FILES} --distance cosine --margin 0.5",
     traps=(
         "euclidean is torch's pairwise distance, with 1e-6 added to every difference;"
         " the others are the plain definitions",

@@ -32,7 +32,7 @@ TARGET: Input = real("target", "*", help="observed values")
     formula="exp(x) − y·x;  x − y·log(x + ε) without log_input;"
     "  + y·log y − y + ½ log(2πy) where y > 1, if full",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.PoissonNLLLoss.html",
-    example="regression.csv#pred_poisson regression.csv#target --no-log-input",
+    example="regression.csv#log_rate regression.csv#target --full",
     traps=(
         "the input is the logarithm of the rate unless --no-log-input; Keras takes rates",
         "the Stirling term of --full is added only where target > 1",
@@ -71,7 +71,7 @@ def poisson_nll(
     ),
     formula="½ (log max(v, ε) + (x − y)² / max(v, ε));  + ½ log 2π, if full",
     source="Nix and Weigend 1994, doi:10.1109/ICNN.1994.374138",
-    example="regression.csv#pred_forest regression.csv#target regression.csv#var_forest",
+    example="regression.csv#pred_forest regression.csv#target regression.csv#var_forest --full",
     traps=(
         "var is a variance, not a standard deviation",
         "var may have the input's shape, lack the last axis, have one axis of 1, or be one number",
@@ -111,7 +111,7 @@ def gaussian_nll(
     aliases=("kl",),
     formula="y (log y − x);  exp(y) (y − x) with log_target",
     source="Kullback and Leibler 1951, doi:10.1214/aoms/1177729694",
-    example="log_probs.npy digits_other_probs.npy --reduction batchmean",
+    example="log_probs.npy digits_other_probs.npy -r batchmean",
     traps=(
         "the input holds logarithms of probabilities, the target probabilities",
         "mean divides by all elements; the mathematical divergence is --reduction batchmean",

@@ -25,7 +25,7 @@ SIGNS: Input = sign("target", "*", help="+1 or -1")
     ),
     formula="max(0, −y (x₁ − x₂) + margin)",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.MarginRankingLoss.html",
-    example="ranking.npz#input1 ranking.npz#input2 ranking.npz#target --margin 1",
+    example="binary.csv#logit binary.csv#rival_logit binary.csv#sign --margin 1",
     traps=("+1 says that the first item should score higher, -1 that the second should",),
 )
 def margin_ranking(
@@ -48,7 +48,7 @@ def margin_ranking(
     inputs=(real("input", "*", help="distances"), SIGNS),
     formula="x  where y = 1;  max(0, margin − x)  where y = −1",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.HingeEmbeddingLoss.html",
-    example="binary.csv#logit binary.csv#sign",
+    example="triplets.npz#pair_distance triplets.npz#pair_sign --margin 6",
     traps=("the input is a distance: small for pairs that belong together (+1)",),
 )
 def hinge_embedding(
@@ -130,7 +130,7 @@ def multi_margin(
     results=("N", "", ""),
     formula="(1/C) Σ_{j∈y} Σ_{i∉y} max(0, 1 − x_j + x_i)",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiLabelMarginLoss.html",
-    example="preds.npy multilabel_indices.npy",
+    example="attributes_logits.npy attributes_indices.npy",
     traps=("targets are lists of class indices that end at the first -1, not 0/1 flags",),
 )
 def multilabel_margin(input: Array, target: Array) -> Array:

@@ -40,7 +40,7 @@ def l1(input: Array, target: Array) -> Array:
     aliases=("l2", "mean_squared_error"),
     formula="(x − y)²",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.MSELoss.html",
-    example=COLUMNS,
+    example="regression.csv#pred_forest regression.csv#target",
     traps=("(N, 1) against (N,) is an error here; torch broadcasts it to (N, N) with a warning",),
 )
 def mse(input: Array, target: Array) -> Array:
@@ -58,7 +58,7 @@ def mse(input: Array, target: Array) -> Array:
     inputs=PAIR,
     formula="½ (x − y)² / β  where |x − y| < β;  |x − y| − ½ β  elsewhere",
     source="Girshick 2015, Fast R-CNN, arXiv:1504.08083",
-    example=f"{COLUMNS} --beta 50",
+    example=f"{COLUMNS} --beta 25",
     traps=("smooth_l1 with beta is huber with delta = beta, divided by beta",),
 )
 def smooth_l1(
@@ -84,7 +84,7 @@ def smooth_l1(
     inputs=PAIR,
     formula="½ (x − y)²  where |x − y| ≤ δ;  δ (|x − y| − ½ δ)  elsewhere",
     source="Huber 1964, doi:10.1214/aoms/1177703732",
-    example=f"{COLUMNS} --delta 50",
+    example="regression.csv#pred_forest regression.csv#target --delta 50",
     traps=("huber with delta is delta times smooth_l1 with beta = delta",),
 )
 def huber(
