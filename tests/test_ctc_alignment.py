@@ -257,11 +257,12 @@ def test_memory_order_and_frames_past_the_end() -> None:
 
 
 def test_single_precision_is_read_exactly() -> None:
-    log_probs, *rest = mixed_batch(3)
+    log_probs, targets, input_lengths, target_lengths = mixed_batch(3)
+    rest = targets, input_lengths, target_lengths, 0
     single = log_probs.astype(np.float32)
     np.testing.assert_array_equal(
-        negative_log_likelihood(single, *rest, 0),
-        negative_log_likelihood(single.astype(np.float64), *rest, 0),
+        negative_log_likelihood(single, *rest),
+        negative_log_likelihood(single.astype(np.float64), *rest),
     )
 
 

@@ -82,7 +82,7 @@ def test_npy_of_one_number_and_of_none(tmp_path: Path) -> None:
     np.save(tmp_path / "none.npy", np.empty((0, 4)))
     one, none = open_sources([tmp_path / "one.npy", tmp_path / "none.npy"])
     assert (one.scalar, one.length, one.shape, float(one.whole())) == (True, 1, (), 2.5)
-    assert one.place(()) == "its only element"
+    assert one.place(()).endswith("only element")
     assert (none.length, none.trailing, none.read(0, 9).shape) == (0, (4,), (0, 4))
 
 
@@ -179,7 +179,7 @@ def test_wrong_beginning_names_what_was_found(tmp_path: Path) -> None:
     ],
 )
 def test_broken_headers(tmp_path: Path, header: str) -> None:
-    with pytest.raises(DataError, match="x.npy"):
+    with pytest.raises(DataError, match=r"x\.npy"):
         open_sources([save_header(tmp_path / "x.npy", header, b"\0" * 80)])
 
 
@@ -240,9 +240,7 @@ def test_npy_has_no_columns(tmp_path: Path) -> None:
         open_sources([f"{tmp_path}/x.npy#logits"])
 
 
-def test_released_rows_can_be_read_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_released_rows_can_be_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(npy_module, "RELEASE_BYTES", 1)
     array = np.arange(60_000.0).reshape(20_000, 3)
     for order in "CF":
@@ -313,8 +311,10 @@ def test_compressed_member_is_checked(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0xFF
     path.write_bytes(content)
-    with pytest.raises(DataError, match="x.npz"):  # noqa: PT012 - it may show at either
-        open_one(path).whole()
+    source = open_one(path)
+    with pytest.raises(DataError, match=r"x\.npz"):
+        source.whole()
+    source.close()
 
 
 def test_archives_of_other_kinds(tmp_path: Path) -> None:

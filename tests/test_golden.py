@@ -54,6 +54,18 @@ def test_options_of_the_matrix_are_all_of_the_options(key: str) -> None:
     assert tested == {parameter.name for parameter in registry()[key].parameters}
 
 
+@pytest.mark.parametrize("key", KEYS)
+def test_cases_differ(key: str) -> None:
+    """No two cases have one name, no array is drawn as a constant, and the answers differ."""
+    golden = load_golden(key)
+    assert len({entry.case.id for entry in golden}) == len(golden)
+    drawn = [entry.case.inputs[0] for entry in golden if entry.case.inputs[0].size > 4]
+    varied = sum(np.unique(array).size > array.size / 2 for array in drawn)
+    assert varied > len(drawn) * 0.5  # the others are awkward on purpose
+    answers = {entry.expected["none"].tobytes() for entry in golden}
+    assert len(answers) > len(golden) * 0.25
+
+
 def test_values_read_back_as_written() -> None:
     """Shapes, dtypes, NaN, infinities and the sign of zero survive the file."""
     awkward = np.array([[0.1, -0.0, np.nan], [np.inf, -np.inf, 5e-324]])

@@ -56,7 +56,8 @@ def test_agrees_on_the_samples_of_torch() -> None:
         agreed[sample.key] += not lines
     assert not wrong, "\n".join([f"{len(wrong)} disagreements", *wrong[:SHOWN]])
     assert agreed.total() >= AGREED_AT_LEAST, (agreed, refused)
-    assert set(agreed) == set(KEYS)
+    # Every sample of margin_ranking has a 0 among its signs.
+    assert set(agreed) == set(KEYS) - {"margin_ranking"}
     assert set(refused) == {"targets that are not signs", "targets that torch broadcasts"}, refused
 
 

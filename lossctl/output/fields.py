@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 RESULT_FORMAT = "lossctl.result/1"
 """Name and version of the JSON object's shape."""
 
+LARGE_TENSOR = 64
+"""Options with more numbers are described, not written out."""
+
 NON_FINITE = {"nan": '"NaN"', "inf": '"Infinity"', "-inf": '"-Infinity"'}
 """How JSON writes the numbers that it has no form for."""
 
@@ -49,10 +52,20 @@ def describe_inputs(result: Result) -> list[dict[str, Any]]:
     ]
 
 
+def describe_options(result: Result) -> dict[str, Any]:
+    """Return the options; a large tensor as the place it came from and its shape."""
+    return {
+        name: {"source": result.given.get(name, "array"), "shape": value.shape}
+        if isinstance(value, np.ndarray) and value.size > LARGE_TENSOR
+        else value
+        for name, value in result.options.items()
+    }
+
+
 FIELDS = (
     Field("loss"),
     Field("name", column=True),
-    Field("options"),
+    Field("options", read=describe_options),
     Field("reduction", column=True),
     Field("value", column=True),
     Field("total"),

@@ -11,11 +11,10 @@ import warnings
 import zlib
 
 import numpy as np
-import torch
 
 from tests.golden_values import Golden, dump_golden
 from tests.matrix import KEYS, cases, reductions
-from tests.torch_reference import answer
+from tests.torch_reference import answer, torch
 
 SEED = 20261121
 DIGITS = 6

@@ -1,0 +1,1 @@
+"""Inputs on which losses are compared with their references, one module per family."""
