@@ -58,7 +58,9 @@ class Run:
 def run(*words: object, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Run:
     """Run ``lossctl`` in this process."""
     with contextlib.chdir(cwd or Path.cwd()):
-        result = CliRunner().invoke(app, [str(word) for word in words], env=env)
+        result = CliRunner().invoke(
+            app, [str(word) for word in words], env=env, prog_name="lossctl"
+        )
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Run(result.exit_code, result.stdout, result.stderr)
@@ -171,7 +173,7 @@ def save(directory: Path, name: str, array: Any, suffix: str = "npy") -> str:
 
 
 def _matrix(values: Array) -> Array:
-    return values.reshape(len(values), -1)
+    return values[:, np.newaxis] if values.ndim == 1 else values
 
 
 def _columns(values: Array) -> list[str]:

@@ -239,7 +239,7 @@ class TestFiles:
         refuse("mse", f"nowhere.{suffix}", "v.npy", code=FILE, words=(name, "no such file"))
 
     def test_missing_names_the_nearest(self, refuse: Refuse) -> None:
-        refuse("ce", "logit.npy", "labels.npy", code=FILE, words=("Did you mean logits.npy?",))
+        refuse("ce", "logit.npy", "labels.npy", code=FILE, words=("Did you mean logits.npy",))
 
     def test_missing_file_of_an_option(self, refuse: Refuse) -> None:
         command = ("ce", "logits.npy", "labels.npy", "--weight", "nowhere.npy")
@@ -440,9 +440,10 @@ class TestCtc:
         assert done.code == 0
         assert read_table(done.out)["value"] == "inf"
         (warning,) = done.warnings
-        for word in ("1 impossible alignment ", "too short", "1"):
+        for word in ("1 impossible alignment", "too short", "row 1"):
             assert word in warning
         assert " ;" not in warning
+        assert "1 impossible alignments" not in warning
         zero = compute(*self.command(input="short"), "--zero-infinity", "-f", "value")
         assert math.isfinite(zero.value)
 
@@ -506,7 +507,7 @@ class TestWords:
             (("mse", "--precision", 18), ("--precision", "at most 17", "18")),
             (("mse", "--class-axis", 2), ("mse", "class axis")),
             (("mse", "-f", "jsn"), ("'jsn'", "json")),
-            (("mse", "-f"), ("--format", "argument")),
+            (("mse", "-f"), ("-f", "argument", "lossctl compute mse --help")),
         ],
     )
     def test_values_out_of_bounds(
@@ -620,7 +621,7 @@ class TestWarnings:
         spread = np.array([[0.5, 0.5, 0], [0.25, 0.125, 0.125], [1, 0, 0], [0, 1, 0]])
         names = save(here, "x", -np.abs(LOGITS), suffix), save(here, "y", spread, suffix)
         done = compute("kl_div", *names, "-r", "batchmean", "-f", "value")
-        self.only(done, "1 distribution ", "not sum to 1", "row 1")
+        self.only(done, "target: 1 ", "not sum to 1", "row 1")
 
     def test_nan(self, here: Path, suffix: str) -> None:
         values = save(here, "x", [1.0, math.nan, 2.0, math.nan], suffix)
@@ -631,14 +632,14 @@ class TestWarnings:
     def test_infinity(self, here: Path, suffix: str) -> None:
         values = save(here, "x", [1.0, 2.0, -math.inf, 3.0], suffix)
         done = compute("l1", save(here, "y", VALUES, suffix), values, "-f", "value")
-        self.only(done, "target: 1 value ", "infinite", "-inf", "row 2", "x.")
+        self.only(done, "target: 1 ", "infinite", "-inf", "row 2", "x.")
         assert done.value == math.inf
 
     def test_nan_left_out(self, here: Path, suffix: str) -> None:
         values = save(here, "x", [1.0, math.nan, 2.0, 3.0], suffix)
         names = values, save(here, "y", VALUES, suffix)
         done = compute("l1", *names, "--nan", "omit")
-        self.only(done, "input: 1 value ", "NaN", "row 1")
+        self.only(done, "input: 1 ", "NaN", "row 1")
         rows = read_table(done.out)
         assert rows["omitted"].startswith("1")
         assert rows["counted"] == "3"
@@ -663,7 +664,7 @@ class TestWarnings:
     def test_everything_ignored(self, here: Path, suffix: str) -> None:
         names = save(here, "x", LOGITS, suffix), save(here, "y", [-100] * 4, suffix)
         done = compute("ce", *names, "-f", "value")
-        self.only(done, "4 ignored", "NaN")
+        self.only(done, "4 ignored")
         assert math.isnan(done.value)
         assert compute("ce", *names, "-r", "sum", "-f", "value").value == 0
 
@@ -698,6 +699,14 @@ def test_a_warning_counts_over_all_blocks(here: Path) -> None:
         assert len(warnings) == 1
         assert "3 values" in warnings[0]
         assert "row 140000 of x.npy" in warnings[0]
+
+
+def test_one_is_warned_of_in_the_singular(here: Path) -> None:
+    name = save(here, "x", [1.0, math.nan, 2.0, 3.0])
+    (warning,) = compute("l1", name, "w.npy").warnings
+    assert "1 value is NaN" in warning
+    (warning,) = compute("bce", save(here, "p", [0.0]), save(here, "y", [1.0])).warnings
+    assert "1 logarithm was clamped" in warning
 
 
 def test_kl_div_warns_of_its_mean(here: Path) -> None:

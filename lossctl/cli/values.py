@@ -18,11 +18,18 @@ WORDS = {int: "a whole number", float: "a number", bool: "true or false"}
 def take_plain_values(command: Any) -> Any:
     """Let a command's single-valued parameters be converted by :class:`PlainValue`."""
     for parameter in command.params:
-        kind = _kind(parameter.type_descriptor.annotation)
-        if kind is not None and parameter.nargs == 1 and not parameter.multiple:
-            plain = PlainValue(kind, parameter.type_descriptor.parameter_info)
-            parameter.get_runtime_param = lambda plain=plain: plain
+        _take_plain_value(parameter)
+    find_help = command.get_help_option
+    command.get_help_option = lambda context: _take_plain_value(find_help(context))
     return command
+
+
+def _take_plain_value(parameter: Any) -> Any:
+    kind = _kind(parameter.type_descriptor.annotation)
+    if kind is not None and parameter.nargs == 1 and not parameter.multiple:
+        plain = PlainValue(kind, parameter.type_descriptor.parameter_info)
+        parameter.get_runtime_param = lambda: plain
+    return parameter
 
 
 def _kind(annotation: Any) -> type | None:

@@ -23,7 +23,22 @@ BLOCKS_PER_THREAD = 2
 
 
 def execute(plan: Plan) -> Iterator[Outcome]:
-    """Yield the outcome of every block, in order; a few blocks are in memory at a time."""
+    """Yield the outcome of every block, in order; a few blocks are in memory at a time.
+
+    What lies behind the last block is given back (the pages of a mapped file count as memory).
+    """
+    try:
+        for outcome in _process_all(plan):
+            for bound in plan.streams:
+                if bound.streamed:
+                    bound.source.release(outcome.region.start)
+            yield outcome
+    finally:
+        for bound in plan.streams:
+            bound.source.close()
+
+
+def _process_all(plan: Plan) -> Iterator[Outcome]:
     pieces = read_pieces(plan)
     first = list(islice(pieces, 2))
     everything = chain(first, pieces)
