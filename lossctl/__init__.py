@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from lossctl import losses
-    from lossctl.api import compute, describe, describe_all, elements
+    from lossctl.api import compute, describe, describe_all, elements, merge
     from lossctl.engine.result import Result
 
 _HOMES = {
@@ -25,9 +25,19 @@ _HOMES = {
     "describe": "lossctl.api",
     "describe_all": "lossctl.api",
     "elements": "lossctl.api",
+    "merge": "lossctl.api",
 }
 
-__all__ = ["Result", "__version__", "compute", "describe", "describe_all", "elements", "losses"]
+__all__ = [
+    "Result",
+    "__version__",
+    "compute",
+    "describe",
+    "describe_all",
+    "elements",
+    "losses",
+    "merge",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any
 
+import lossctl
 from lossctl.data import load_array, open_sources
 from lossctl.engine import reduction as engine
 from lossctl.engine.options import check_options
@@ -16,6 +17,8 @@ from lossctl.errors import UsageError, did_you_mean
 from lossctl.losses.declaration import Loss
 from lossctl.losses.description import describe as describe_declaration
 from lossctl.losses.registry import find, registry
+
+Path = str | PathLike[str]
 
 
 def compute(
@@ -29,6 +32,9 @@ def compute(
     nan: str = "propagate",
     dtype: str = "float64",
     threads: int | None = None,
+    part: str | tuple[int, int] | None = None,
+    save_state: Path | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
     **options: Any,
 ) -> Result:
     """Compute a loss over arrays or files.
@@ -43,10 +49,20 @@ def compute(
     ``nan`` is propagate, omit or error; ``dtype`` (float64, float32) is what elements are
     computed in, sums are always float64; ``threads`` defaults to all cores.
 
+    ``part`` ("3/40") works on one of so many parts of the blocks only, and ``save_state`` stores
+    the sums for :func:`merge`. ``progress`` is called with the samples done and the samples
+    there are (None if not known yet).
+
     Returns a :class:`~lossctl.engine.result.Result` with ``value``, or ``elements`` (an array of
     torch's shape) for the reduction ``none``, the counts and the denominator. Warns with
     LossctlWarning. Raises UsageError, DataError or FileError.
     """
+    if save_state is not None and reduction == "none":
+        raise UsageError(
+            "per-element losses have no state to save", "Choose a reduction, such as mean."
+        )
+    if part is not None and save_state is None:
+        raise UsageError("a part is of no use without its state", "Add --save-state FILE.")
     settings = Settings(
         reduction=reduction,
         class_axis=class_axis,
@@ -54,8 +70,14 @@ def compute(
         nan=nan,
         dtype=dtype,
         threads=available_threads() if threads is None else threads,
+        part=_parse_part(part) if isinstance(part, str) else part,
     )
-    return engine.compute(_plan(find(loss), inputs, sample_weight, mask, settings, options))
+    plan = _plan(find(loss), inputs, sample_weight, mask, settings, options)
+    stream = engine.Elements(plan, progress)
+    result = engine.compute(stream)
+    if save_state is not None:
+        _save_state(stream, save_state)
+    return result
 
 
 def elements(
@@ -68,6 +90,7 @@ def elements(
     nan: str = "propagate",
     dtype: str = "float64",
     threads: int | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
     **options: Any,
 ) -> engine.Elements:
     """Compute per-element losses as a stream of blocks: flat memory for files of any size.
@@ -83,7 +106,26 @@ def elements(
         dtype=dtype,
         threads=available_threads() if threads is None else threads,
     )
-    return engine.Elements(_plan(find(loss), inputs, sample_weight, mask, settings, options))
+    plan = _plan(find(loss), inputs, sample_weight, mask, settings, options)
+    return engine.Elements(plan, progress)
+
+
+def merge(paths: Sequence[Path]) -> Result:
+    """Add up states that ``save_state`` stored: all parts of one run, or runs over several files.
+
+    Merged parts give the same bits as one run over everything. Raises UsageError where states
+    do not belong together, where a part is missing, and where one is given twice.
+    """
+    from pathlib import Path as PathOf
+
+    from lossctl.engine.state import merge as merge_states
+    from lossctl.engine.state import read_state
+
+    found = [PathOf(path) for path in paths]
+    for number, path in enumerate(found):
+        if any(path.absolute() == other.absolute() for other in found[:number]):
+            raise UsageError(f"{path} is given twice", "Name each state once.")
+    return merge_states([read_state(path) for path in found])
 
 
 def describe(loss: str | Loss) -> dict[str, Any]:
@@ -100,6 +142,25 @@ def describe_all(family: str | None = None) -> list[dict[str, Any]]:
     if family not in families:
         raise UsageError(f"there is no family {family!r}", did_you_mean(family, families))
     return [one for one in every if one["family"] == family]
+
+
+def _parse_part(text: str) -> tuple[int, int]:
+    try:
+        part, parts = map(int, text.split("/"))
+    except ValueError:
+        raise UsageError(f"{text!r} is no part", "Write it as 3/40: the third of forty.") from None
+    return part, parts
+
+
+def _save_state(stream: engine.Elements, path: Path) -> None:
+    from lossctl.engine.state import State
+    from lossctl.engine.summary import Summary
+    from lossctl.output.files import open_text
+
+    summary = Summary.of(stream.plan)
+    state = State(str(path), lossctl.__version__, summary, stream.partial, stream.samples)
+    with open_text(path) as file:
+        file.write(state.encode() + "\n")
 
 
 def _plan(

@@ -102,21 +102,24 @@ def _compute(
     """Call the public API and hand the result to the output room."""
     from lossctl import api
     from lossctl.output.formats import check_text_format, pick_file_format
+    from lossctl.output.progress import show_progress
 
     if output.target is not None:
         pick_file_format(output.target, output.format)
     else:
         check_text_format(output.format or "table")
-    if settings["reduction"] != "none":
-        from lossctl.output.reduced import write_reduced
+    with show_progress(settings.pop("progress")) as progress:
+        if settings["reduction"] != "none" or settings["save_state"] or settings["part"]:
+            from lossctl.output.reduced import write_reduced
 
-        result = api.compute(loss, *inputs, **settings, **options)
-        write_reduced(result, output.format, output.target, precision=output.precision)
-        return
-    from lossctl.output.elements import write_elements
+            result = api.compute(loss, *inputs, **settings, **options, progress=progress)
+            write_reduced(result, output.format, output.target, precision=output.precision)
+            return
+        from lossctl.output.elements import write_elements
 
-    del settings["reduction"]
-    stream = api.elements(loss, *inputs, **settings, **options)
-    write_elements(
-        stream, output.format, output.target, limit=output.limit, precision=output.precision
-    )
+        for name in ("reduction", "part", "save_state"):
+            del settings[name]
+        stream = api.elements(loss, *inputs, **settings, **options, progress=progress)
+        write_elements(
+            stream, output.format, output.target, limit=output.limit, precision=output.precision
+        )

@@ -145,6 +145,29 @@ def root(
     """Compute loss values from prediction files, and evaluate datasets."""
 
 
+@app.command(
+    "merge",
+    epilog="For example:  lossctl merge 'part-*.json'",
+)
+def merge_command(
+    states: Annotated[list[str], typer.Argument(metavar="STATE...", help="Files of states.")],
+    format: Annotated[
+        str | None,
+        typer.Option("-f", "--format", help="table, json, jsonl, csv, tsv or value"),
+    ] = None,
+    output: Annotated[str | None, typer.Option("-o", "--output", help="write there")] = None,
+    precision: Annotated[int, typer.Option(min=1, max=17, help="significant digits in tables")] = 6,
+) -> None:
+    """Add up the states that compute --save-state stored: parts of a run, or several files."""
+    from glob import glob
+
+    from lossctl.api import merge
+    from lossctl.output.reduced import write_reduced
+
+    paths = [path for state in states for path in sorted(glob(state)) or [state]]  # noqa: PTH207 - absolute too
+    write_reduced(merge(paths), format, output, precision=precision)
+
+
 @app.command("list", epilog="For example:  lossctl list --family margin")
 def list_command(
     family: Annotated[str | None, typer.Option(help="Show only the losses of a family.")] = None,

@@ -81,6 +81,16 @@ SHARED = [
     ),
     _shared("limit", int, 20, "per-element losses shown in a table; 0 shows all", OUTPUT, min=0),
     _shared("precision", int, 6, "significant digits in tables", OUTPUT, min=1, max=17),
+    _shared("part", str | None, None, "work on one part of the blocks only, such as 3/40", WORK),
+    _shared("save_state", str | None, None, "store the sums in a file for 'lossctl merge'", WORK),
+    _shared(
+        "progress",
+        bool,
+        True,
+        "show progress on a terminal when the work is long",
+        WORK,
+        "--progress/--no-progress",
+    ),
     _shared("debug", bool, False, "show the traceback of an error", WORK, "--debug"),
 ]
 NAMES = [parameter.name for parameter in SHARED]

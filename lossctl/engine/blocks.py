@@ -33,14 +33,25 @@ class Cutting:
     rows: int
     boxes: tuple[tuple[slice, ...], ...]
 
-    def regions(self, samples: int | None) -> Iterator[Region]:
-        """Yield the blocks in order; without end where the number of samples is not known."""
-        counter = itertools.count(0, self.rows) if samples is None else range(0, samples, self.rows)
+    def count(self, samples: int) -> int:
+        """Return the number of blocks that so many samples make."""
+        return -(-samples // self.rows) * len(self.boxes)
+
+    def regions(self, samples: int | None, first: int = 0) -> Iterator[Region]:
+        """Yield the blocks in order from number ``first`` on.
+
+        There is no end where the number of samples is not known.
+        """
         partial = len(self.boxes) > 1
-        for start in counter:
+        row, box = divmod(first, len(self.boxes))
+        boxes = self.boxes[box:]
+        for start in itertools.count(row * self.rows, self.rows):
+            if samples is not None and start >= samples:
+                return
             stop = start + self.rows if samples is None else min(start + self.rows, samples)
-            for box in self.boxes:
-                yield Region(start, stop, box, partial)
+            for further in boxes:
+                yield Region(start, stop, further, partial)
+            boxes = self.boxes
 
 
 def plan_cutting(numbers_per_sample: int, further: tuple[int, ...]) -> Cutting:

@@ -19,12 +19,19 @@ class Finding:
     count: int
     position: Position
     value: float
+    classes: int = 0
+    place: str = ""
+    """The position in words, once it is known."""
 
     def merge(self, other: Finding) -> None:
         """Add the other's count, and keep the earlier place."""
         self.count += other.count
         if other.position < self.position:
-            self.position, self.value = other.position, other.value
+            self.position, self.value, self.place = other.position, other.value, other.place
+
+    def describe(self) -> str:
+        """Return the message: how many, of what, the first one and where it is."""
+        return self.rule.describe(self.count, self.name, self.value, self.place, self.classes)
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,8 @@ class Settings:
     nan: str = "propagate"
     dtype: str = "float64"
     threads: int = 1
+    part: tuple[int, int] | None = None
+    """Work on the k-th of n parts of the blocks."""
 
 
 @dataclass(slots=True)
@@ -86,9 +89,19 @@ class Plan:
 
     def regions(self) -> Iterator[Region]:
         """Yield the blocks; one empty block where there are no samples."""
-        if self.samples == 0:
-            return iter([Region(0, 0, self.cutting.boxes[0])])
-        return self.cutting.regions(self.samples)
+        if self.settings.part is None:
+            if self.samples == 0:
+                return iter([Region(0, 0, self.cutting.boxes[0])])
+            return self.cutting.regions(self.samples)
+        if self.samples is None:
+            raise UsageError(
+                "parts need inputs whose length is known before they are read",
+                "Use NPY, Parquet or Arrow files, or compute whole files and merge their states.",
+            )
+        part, parts = self.settings.part
+        count = self.cutting.count(self.samples)
+        first, last = count * (part - 1) // parts, count * part // parts
+        return islice(self.cutting.regions(self.samples, first), last - first)
 
 
 def make_plan(
@@ -140,6 +153,11 @@ def _check_settings(loss: Loss, settings: Settings) -> None:
         raise UsageError(f"nan is one of {', '.join(NAN_POLICIES)}, not {settings.nan!r}")
     if settings.dtype not in ("float64", "float32"):
         raise UsageError(f"dtype is float64 or float32, not {settings.dtype!r}")
+    if settings.part is not None and not 1 <= settings.part[0] <= settings.part[1]:
+        part, parts = settings.part
+        raise UsageError(
+            f"there is no part {part} of {parts}", "Parts are counted from 1, such as 3/40."
+        )
     if settings.threads < 1:
         raise UsageError(f"threads must be at least 1, but is {settings.threads}")
     has_class_axis = any(f.axes[:2] == ("N", "C") for one in loss.inputs for f in one.forms)

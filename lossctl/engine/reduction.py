@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,12 @@ from lossctl.engine.execution import execute
 from lossctl.engine.partial import Finding, Partial
 from lossctl.engine.plan import Plan
 from lossctl.engine.result import Result
+from lossctl.engine.summary import Summary
 from lossctl.errors import DataError, LossctlWarning
-from lossctl.losses.declaration import Kind
 
 Array = NDArray[Any]
+Progress = Callable[[int, "int | None"], None]
+"""Called with the samples done, and all of them (None if not known yet)."""
 
 
 class Elements:
@@ -27,10 +29,11 @@ class Elements:
     ``shape`` (whose first axis is None where the length is not known before the end).
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, progress: Progress | None = None) -> None:
         self.plan = plan
+        self.progress = progress
         self.partial = Partial()
-        self.rows = 0
+        self.samples = 0
 
     @property
     def shape(self) -> tuple[int | None, ...]:
@@ -43,29 +46,35 @@ class Elements:
         return self.plan.dtype
 
     def __iter__(self) -> Iterator[Array]:
+        first = None
         for outcome in execute(self.plan):
+            region = outcome.region
+            first = region.start if first is None else first
             self.partial.merge(outcome.partial)
-            self.rows = outcome.region.stop
+            self.samples = region.stop - first
+            if self.progress is not None:
+                self.progress(self.samples, self.plan.samples)
             if outcome.losses is not None and not self.partial.broken:
                 yield outcome.losses
+        for finding in self.partial.findings.values():
+            _locate(self.plan, finding)
         _report_errors(self.plan, self.partial)
 
-    def result(self) -> Result:
+    def result(self, elements: Array | None = None) -> Result:
         """Return the counts and the denominator of what has been iterated over."""
-        return finish(self.plan, self.partial, self.rows, None)
+        return finish(Summary.of(self.plan), self.partial, self.samples, elements)
 
 
-def compute(plan: Plan) -> Result:
-    """Compute a plan's result: reduced, or with all per-element losses in memory."""
-    stream = Elements(plan)
+def compute(stream: Elements) -> Result:
+    """Compute a stream's result: reduced, or with all per-element losses in memory."""
+    plan = stream.plan
     if plan.settings.reduction != "none":
         for _ in stream:
             pass
         return stream.result()
     blocks = [block.reshape(-1) for block in stream]
     losses = np.concatenate(blocks) if len(blocks) != 1 else blocks[0]
-    shape = tuple(stream.rows if size is None else size for size in plan.shape)
-    return finish(plan, stream.partial, stream.rows, losses.reshape(shape))
+    return stream.result(losses.reshape(fill(plan.shape, stream.samples)))
 
 
 def _report_errors(plan: Plan, partial: Partial) -> None:
@@ -74,33 +83,37 @@ def _report_errors(plan: Plan, partial: Partial) -> None:
     if plan.settings.nan == "error":
         fatal += [one for one in partial.findings.values() if one.rule.code == "nan"]
     if fatal:
-        finding = fatal[0]
-        remedy = finding.rule.remedy or "--nan omit leaves them out, --nan propagate computes them."
-        raise DataError(_describe(plan, finding), remedy)
+        remedy = (
+            fatal[0].rule.remedy or "--nan omit leaves them out, --nan propagate computes them."
+        )
+        raise DataError(fatal[0].describe(), remedy)
 
 
-def _describe(plan: Plan, finding: Finding) -> str:
+def _locate(plan: Plan, finding: Finding) -> None:
+    """Say where a finding is in words, while the sources are known."""
     bound = next((one for one in plan.inputs if one.name == finding.name), plan.inputs[0])
-    place = bound.source.place(finding.position)
+    finding.place = bound.source.place(finding.position)
     if finding.name == bound.name:
-        place += f" of {bound.source.name}"
-    return finding.rule.describe(finding.count, finding.name, finding.value, place, plan.classes)
+        finding.place += f" of {bound.source.name}"
 
 
-def finish(plan: Plan, partial: Partial, samples: int, elements: Array | None) -> Result:
+def finish(
+    summary: Summary, partial: Partial, samples: int, elements: Array | None = None
+) -> Result:
     """Turn sums and counts into a result, and tell what a person should know of it."""
-    reduction = plan.settings.reduction
-    denominator, name = _denominator(plan, partial, samples)
+    denominator, name = _denominator(summary.reduction, partial, samples)
     total = partial.total.value
-    value = None if reduction == "none" else _divide(total, denominator)
-    notes = _notes(plan, partial, denominator)
+    notes = [finding.describe() for finding in partial.findings.values()]
+    notes += summary.notes if partial.elements else ()
+    averaged = summary.reduction not in ("none", "sum") and summary.part is None
+    if averaged and not abs(denominator) > 0:
+        notes.append(_nothing_left(partial))
     for note in notes:
         warnings.warn(LossctlWarning(note), stacklevel=2)
-    shape = tuple(samples if size is None else size for size in plan.shape)
     return Result(
-        loss=plan.loss.key,
-        reduction=reduction,
-        value=value,
+        loss=summary.loss,
+        reduction=summary.reduction,
+        value=None if summary.reduction == "none" else _divide(total, denominator),
         elements=elements,
         total=total,
         denominator=denominator,
@@ -111,23 +124,25 @@ def finish(plan: Plan, partial: Partial, samples: int, elements: Array | None) -
         omitted=partial.omitted,
         clamped=partial.clamped,
         samples=samples,
-        dtype=plan.settings.dtype,
-        options=_changed_options(plan),
-        given=plan.given,
+        dtype=summary.settings["dtype"],
+        options=summary.options,
+        given=summary.given,
         inputs=tuple(
-            (one.name, one.source.name, _known(one.source.shape, samples)) for one in plan.inputs
+            (name, source, fill(shape, samples)) for name, source, shape in summary.inputs
         ),
-        shape=shape,
+        shape=fill(summary.shape, samples),
+        part=summary.part,
         warnings=tuple(notes),
     )
 
 
-def _known(shape: tuple[int | None, ...], samples: int) -> tuple[int, ...]:
+def fill(shape: tuple[int | None, ...], samples: int) -> tuple[int, ...]:
+    """Return a shape with its unknown length filled in."""
     return tuple(samples if size is None else size for size in shape)
 
 
-def _denominator(plan: Plan, partial: Partial, samples: int) -> tuple[float, str]:
-    match plan.settings.reduction:
+def _denominator(reduction: str, partial: Partial, samples: int) -> tuple[float, str]:
+    match reduction:
         case "sum":
             return 1.0, "a sum"
         case "none":
@@ -142,34 +157,6 @@ def _denominator(plan: Plan, partial: Partial, samples: int) -> tuple[float, str
 def _divide(total: float, denominator: float) -> float:
     """Return the quotient; nothing to divide by is NaN, as in torch, whatever the total."""
     return math.nan if denominator == 0 else total / denominator
-
-
-def _changed_options(plan: Plan) -> dict[str, Any]:
-    return {
-        parameter.name: plan.options[parameter.name]
-        for parameter in plan.loss.parameters
-        if not _is_default(plan.options[parameter.name], parameter.default)
-    }
-
-
-def _is_default(value: Any, default: Any) -> bool:
-    return value is default or (not isinstance(value, np.ndarray) and bool(value == default))
-
-
-def _notes(plan: Plan, partial: Partial, denominator: float) -> list[str]:
-    """Return the warnings of a finished computation."""
-    notes = [_describe(plan, finding) for finding in partial.findings.values()]
-    notes += [
-        f"{bound.name}: whole {bound.source.dtype} numbers are taken as indices"
-        for bound in plan.inputs
-        if bound.kind == Kind.INDEX and bound.source.dtype.kind == "f" and partial.elements
-    ]
-    reduction = plan.settings.reduction
-    if reduction == "mean" and plan.loss.mean_note:
-        notes.append(plan.loss.mean_note)
-    if reduction not in ("none", "sum") and (denominator == 0 or math.isnan(denominator)):
-        notes.append(_nothing_left(partial))
-    return notes
 
 
 def _nothing_left(partial: Partial) -> str:

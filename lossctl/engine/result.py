@@ -42,6 +42,8 @@ class Result:
     """Name of the input, where it came from, its shape."""
     shape: tuple[int, ...] = ()
     """Shape of the per-element losses."""
+    part: tuple[int, int] | None = None
+    """Which part of how many this is, where it is not the whole."""
     warnings: tuple[str, ...] = ()
 
     @property

@@ -66,7 +66,8 @@ def _inspect(plan: Plan, bound: Bound, region: Region, values: Array, partial: P
         first = _first(mask)
         place = bound.position(first, region)
         value = float(values[first])
-        partial.note(Finding(rule, bound.name, int(np.count_nonzero(mask)), place, value))
+        count = int(np.count_nonzero(mask))
+        partial.note(Finding(rule, bound.name, count, place, value, plan.classes))
 
 
 def _first(mask: NDArray[np.bool_]) -> tuple[int, ...]:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 def write_elements(
     stream: ElementStream,
-    format: str | None = None,  # noqa: A002 - the name of the flag
+    format: str | None = None,
     target: TextIO | str | PathLike[str] | None = None,
     limit: int = 20,
     precision: int = 6,

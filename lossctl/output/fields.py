@@ -77,6 +77,7 @@ FIELDS = (
     Field("omitted", column=True),
     Field("clamped", column=True),
     Field("samples", column=True),
+    Field("part"),
     Field("shape"),
     Field("dtype"),
     Field("inputs", read=describe_inputs),

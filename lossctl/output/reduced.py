@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def write_reduced(
     result: Result,
-    format: str | None = None,  # noqa: A002 - the name of the flag
+    format: str | None = None,
     target: TextIO | str | PathLike[str] | None = None,
     precision: int = 6,
 ) -> None:

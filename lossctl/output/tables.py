@@ -78,6 +78,8 @@ def describe_result(result: Result, precision: int, encoding: str) -> Iterator[t
         amount = format_amount(result.denominator, precision)
         yield "divided by", f"{amount} ({result.denominator_name})"
     yield "samples", str(result.samples)
+    if result.part is not None:
+        yield "part", "{} of {}".format(*result.part)
     yield from _describe_inputs(result, encoding)
 
 

@@ -8,10 +8,10 @@ _ASCII = {
     "Σ": "sum",
     "Π": "prod",
     "√": "sqrt",
-    "×": "x",  # noqa: RUF001 - the symbol itself is meant, here and below
+    "×": "x",
     "·": "*",
-    "−": "-",  # noqa: RUF001
-    "–": "-",  # noqa: RUF001
+    "−": "-",
+    "–": "-",
     "—": "-",
     "±": "+-",
     "≤": "<=",

@@ -1,0 +1,94 @@
+"""What a computation is, apart from its numbers: enough to finish its sums, here or later."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lossctl.engine.plan import Plan
+from lossctl.losses.declaration import Kind
+
+Part = tuple[int, int]
+
+LARGE_TENSOR = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A loss with its options, settings and inputs, in plain values."""
+
+    loss: str
+    reduction: str
+    settings: dict[str, Any]
+    """Everything else that decides the numbers: dtype, nan, class_axis, squeeze."""
+    options: dict[str, Any]
+    """Options that differ from their defaults."""
+    given: dict[str, str]
+    inputs: tuple[tuple[str, str, tuple[int | None, ...]], ...]
+    """Name, source and shape of each input; None for a length known only at the end."""
+    shape: tuple[int | None, ...]
+    sample_axes: tuple[int | None, ...] = ()
+    """Which axis of each input counts samples (None for weights of a layer and the like)."""
+    part: Part | None = None
+    notes: tuple[str, ...] = field(default_factory=tuple)
+    """What a person should know whatever the numbers are."""
+
+    @classmethod
+    def of(cls, plan: Plan) -> Summary:
+        """Return the summary of a plan."""
+        settings = plan.settings
+        return cls(
+            loss=plan.loss.key,
+            reduction=settings.reduction,
+            settings={
+                "dtype": settings.dtype,
+                "nan": settings.nan,
+                "class_axis": settings.class_axis,
+                "squeeze": settings.squeeze,
+                "sample_weight": plan.sample_weight is not None,
+                "mask": plan.mask is not None,
+            },
+            options=_changed_options(plan),
+            given=plan.given,
+            inputs=tuple((one.name, one.source.name, one.source.shape) for one in plan.inputs),
+            shape=plan.shape,
+            sample_axes=tuple(one.order[0] if one.batched else None for one in plan.inputs),
+            part=settings.part,
+            notes=tuple(_standing_notes(plan)),
+        )
+
+
+def _changed_options(plan: Plan) -> dict[str, Any]:
+    return {
+        parameter.name: plan.options[parameter.name]
+        for parameter in plan.loss.parameters
+        if not _is_default(plan.options[parameter.name], parameter.default)
+    }
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    return value is default or (not isinstance(value, np.ndarray) and bool(value == default))
+
+
+def _standing_notes(plan: Plan) -> list[str]:
+    notes = [
+        f"{bound.name}: whole {bound.source.dtype} numbers are taken as indices"
+        for bound in plan.inputs
+        if bound.kind == Kind.INDEX and bound.source.dtype.kind == "f" and bound.source.length != 0
+    ]
+    if plan.settings.reduction == "mean" and plan.loss.mean_note:
+        notes.append(plan.loss.mean_note)
+    return notes
+
+
+def plain_option(value: Any) -> Any:
+    """Return an option's value in the types of JSON; a large tensor as its shape and digest."""
+    if not isinstance(value, np.ndarray):
+        return value
+    if value.size <= LARGE_TENSOR:
+        return value.tolist()
+    data = np.ascontiguousarray(value)
+    return {"shape": list(value.shape), "sha256": hashlib.sha256(data.tobytes()).hexdigest()}

@@ -1,0 +1,77 @@
+"""Progress of a long run, on standard error and on a terminal only."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+PATIENCE = 1.0
+"""Seconds that a run may take before anything is shown."""
+
+
+@contextmanager
+def show_progress(wanted: bool = True) -> Iterator[Callable[[int, int | None], None] | None]:
+    """Yield what to call with the samples done and the samples there are; None shows nothing."""
+    if not wanted or not sys.stderr.isatty():
+        yield None
+        return
+    display = Display()
+    try:
+        yield display.update
+    finally:
+        display.stop()
+
+
+class Display:
+    """A bar with samples, rate and time left, which appears when a run takes long."""
+
+    def __init__(self) -> None:
+        self.begin = time.monotonic()
+        self.progress: Progress | None = None
+        self.task: TaskID | None = None
+
+    def update(self, done: int, total: int | None) -> None:
+        """Take notice of progress."""
+        if self.progress is None:
+            if time.monotonic() - self.begin < PATIENCE:
+                return
+            self._start()
+        assert self.progress is not None
+        assert self.task is not None
+        rate = done / (time.monotonic() - self.begin)
+        self.progress.update(self.task, completed=done, total=total, rate=f"{rate:,.0f}/s")
+
+    def _start(self) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        self.progress = Progress(
+            TextColumn("samples"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self.task = self.progress.add_task("samples", total=None, rate="")
+        self.progress.start()
+
+    def stop(self) -> None:
+        """Remove the bar."""
+        if self.progress is not None:
+            self.progress.stop()
