@@ -28,6 +28,8 @@ class Bound:
 
     ``order`` lists the source's axes as the kernel wants them. ``batched`` says whether the
     source has a sample axis; ``shared`` inputs (the weights of a layer) belong to all samples.
+    ``picked`` ones are
+    given to the kernel as they are stored, because it takes few of their numbers.
     ``axes`` are the words of the kernel's view, one per axis, with ``*`` for further axes.
     """
 
@@ -38,6 +40,7 @@ class Bound:
     order: tuple[int, ...]
     batched: bool
     shared: bool
+    picked: bool = False
     fixed: frozenset[int] = frozenset()
     """Axes of the view that stay of length 1 while the others are cut."""
     array: Array | None = field(default=None)

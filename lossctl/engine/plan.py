@@ -238,6 +238,7 @@ def _bind(
         order=axis_order(form, len(source.shape), moved),
         batched=has_samples,
         shared=shared,
+        picked=declared.picked,
     )
     whole = bound.kind in (Kind.LENGTH, Kind.LABELS)
     if shared or not has_samples or whole or bound.order[:1] != (0,):

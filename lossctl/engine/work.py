@@ -19,7 +19,7 @@ from lossctl.losses.declaration import Kind, Terms
 
 Array = NDArray[Any]
 
-FEW_CLASSES = 256
+FEW_CLASSES = 64
 CLAMPED = Rule(
     "clamped",
     "were clamped, because a probability is 0 where it should not be",
@@ -89,8 +89,8 @@ def _call(plan: Plan, region: Region, blocks: Sequence[Array]) -> Terms:
 def _cast(plan: Plan, bound: Bound, values: Array) -> Array:
     if bound.kind in INTEGER_KINDS:
         return values.astype(np.intp, copy=False)
-    if bound.shared:
-        return values  # as large as a layer: the kernel casts it piece by piece
+    if bound.shared or (bound.picked and values.dtype.kind == "f"):
+        return values  # the kernel casts what it takes
     # With few classes, sums over the class axis run along the samples (measured: 2 times faster).
     few = values.ndim == 2 and "C" in bound.axes and values.shape[1] <= FEW_CLASSES
     return np.asarray(values, dtype=plan.dtype, order="F" if few else "C")
@@ -105,7 +105,7 @@ def _add_up(
     partial: Partial,
 ) -> Array:
     """Apply weight, mask and the NaN policy; add the losses and denominators up."""
-    losses = np.ascontiguousarray(terms.losses)
+    losses = np.ascontiguousarray(terms.losses, dtype=plan.dtype)
     averaging = plan.settings.reduction in ("mean", "mean_with_sample_weight")
     summed = terms.mean_losses if averaging and terms.mean_losses is not None else losses
     _note_marks(plan, region, terms, partial)

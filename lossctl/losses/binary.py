@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.declaration import Input, Option, Terms, loss, probability, real, soft_label
-from lossctl.losses.numerics import softplus
+from lossctl.losses.numerics import at_least, log1p_exp, softplus
 
 Array = NDArray[Any]
 
@@ -43,7 +43,9 @@ def bce(
     """
     log_p, log_q = np.log(input), np.log1p(-input)
     low_p, low_q = log_p < LOG_FLOOR, log_q < LOG_FLOOR
-    losses = (target - 1) * np.maximum(log_q, LOG_FLOOR) - target * np.maximum(log_p, LOG_FLOOR)
+    at_least(log_p, LOG_FLOOR, out=log_p)
+    at_least(log_q, LOG_FLOOR, out=log_q)
+    losses = (target - 1) * log_q - target * log_p
     if weight is not None:
         losses = losses * weight
     clamped = (low_p & (target != 0)) | (low_q & (target != 1))
@@ -78,11 +80,16 @@ def bce_with_logits(
     """
     # Both parts are non-negative, so their sum loses nothing: max(x, 0) − x·y, as frameworks
     # write it, cancels for a confident right answer.
-    small = np.log1p(np.exp(-np.abs(input)))
-    positive = target * (np.maximum(-input, 0) + small)
+    small = log1p_exp(input)
+    positive = at_least(-input, 0)
+    positive += small
+    positive *= target
     if pos_weight is not None:
-        positive = positive * pos_weight
-    losses = positive + (1 - target) * (np.maximum(input, 0) + small)
+        positive *= pos_weight
+    losses = at_least(input, 0)
+    losses += small
+    losses *= 1 - target
+    losses += positive
     return losses if weight is None else losses * weight
 
 

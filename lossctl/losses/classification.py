@@ -34,7 +34,7 @@ DENOMINATOR_TRAP = "mean divides by Σ weight[target] over what is not ignored"
     "nll",
     family="classification",
     inputs=(
-        log_probability("input", "N C *D", "C", help="log-probabilities of the classes"),
+        log_probability("input", "N C *D", "C", help="log-probabilities", picked=True),
         index("target", "N *D", "", help="class indices"),
     ),
     formula="−w_y x_y",

@@ -65,6 +65,8 @@ class Input:
     help: str = ""
     fits: bool = False
     """Whether it is stretched to the first input's shape (the variance of gaussian_nll)."""
+    picked: bool = False
+    """Whether the kernel takes few of its floats, and so is given them uncast."""
     under: tuple[tuple[str, Kind], ...] = ()
     """Options under which the numbers mean something else (log_target), and what."""
 
@@ -92,10 +94,12 @@ def _input_of(kind: Kind) -> Callable[..., Input]:
         *patterns: str,
         help: str = "",
         fits: bool = False,
+        picked: bool = False,
         under: tuple[tuple[str, Kind], ...] = (),
     ) -> Input:
         spelled = [p for q in patterns for p in (("N *D", "") if q == "*" else (q,))]
-        return Input(name, tuple(Form(pattern, kind) for pattern in spelled), help, fits, under)
+        forms = tuple(Form(pattern, kind) for pattern in spelled)
+        return Input(name, forms, help, fits, picked, under)
 
     make.__doc__ = f"Declare an input whose numbers are of the kind: {kind.value}."
     return make

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.declaration import Option, loss, real, sign
-from lossctl.losses.numerics import p_norm
+from lossctl.losses.numerics import at_least, dot, p_norm, power_of_two
 
 Array = NDArray[Any]
 
@@ -53,24 +53,23 @@ def cosine_embedding(
     input1 and input2 are (N, F) or (F), target (N) or one sign. A target that is not +1 or -1
     is an error.
     """
-    first, first_scale = _tame(input1)
-    second, second_scale = _tame(input2)
-    product = (first * second).sum(axis=-1)
-    size1 = (first * first).sum(axis=-1) + COSINE_EPSILON * first_scale
-    size2 = (second * second).sum(axis=-1) + COSINE_EPSILON * second_scale
-    cosine = product / (np.sqrt(size1) * np.sqrt(size2))
-    return np.where(target == 1, 1 - cosine, np.maximum(cosine - margin, 0))
+    product, norms = _angle(input1, input2)
+    unsafe = ~(np.isfinite(product) & np.isfinite(norms))
+    if unsafe.any():  # sums that overflowed are taken again, scaled exactly
+        product[unsafe], norms[unsafe] = _angle(input1[unsafe], input2[unsafe], scaled=True)
+    cosine = product / norms
+    return np.where(target == 1, 1 - cosine, at_least(cosine - margin, 0))
 
 
-def _tame(vectors: Array) -> tuple[Array, Array | float]:
-    """Scale vectors whose squares would overflow by powers of two; return the square too."""
-    largest = np.abs(vectors).max(axis=-1, initial=0)
-    huge = np.isfinite(largest) & (largest > np.sqrt(np.finfo(vectors.dtype).max) / 2**30)
-    if not huge.any():
-        return vectors, 1.0
-    exponent = np.where(huge, -np.frexp(largest)[1], 0)
-    scale = np.ldexp(np.ones_like(largest), exponent)
-    return vectors * scale[..., np.newaxis], scale * scale
+def _angle(x: Array, y: Array, *, scaled: bool = False) -> tuple[Array, Array]:
+    """Return the inner products and the products of the norms, both scaled alike."""
+    size_x = size_y = np.ones(1, x.dtype)
+    if scaled:
+        size_x, size_y = (power_of_two(np.abs(one).max(axis=-1, initial=1)) for one in (x, y))
+        x, y = x / size_x[:, np.newaxis], y / size_y[:, np.newaxis]
+    norm_x = np.sqrt(dot(x, x) + COSINE_EPSILON / size_x / size_x)
+    norm_y = np.sqrt(dot(y, y) + COSINE_EPSILON / size_y / size_y)
+    return dot(x, y), norm_x * norm_y
 
 
 @loss(
@@ -96,7 +95,13 @@ def triplet_margin(
 
     anchor, positive and negative have the same shape (N, F) or (F).
     """
-    return _triplet(lambda x, y: p_norm(x - y + eps, p), anchor, positive, negative, margin, swap)
+    return _triplet(lambda x, y: _pairwise(x, y, p, eps), anchor, positive, negative, margin, swap)
+
+
+def _pairwise(x: Array, y: Array, p: float, eps: float) -> Array:
+    difference = x - y
+    difference += eps
+    return p_norm(difference, p)
 
 
 def _triplet(
@@ -111,17 +116,17 @@ def _triplet(
     far = distance(anchor, negative)
     if swap:
         far = np.minimum(far, distance(positive, negative))
-    return np.maximum(margin + near - far, 0)
+    return at_least(margin + near - far, 0)
 
 
 def _cosine_distance(x: Array, y: Array) -> Array:
-    norms = np.maximum(p_norm(x, 2), COSINE_DISTANCE_FLOOR)
-    others = np.maximum(p_norm(y, 2), COSINE_DISTANCE_FLOOR)
+    norms = at_least(p_norm(x, 2), COSINE_DISTANCE_FLOOR)
+    others = at_least(p_norm(y, 2), COSINE_DISTANCE_FLOOR)
     return 1 - ((x / norms[..., np.newaxis]) * (y / others[..., np.newaxis])).sum(axis=-1)
 
 
 DISTANCES: dict[str, Callable[[Array, Array], Array]] = {
-    "euclidean": lambda x, y: p_norm(x - y + 1e-6, 2),
+    "euclidean": lambda x, y: _pairwise(x, y, 2, 1e-6),
     "cosine": _cosine_distance,
     "manhattan": lambda x, y: p_norm(x - y, 1),
     "chebyshev": lambda x, y: p_norm(x - y, np.inf),

@@ -18,7 +18,7 @@ from lossctl.losses.declaration import (
     real,
     variance,
 )
-from lossctl.losses.numerics import xlogy
+from lossctl.losses.numerics import at_least, xlogy
 
 Array = NDArray[Any]
 
@@ -51,7 +51,8 @@ def poisson_nll(
     input and target have the same shape (*). eps counts only without log_input.
     """
     if log_input:
-        losses = np.exp(input) - target * input
+        losses = np.exp(input)
+        losses -= target * input
     else:
         losses = input - target * np.log(input + eps)
     if full:
@@ -90,7 +91,7 @@ def gaussian_nll(
     input and target have the same shape (*); var has it too, or lacks the last axis, or has one
     axis of length 1, or is one number. A negative var is an error.
     """
-    variance = np.maximum(var, eps)
+    variance = at_least(var, eps)
     error = input - target
     losses = 0.5 * (np.log(variance) + error / variance * error)
     return losses + 0.5 * math.log(2 * math.pi) if full else losses
@@ -137,4 +138,5 @@ def kl_div(
         probability = target
         losses = xlogy(target, target) - target * input
     impossible = (probability == 0) & ~np.isnan(input)
-    return np.where(impossible, 0, losses)
+    losses[impossible] = 0
+    return losses

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.declaration import Input, Option, index, index_list, loss, real, sign
-from lossctl.losses.numerics import softplus, take_class
+from lossctl.losses.numerics import at_least, softplus, take_class
 
 Array = NDArray[Any]
 
@@ -39,7 +39,7 @@ def margin_ranking(
 
     All three inputs have the same shape (*). A target that is not +1 or -1 is an error.
     """
-    return np.maximum(margin - target * (input1 - input2), 0)
+    return at_least(margin - target * (input1 - input2), 0)
 
 
 @loss(
@@ -61,7 +61,7 @@ def hinge_embedding(
 
     input and target have the same shape (*). A target that is not +1 or -1 is an error.
     """
-    apart = np.maximum(margin - input, 0)
+    apart = at_least(margin - input, 0)
     # Taking elements by their place is twice as fast as np.where on signs in random order.
     together = np.flatnonzero(target == 1)
     apart.reshape(-1)[together] = input.reshape(-1)[together]
@@ -116,7 +116,8 @@ def multi_margin(
     """
     scores = input if input.ndim == 2 else input[:, np.newaxis]
     own = take_class(scores, target)
-    hinge = np.maximum((margin - own)[:, np.newaxis] + scores, 0)
+    hinge = (margin - own)[:, np.newaxis] + scores
+    at_least(hinge, 0, out=hinge)
     if p == 2:
         hinge *= hinge
     hinge[np.arange(len(scores)), target] = 0
@@ -154,5 +155,5 @@ def multilabel_margin(input: Array, target: Array) -> Array:
     for slot in range(int(listed.sum(axis=1).max(initial=0))):
         active = np.flatnonzero(listed[:, slot])
         own = scores[active, lists[active, slot]]
-        losses[active] += np.maximum((1 - own)[:, np.newaxis] + wrong[active], 0).sum(axis=1)
+        losses[active] += at_least((1 - own)[:, np.newaxis] + wrong[active], 0).sum(axis=1)
     return losses / max(classes, 1)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.declaration import Option, loss, real
+from lossctl.losses.numerics import at_most
 
 Array = NDArray[Any]
 
@@ -77,7 +78,7 @@ def smooth_l1(
         return distance
     # With q = min(d, β) both branches are (d − q/2) · q/β, and no element branches (3 times
     # faster).
-    bounded = np.minimum(distance, beta)
+    bounded = at_most(distance, beta)
     distance -= 0.5 * bounded
     bounded /= beta
     return np.multiply(distance, bounded, out=distance)
@@ -105,6 +106,6 @@ def huber(
     error = input - target
     distance = np.abs(error, out=error)
     # With q = min(d, δ) both branches are (d − q/2) · q, and no element branches (3 times faster).
-    bounded = np.minimum(distance, delta)
+    bounded = at_most(distance, delta)
     distance -= 0.5 * bounded
     return np.multiply(distance, bounded, out=distance)

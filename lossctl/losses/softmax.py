@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.numerics import align_classes
+from lossctl.losses.numerics import align_classes, find_classes, take_class
 
 Array = NDArray[Any]
 
@@ -47,9 +47,7 @@ class IndexCrossEntropy:
         if self.smoothing_weight is not None:
             weight = self.smoothing_weight[first_class : first_class + logits.shape[1]]
             self._add_smoothing(shifted, top, weight)
-        here = self._positions(first_class, logits.shape[1])
-        self.own[here[0], *here[2:]] = logits[here]
-        shifted[here] = -np.inf
+        self._take_own(logits, shifted, first_class)
         exponentials = np.exp(shifted, out=shifted)
         self.others += exponentials.sum(axis=1)
         self.top = top
@@ -57,12 +55,15 @@ class IndexCrossEntropy:
         confident = (self.others < CONFIDENT) & (self.own == top)
         self.others[confident] += _rounding(logits, exponentials, top, confident)
 
-    def _positions(self, first_class: int, count: int) -> tuple[Array, ...]:
-        """Return the indices (n, c, *d) of the targets among these classes."""
+    def _take_own(self, logits: Array, shifted: Array, first_class: int) -> None:
+        """Note the targets' own logits among these classes, and take them out of the sum."""
         local = self.target - first_class
-        inside = (local >= 0) & (local < count)
-        sample, *rest = np.nonzero(inside)
-        return (sample, local[inside], *rest)
+        inside = (local >= 0) & (local < logits.shape[1])
+        if not inside.all():
+            local = np.where(inside, local, 0)
+        self.own = np.where(inside, take_class(logits, local), self.own)
+        flat, places = find_classes(shifted, local)
+        flat[places[inside]] = -np.inf
 
     def _add_smoothing(self, shifted: Array, top: Array, weight: Array) -> None:
         if self.started:
