@@ -36,7 +36,7 @@ class LossctlError(Exception):
 
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message)
-        self.message = message
+        self.message = message.removesuffix(".")
         self.remedy = remedy
 
     def __str__(self) -> str:

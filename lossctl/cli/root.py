@@ -100,7 +100,7 @@ def explain_usage(error: TyperException) -> UsageError:
         if unknown in flags:
             return UsageError(str(error.message), remedy)
         long = [flag for flag in flags if flag.startswith("--")]
-        from lossctl.engine.options import REPLACED
+        from lossctl.losses.retired import REPLACED
 
         replaced = REPLACED.get(unknown.lstrip("-").removeprefix("no-").replace("-", "_"))
         hint = f"{replaced}." if replaced else did_you_mean(unknown, long)
@@ -142,7 +142,7 @@ def root(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print version."),
     ] = False,
 ) -> None:
-    """Compute loss values from prediction files, and evaluate datasets."""
+    """Compute loss values from prediction files."""
 
 
 @app.command(

@@ -23,67 +23,81 @@ SUM_TOLERANCE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Something that numbers of a kind should satisfy, and what to say where they do not."""
+    """Something that numbers of a kind should satisfy, and what to say where they do not.
+
+    ``text`` follows a count of units; {are} in it is bent to the count.
+    """
 
     code: str
     text: str
     remedy: str = ""
     is_error: bool = True
-    unit: str = "values"
+    unit: str = "value"
+    shows_value: bool = True
 
     def describe(self, count: int, name: str, value: float, place: str, classes: int) -> str:
         """Return the message: how many, of what, the first one and where it is."""
-        text = self.text.format(classes=classes)
+        verb = "is" if count == 1 else "are"
+        text = self.text.format(classes=classes, are=verb)
+        units = self.unit if count == 1 else f"{self.unit}s"
         whole = math.isfinite(value) and value == int(value)
         shown = str(int(value)) if whole else repr(float(value))
-        return f"{name}: {count} {self.unit} {text}; the first is {shown} at {place}"
+        first = "the first" if count > 1 else "it"
+        where = f"{first} is {shown} at {place}" if self.shows_value else f"{first} is at {place}"
+        return f"{name}: {count} {units} {text}; {where}"
 
 
 NOT_WHOLE = Rule(
     "not_whole",
-    "are not whole numbers, but class indices are needed",
+    "{are} not whole numbers, but class indices are needed",
     "Class indices are the integers 0 to C-1. If these are scores, check the order of the files.",
 )
 OUT_OF_RANGE = Rule(
     "label_out_of_range",
-    "are not class indices in [0, {classes}) for {classes} classes",
+    "{are} not class indices in [0, {classes}) for {classes} classes",
     "Labels start at 0. If yours start at 1, subtract 1; if the value means 'no label',"
     " leave it out with --ignore-index.",
 )
 LIST_OUT_OF_RANGE = Rule(
     "label_out_of_range",
-    "are not class indices in [0, {classes}) nor the end mark -1, for {classes} classes",
+    "{are} not class indices in [0, {classes}) nor the end mark -1, for {classes} classes",
     "Each row lists the indices of its classes, then -1.",
 )
 NOT_A_SIGN = Rule(
     "not_a_sign",
-    "are not +1 or -1",
+    "{are} not +1 or -1",
     "Targets of 0 and 1 are for binary cross entropy (bce, bce_with_logits);"
     " 2*y - 1 turns them into signs.",
 )
 NOT_A_PROBABILITY = Rule(
     "not_a_probability",
-    "are outside [0, 1], but probabilities are needed",
+    "{are} outside [0, 1], but probabilities are needed",
     "If these are logits, use the loss that takes logits (bce_with_logits).",
 )
 NEGATIVE_VARIANCE = Rule(
     "negative_variance",
-    "are negative, but variances are needed",
+    "{are} negative, but variances are needed",
     "If these are log-variances, exponentiate them; if standard deviations, square them.",
 )
-NOT_A_SOFT_LABEL = Rule("not_a_soft_label", "are outside [0, 1]", is_error=False)
+NOT_A_SOFT_LABEL = Rule("not_a_soft_label", "{are} outside [0, 1]", is_error=False)
 POSITIVE_LOG = Rule(
     "positive_log_probability",
-    "are positive, so they are not log-probabilities",
+    "{are} positive, so they are not log-probabilities",
     "probabilities or logits? take their log, or log_softmax",
     is_error=False,
 )
 NEGATIVE_PROBABILITY = Rule(
-    "negative_probability", "are negative, so they are not probabilities", is_error=False
+    "negative_probability", "{are} negative, so they are not probabilities", is_error=False
 )
-SUM_NOT_ONE = Rule("sum_not_one", "do not sum to 1", is_error=False, unit="distributions")
-NOT_A_NUMBER = Rule("nan", "are NaN", is_error=False)
-INFINITE = Rule("infinite", "are infinite", is_error=False)
+SUM_NOT_ONE = Rule(
+    "sum_not_one",
+    "{are} off: the probabilities do not sum to 1",
+    is_error=False,
+    unit="distribution",
+    shows_value=False,
+)
+NOT_A_NUMBER = Rule("nan", "{are} NaN", is_error=False, shows_value=False)
+INFINITE = Rule("infinite", "{are} infinite", is_error=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,9 @@ from lossctl.data.shapes import show
 from lossctl.engine.blocks import Region
 from lossctl.errors import DataError, UsageError, did_you_mean
 from lossctl.losses.declaration import Loss, Parameter
+from lossctl.losses.retired import REPLACED
 
 Array = NDArray[Any]
-
-REPLACED = {
-    "size_average": "size_average=True is reduction='mean', size_average=False reduction='sum'",
-    "reduce": "reduce=False is reduction='none', reduce=True reduction='mean'",
-}
 
 
 def check_options(

@@ -94,7 +94,9 @@ def _locate(plan: Plan, finding: Finding) -> None:
     bound = next((one for one in plan.inputs if one.name == finding.name), plan.inputs[0])
     finding.place = bound.source.place(finding.position)
     if finding.name == bound.name:
-        finding.place += f" of {bound.source.name}"
+        name = bound.source.name
+        named = ", column '" in finding.place  # then the columns need not be said again
+        finding.place += f" of {name.rpartition('#')[0] if named and '#' in name else name}"
 
 
 def finish(

@@ -197,6 +197,7 @@ def _encode_finding(finding: Finding) -> dict[str, Any]:
         "code": rule.code,
         "text": rule.text,
         "unit": rule.unit,
+        "shows_value": rule.shows_value,
         "name": finding.name,
         "count": finding.count,
         "position": finding.position,
@@ -207,7 +208,13 @@ def _encode_finding(finding: Finding) -> dict[str, Any]:
 
 
 def _decode_finding(raw: dict[str, Any]) -> Finding:
-    rule = Rule(raw["code"], raw["text"], is_error=False, unit=raw["unit"])
+    rule = Rule(
+        raw["code"],
+        raw["text"],
+        is_error=False,
+        unit=raw["unit"],
+        shows_value=raw["shows_value"],
+    )
     position = tuple(int(place) for place in raw["position"])
     return Finding(
         rule,

@@ -22,9 +22,10 @@ Array = NDArray[Any]
 FEW_CLASSES = 64
 CLAMPED = Rule(
     "clamped",
-    "were clamped, because a probability is 0 where it should not be",
+    "{are} clamped, because what should be likely has the probability 0",
     is_error=False,
-    unit="logarithms",
+    unit="logarithm",
+    shows_value=False,
 )
 
 
@@ -132,7 +133,8 @@ def _add_up(
 
 def _note_marks(plan: Plan, region: Region, terms: Terms, partial: Partial) -> None:
     marks: list[tuple[Rule, NDArray[np.bool_]]] = [
-        (Rule(text, "", is_error=False, unit=text), mask) for text, mask in terms.notes.items()
+        (Rule(text, text, is_error=False, unit="element", shows_value=False), mask)
+        for text, mask in terms.notes.items()
     ]
     if terms.clamped is not None:
         partial.clamped = int(np.count_nonzero(terms.clamped))

@@ -57,12 +57,12 @@ def ctc(
     impossible = np.isposinf(losses)
     if zero_infinity:
         losses = np.where(impossible, 0, losses)
-    word = "set to 0 by zero_infinity" if zero_infinity else "infinite losses"
+    word = "0, by zero_infinity" if zero_infinity else "infinite"
     return Terms(
         losses,
         denominator="samples, each loss divided by its target length",
         mean_losses=losses / np.maximum(target_lengths, 1),
-        notes={f"impossible alignments (input too short for its labels), {word}": impossible},
+        notes={f"{{are}} {word}: no alignment, the input is too short": impossible},
     )
 
 
