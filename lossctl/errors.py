@@ -71,6 +71,19 @@ class LossctlWarning(UserWarning):
     """Something that is computed but that a person should know of."""
 
 
+def warn(message: str) -> None:
+    """Give a LossctlWarning that points at the code which called lossctl."""
+    import inspect
+    import warnings
+
+    level = 1
+    frame = inspect.currentframe()
+    while frame and frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] == "lossctl":
+        frame = frame.f_back
+        level += 1
+    warnings.warn(LossctlWarning(message), stacklevel=level)
+
+
 def nearest(name: str, candidates: Iterable[str], count: int = 3) -> list[str]:
     """Return the candidates that look most like ``name``, best first."""
     from difflib import get_close_matches

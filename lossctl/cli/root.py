@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 from typing import Annotated, Any, NoReturn
@@ -14,10 +16,14 @@ from typer.exceptions import TyperException
 
 import lossctl
 from lossctl.cli.compute import LossGroup
-from lossctl.cli.values import take_plain_values
+from lossctl.cli.values import TRUE, take_plain_values
 from lossctl.errors import Exit, LossctlError, LossctlWarning, UsageError, did_you_mean
 
 EPILOG = "Try it on the sample data:  lossctl compute ce preds.npy labels.npy --ignore-index 0"
+
+
+class ClosedPipeError(Exception):
+    """Whoever reads our standard output has stopped reading."""
 
 
 class Root(TyperGroup):
@@ -33,28 +39,36 @@ class Root(TyperGroup):
         **extra: Any,
     ) -> Any:
         """Run a command line; exit codes are those of :class:`lossctl.errors.Exit`."""
-        if "--debug" in (sys.argv[1:] if args is None else args):
-            return self._run(args, prog_name, complete_var)
+        words = list(sys.argv[1:] if args is None else args)
+        _take_any_text()
         try:
             code = self._run(args, prog_name, complete_var)
         except LossctlError as error:
-            _fail(error, error.exit_code)
+            _fail(error, error.exit_code, words)
         except TyperException as error:
-            _fail(explain_usage(error), Exit.USAGE)
-        except BrokenPipeError:
+            _fail(explain_usage(error, words), Exit.USAGE, words)
+        except ClosedPipeError:
             code = _leave_pipe()
         except KeyboardInterrupt:
             code = Exit.INTERRUPTED
         except MemoryError:
-            _fail(LossctlError("not enough memory", "Use fewer threads (-j 1)."), Exit.FILE)
+            _fail(LossctlError("not enough memory", "Use fewer threads (-j 1)."), Exit.FILE, words)
         except OSError as error:
-            _fail(LossctlError(f"{error.filename or 'output'}: {error.strerror}"), Exit.FILE)
+            place = f"{error.filename}: " if error.filename else ""
+            _fail(LossctlError(f"{place}{error.strerror}"), Exit.FILE, words)
         sys.exit(int(code or 0))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a subcommand."""
         command = super().get_command(ctx, cmd_name)
         return command if command is None else take_plain_values(command)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the subcommand; a reader that has gone away is no failure of ours."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise ClosedPipeError from error
 
     def _run(
         self, args: Sequence[str] | None, prog_name: str | None, complete_var: str | None
@@ -64,8 +78,11 @@ class Root(TyperGroup):
             warnings.showwarning = _show_warning
             take_plain_values(self)
             code = super().main(args, prog_name, complete_var, standalone_mode=False)
+        try:
             sys.stdout.flush()
-            return code
+        except BrokenPipeError as error:
+            raise ClosedPipeError from error
+        return code
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
@@ -74,9 +91,19 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     print_warning(str(message))
 
 
-def _fail(error: LossctlError, code: int) -> NoReturn:
+def _take_any_text() -> None:
+    """Let help be printed where the encoding lacks its symbols."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    if not encoding.casefold().startswith("utf") and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def _fail(error: LossctlError, code: int, words: list[str]) -> NoReturn:
+    """Print what went wrong, and exit; --debug shows where it was raised."""
     from lossctl.output.messages import print_error
 
+    if "--debug" in words or os.environ.get("LOSSCTL_DEBUG", "0").casefold() in TRUE:
+        traceback.print_exc()
     print_error(error)
     sys.exit(int(code))
 
@@ -88,10 +115,12 @@ def _leave_pipe() -> int:
     return Exit.DONE
 
 
-def explain_usage(error: TyperException) -> UsageError:
+def explain_usage(error: TyperException, words: list[str]) -> UsageError:
     """Turn what the command-line parser says into our own message, with the nearest names."""
     context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else "lossctl"
+    named = [word for word in words if not word.startswith("-")]
+    named = named[: 2 if named[:1] == ["compute"] else 1]
+    path = context.command_path if context is not None else " ".join(["lossctl", *named])
     remedy = f"See '{path} --help'."
     unknown = getattr(error, "option_name", None)
     if unknown and context is not None:
@@ -100,10 +129,10 @@ def explain_usage(error: TyperException) -> UsageError:
         if unknown in flags:
             return UsageError(str(error.message), remedy)
         long = [flag for flag in flags if flag.startswith("--")]
-        from lossctl.losses.retired import REPLACED
+        from lossctl.losses.retired import explain_replacement
 
-        replaced = REPLACED.get(unknown.lstrip("-").removeprefix("no-").replace("-", "_"))
-        hint = f"{replaced}." if replaced else did_you_mean(unknown, long)
+        name = unknown.lstrip("-").removeprefix("no-").replace("-", "_")
+        hint = explain_replacement(name, flags=True) or did_you_mean(unknown, long)
         return UsageError(f"{path} has no flag {unknown}", f"{hint} {remedy}")
     text = error.format_message().rstrip(".")
     return UsageError(text or "no command was given", remedy)
@@ -141,6 +170,7 @@ def root(
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print version."),
     ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Compute loss values from prediction files."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -28,7 +29,7 @@ def _shared(
         *(flags or ("--" + name.replace("_", "-"),)),
         help=help.replace("[", "\\["),
         rich_help_panel=panel,
-        envvar=f"LOSSCTL_{name.upper()}",
+        envvar=None if name == "format" else f"LOSSCTL_{name.upper()}",
         show_envvar=False,
         **more,
     )
@@ -103,7 +104,9 @@ def split_shared(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]
     own = {name: value for name, value in values.items() if name not in shared}
     chosen = {name: shared.pop(name) for name in OUTPUT_NAMES}
     del shared["debug"]
+    # The suffix of an output file goes before a default from the environment.
+    default = None if chosen["output"] else os.environ.get("LOSSCTL_FORMAT")
     shared["output_options"] = Output(
-        chosen["format"], chosen["output"], chosen["limit"], chosen["precision"]
+        chosen["format"] or default, chosen["output"], chosen["limit"], chosen["precision"]
     )
     return shared, own

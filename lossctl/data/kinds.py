@@ -33,18 +33,18 @@ class Rule:
     remedy: str = ""
     is_error: bool = True
     unit: str = "value"
-    shows_value: bool = True
+    first: str = "is {value} at"
+    """How the first place is told."""
 
     def describe(self, count: int, name: str, value: float, place: str, classes: int) -> str:
         """Return the message: how many, of what, the first one and where it is."""
-        verb = "is" if count == 1 else "are"
-        text = self.text.format(classes=classes, are=verb)
+        verbs = ("is", "was") if count == 1 else ("are", "were")
+        text = self.text.format(classes=classes, are=verbs[0], were=verbs[1])
         units = self.unit if count == 1 else f"{self.unit}s"
         whole = math.isfinite(value) and value == int(value)
-        shown = str(int(value)) if whole else repr(float(value))
-        first = "the first" if count > 1 else "it"
-        where = f"{first} is {shown} at {place}" if self.shows_value else f"{first} is at {place}"
-        return f"{name}: {count} {units} {text}; {where}"
+        first = self.first.format(value=int(value) if whole else repr(float(value)))
+        message = f"{name}: {count} {units} {text}; the first {first} {place}"
+        return message if self.is_error or not self.remedy else f"{message} ({self.remedy})"
 
 
 NOT_WHOLE = Rule(
@@ -83,7 +83,7 @@ NOT_A_SOFT_LABEL = Rule("not_a_soft_label", "{are} outside [0, 1]", is_error=Fal
 POSITIVE_LOG = Rule(
     "positive_log_probability",
     "{are} positive, so they are not log-probabilities",
-    "probabilities or logits? take their log, or log_softmax",
+    "take log_softmax of logits, or the log of probabilities",
     is_error=False,
 )
 NEGATIVE_PROBABILITY = Rule(
@@ -91,12 +91,12 @@ NEGATIVE_PROBABILITY = Rule(
 )
 SUM_NOT_ONE = Rule(
     "sum_not_one",
-    "{are} off: the probabilities do not sum to 1",
+    "{are} no distribution: the probabilities do not sum to 1",
     is_error=False,
-    unit="distribution",
-    shows_value=False,
+    unit="row",
+    first="sums to {value} at",
 )
-NOT_A_NUMBER = Rule("nan", "{are} NaN", is_error=False, shows_value=False)
+NOT_A_NUMBER = Rule("nan", "{are} NaN", is_error=False, first="is at")
 INFINITE = Rule("infinite", "{are} infinite", is_error=False)
 
 
@@ -128,7 +128,9 @@ class Numbers:
         return self.low >= low and self.high <= high
 
 
-Findings = Iterator[tuple[Rule, Mask]]
+Findings = Iterator[tuple[Rule, Mask, Array]]
+"""A broken rule, where it is broken, and the values to show from there."""
+
 Check = Callable[[Numbers, Context], Findings]
 
 
@@ -148,13 +150,13 @@ def check_finite(numbers: Numbers) -> Findings:
     """Find NaN and infinity."""
     if math.isfinite(numbers.low) and math.isfinite(numbers.high):
         return
-    yield from _broken(NOT_A_NUMBER, np.isnan(numbers.values))
-    yield from _broken(INFINITE, np.isinf(numbers.values))
+    yield from _broken(NOT_A_NUMBER, np.isnan(numbers.values), numbers.values)
+    yield from _broken(INFINITE, np.isinf(numbers.values), numbers.values)
 
 
-def _broken(rule: Rule, mask: Mask) -> Findings:
+def _broken(rule: Rule, mask: Mask, values: Array) -> Findings:
     if mask.any():
-        yield rule, mask
+        yield rule, mask, values
 
 
 def not_whole(values: Array) -> Mask:
@@ -169,52 +171,58 @@ def _index(numbers: Numbers, context: Context) -> Findings:
     if values.dtype.kind == "f":
         broken = not_whole(values) & kept
         if broken.any():
-            yield NOT_WHOLE, broken
+            yield NOT_WHOLE, broken, values
             return
     if not numbers.within(0, context.classes - 1):
-        yield from _broken(OUT_OF_RANGE, ((values < 0) | (values >= context.classes)) & kept)
+        yield from _broken(
+            OUT_OF_RANGE, ((values < 0) | (values >= context.classes)) & kept, values
+        )
 
 
 def _index_list(numbers: Numbers, context: Context) -> Findings:
     values = numbers.values
     broken = not_whole(values)
     if broken.any():
-        yield NOT_WHOLE, broken
+        yield NOT_WHOLE, broken, values
     elif not numbers.within(-1, context.classes - 1):
-        yield LIST_OUT_OF_RANGE, (values < -1) | (values >= context.classes)
+        yield LIST_OUT_OF_RANGE, (values < -1) | (values >= context.classes), values
 
 
 def _sign(numbers: Numbers, _: Context) -> Findings:
-    yield from _broken(NOT_A_SIGN, np.abs(numbers.values) != 1)
+    yield from _broken(NOT_A_SIGN, np.abs(numbers.values) != 1, numbers.values)
 
 
 def _probability(numbers: Numbers, _: Context) -> Findings:
     if not numbers.within(0, 1):
-        yield from _broken(NOT_A_PROBABILITY, (numbers.values < 0) | (numbers.values > 1))
+        yield from _broken(
+            NOT_A_PROBABILITY, (numbers.values < 0) | (numbers.values > 1), numbers.values
+        )
 
 
 def _soft_label(numbers: Numbers, _: Context) -> Findings:
     if not numbers.within(0, 1):
-        yield from _broken(NOT_A_SOFT_LABEL, (numbers.values < 0) | (numbers.values > 1))
+        yield from _broken(
+            NOT_A_SOFT_LABEL, (numbers.values < 0) | (numbers.values > 1), numbers.values
+        )
 
 
 def _density(numbers: Numbers, context: Context) -> Findings:
     values = numbers.values
     if not numbers.low >= 0:
-        yield from _broken(NEGATIVE_PROBABILITY, values < 0)
+        yield from _broken(NEGATIVE_PROBABILITY, values < 0, values)
     if values.ndim >= 2 and context.whole_classes:
-        off = np.abs(values.sum(axis=1, dtype=np.float64) - 1) > SUM_TOLERANCE
-        yield from _broken(SUM_NOT_ONE, off[:, np.newaxis])
+        sums = values.sum(axis=1, dtype=np.float64, keepdims=True)
+        yield from _broken(SUM_NOT_ONE, np.abs(sums - 1) > SUM_TOLERANCE, sums)
 
 
 def _log_probability(numbers: Numbers, _: Context) -> Findings:
     if not numbers.high <= POSITIVE_LOG_TOLERANCE:
-        yield from _broken(POSITIVE_LOG, numbers.values > POSITIVE_LOG_TOLERANCE)
+        yield from _broken(POSITIVE_LOG, numbers.values > POSITIVE_LOG_TOLERANCE, numbers.values)
 
 
 def _variance(numbers: Numbers, _: Context) -> Findings:
     if not numbers.low >= 0:
-        yield from _broken(NEGATIVE_VARIANCE, numbers.values < 0)
+        yield from _broken(NEGATIVE_VARIANCE, numbers.values < 0, numbers.values)
 
 
 CHECKS: dict[str, Check] = {

@@ -15,6 +15,7 @@ from lossctl.errors import DataError
 Shape = tuple[int | None, ...]
 Pattern = tuple[str, ...]
 Sizes = dict[str, int | None]
+Arrangement = Sequence[tuple[Pattern, Shape]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +61,26 @@ def unify(pattern: Pattern, shape: Shape, sizes: Sizes, further: list[tuple[int,
     return True
 
 
-def match(
-    names: Sequence[str], forms: Sequence[Sequence[Pattern]], shapes: Sequence[Shape]
-) -> Match:
+def match(names: Sequence[str], forms: Sequence[Arrangement], shapes: Sequence[Shape]) -> Match:
     """Return the first form that all shapes fit, or raise a DataError that shows them.
 
-    ``forms`` holds one sequence of patterns per form, in the order of ``names``.
+    ``forms`` holds, per form and in the order of ``names``, what each input should look like and
+    its shape in that form (the class axis may be elsewhere in the file); ``shapes`` are the
+    shapes as the user knows them.
     """
     conflicts = []
-    for number, patterns in enumerate(forms):
+    for number, arrangement in enumerate(forms):
         sizes: Sizes = {}
         further: list[tuple[int, ...]] = []
-        for position, (pattern, shape) in enumerate(zip(patterns, shapes, strict=True)):
+        for position, (pattern, shape) in enumerate(arrangement):
             before, axes = dict(sizes), list(further)
             if not unify(pattern, shape, sizes, further):
                 conflicts.append(_conflict(position, pattern, shape, before, axes))
                 break
         else:
             return Match(number, sizes, further[0] if further else ())
-    raise _mismatch(names, forms, shapes, conflicts)
+    patterns = [[pattern for pattern, _ in arrangement] for arrangement in forms]
+    raise _mismatch(names, patterns, shapes, conflicts)
 
 
 def _conflict(

@@ -13,7 +13,7 @@ from lossctl.data.shapes import show
 from lossctl.engine.blocks import Region
 from lossctl.errors import DataError, UsageError, did_you_mean
 from lossctl.losses.declaration import Loss, Parameter
-from lossctl.losses.retired import REPLACED
+from lossctl.losses.retired import explain_replacement
 
 Array = NDArray[Any]
 
@@ -27,8 +27,9 @@ def check_options(
     """
     known = {parameter.name: parameter for parameter in loss.parameters}
     for name in given:
-        if name in REPLACED:
-            raise UsageError(f"{name} is a deprecated option of torch", f"{REPLACED[name]}.")
+        replacement = explain_replacement(name)
+        if replacement is not None:
+            raise UsageError(f"{name} is a deprecated option of torch", replacement)
         if name not in known:
             hint = did_you_mean(name, list(known)) or "It takes no options."
             raise UsageError(f"{loss.key} has no option {name!r}", hint)

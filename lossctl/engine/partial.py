@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lossctl.data.kinds import Rule
 from lossctl.engine.summation import ExactSum
@@ -69,7 +69,7 @@ class Partial:
         if key in self.findings:
             self.findings[key].merge(finding)
         else:
-            self.findings[key] = finding
+            self.findings[key] = replace(finding)
 
     @property
     def broken(self) -> bool:

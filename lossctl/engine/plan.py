@@ -18,7 +18,7 @@ from lossctl.engine.binding import INTEGER_KINDS, Bound, axis_order, kind_under,
 from lossctl.engine.blocks import Cutting, Region, plan_cutting
 from lossctl.engine.options import TensorOption, bind_tensor
 from lossctl.errors import DataError, UsageError
-from lossctl.losses.declaration import Input, Kind, Loss
+from lossctl.losses.declaration import Form, Input, Kind, Loss
 
 Array = NDArray[Any]
 
@@ -194,20 +194,22 @@ def _match(
 
 def _match_order(loss: Loss, sources: Sequence[Source], class_axis: int) -> shapes.Match:
     rigid = [(i, s) for i, s in zip(loss.inputs, sources, strict=True) if not i.fits]
-    forms = [[i.form(number).axes for i, _ in rigid] for number in range(loss.form_count)]
-    moved = [_moved_shape(i, s, class_axis) for i, s in rigid]
-    return shapes.match([i.name for i, _ in rigid], forms, moved)
+    forms = [
+        [
+            (i.form(number).axes, _moved_shape(i.name, i.form(number), s.shape, class_axis))
+            for i, s in rigid
+        ]
+        for number in range(loss.form_count)
+    ]
+    return shapes.match([i.name for i, _ in rigid], forms, [s.shape for _, s in rigid])
 
 
-def _moved_shape(declared: Input, source: Source, class_axis: int) -> shapes.Shape:
-    shape = source.shape
-    has_classes = any(form.axes[:2] == ("N", "C") for form in declared.forms)
-    if class_axis == 1 or not has_classes or len(shape) < 2:
+def _moved_shape(name: str, form: Form, shape: shapes.Shape, class_axis: int) -> shapes.Shape:
+    """Return a shape with its class axis where the form has it."""
+    if class_axis == 1 or form.axes[:2] != ("N", "C") or len(shape) < 2:
         return shape
     if not -len(shape) <= class_axis < len(shape):
-        raise UsageError(
-            f"{declared.name} has shape {shapes.show(shape)}: it has no axis {class_axis}"
-        )
+        raise UsageError(f"{name} has shape {shapes.show(shape)}: it has no axis {class_axis}")
     axes = list(shape)
     axes.insert(1, axes.pop(class_axis))
     return tuple(axes)
@@ -283,7 +285,8 @@ def _prepare(
         return
     whole = {bound.name: whole_numbers(bound) for bound in inputs if bound.kind in INTEGER_KINDS}
     known = {word: size or 0 for word, size in sizes.items()}
-    for name, array in loss.preparation(known, **whole, **options).items():
+    sources = {bound.name: bound.source.name for bound in inputs}
+    for name, array in loss.preparation(known, sources, **whole, **options).items():
         bound = next(one for one in inputs if one.name == name)
         bound.array, bound.shared = array, False
         bound.axes = ("N", *bound.axes[-1:])
@@ -298,8 +301,8 @@ def whole_numbers(bound: Bound) -> Array:
         if broken.any():
             at = tuple(int(i) for i in np.argwhere(broken)[0])
             raise DataError(
-                f"{bound.name}: {int(broken.sum())} values are not whole numbers; the first is"
-                f" {values[at]} at {bound.source.place(at)}",
+                f"{bound.name}: {int(broken.sum())} of the values are not whole numbers; the first"
+                f" is {values[at]} at {bound.source.place(at)} of {bound.source.name}",
                 f"{bound.name} must be whole numbers.",
             )
     bound.array = values.astype(np.intp, copy=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,7 +14,7 @@ from lossctl.engine.partial import Finding, Partial
 from lossctl.engine.plan import Plan
 from lossctl.engine.result import Result
 from lossctl.engine.summary import Summary
-from lossctl.errors import DataError, LossctlWarning
+from lossctl.errors import DataError, warn
 
 Array = NDArray[Any]
 Progress = Callable[[int, "int | None"], None]
@@ -91,7 +90,7 @@ def _report_errors(plan: Plan, partial: Partial) -> None:
 
 def _locate(plan: Plan, finding: Finding) -> None:
     """Say where a finding is in words, while the sources are known."""
-    bound = next((one for one in plan.inputs if one.name == finding.name), plan.inputs[0])
+    bound = next((one for one in plan.streams if one.name == finding.name), plan.inputs[0])
     finding.place = bound.source.place(finding.position)
     if finding.name == bound.name:
         name = bound.source.name
@@ -108,10 +107,10 @@ def finish(
     notes = [finding.describe() for finding in partial.findings.values()]
     notes += summary.notes if partial.elements else ()
     averaged = summary.reduction not in ("none", "sum") and summary.part is None
-    if averaged and not abs(denominator) > 0:
+    if averaged and denominator == 0:
         notes.append(_nothing_left(partial))
     for note in notes:
-        warnings.warn(LossctlWarning(note), stacklevel=2)
+        warn(note)
     return Result(
         loss=summary.loss,
         reduction=summary.reduction,
@@ -174,4 +173,4 @@ def _nothing_left(partial: Partial) -> str:
         if count
     ]
     why = ", ".join(reasons) or "all weights are 0"
-    return f"nothing is left to average of {partial.elements} elements ({why})"
+    return f"nothing is left to average of {partial.elements} elements ({why}): the result is NaN"

@@ -184,11 +184,12 @@ def _check_parts(states: Sequence[State]) -> None:
 
 def _encode_sum(total: ExactSum) -> dict[str, Any]:
     special = repr(total.special) if not math.isfinite(total.special) else 0
-    return {"parts": total.parts, "special": special}
+    return {"parts": total.parts, "special": special, "huge": str(total.huge)}
 
 
 def _decode_sum(raw: dict[str, Any]) -> ExactSum:
-    return ExactSum([float(part) for part in raw["parts"]], float(raw["special"]))
+    parts = [float(part) for part in raw["parts"]]
+    return ExactSum(parts, float(raw["special"]), int(raw["huge"]))
 
 
 def _encode_finding(finding: Finding) -> dict[str, Any]:
@@ -197,7 +198,7 @@ def _encode_finding(finding: Finding) -> dict[str, Any]:
         "code": rule.code,
         "text": rule.text,
         "unit": rule.unit,
-        "shows_value": rule.shows_value,
+        "first": rule.first,
         "name": finding.name,
         "count": finding.count,
         "position": finding.position,
@@ -213,7 +214,7 @@ def _decode_finding(raw: dict[str, Any]) -> Finding:
         raw["text"],
         is_error=False,
         unit=raw["unit"],
-        shows_value=raw["shows_value"],
+        first=raw["first"],
     )
     position = tuple(int(place) for place in raw["position"])
     return Finding(

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from fractions import Fraction
+
+HUGE = 2.0**960
 
 
 @dataclass(slots=True)
@@ -18,11 +21,16 @@ class ExactSum:
     parts: list[float] = field(default_factory=list)
     special: float = 0.0
     """Sum of the infinities and NaN that were added; 0 if there were none."""
+    huge: int = 0
+    """Sum of the numbers so large that adding them up as doubles might overflow."""
 
     def add(self, number: float) -> None:
         """Add one number."""
         if not math.isfinite(number):
             self.special += number
+            return
+        if abs(number) >= HUGE:
+            self.huge += int(number)
             return
         kept = 0
         for part in self.parts:
@@ -40,13 +48,20 @@ class ExactSum:
         for part in other.parts:
             self.add(part)
         self.special += other.special
+        self.huge += other.huge
 
     @property
     def value(self) -> float:
         """The sum, correctly rounded."""
         if self.special or self.special != self.special:
             return self.special
-        return math.fsum(self.parts)
+        if not self.huge:
+            return math.fsum(self.parts)
+        exact = self.huge + sum(map(Fraction, self.parts))
+        try:
+            return float(exact)
+        except OverflowError:
+            return math.copysign(math.inf, exact)
 
     @classmethod
     def of(cls, numbers: Iterable[float]) -> ExactSum:

@@ -22,10 +22,10 @@ Array = NDArray[Any]
 FEW_CLASSES = 64
 CLAMPED = Rule(
     "clamped",
-    "{are} clamped, because what should be likely has the probability 0",
+    "{were} clamped, because what should be likely has the probability 0",
     is_error=False,
     unit="logarithm",
-    shows_value=False,
+    first="is at",
 )
 
 
@@ -42,7 +42,7 @@ def process(plan: Plan, region: Region, blocks: Sequence[Array]) -> Outcome:
     """Check a block's inputs, compute its losses and add them up."""
     with np.errstate(all="ignore"):
         partial = Partial()
-        for bound, values in zip(plan.inputs, blocks, strict=False):
+        for bound, values in zip(plan.streams, blocks, strict=True):
             _inspect(plan, bound, region, values, partial)
         if partial.broken:
             return Outcome(region, partial, None)
@@ -63,11 +63,13 @@ def _inspect(plan: Plan, bound: Bound, region: Region, values: Array, partial: P
         ignore_index=plan.options.get("ignore_index"),
         whole_classes=not region.partial or "C" in bound.axes,
     )
-    for rule, mask in kinds.check(bound.kind, values, context):
+    for rule, mask, shown in kinds.check(bound.kind, values, context):
         first = _first(mask)
         place = bound.position(first, region)
-        value = float(values[first])
+        if mask.shape != values.shape:  # one finding per sample, over all its classes
+            place = place[:1]
         count = int(np.count_nonzero(mask))
+        value = float(shown[first])
         partial.note(Finding(rule, bound.name, count, place, value, plan.classes))
 
 
@@ -133,7 +135,7 @@ def _add_up(
 
 def _note_marks(plan: Plan, region: Region, terms: Terms, partial: Partial) -> None:
     marks: list[tuple[Rule, NDArray[np.bool_]]] = [
-        (Rule(text, text, is_error=False, unit="element", shows_value=False), mask)
+        (Rule(text, text, is_error=False, unit="element", first="is at"), mask)
         for text, mask in terms.notes.items()
     ]
     if terms.clamped is not None:

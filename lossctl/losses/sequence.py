@@ -69,6 +69,7 @@ def ctc(
 @ctc.prepare
 def check_lengths(
     sizes: dict[str, int],
+    sources: dict[str, str],
     *,
     targets: Array,
     input_lengths: Array,
@@ -83,9 +84,12 @@ def check_lengths(
             f"blank is {blank}, but log_probs have {classes} classes (0 to {classes - 1})",
             "Give the index of the blank with --blank.",
         )
-    _check_range("input_lengths", input_lengths, steps, f"log_probs have {steps} time steps")
+    _check_range(
+        "input_lengths", sources, input_lengths, steps, f"log_probs have {steps} time steps"
+    )
     if "L" in sizes:
-        _check_range("target_lengths", target_lengths, sizes["L"], f"{sizes['L']} labels are given")
+        given = f"{sizes['L']} labels are given"
+        _check_range("target_lengths", sources, target_lengths, sizes["L"], given)
         if int(target_lengths.sum()) != sizes["L"]:
             raise DataError(
                 f"target_lengths add up to {int(target_lengths.sum())}, but targets hold"
@@ -96,26 +100,29 @@ def check_lengths(
         targets = pad_targets(targets, target_lengths)
     else:
         columns = f"targets have {sizes['S']} columns"
-        _check_range("target_lengths", target_lengths, sizes["S"], columns)
+        _check_range("target_lengths", sources, target_lengths, sizes["S"], columns)
     used = np.arange(targets.shape[1]) < target_lengths[:, np.newaxis]
     wrong = used & ((targets < 0) | (targets >= classes))
     if wrong.any():
         row, slot = np.argwhere(wrong)[0]
         raise DataError(
-            f"{int(wrong.sum())} of the targets are not class indices in [0, {classes}):"
-            f" the first is {targets[row, slot]} at sample {row}, label {slot}",
+            f"targets: {int(wrong.sum())} of the labels are not class indices in [0, {classes});"
+            f" the first is {targets[row, slot]} at sample {row}, label {slot} of"
+            f" {sources['targets']}",
             "Labels start at 0 and are below the number of classes;"
             " padding stands behind target_lengths.",
         )
     return {"targets": targets}
 
 
-def _check_range(name: str, lengths: Array, most: int, because: str) -> None:
+def _check_range(
+    name: str, sources: dict[str, str], lengths: Array, most: int, because: str
+) -> None:
     wrong = (lengths < 0) | (lengths > most)
     if wrong.any():
         row = int(np.argmax(wrong))
         raise DataError(
-            f"{int(wrong.sum())} of the {name} are outside [0, {most}] ({because}):"
-            f" the first is {lengths[row]} at sample {row}",
+            f"{name}: {int(wrong.sum())} of the lengths are outside [0, {most}] ({because});"
+            f" the first is {lengths[row]} at sample {row} of {sources[name]}",
             "A length counts the entries of its own sample, padding left out.",
         )

@@ -49,23 +49,16 @@ def print_list(losses: list[Description]) -> None:
 
     encoding = read_encoding(sys.stdout)
     table = Table(box=box.ROUNDED, border_style=BORDER_STYLE, safe_box=True)
-    table.add_column("family", no_wrap=True)
     table.add_column("loss", style=KEY_STYLE, no_wrap=True)
-    table.add_column("what it is")
-    table.add_column("also known as")
+    table.add_column("what it is, and its other names")
     for family, members in groupby(losses, key=lambda one: one["family"]):
-        listed = list(members)
-        for number, one in enumerate(listed):
-            cells = (
-                "" if number else family,
-                one["key"],
-                one["summary"],
-                ", ".join(one["aliases"]),
-            )
-            table.add_row(
-                *(Text(fit_text(cell, encoding)) for cell in cells),
-                end_section=number == len(listed) - 1,
-            )
+        table.add_section()
+        table.add_row(Text(family, "bold not cyan"), "")
+        for one in members:
+            what = Text(fit_text(one["summary"], encoding))
+            if one["aliases"]:
+                what.append(fit_text(f" ({', '.join(one['aliases'])})", encoding), "dim")
+            table.add_row(Text(f"  {one['key']}"), what)
     open_console(sys.stdout).print(table)
     print(
         f"{len(losses)} losses. 'lossctl show LOSS' explains one, 'lossctl compute LOSS' runs it."
