@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import pty
 import re
@@ -147,6 +148,15 @@ def strip_styles(text: str) -> str:
 def read_table(text: str) -> dict[str, str]:
     """Return the rows of a printed table of two columns."""
     return dict(re.findall(r"^[│|] (\S.*?) +[│|] (.*?) +[│|]$", text, re.MULTILINE))
+
+
+def read_json(text: str) -> Any:
+    """Return what strict JSON says."""
+    return json.loads(text, parse_constant=_refuse_constant)
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not strict JSON")
 
 
 def save(directory: Path, name: str, array: Any, suffix: str = "npy") -> str:

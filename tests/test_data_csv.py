@@ -129,7 +129,7 @@ def test_cells_that_are_no_numbers(
     monkeypatch.setattr(csv_tables, "SEGMENT_BYTES", size)
     path = text(f'id,score\na,1\n\nb,2\n"c\nd",3\ne,"{cell}"\nf,4\n')
     said = refuse(f"{path}#score")
-    assert said.startswith(f"{path}: column 'score', row 3 (line 7): {cell!r} is not a number.")
+    assert said.startswith(f"{path}: column 'score', row 3 (line 7): {cell!r} is not a number\n")
 
 
 def test_dates_are_no_numbers(text: Text) -> None:

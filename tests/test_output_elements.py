@@ -79,7 +79,7 @@ def test_delimited_has_an_index(
     losses = make_losses(shape)
     text = write(SampleStream(losses, length_known=known), form)
     header, *lines = csv.reader(io.StringIO(text), delimiter=delimiter)
-    assert header == ["sample", "d1", "d2", "d3"][: len(shape)] + ["loss"]
+    assert header == [*["sample", "d1", "d2", "d3"][: len(shape)], "loss"]
     assert "\r" not in text
     assert [tuple(map(int, line[:-1])) for line in lines] == list(count_index(shape))[: losses.size]
     assert [float(line[-1]) for line in lines] == losses.reshape(-1).tolist()
@@ -188,7 +188,7 @@ def test_parquet_has_an_index(
     losses = make_losses(shape, dtype)
     write_elements(SampleStream(losses, length_known=known), target=tmp_path / "l.parquet")
     table = pq.read_table(tmp_path / "l.parquet")
-    assert table.column_names == ["sample", "d1", "d2", "d3"][: len(shape)] + ["loss"]
+    assert table.column_names == [*["sample", "d1", "d2", "d3"][: len(shape)], "loss"]
     assert table.schema.field("loss").type == pa.from_numpy_dtype(dtype)
     np.testing.assert_array_equal(table["loss"].to_numpy(), losses.reshape(-1))
     index = zip(*(table[name].to_pylist() for name in table.column_names[:-1]), strict=True)
@@ -260,7 +260,7 @@ def test_long_table_is_drawn_in_pages(
 @pytest.mark.parametrize("shape", [(), (0,), (0, 3)])
 def test_table_of_one_or_no_element(shape: tuple[int, ...]) -> None:
     cells = read_table(write(SampleStream(make_losses(shape))))
-    names = ["sample", "d1"][: len(shape)] + ["loss"]
+    names = [*["sample", "d1"][: len(shape)], "loss"]
     assert cells[0] == names
     assert (cells[1][0] == "loss") is (len(shape) > 0)
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 KEYS = [
     "format", "version", "loss", "name", "options", "reduction", "value", "total",
     "denominator", "denominator_name", "counted", "ignored", "masked", "omitted", "clamped",
-    "samples", "shape", "dtype", "inputs", "warnings",
+    "samples", "part", "shape", "dtype", "inputs", "warnings",
 ]  # fmt: skip
 
 

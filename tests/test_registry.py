@@ -142,7 +142,7 @@ def test_show_prints_all_of_it(key: str) -> None:
 
 def test_list_prints_every_loss_in_each_form() -> None:
     table, markdown, data = (run("list", *flags).out for flags in ([], ["--markdown"], ["--json"]))
-    assert re.findall(r"^│ [\w ]*│ (\w+) +│", table, re.MULTILINE)[1:] == list(KEYS)
+    assert re.findall(r"^│ (\w+) +│", table, re.MULTILINE)[1:] == list(KEYS)
     assert re.findall(r"^\| \*\*`(\w+)`\*\*", markdown, re.MULTILINE) == list(KEYS)
     assert [one["key"] for one in json.loads(data)["losses"]] == list(KEYS)
     for loss in LOSSES.values():

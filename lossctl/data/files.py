@@ -51,4 +51,6 @@ def _suggest_files(path: Path) -> str:
     except OSError:
         return f"The directory {parent} does not exist." if not exists(parent) else ""
     close = nearest(path.name, names)
-    return f"Did you mean {' or '.join(str(parent / name) for name in close)}?" if close else ""
+    if not close:
+        return f"Check the name: {parent.absolute()} holds {len(names)} other files."
+    return f"Did you mean {' or '.join(str(parent / name) for name in close)}?"

@@ -38,8 +38,8 @@ class Rule:
 
     def describe(self, count: int, name: str, value: float, place: str, classes: int) -> str:
         """Return the message: how many, of what, the first one and where it is."""
-        verbs = ("is", "was") if count == 1 else ("are", "were")
-        text = self.text.format(classes=classes, are=verbs[0], were=verbs[1])
+        verbs = ("is", "was", "does") if count == 1 else ("are", "were", "do")
+        text = self.text.format(classes=classes, are=verbs[0], were=verbs[1], do=verbs[2])
         units = self.unit if count == 1 else f"{self.unit}s"
         whole = math.isfinite(value) and value == int(value)
         first = self.first.format(value=int(value) if whole else repr(float(value)))
@@ -91,9 +91,9 @@ NEGATIVE_PROBABILITY = Rule(
 )
 SUM_NOT_ONE = Rule(
     "sum_not_one",
-    "{are} no distribution: the probabilities do not sum to 1",
+    "{do} not sum to 1",
     is_error=False,
-    unit="row",
+    unit="distribution",
     first="sums to {value} at",
 )
 NOT_A_NUMBER = Rule("nan", "{are} NaN", is_error=False, first="is at")

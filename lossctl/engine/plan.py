@@ -193,23 +193,23 @@ def _match(
 
 
 def _match_order(loss: Loss, sources: Sequence[Source], class_axis: int) -> shapes.Match:
+    shape = sources[0].shape
+    if len(shape) > 1 and not -len(shape) <= class_axis < len(shape):
+        name = loss.inputs[0].name
+        raise UsageError(f"{name} has shape {shapes.show(shape)}: it has no axis {class_axis}")
     rigid = [(i, s) for i, s in zip(loss.inputs, sources, strict=True) if not i.fits]
     forms = [
-        [
-            (i.form(number).axes, _moved_shape(i.name, i.form(number), s.shape, class_axis))
-            for i, s in rigid
-        ]
+        [(i.form(number).axes, _moved_shape(i.form(number), s.shape, class_axis)) for i, s in rigid]
         for number in range(loss.form_count)
     ]
     return shapes.match([i.name for i, _ in rigid], forms, [s.shape for _, s in rigid])
 
 
-def _moved_shape(name: str, form: Form, shape: shapes.Shape, class_axis: int) -> shapes.Shape:
+def _moved_shape(form: Form, shape: shapes.Shape, class_axis: int) -> shapes.Shape:
     """Return a shape with its class axis where the form has it."""
-    if class_axis == 1 or form.axes[:2] != ("N", "C") or len(shape) < 2:
+    has_axis = len(shape) > 1 and -len(shape) <= class_axis < len(shape)
+    if class_axis == 1 or form.axes[:2] != ("N", "C") or not has_axis:
         return shape
-    if not -len(shape) <= class_axis < len(shape):
-        raise UsageError(f"{name} has shape {shapes.show(shape)}: it has no axis {class_axis}")
     axes = list(shape)
     axes.insert(1, axes.pop(class_axis))
     return tuple(axes)

@@ -61,7 +61,7 @@ class ExactSum:
         try:
             return float(exact)
         except OverflowError:
-            return math.copysign(math.inf, exact)
+            return math.inf if exact > 0 else -math.inf
 
     @classmethod
     def of(cls, numbers: Iterable[float]) -> ExactSum:

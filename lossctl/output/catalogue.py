@@ -53,12 +53,12 @@ def print_list(losses: list[Description]) -> None:
     table.add_column("what it is, and its other names")
     for family, members in groupby(losses, key=lambda one: one["family"]):
         table.add_section()
-        table.add_row(Text(family, "bold not cyan"), "")
+        table.add_row("", Text(f"{family}:", "bold"))
         for one in members:
             what = Text(fit_text(one["summary"], encoding))
             if one["aliases"]:
                 what.append(fit_text(f" ({', '.join(one['aliases'])})", encoding), "dim")
-            table.add_row(Text(f"  {one['key']}"), what)
+            table.add_row(Text(one["key"]), what)
     open_console(sys.stdout).print(table)
     print(
         f"{len(losses)} losses. 'lossctl show LOSS' explains one, 'lossctl compute LOSS' runs it."

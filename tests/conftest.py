@@ -1,0 +1,64 @@
+"""Fixtures: a directory of small files, and a command line that has to be refused."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from tests.command_line import Run, compute, save
+from tests.small_files import GOOD, Refuse
+
+# How long an example takes says more about the machine than about the program.
+settings.register_profile("steady", deadline=None)
+settings.load_profile("steady")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a directory of small good files, which commands run in."""
+    monkeypatch.chdir(tmp_path)
+    for key, array in GOOD.items():
+        save(tmp_path, key, array)
+    return tmp_path
+
+
+@pytest.fixture
+def refuse(here: Path) -> Refuse:
+    """Return a function that sees a command refused, in every way of output.
+
+    It gives back the one message; ``words`` are what the message must contain.
+    """
+
+    def check(*command: object, code: int, words: tuple[str, ...] = ()) -> str:
+        before = sorted(here.iterdir())
+        messages = []
+        for output in (
+            (),
+            ("-r", "none"),
+            ("-o", "out.json"),
+            ("-r", "none", "-o", "out.npy"),
+            ("-r", "none", "-o", "out.csv.gz"),
+        ):
+            done = compute(*command, *output)
+            assert done.code == code, done
+            assert done.out == ""
+            assert sorted(here.iterdir()) == before
+            messages.append(_read_message(done))
+        assert len(set(messages)) == 1, messages
+        for word in words:
+            assert word in messages[0]
+        return messages[0]
+
+    return check
+
+
+def _read_message(done: Run) -> str:
+    """Return the only message on standard error: an error with a remedy."""
+    first, *remedy = done.err.rstrip("\n").split("\n")
+    assert first.startswith("error: ")
+    assert len(remedy) == 1, done.err
+    assert re.match(r"  \S", remedy[0]), done.err
+    return done.err
