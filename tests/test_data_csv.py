@@ -48,7 +48,7 @@ def load(reference: str) -> Array:
 
 def refuse(reference: str) -> str:
     """Return the message of the DataError that reading ends in."""
-    with pytest.raises(DataError) as caught:  # noqa: PT012 - it may show at either
+    with pytest.raises(DataError) as caught:
         (source,) = open_sources([reference])
         try:
             source.whole()

@@ -42,7 +42,11 @@ def show() -> Iterator[Callable[[Callable[[TextIO], object]], str]]:
     def receive(printing: Callable[[TextIO], object]) -> str:
         with open(terminal, "w", encoding="utf-8", closefd=False) as stream:
             printing(stream)
-        return os.read(main, 65536).decode().replace("\r\n", "\n")
+            stream.write("\0")
+        received = b""
+        while not received.endswith(b"\0"):  # a terminal hands over as much as it has just now
+            received += os.read(main, 65536)
+        return received[:-1].decode().replace("\r\n", "\n")
 
     yield receive
     os.close(main)
