@@ -115,7 +115,7 @@ def _leave_pipe() -> int:
     return Exit.DONE
 
 
-def explain_usage(error: TyperException, words: list[str]) -> UsageError:
+def explain_usage(error: Any, words: list[str]) -> UsageError:
     """Turn what the command-line parser says into our own message, with the nearest names."""
     context = getattr(error, "ctx", None)
     named = [word for word in words if not word.startswith("-")]
@@ -135,7 +135,17 @@ def explain_usage(error: TyperException, words: list[str]) -> UsageError:
         hint = explain_replacement(name, flags=True) or did_you_mean(unknown, long)
         return UsageError(f"{path} has no flag {unknown}", f"{hint} {remedy}")
     text = error.format_message().rstrip(".")
-    return UsageError(text or "no command was given", remedy)
+    parameters = context.command.params if context is not None else []
+    wanted = ", ".join(one.name for one in parameters if one.required)
+    example = getattr(getattr(context, "command", None), "epilog", None) or ""
+    if text.startswith("Missing argument"):
+        text = f"{path} needs {wanted}; missing: {error.param.name}"
+        remedy = f"{example} {remedy}"
+    if text.startswith("Got unexpected extra argument"):
+        text = f"{path} takes {wanted or 'no words'}; too many: {text.partition('(s) ')[2]}"
+    if not text:  # without any words, the help has been printed
+        sys.exit(int(Exit.USAGE))
+    return UsageError(text, remedy)
 
 
 app = typer.Typer(

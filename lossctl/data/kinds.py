@@ -54,13 +54,13 @@ NOT_WHOLE = Rule(
 )
 OUT_OF_RANGE = Rule(
     "label_out_of_range",
-    "{are} not class indices in [0, {classes}) for {classes} classes",
+    "{are} outside [0, {classes}), the indices of {classes} classes",
     "Labels start at 0. If yours start at 1, subtract 1; if the value means 'no label',"
     " leave it out with --ignore-index.",
 )
 LIST_OUT_OF_RANGE = Rule(
     "label_out_of_range",
-    "{are} not class indices in [0, {classes}) nor the end mark -1, for {classes} classes",
+    "{are} neither in [0, {classes}), the indices of {classes} classes, nor the end mark -1",
     "Each row lists the indices of its classes, then -1.",
 )
 NOT_A_SIGN = Rule(
@@ -82,12 +82,12 @@ NEGATIVE_VARIANCE = Rule(
 NOT_A_SOFT_LABEL = Rule("not_a_soft_label", "{are} outside [0, 1]", is_error=False)
 POSITIVE_LOG = Rule(
     "positive_log_probability",
-    "{are} positive, so they are not log-probabilities",
+    "{are} positive, so not log-probabilities",
     "take log_softmax of logits, or the log of probabilities",
     is_error=False,
 )
 NEGATIVE_PROBABILITY = Rule(
-    "negative_probability", "{are} negative, so they are not probabilities", is_error=False
+    "negative_probability", "{are} negative, so not probabilities", is_error=False
 )
 SUM_NOT_ONE = Rule(
     "sum_not_one",

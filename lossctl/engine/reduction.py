@@ -104,7 +104,11 @@ def finish(
     """Turn sums and counts into a result, and tell what a person should know of it."""
     denominator, name = _denominator(summary.reduction, partial, samples)
     total = partial.total.value
-    notes = [finding.describe() for finding in partial.findings.values()]
+    omits = summary.settings["nan"] == "omit"
+    notes = [
+        finding.describe() + (" (left out)" if omits and finding.rule.code == "nan" else "")
+        for finding in partial.findings.values()
+    ]
     notes += summary.notes if partial.elements else ()
     averaged = summary.reduction not in ("none", "sum") and summary.part is None
     if averaged and denominator == 0:

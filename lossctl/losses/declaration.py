@@ -164,7 +164,7 @@ class Option:
         if self.choices:
             return None if value in self.choices else f"must be {self.bounds}"
         if isinstance(value, float) and np.isnan(value):
-            return "must be a number, not NaN"
+            return "must be a number"
         low = self.above is not None and not value > self.above
         low = low or (self.at_least is not None and value < self.at_least)
         high = self.at_most is not None and value > self.at_most
