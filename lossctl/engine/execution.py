@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lossctl.data.source import Source
 from lossctl.engine.blocks import Region
 from lossctl.engine.plan import Plan
+from lossctl.engine.threads import keep_freed_memory
 from lossctl.engine.work import Outcome, process
 from lossctl.errors import DataError
 
@@ -42,6 +43,8 @@ def _process_all(plan: Plan) -> Iterator[Outcome]:
     pieces = read_pieces(plan)
     first = list(islice(pieces, 2))
     everything = chain(first, pieces)
+    if len(first) > 1:
+        keep_freed_memory()
     if plan.settings.threads == 1 or len(first) < 2:
         for region, blocks in everything:
             yield process(plan, region, blocks)
