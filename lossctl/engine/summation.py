@@ -29,6 +29,7 @@ class ExactSum:
         if not math.isfinite(number):
             self.special += number
             return
+        number = float(number)
         if abs(number) >= HUGE:
             self.huge += int(number)
             return
@@ -53,8 +54,8 @@ class ExactSum:
     @property
     def value(self) -> float:
         """The sum, correctly rounded."""
-        if self.special or self.special != self.special:
-            return self.special
+        if self.special:
+            return math.nan if math.isnan(self.special) else self.special
         if not self.huge:
             return math.fsum(self.parts)
         exact = self.huge + sum(map(Fraction, self.parts))
