@@ -1,0 +1,97 @@
+"""The progress bar: on a terminal, for long runs, on standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lossctl
+from lossctl.output.progress import show_progress
+from tests.command_line import Run, environment, strip_styles
+
+IMPATIENT = """
+import sys
+from lossctl.output import progress
+progress.PATIENCE = float(sys.argv.pop(1))
+from lossctl.cli import main
+main()
+"""
+
+
+def run_with_terminal(patience: float, *words: str, cwd: Path, **env: str) -> Run:
+    """Run lossctl with standard error on a terminal and standard output in a pipe."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", IMPATIENT, str(patience), *words],
+        cwd=cwd,
+        env=environment(TERM="xterm-256color", COLUMNS="100") | env,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+    )
+    os.close(theirs)
+    received = bytearray()
+    with contextlib.suppress(OSError):  # how Linux says that the other end has closed
+        while part := os.read(ours, 65536):
+            received += part
+    os.close(ours)
+    out, _ = process.communicate(timeout=60)
+    return Run(process.returncode, out, strip_styles(received.decode()))
+
+
+@pytest.fixture
+def mse(tmp_path: Path) -> tuple[str, ...]:
+    """Return the words of a run over ten blocks."""
+    for name in ("p", "y"):
+        np.save(tmp_path / name, np.zeros(1_300_000, np.float32))
+    return ("compute", "mse", "p.npy", "y.npy", "-f", "value")
+
+
+def test_shows_samples_and_rate(tmp_path: Path, mse: tuple[str, ...]) -> None:
+    done = run_with_terminal(0, *mse, cwd=tmp_path)
+    assert (done.code, done.out) == (0, "0.0\n")
+    assert "samples" in done.err
+    assert "/1300000" in done.err
+    assert "/s" in done.err
+
+
+@pytest.mark.parametrize("words", [("--no-progress",), ()])
+def test_is_silent_when_told_or_quick(
+    tmp_path: Path, mse: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    done = run_with_terminal(0 if words else 60, *mse, *words, cwd=tmp_path)
+    assert (done.code, done.out, done.err) == (0, "0.0\n", "")
+
+
+def test_is_silent_by_the_environment(tmp_path: Path, mse: tuple[str, ...]) -> None:
+    done = run_with_terminal(0, *mse, cwd=tmp_path, LOSSCTL_PROGRESS="0")
+    assert (done.code, done.err) == (0, "")
+
+
+def test_per_element_losses_show_it_too(tmp_path: Path, mse: tuple[str, ...]) -> None:
+    done = run_with_terminal(0, *mse[:4], "-r", "none", "-o", "losses.npy", cwd=tmp_path)
+    assert done.code == 0
+    assert "/1300000" in done.err
+    assert np.load(tmp_path / "losses.npy").shape == (1_300_000,)
+
+
+def test_nothing_off_a_terminal() -> None:
+    with show_progress(wanted=True) as progress:
+        assert progress is None
+
+
+def test_a_callback_in_python_hears_of_every_block() -> None:
+    heard: list[tuple[int, int | None]] = []
+    values = np.zeros(300_000)
+    lossctl.compute("l1", values, values, progress=lambda done, total: heard.append((done, total)))
+    assert [total for _, total in heard] == [300_000] * len(heard)
+    assert len(heard) > 1
+    assert [done for done, _ in heard] == sorted({done for done, _ in heard})
+    assert heard[-1] == (300_000, 300_000)
