@@ -10,7 +10,8 @@ import lossctl
 from lossctl.data import load_array, open_sources
 from lossctl.engine import reduction as engine
 from lossctl.engine.options import check_options
-from lossctl.engine.plan import Plan, Settings, make_plan
+from lossctl.engine.plan import Plan, Settings
+from lossctl.engine.planning import make_plan
 from lossctl.engine.result import Result
 from lossctl.engine.threads import available_threads
 from lossctl.errors import UsageError, did_you_mean

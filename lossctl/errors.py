@@ -23,6 +23,7 @@ class Exit(IntEnum):
     USAGE = 2
     DATA = 3
     FILE = 4
+    INTERNAL = 70
     INTERRUPTED = 130
 
 

@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import gc
+import os
+import signal
+import sys
 
 # Imports make many objects and no garbage: fewer collections save a tenth of the start-up time.
 gc.set_threshold(100_000, 50, 50)
 
 from lossctl.cli.root import app  # noqa: E402
 
+STOP_SIGNALS = ("SIGTERM", "SIGHUP")
+
 
 def main() -> None:
     """Run the command line and exit."""
+    for name in STOP_SIGNALS:
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _stop)
+    for name in ("stdout", "stderr"):  # a shell may have closed them (1>&-)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115 - open to the end
     app(prog_name="lossctl")
+
+
+def _stop(number: int, _: object) -> None:
+    """Leave in order, so that unfinished output files are removed."""
+    sys.exit(128 + number)
 
 
 __all__ = ["app", "main"]

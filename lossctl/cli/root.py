@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -49,6 +51,10 @@ class Root(TyperGroup):
             _fail(explain_usage(error, words), Exit.USAGE, words)
         except ClosedPipeError:
             code = _leave_pipe()
+        except SystemExit as leaving:
+            if leaving.code != 1 or not _reader_is_gone():
+                raise
+            code = Exit.DONE
         except KeyboardInterrupt:
             code = Exit.INTERRUPTED
         except MemoryError:
@@ -56,6 +62,20 @@ class Root(TyperGroup):
         except OSError as error:
             place = f"{error.filename}: " if error.filename else ""
             _fail(LossctlError(f"{place}{error.strerror}"), Exit.FILE, words)
+        except (
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+            AssertionError,
+        ) as error:
+            bug = LossctlError(
+                f"internal error: {type(error).__name__}: {error}",
+                "This is a defect of lossctl, not of your data. --debug shows where it happened.",
+            )
+            _fail(bug, Exit.INTERNAL, words)
         sys.exit(int(code or 0))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
@@ -96,6 +116,15 @@ def _take_any_text() -> None:
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     if not encoding.casefold().startswith("utf") and isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
+
+
+def _reader_is_gone() -> bool:
+    """Whether a library found standard output closed while it printed help, and left."""
+    if type(sys.stdout).__name__ == "PacifyFlushWrapper":  # typer's mark
+        return True
+    with contextlib.suppress(OSError, ValueError):  # rich turns it to the null device
+        return os.path.samestat(os.fstat(sys.stdout.fileno()), Path(os.devnull).stat())
+    return False
 
 
 def _fail(error: LossctlError, code: int, words: list[str]) -> NoReturn:

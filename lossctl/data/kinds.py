@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ Mask = NDArray[np.bool_]
 
 POSITIVE_LOG_TOLERANCE = 1e-6
 SUM_TOLERANCE = 1e-3
+MANY_DIGITS = 1e15
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Rule:
         verbs = ("is", "was", "does") if count == 1 else ("are", "were", "do")
         text = self.text.format(classes=classes, are=verbs[0], were=verbs[1], do=verbs[2])
         units = self.unit if count == 1 else f"{self.unit}s"
-        whole = math.isfinite(value) and value == int(value)
+        whole = isinstance(value, int) or (abs(value) < MANY_DIGITS and value.is_integer())
         first = self.first.format(value=int(value) if whole else repr(float(value)))
         message = f"{name}: {count} {units} {text}; the first {first} {place}"
         return message if self.is_error or not self.remedy else f"{message} ({self.remedy})"
@@ -167,7 +168,9 @@ def not_whole(values: Array) -> Mask:
 
 def _index(numbers: Numbers, context: Context) -> Findings:
     values = numbers.values
-    kept = True if context.ignore_index is None else values != context.ignore_index
+    kept: Any = True if context.ignore_index is None else values != context.ignore_index
+    if values.dtype == np.uint64:  # what an index cannot hold is never the index to ignore
+        kept |= values > np.iinfo(np.int64).max
     if values.dtype.kind == "f":
         broken = not_whole(values) & kept
         if broken.any():
@@ -207,6 +210,12 @@ def _soft_label(numbers: Numbers, _: Context) -> Findings:
 
 
 def _density(numbers: Numbers, context: Context) -> Findings:
+    # With more axes than two it is not known which one holds the classes.
+    two_axes = numbers.values.ndim == 2 and context.whole_classes
+    yield from _distribution(numbers, replace(context, whole_classes=two_axes))
+
+
+def _distribution(numbers: Numbers, context: Context) -> Findings:
     values = numbers.values
     if not numbers.low >= 0:
         yield from _broken(NEGATIVE_PROBABILITY, values < 0, values)
@@ -231,7 +240,7 @@ CHECKS: dict[str, Check] = {
     "sign (+1 or -1)": _sign,
     "probability": _probability,
     "label between 0 and 1": _soft_label,
-    "probabilities that sum to 1 over the classes": _density,
+    "probabilities that sum to 1 over the classes": _distribution,
     "probabilities, not negative": _density,
     "log-probability": _log_probability,
     "variance": _variance,

@@ -155,22 +155,27 @@ def _remedy(forms: Sequence[Sequence[Pattern]], shapes: Sequence[Shape]) -> str:
     return "Nothing is broadcast: give arrays of the shapes above ('lossctl show' explains them)."
 
 
+def _agree(one: int | None, other: int | None) -> bool:
+    """Whether two sizes may be the same; one that is not known yet may be any."""
+    return one is None or other is None or one == other
+
+
 def stretch(shape: Shape, target: Shape) -> tuple[int, ...] | None:
     """Return the axes of ``target`` along which a variance of this shape stays 1, or None.
 
     As torch does: the same shape, the shape without its last axis, one axis of length 1, or
     one number.
     """
-    if shape == target:
+    if len(shape) == len(target) and all(map(_agree, shape, target)):
         return ()
     if shape in ((), (1,)) and len(target) <= 1:
         return tuple(range(len(target)))
     if not shape:
         return tuple(range(len(target)))
-    if shape == target[:-1]:
+    if len(shape) == len(target) - 1 and all(map(_agree, shape, target)):
         return (len(target) - 1,)
     if len(shape) == len(target):
-        differing = [axis for axis in range(len(shape)) if shape[axis] != target[axis]]
+        differing = [axis for axis in range(len(shape)) if not _agree(shape[axis], target[axis])]
         if len(differing) == 1 and shape[differing[0]] == 1:
             return tuple(differing)
     return None

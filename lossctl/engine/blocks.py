@@ -54,11 +54,16 @@ class Cutting:
             boxes = self.boxes
 
 
-def plan_cutting(numbers_per_sample: int, further: tuple[int, ...]) -> Cutting:
-    """Return the cutting for samples of so many numbers, with further axes of these sizes."""
+def plan_cutting(
+    numbers_per_sample: int, further: tuple[int, ...], *, divisible: bool = True
+) -> Cutting:
+    """Return the cutting for samples of so many numbers, with further axes of these sizes.
+
+    Samples are left whole where they are not ``divisible``.
+    """
     cost = max(1, numbers_per_sample)
     whole = tuple(slice(0, size) for size in further)
-    if cost <= BLOCK_NUMBERS or math.prod(further) <= 1:
+    if cost <= BLOCK_NUMBERS or math.prod(further) <= 1 or not divisible:
         return Cutting(max(1, BLOCK_NUMBERS // cost), (whole,))
     positions = max(1, BLOCK_NUMBERS // max(1, cost // math.prod(further)))
     return Cutting(1, tuple(_boxes(further, positions)))

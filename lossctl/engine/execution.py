@@ -87,8 +87,15 @@ def read_pieces(plan: Plan) -> Iterator[Piece]:
             break
         yield region, blocks
         end = region.stop
-    if any(source.length is None and len(source.read(end, end + 1)) for _, source in streamed):
+    if plan.settings.part is None and any(_goes_on(source, end) for _, source in streamed):
         raise _uneven(streamed, plan.samples)
+
+
+def _goes_on(source: Source, end: int) -> bool:
+    """Whether a source has rows behind what was used of it."""
+    if source.length is not None:
+        return source.length > end
+    return len(source.read(end, end + 1)) > 0
 
 
 def _uneven(streamed: list[tuple[str, Source]], expected: int | None) -> DataError:

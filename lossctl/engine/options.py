@@ -69,7 +69,7 @@ def _number(label: str, kind: type, value: Any) -> Any:
         return number
     if not number.is_integer():
         raise UsageError(f"{label} must be a whole number, but is {value}")
-    return int(value)
+    return int(number) if abs(number) < 2**53 else int(value)
 
 
 @dataclass(slots=True)

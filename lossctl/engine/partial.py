@@ -47,6 +47,7 @@ class Partial:
     masked: int = 0
     omitted: int = 0
     clamped: int = 0
+    nan: int = 0
     findings: dict[tuple[str, str], Finding] = field(default_factory=dict)
 
     def merge(self, other: Partial) -> None:
@@ -60,6 +61,7 @@ class Partial:
         self.masked += other.masked
         self.omitted += other.omitted
         self.clamped += other.clamped
+        self.nan += other.nan
         for finding in other.findings.values():
             self.note(finding)
 

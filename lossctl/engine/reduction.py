@@ -80,7 +80,8 @@ def _report_errors(plan: Plan, partial: Partial) -> None:
     """Raise the first error that the checks found, with its count and first place."""
     fatal = [one for one in partial.findings.values() if one.rule.is_error]
     if plan.settings.nan == "error":
-        fatal += [one for one in partial.findings.values() if one.rule.code == "nan"]
+        odd = ("nan", "nan_loss")
+        fatal += [one for one in partial.findings.values() if one.rule.code in odd]
     if fatal:
         remedy = (
             fatal[0].rule.remedy or "--nan omit leaves them out, --nan propagate computes them."
@@ -90,12 +91,15 @@ def _report_errors(plan: Plan, partial: Partial) -> None:
 
 def _locate(plan: Plan, finding: Finding) -> None:
     """Say where a finding is in words, while the sources are known."""
-    bound = next((one for one in plan.streams if one.name == finding.name), plan.inputs[0])
+    bound = next((one for one in plan.streams if one.name == finding.name), None)
+    if bound is None:
+        sample, *rest = finding.position or (0,)
+        finding.place = f"sample {sample}" + (f", position ({str(rest)[1:-1]})" if rest else "")
+        return
     finding.place = bound.source.place(finding.position)
-    if finding.name == bound.name:
-        name = bound.source.name
-        named = ", column '" in finding.place  # then the columns need not be said again
-        finding.place += f" of {name.rpartition('#')[0] if named and '#' in name else name}"
+    name = bound.source.name
+    named = ", column '" in finding.place  # then the columns need not be said again
+    finding.place += f" of {name.rpartition('#')[0] if named and '#' in name else name}"
 
 
 def finish(
@@ -128,6 +132,7 @@ def finish(
         masked=partial.masked,
         omitted=partial.omitted,
         clamped=partial.clamped,
+        nan=partial.nan,
         samples=samples,
         dtype=summary.settings["dtype"],
         options=summary.options,
@@ -155,7 +160,8 @@ def _denominator(reduction: str, partial: Partial, samples: int) -> tuple[float,
         case "batchmean":
             return float(samples), "samples"
         case "sum_over_batch_size":
-            return float(partial.elements), "elements"
+            kept = partial.elements - partial.masked - partial.omitted
+            return float(kept), "elements"
     return partial.denominator.value, partial.denominator_name
 
 

@@ -32,6 +32,8 @@ class Result:
     masked: int = 0
     omitted: int = 0
     clamped: int = 0
+    nan: int = 0
+    """Elements that count although their loss is NaN."""
     samples: int = 0
     dtype: str = "float64"
     options: dict[str, Any] = field(default_factory=dict)
@@ -73,6 +75,7 @@ def format_option(value: Any) -> str:
     """Return an option's value as it is written in a canonical name."""
     if isinstance(value, np.ndarray):
         if value.size <= 16:
-            return "[" + ",".join(f"{number:g}" for number in value.reshape(-1)) + "]"
+            numbers = (repr(number).removesuffix(".0") for number in value.reshape(-1).tolist())
+            return f"[{','.join(numbers)}]"
         return f"array{value.shape}"
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -23,7 +23,7 @@ from lossctl.engine.summation import ExactSum
 from lossctl.errors import DataError, FileError, UsageError
 
 STATE_FORMAT = "lossctl.state/1"
-COUNTS = ("elements", "counted", "ignored", "masked", "omitted", "clamped")
+COUNTS = ("elements", "counted", "ignored", "masked", "omitted", "clamped", "nan")
 
 
 @dataclass(slots=True)

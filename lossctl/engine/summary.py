@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,7 +75,7 @@ def _is_default(value: Any, default: Any) -> bool:
 
 
 def _standing_notes(plan: Plan) -> list[str]:
-    notes = [
+    notes = plan.notes + [
         f"{bound.name}: whole {bound.source.dtype} numbers are taken as indices"
         for bound in plan.inputs
         if bound.kind == Kind.INDEX and bound.source.dtype.kind == "f" and bound.source.length != 0
@@ -86,9 +87,13 @@ def _standing_notes(plan: Plan) -> list[str]:
 
 def plain_option(value: Any) -> Any:
     """Return an option's value in the types of JSON; a large tensor as its shape and digest."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)
+    if isinstance(value, list):
+        return [plain_option(one) for one in value]
     if not isinstance(value, np.ndarray):
         return value
     if value.size <= LARGE_TENSOR:
-        return value.tolist()
+        return plain_option(value.tolist())
     data = np.ascontiguousarray(value)
     return {"shape": list(value.shape), "sha256": hashlib.sha256(data.tobytes()).hexdigest()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,10 @@ CLAMPED = Rule(
 )
 
 
+NAN_LOSS = Rule("nan_loss", "{are} NaN", is_error=False, unit="result", first="is at")
+INFINITE_LOSS = Rule("infinite_loss", "{are} infinite", is_error=False, unit="result")
+
+
 @dataclass(slots=True)
 class Outcome:
     """The sums of a block, and its per-element losses (None if its data are broken)."""
@@ -42,20 +47,45 @@ def process(plan: Plan, region: Region, blocks: Sequence[Array]) -> Outcome:
     """Check a block's inputs, compute its losses and add them up."""
     with np.errstate(all="ignore"):
         partial = Partial()
-        for bound, values in zip(plan.streams, blocks, strict=True):
-            _inspect(plan, bound, region, values, partial)
-        if partial.broken:
-            return Outcome(region, partial, None)
-        terms = _call(plan, region, blocks)
+        inputs = list(blocks[: len(plan.inputs)])
         extras = list(blocks[len(plan.inputs) :])
         weight = extras.pop(0) if plan.sample_weight is not None else None
         mask = extras.pop(0) if plan.mask is not None else None
+        for number, bound in enumerate(plan.inputs):
+            kept = None if mask is None else _kept(bound, inputs[number], mask)
+            _inspect(plan, bound, region, inputs[number], kept, partial)
+            if kept is not None and bound.kind in INTEGER_KINDS:
+                inputs[number] = np.where(kept, inputs[number], 0)  # may be no index at all
+        for one, values in ((plan.sample_weight, weight), (plan.mask, mask)):
+            if one is not None and values is not None:
+                _inspect(plan, one, region, values, None, partial)
+        if partial.broken:
+            return Outcome(region, partial, None)
+        terms = _call(plan, region, inputs)
         losses = _add_up(plan, region, terms, weight, mask, partial)
     return Outcome(region, partial, losses)
 
 
-def _inspect(plan: Plan, bound: Bound, region: Region, values: Array, partial: Partial) -> None:
-    """Check the numbers of an input, and note what breaks a rule."""
+def _kept(bound: Bound, values: Array, mask: Array) -> NDArray[np.bool_] | None:
+    """Return where an input is not masked, broadcastable to its block (None: no say in it)."""
+    if bound.shared:
+        return None
+    rest = iter(mask.shape[1:])
+    shape = [next(rest, 1) if word == "*" else 1 for word in bound.axes[1:]]
+    if any(size != 1 for size in rest):  # masked along axes that this input does not have
+        return None
+    return np.broadcast_to((mask != 0).reshape(len(mask), *shape), values.shape)
+
+
+def _inspect(
+    plan: Plan,
+    bound: Bound,
+    region: Region,
+    values: Array,
+    kept: NDArray[np.bool_] | None,
+    partial: Partial,
+) -> None:
+    """Check the numbers of an input, and note what breaks a rule where it is not masked."""
     if bound.kind in (Kind.LENGTH, Kind.LABELS):
         return  # checked before the first block
     context = Context(
@@ -63,14 +93,22 @@ def _inspect(plan: Plan, bound: Bound, region: Region, values: Array, partial: P
         ignore_index=plan.options.get("ignore_index"),
         whole_classes=not region.partial or "C" in bound.axes,
     )
-    for rule, mask, shown in kinds.check(bound.kind, values, context):
-        first = _first(mask)
+    for rule, broken, shown in kinds.check(bound.kind, values, context):
+        per_sample = broken.shape != values.shape  # one finding over all classes of a sample
+        found = broken
+        if kept is not None:
+            found = broken & (kept[:, :1] if per_sample else kept)
+        if not found.any():
+            continue
+        first = _first(found)
         place = bound.position(first, region)
-        if mask.shape != values.shape:  # one finding per sample, over all its classes
-            place = place[:1]
-        count = int(np.count_nonzero(mask))
-        value = float(shown[first])
-        partial.note(Finding(rule, bound.name, count, place, value, plan.classes))
+        count = int(np.count_nonzero(found))
+        value = shown[first].item()
+        partial.note(
+            Finding(
+                rule, bound.name, count, place[:1] if per_sample else place, value, plan.classes
+            )
+        )
 
 
 def _first(mask: NDArray[np.bool_]) -> tuple[int, ...]:
@@ -123,14 +161,29 @@ def _add_up(
         shares = None if shares is None else np.where(left_out, 0, shares)
     partial.elements = losses.size
     partial.counted = losses.size - partial.ignored - partial.masked - partial.omitted
-    partial.total.add(float(np.sum(np.ascontiguousarray(summed), dtype=np.float64)))
+    total = float(np.sum(np.ascontiguousarray(summed), dtype=np.float64))
+    partial.total.add(total)
+    if not math.isfinite(total):
+        _note_odd(
+            plan, region, losses if left_out is None else np.where(left_out, 0, losses), partial
+        )
     partial.denominator.add(
         partial.counted if shares is None else float(np.sum(shares, dtype=np.float64))
     )
     partial.denominator_name = _denominator_name(terms.denominator, weight is not None)
-    if mask is not None and left_out is not None:
+    if mask is not None:
         losses = np.where(_spread(mask, losses) == 0, 0, losses)
-    return losses
+    return losses.astype(plan.dtype, copy=False)
+
+
+def _note_odd(plan: Plan, region: Region, losses: Array, partial: Partial) -> None:
+    """Count the losses that are NaN, and tell of odd ones where nothing else explains them."""
+    missing = np.isnan(losses)
+    partial.nan = int(np.count_nonzero(missing))
+    explained = bool(partial.findings)
+    for rule, mask in ((NAN_LOSS, missing), (INFINITE_LOSS, np.isinf(losses))):
+        if mask.any() and (not explained or plan.settings.nan == "error"):
+            _note(plan, region, rule, mask, losses, partial)
 
 
 def _note_marks(plan: Plan, region: Region, terms: Terms, partial: Partial) -> None:
@@ -143,11 +196,22 @@ def _note_marks(plan: Plan, region: Region, terms: Terms, partial: Partial) -> N
         marks.append((CLAMPED, terms.clamped))
     for rule, mask in marks:
         if mask.any():
-            first = _first(mask)
-            place = _result_position(plan, first, region)
-            count = int(np.count_nonzero(mask))
-            value = float(terms.losses[first])
-            partial.note(Finding(rule, plan.loss.key, count, place, value))
+            _note(plan, region, rule, mask, terms.losses, partial)
+
+
+def _note(
+    plan: Plan,
+    region: Region,
+    rule: Rule,
+    mask: NDArray[np.bool_],
+    losses: Array,
+    partial: Partial,
+) -> None:
+    """Note something about losses."""
+    first = _first(mask)
+    place = _result_position(plan, first, region)
+    count = int(np.count_nonzero(mask))
+    partial.note(Finding(rule, plan.loss.key, count, place, float(losses[first])))
 
 
 def _result_position(plan: Plan, local: tuple[int, ...], region: Region) -> tuple[int, ...]:

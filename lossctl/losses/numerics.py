@@ -90,7 +90,8 @@ def p_norm(x: Array, p: float) -> Array:
         return (size != 0).sum(axis=-1).astype(x.dtype)
     if p == np.inf:
         return size.max(axis=-1, initial=0)
-    largest = power_of_two(size.max(axis=-1, initial=0))
+    largest = size.max(axis=-1, initial=0)
+    largest = np.where(np.isfinite(largest) & (largest > 0), largest, 1)
     scaled = (size / largest[..., np.newaxis]) ** p
     return largest * scaled.sum(axis=-1) ** (1 / p)
 

@@ -149,5 +149,13 @@ def _rounding(logits: Array, exponentials: Array, top: Array, where: Array) -> A
 
 
 def _shrink(old_top: Array, top: Array) -> Array:
-    """Return exp(old_top − top): what sums relative to the old maximum are multiplied by."""
-    return np.where(old_top == top, 1, np.exp(old_top - top))
+    """Return exp(old_top − top): what sums relative to the old maximum are multiplied by.
+
+    The rounding error of the difference is given back, as in :func:`_rounding`.
+    """
+    difference = old_top - top
+    back = old_top - difference
+    error = (old_top - (difference + back)) + (back - top)
+    factor = np.exp(difference)
+    factor += np.where(np.isfinite(error), factor * error, 0)
+    return np.where(old_top == top, 1, factor)

@@ -76,6 +76,7 @@ FIELDS = (
     Field("masked", column=True),
     Field("omitted", column=True),
     Field("clamped", column=True),
+    Field("nan", column=True),
     Field("samples", column=True),
     Field("part"),
     Field("shape"),

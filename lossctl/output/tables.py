@@ -93,6 +93,8 @@ def _describe_left_out(result: Result) -> Iterable[tuple[str, str]]:
         yield "omitted", f"{result.omitted} (NaN)"
     if result.clamped:
         yield "clamped", str(result.clamped)
+    if result.nan:
+        yield "NaN", str(result.nan)
 
 
 def _describe_inputs(result: Result, encoding: str) -> Iterable[tuple[str, str]]:

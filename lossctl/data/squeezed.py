@@ -1,0 +1,57 @@
+"""Sources without their axes of length 1, for those who ask for it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lossctl.data.source import Array, ArraySource, Source
+
+
+class SqueezedSource(Source):
+    """A source whose axes of length 1 are dropped, apart from the sample axis."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.name = source.name
+        self.text = source.text
+        self.dtype = source.dtype
+        self.scalar = source.scalar
+        self.trailing = tuple(size for size in source.trailing if size != 1)
+
+    @property
+    def length(self) -> int | None:  # type: ignore[override]  # it may become known on the way
+        """The number of rows."""
+        return self.source.length
+
+    def read(self, start: int, stop: int) -> Array:
+        """Return rows without their axes of length 1."""
+        rows = self.source.read(start, stop)
+        return rows.reshape(len(rows), *self.trailing)
+
+    def whole(self) -> Array:
+        """Return the whole array without its axes of length 1."""
+        values = self.source.whole()
+        return values.reshape(values.shape[:1] + self.trailing)
+
+    def place(self, position: tuple[int, ...]) -> str:
+        """Say where an element is in the source as it was given."""
+        rest = iter(position[1:])
+        full = [0 if size == 1 else next(rest, 0) for size in self.source.trailing]
+        return self.source.place((*position[:1], *full) if len(position) > 1 else position)
+
+    def release(self, stop: int) -> None:
+        """Pass on what has been read."""
+        self.source.release(stop)
+
+    def close(self) -> None:
+        """Close the source."""
+        self.source.close()
+
+
+def squeeze(source: Source, *, samples: bool = False) -> Source:
+    """Return the source without its axes of length 1; the first only where ``samples`` says so."""
+    if samples and 1 in source.shape:
+        squeezed = ArraySource(source.name, np.squeeze(source.whole()))
+        squeezed.text = source.text
+        return squeezed
+    return SqueezedSource(source) if 1 in source.trailing else source

@@ -1,0 +1,160 @@
+"""Do the inputs fit the loss, in which order and form, and what must be seen to beforehand?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.data import shapes
+from lossctl.data.kinds import not_whole
+from lossctl.data.source import Source
+from lossctl.data.squeezed import squeeze
+from lossctl.engine.binding import INTEGER_KINDS, Bound
+from lossctl.engine.plan import Settings
+from lossctl.errors import DataError, UsageError
+from lossctl.losses.declaration import Form, Kind, Loss
+
+Array = NDArray[Any]
+
+
+def match_inputs(
+    loss: Loss, sources: Sequence[Source], settings: Settings
+) -> tuple[shapes.Match, Sequence[Source], list[str]]:
+    """Find the form that fits, in the declared order of inputs or another recognised one."""
+    if settings.squeeze:
+        try:
+            kept = [squeeze(source) for source in sources]
+            return match_inputs(loss, kept, replace(settings, squeeze=False))
+        except DataError:
+            sources = [squeeze(source, samples=True) for source in sources]
+    readings = {tuple(one.name for one in loss.inputs): sources}
+    for order in loss.other_orders:
+        given = dict(zip(order, sources, strict=True))
+        readings[order] = [given[one.name] for one in loss.inputs]
+    fitting, refusals = {}, []
+    for order, ordered in readings.items():
+        try:
+            fitting[order] = (_match_order(loss, ordered, settings.class_axis), ordered)
+        except DataError as refusal:
+            refusals.append(refusal)
+    if not fitting:
+        raise refusals[0]
+    taken = next(iter(fitting))
+    notes = []
+    if len(fitting) > 1:
+        notes.append(
+            f"the shapes fit in more than one order; the inputs are taken as {', '.join(taken)}"
+        )
+    return *fitting[taken], notes
+
+
+def _match_order(loss: Loss, sources: Sequence[Source], class_axis: int) -> shapes.Match:
+    shape = sources[0].shape
+    if len(shape) > 1 and not -len(shape) <= class_axis < len(shape):
+        name = loss.inputs[0].name
+        raise UsageError(f"{name} has shape {shapes.show(shape)}: it has no axis {class_axis}")
+    rigid = [(i, s) for i, s in zip(loss.inputs, sources, strict=True) if not i.fits]
+    forms = [
+        [(i.form(number).axes, _moved_shape(i.form(number), s.shape, class_axis)) for i, s in rigid]
+        for number in range(loss.form_count)
+    ]
+    return shapes.match([i.name for i, _ in rigid], forms, [s.shape for _, s in rigid])
+
+
+def _moved_shape(form: Form, shape: shapes.Shape, class_axis: int) -> shapes.Shape:
+    """Return a shape with its class axis where the form has it."""
+    has_axis = len(shape) > 1 and -len(shape) <= class_axis < len(shape)
+    if class_axis == 1 or form.axes[:2] != ("N", "C") or not has_axis:
+        return shape
+    axes = list(shape)
+    axes.insert(1, axes.pop(class_axis))
+    return tuple(axes)
+
+
+def refuse_integers(inputs: Sequence[Bound]) -> None:
+    """Refuse integers where the shape says probabilities, as torch does; text has no types."""
+    for bound in inputs:
+        whole = bound.source.dtype.kind in "iub" and not bound.source.text
+        if bound.kind == Kind.DISTRIBUTION and whole:
+            raise DataError(
+                f"{bound.name} has the shape of {inputs[0].name},"
+                f" {shapes.show(bound.source.shape)}, which means probabilities of the classes,"
+                f" but holds {bound.source.dtype}",
+                "Class indices have no class axis. Give probabilities as floats. For one score"
+                " and a label of 0 or 1 per sample there is bce_with_logits.",
+            )
+
+
+def refuse_no_classes(inputs: Sequence[Bound], sizes: dict[str, int | None]) -> None:
+    """Refuse classes of which there are none, where one of them should be right."""
+    chooses = any(one.kind in (Kind.INDEX, Kind.INDEX_LIST, Kind.DISTRIBUTION) for one in inputs)
+    if chooses and sizes.get("C") == 0 and sizes["N"] != 0:
+        raise DataError(
+            f"{inputs[0].name} has shape {shapes.show(inputs[0].source.shape)}: it has no classes",
+            "Class scores are (N, C) or (N, C, ...).",
+        )
+
+
+def stretch(inputs: tuple[Bound, ...], loss: Loss) -> None:
+    """Stretch the inputs that may have fewer axes to the shape of the first."""
+    first = inputs[0]
+    for declared, bound in zip(loss.inputs, inputs, strict=True):
+        if not declared.fits:
+            continue
+        shape, target = bound.source.shape, first.source.shape
+        kept = shapes.stretch(shape, target)
+        if kept is None:
+            raise DataError(
+                f"{bound.name} has shape {shapes.show(shape)}, which does not fit"
+                f" {first.name} {shapes.show(target)}",
+                f"{bound.name} may have the shape of {first.name}, or lack its last axis, or have"
+                " one axis of length 1, or be one number.",
+            )
+        bound.axes, bound.batched = first.axes, first.batched
+        bound.order = tuple(range(len(target)))
+        if kept or not first.batched:
+            sizes: list[int | None] = [
+                1 if axis in kept else size for axis, size in enumerate(target)
+            ]
+            values = bound.source.whole()
+            known = [len(values) if size is None else size for size in sizes]
+            bound.array = values.reshape(known if first.batched else (1, *known))
+            bound.fixed = frozenset(kept if first.batched else (axis + 1 for axis in kept))
+        else:
+            bound.array, bound.fixed = None, frozenset()
+
+
+def prepare(
+    loss: Loss, inputs: tuple[Bound, ...], sizes: dict[str, int | None], options: dict[str, Any]
+) -> None:
+    """Let a loss look at its whole small inputs (lengths, label sequences) before the work."""
+    if loss.preparation is None:
+        return
+    whole = {bound.name: whole_numbers(bound) for bound in inputs if bound.kind in INTEGER_KINDS}
+    known = {word: size or 0 for word, size in sizes.items()}
+    sources = {bound.name: bound.source.name for bound in inputs}
+    for name, array in loss.preparation(known, sources, **whole, **options).items():
+        bound = next(one for one in inputs if one.name == name)
+        bound.array, bound.shared = array, False
+        bound.axes = ("N", *bound.axes[-1:])
+
+
+def whole_numbers(bound: Bound) -> Array:
+    """Return a whole input as integers; raises DataError where it holds anything else."""
+    assert bound.array is not None
+    values = bound.array
+    if values.dtype.kind == "f":
+        broken = not_whole(values)
+        if broken.any():
+            at = tuple(int(i) for i in np.argwhere(broken)[0])
+            raise DataError(
+                f"{bound.name}: {int(broken.sum())} of the values are not whole numbers; the first"
+                f" is {values[at]} at {bound.source.place(at)} of {bound.source.name}",
+                f"{bound.name} must be whole numbers.",
+            )
+    bound.array = values.astype(np.intp, copy=False)
+    return bound.array

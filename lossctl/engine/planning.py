@@ -1,0 +1,217 @@
+"""Making a plan: inputs bound to sources, options to shapes, samples to blocks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lossctl.data import shapes
+from lossctl.data.source import Source
+from lossctl.data.squeezed import squeeze
+from lossctl.engine.binding import Bound, axis_order, kind_under, view_axes
+from lossctl.engine.blocks import plan_cutting
+from lossctl.engine.matching import (
+    match_inputs,
+    prepare,
+    refuse_integers,
+    refuse_no_classes,
+    stretch,
+)
+from lossctl.engine.options import TensorOption, bind_tensor
+from lossctl.engine.plan import NAN_POLICIES, REDUCTIONS, Plan, Settings
+from lossctl.errors import DataError, UsageError
+from lossctl.losses.declaration import Input, Kind, Loss
+
+
+def make_plan(
+    loss: Loss,
+    sources: Sequence[Source],
+    options: dict[str, Any],
+    settings: Settings,
+    sample_weight: Source | None = None,
+    mask: Source | None = None,
+) -> Plan:
+    """Bind sources to a loss's inputs; raises DataError where shapes do not fit together."""
+    _check_settings(loss, settings)
+    match, ordered, notes = match_inputs(loss, sources, settings)
+    sizes = dict(match.sizes)
+    batched = any("N" in one.form(match.form).axes for one in loss.inputs)
+    if not batched:
+        sizes["N"] = 1
+    inputs = tuple(
+        _bind(declared, source, match, batched, options, settings)
+        for declared, source in zip(loss.inputs, ordered, strict=True)
+    )
+    refuse_integers(inputs)
+    stretch(inputs, loss)
+    prepare(loss, inputs, sizes, options)
+    refuse_no_classes(inputs, sizes)
+    axes = tuple(word for axis in loss.result_axes(0) for word in _words(axis, len(match.further)))
+    tensors = _tensors(loss, options, sizes, match.further)
+    if sizes["N"] is None:  # an option with one number per sample tells how many there must be
+        lengths = [one.array.shape[0] for one in tensors.values() if one.axes[:1] == ("N",)]
+        sizes["N"] = next((length for length in lengths if length != 1), None)
+    cost = _cost(loss, inputs, sizes, match.further)
+    divisible = not any(bound.shared and "*" in bound.axes for bound in inputs)
+    plan = Plan(
+        loss=loss,
+        inputs=inputs,
+        options=options,
+        tensors=tensors,
+        settings=settings,
+        sizes=sizes,
+        cutting=plan_cutting(cost, match.further, divisible=divisible),
+        axes=axes,
+        shape=_result_shape(loss, match, sizes),
+        notes=notes + [note for name, one in tensors.items() for note in _odd_numbers(name, one)],
+    )
+    plan.sample_weight = _per_sample("sample weight", sample_weight, plan)
+    plan.mask = _per_sample("mask", mask, plan)
+    return plan
+
+
+def _check_settings(loss: Loss, settings: Settings) -> None:
+    if settings.reduction not in REDUCTIONS:
+        raise UsageError(
+            f"there is no reduction {settings.reduction!r}", f"There is: {', '.join(REDUCTIONS)}."
+        )
+    if settings.nan not in NAN_POLICIES:
+        raise UsageError(f"nan is one of {', '.join(NAN_POLICIES)}, not {settings.nan!r}")
+    if settings.dtype not in ("float64", "float32"):
+        raise UsageError(f"dtype is float64 or float32, not {settings.dtype!r}")
+    if settings.part is not None and not 1 <= settings.part[0] <= settings.part[1]:
+        part, parts = settings.part
+        raise UsageError(
+            f"there is no part {part} of {parts}", "Parts are counted from 1, such as 3/40."
+        )
+    if not isinstance(settings.threads, int):
+        raise UsageError(f"threads must be a whole number, but is {settings.threads!r}")
+    if settings.threads < 1:
+        raise UsageError(f"threads must be at least 1, but is {settings.threads}")
+    has_class_axis = any(f.axes[:2] == ("N", "C") for one in loss.inputs for f in one.forms)
+    if settings.class_axis != 1 and not has_class_axis:
+        raise UsageError(f"{loss.key} has no class axis that could be moved")
+
+
+def _bind(
+    declared: Input,
+    source: Source,
+    match: shapes.Match,
+    batched: bool,
+    options: dict[str, Any],
+    settings: Settings,
+) -> Bound:
+    form = declared.form(match.form)
+    moved = (
+        settings.class_axis
+        if "C" in form.axes and len(match.further) + 2 == len(source.shape)
+        else 1
+    )
+    shared = "N" not in declared.forms[0].axes or (batched and "N" not in form.axes)
+    has_samples = "N" in form.axes or form.axes == ("1",)
+    axes = view_axes(form, len(match.further))
+    bound = Bound(
+        name=declared.name,
+        kind=kind_under(declared, form, options),
+        source=source,
+        axes=axes if has_samples or shared else ("N", *axes),
+        order=axis_order(form, len(source.shape), moved),
+        batched=has_samples,
+        shared=shared,
+        picked=declared.picked,
+    )
+    whole = bound.kind in (Kind.LENGTH, Kind.LABELS)
+    if shared or not has_samples or whole or bound.order[:1] != (0,):
+        bound.load()
+    return bound
+
+
+def _words(axis: str, further: int) -> list[str]:
+    return ["*"] * further if axis == "*D" else [axis]
+
+
+def _result_shape(
+    loss: Loss, match: shapes.Match, sizes: dict[str, int | None]
+) -> tuple[int | None, ...]:
+    shape: list[int | None] = []
+    for word in loss.result_axes(match.form):
+        shape += match.further if word == "*D" else [1 if word == "1" else sizes[word]]
+    return tuple(shape)
+
+
+def _cost(
+    loss: Loss, inputs: tuple[Bound, ...], sizes: dict[str, int | None], further: tuple[int, ...]
+) -> int:
+    """Return how many numbers one sample takes: in its largest input, unless the loss says."""
+    if loss.sample_cost is not None:
+        known = {word: size or 0 for word, size in sizes.items()}
+        return loss.sample_cost({**known, "*D": math.prod(further)})
+    costs = [1]
+    for bound in inputs:
+        if not bound.shared:
+            words = [word for word in bound.axes if word not in ("N", "*")]
+            starred = math.prod(further) if "*" in bound.axes else 1
+            costs.append(math.prod(sizes.get(word) or 1 for word in words) * starred)
+    return max(costs)
+
+
+def _tensors(
+    loss: Loss,
+    options: dict[str, Any],
+    sizes: dict[str, int | None],
+    further: tuple[int, ...],
+) -> dict[str, TensorOption]:
+    return {
+        parameter.name: bind_tensor(loss, parameter, options[parameter.name], sizes, further)
+        for parameter in loss.parameters
+        if parameter.tensor and options[parameter.name] is not None
+    }
+
+
+def _per_sample(name: str, source: Source | None, plan: Plan) -> Bound | None:
+    """Bind a weight or mask, which broadcasts from the sample axis onwards."""
+    if source is None:
+        return None
+    if plan.settings.squeeze:
+        source = squeeze(source)
+    shape, wanted = source.shape, plan.shape
+    fits = len(shape) <= len(wanted) and all(
+        have == 1 or have is None or size is None or have == size
+        for have, size in zip(shape, wanted, strict=False)
+    )
+    if not fits or shape[:1] == (1,) != wanted[:1] or (not shape and wanted):
+        raise DataError(
+            f"the {name} has shape {shapes.show(shape)}, but the losses are {shapes.show(wanted)}",
+            f"A {name} has one number per sample, or the shape of the losses.",
+        )
+    axes = plan.axes[: len(shape)] if wanted else plan.axes
+    bound = Bound(
+        name=name,
+        kind=Kind.REAL,
+        source=source,
+        axes=axes,
+        order=tuple(range(len(shape))),
+        batched=bool(wanted),
+        shared=False,
+        fixed=frozenset(
+            axis for axis, size in enumerate(shape) if axis and size == 1 != wanted[axis]
+        ),
+    )
+    if not wanted:
+        bound.load()
+    return bound
+
+
+def _odd_numbers(name: str, tensor: TensorOption) -> list[str]:
+    """Tell of NaN and infinity in an option."""
+    odd = ~np.isfinite(tensor.array)
+    if not odd.any():
+        return []
+    first = tuple(int(place) for place in np.argwhere(odd)[0])
+    return [
+        f"{name}: {int(odd.sum())} of the numbers are NaN or infinite;"
+        f" the first is {tensor.array[first]} at position {', '.join(map(str, first))}"
+    ]
