@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 KEYS = [
     "format", "version", "loss", "name", "options", "reduction", "value", "total",
-    "denominator", "denominator_name", "counted", "ignored", "masked", "omitted", "clamped",
+    "denominator", "denominator_name", "counted", "ignored", "masked", "omitted", "clamped", "nan",
     "samples", "part", "shape", "dtype", "inputs", "warnings",
 ]  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from pathlib import Path
 from typing import Any
@@ -235,11 +236,19 @@ class TestRefusals:
 
 
 def test_a_state_survives_its_text(tmp_path: Path) -> None:
-    (path,) = save_parts(tmp_path, 1, "mse", [1e308, 1.0, 2.0**-1074], [-1e308, 0.0, 0.0])
+    with pytest.warns(LossctlWarning, match="1 result is infinite"):
+        (path,) = save_parts(tmp_path, 1, "mse", [1e308, 1.0, 2.0**-1074], [-1e308, 0.0, 0.0])
     text = path.read_text()
     assert State.decode("x", text).encode() + "\n" == text
     huge = summation.ExactSum.of([1.5e308] * 3 + [-1.5e308] * 3 + [1.0])
     assert huge.value == 1.0
+
+
+def test_options_that_are_infinite(tmp_path: Path) -> None:
+    triplet = [RANDOM.normal(size=(40, 3)) for _ in range(3)]
+    merged = lossctl.merge(save_parts(tmp_path, 2, "triplet_margin", *triplet, p=math.inf))
+    assert bits(merged.value) == bits(lossctl.compute("triplet_margin", *triplet, p=math.inf).value)
+    assert merged.name == "triplet_margin(p=inf)"
 
 
 def test_on_the_command_line(tmp_path: Path) -> None:

@@ -92,11 +92,15 @@ def _report_errors(plan: Plan, partial: Partial) -> None:
 def _locate(plan: Plan, finding: Finding) -> None:
     """Say where a finding is in words, while the sources are known."""
     bound = next((one for one in plan.streams if one.name == finding.name), None)
-    if bound is None:
-        sample, *rest = finding.position or (0,)
-        finding.place = f"sample {sample}" + (f", position ({str(rest)[1:-1]})" if rest else "")
-        return
-    finding.place = bound.source.place(finding.position)
+    position = finding.position
+    if bound is None:  # a finding about losses: it is told by the first input
+        bound = plan.inputs[0]
+        if bound.batched and bound.order[0] != 0:
+            finding.place = f"sample {position[0]} of {bound.source.name}"
+            return
+        if len(position) != len(bound.order):
+            position = position[:1] if bound.batched else ()
+    finding.place = bound.source.place(position)
     name = bound.source.name
     named = ", column '" in finding.place  # then the columns need not be said again
     finding.place += f" of {name.rpartition('#')[0] if named and '#' in name else name}"
