@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import signal
@@ -22,7 +23,9 @@ def main() -> None:
             signal.signal(getattr(signal, name), _stop)
     for name in ("stdout", "stderr"):  # a shell may have closed them (1>&-)
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115 - open to the end
+            sink = open(os.devnull, "w")  # noqa: PTH123, SIM115 - open to the end
+            atexit.register(sink.close)
+            setattr(sys, name, sink)
     app(prog_name="lossctl")
 
 

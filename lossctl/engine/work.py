@@ -180,7 +180,7 @@ def _note_odd(plan: Plan, region: Region, losses: Array, partial: Partial) -> No
     """Count the losses that are NaN, and tell of odd ones where nothing else explains them."""
     missing = np.isnan(losses)
     partial.nan = int(np.count_nonzero(missing))
-    explained = bool(partial.findings)
+    explained = bool(partial.findings or plan.notes)
     for rule, mask in ((NAN_LOSS, missing), (INFINITE_LOSS, np.isinf(losses))):
         if mask.any() and (not explained or plan.settings.nan == "error"):
             _note(plan, region, rule, mask, losses, partial)

@@ -1,0 +1,159 @@
+"""Corners where a quiet wrong number, or an exit code that means something else, would hide."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lossctl
+from lossctl.cli import root
+from lossctl.errors import DataError, LossctlWarning
+from tests.command_line import SAMPLE_DATA, command, environment, run, run_shell, save
+
+RANDOM = np.random.default_rng(11)
+
+
+def test_labels_beyond_every_index_are_never_the_ignored_one() -> None:
+    logits, labels = RANDOM.normal(size=(3, 3)), np.array([0, 2**64 - 1, 2], np.uint64)
+    for ignored in (-1, 2**64 - 1):
+        with pytest.raises(DataError, match=r"target: 1 .* the first is 18446744073709551615 at"):
+            lossctl.compute("ce", logits, labels, ignore_index=ignored)
+
+
+def test_an_order_of_inputs_that_is_in_doubt_is_told() -> None:
+    square, target = RANDOM.normal(size=(4, 4)), RANDOM.dirichlet(np.ones(4), 4)
+    with pytest.warns(LossctlWarning, match="taken as input, target, linear_weight"):
+        first = lossctl.compute("linear_ce", square, target, square.T)
+    named = {"input": square, "target": target, "linear_weight": square.T}
+    with pytest.warns(LossctlWarning, match="more than one order"):
+        assert lossctl.compute("linear_ce", **named).value == first.value
+    wide = RANDOM.normal(size=(5, 4))
+    labels = np.array([0, 1, 2, 4])
+    assert (
+        lossctl.compute("linear_ce", square, wide, labels).value
+        == lossctl.compute("linear_ce", square, labels, wide).value
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, bool])
+def test_integers_in_the_shape_of_probabilities(dtype: type) -> None:
+    for shape in ((5,), (5, 3), (2, 3, 4)):
+        with pytest.raises(DataError, match="probabilities of the classes, but holds"):
+            lossctl.compute("ce", RANDOM.normal(size=shape), np.zeros(shape, dtype))
+
+
+def test_numbers_that_are_not_finite_in_options() -> None:
+    logits, labels = RANDOM.normal(size=(4, 3)), np.array([0, 1, 2, 0])
+    with pytest.warns(LossctlWarning, match="weight: 2 of the numbers are NaN or infinite"):
+        lossctl.compute("ce", logits, labels, weight=[np.nan, 1, np.inf])
+
+
+def test_a_result_that_is_odd_without_an_odd_input() -> None:
+    with pytest.warns(LossctlWarning, match="poisson_nll: 1 result is NaN; the first is at row 1"):
+        result = lossctl.compute("poisson_nll", [1.0, -2.0], [1.0, 1.0], log_input=False)
+    assert result.nan == 1
+    with pytest.warns(LossctlWarning, match="mse: 1 result is infinite; the first is inf at row 0"):
+        lossctl.compute("mse", [1e300, 1.0], [0.0, 0.0])
+    with pytest.raises(DataError, match="mse: 1 result is NaN"):
+        lossctl.compute("mse", [np.inf, 1.0], [np.inf, 2.0], nan="error")
+
+
+def test_what_is_masked_may_be_anything() -> None:
+    logits, labels = RANDOM.normal(size=(4, 3, 5)), RANDOM.integers(0, 3, (4, 5))
+    expected = lossctl.compute("ce", logits[:2], labels[:2])
+    labels[2:] = -77
+    logits[3] = np.nan
+    masked = lossctl.compute("ce", logits, labels, mask=[1, 1, 0, 0], nan="error")
+    assert masked.value == pytest.approx(expected.value, rel=1e-15)
+    assert masked.masked == 10
+    elementwise = np.ones((4, 5))
+    elementwise[2:] = 0
+    again = lossctl.compute("ce", logits, labels, mask=elementwise, nan="error")
+    assert again.value == masked.value
+    with pytest.raises(DataError, match="target: 5 "):
+        lossctl.compute("ce", logits, labels, mask=[1, 1, 1, 0])
+
+
+def test_squeeze_keeps_a_single_sample_and_its_weight() -> None:
+    one = lossctl.compute("mse", [[3.0]], [1.0], sample_weight=[[2.0]], squeeze=True)
+    assert (one.value, one.shape, one.denominator) == (4.0, (1,), 2.0)
+    column = lossctl.compute(
+        "mse", np.ones((4, 1)), np.zeros(4), sample_weight=np.ones((4, 1)), squeeze=True
+    )
+    assert (column.value, column.shape) == (1.0, (4,))
+    assert lossctl.compute("l1", np.ones((1, 1, 3)), np.zeros(3), squeeze=True).value == 1.0
+
+
+def test_classes_of_which_there_are_none() -> None:
+    with pytest.raises(DataError, match=r"\(3, 0\): it has no classes"):
+        lossctl.compute("ce", np.ones((3, 0)), np.zeros(3, int), ignore_index=0)
+
+
+def test_distributions_are_known_only_in_two_axes() -> None:
+    probabilities = RANDOM.dirichlet(np.ones(5), (3, 4))
+    lossctl.compute("kl_div", np.log(probabilities), probabilities, reduction="batchmean")
+
+
+def test_float32_elements_stay_float32() -> None:
+    values = RANDOM.normal(size=6).astype(np.float32)
+    weighted = lossctl.compute(
+        "l1", values, values + 1, dtype="float32", reduction="none", sample_weight=np.ones(6)
+    )
+    assert weighted.elements is not None
+    assert weighted.elements.dtype == np.float32
+
+
+class TestLeaving:
+    """How a run ends when it is not its own doing."""
+
+    @pytest.mark.parametrize(
+        "line",
+        ["lossctl --help", "lossctl compute ce --help", "lossctl list", "lossctl --version"],
+    )
+    def test_help_into_a_closed_pipe(self, line: str) -> None:
+        done = run_shell(f"set -o pipefail; {line} | true; echo $?", SAMPLE_DATA)
+        assert (done.out, done.err) == ("0\n", "")
+
+    def test_closed_streams(self, tmp_path: Path) -> None:
+        words = "lossctl compute ce preds.npy labels.npy -f value"
+        assert run_shell(f"{words} 1>&-", SAMPLE_DATA).err == ""
+        kept = run_shell(f"{words} -o {tmp_path}/x.json -f json 1>&-; echo $?", SAMPLE_DATA)
+        assert (kept.out, kept.err) == ("0\n", "")
+        warned = "lossctl compute kl_div log_probs.npy digits_other_probs.npy -f value"
+        assert float(run_shell(f"{warned} 2>&-", SAMPLE_DATA).out) == pytest.approx(0.0104537)
+        assert (
+            run_shell("lossctl compute ce nowhere.npy labels.npy 2>&-; echo $?", tmp_path).out
+            == "4\n"
+        )
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+    def test_a_signal_leaves_no_file(self, tmp_path: Path, number: signal.Signals) -> None:
+        name = save(tmp_path, "x", np.zeros(20_000_000, np.float32))
+        words = ("compute", "l1", name, name, "-r", "none", "-o", "losses.csv")
+        process = subprocess.Popen(
+            command(*words), cwd=tmp_path, env=environment(), stderr=subprocess.PIPE
+        )
+        deadline = time.monotonic() + 30
+        while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(number)
+        assert process.wait(30) == (130 if number == signal.SIGINT else 128 + number)
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+        process.stderr.close()
+        assert [path.name for path in tmp_path.iterdir()] == [name]
+
+    def test_a_defect_of_ours_is_told_as_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*_: object) -> None:
+            raise ValueError("boom")
+
+        monkeypatch.setattr(root, "take_plain_values", fail)
+        done = run("list")
+        assert (done.code, done.out) == (70, "")
+        assert "internal error: ValueError: boom" in done.err
+        assert "Traceback" not in done.err
