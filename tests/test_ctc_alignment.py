@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lossctl.losses import alignment
-from lossctl.losses.alignment import negative_log_likelihood, pad_targets, shortest_input
+from lossctl.losses.alignment import negative_log_likelihood, pad_targets
 
 ROUNDING = 2.0**-53
 
@@ -306,17 +306,15 @@ def test_scores_that_are_no_numbers() -> None:
     assert one(np.full((9, 3), -np.inf), [1]) == math.inf
 
 
-def test_shortest_input() -> None:
+def test_repeated_labels_need_a_blank_between() -> None:
     targets = np.array([[1, 1, 1], [1, 2, 1], [3, 3, 9], [4, 4, 4], [4, 4, 4]])
     lengths = np.array([3, 3, 2, 1, 0])
-    needed = shortest_input(targets, lengths)
-    assert needed.tolist() == [5, 3, 3, 1, 0]
+    needed = np.array([5, 3, 3, 1, 0])
     log_probs = np.log(np.full((5, 5, 10), 0.1))
     for spare, possible in ((0, True), (-1, False)):
         inputs = np.maximum(needed + spare, 0)
         values = negative_log_likelihood(log_probs, targets, inputs, lengths, 0)
         assert np.isfinite(values[:4]).tolist() == [possible] * 4
-    assert shortest_input(np.zeros((2, 0), np.int64), np.zeros(2, np.int64)).tolist() == [0, 0]
 
 
 def test_pad_targets() -> None:

@@ -53,14 +53,6 @@ LOG2_HIGH = 0.6931471803691238
 LOG2_LOW = 1.9082149292705878e-10
 
 
-def shortest_input(targets: Integers, target_lengths: Integers) -> NDArray[np.int64]:
-    """Return the least input length (n,) that has an alignment: its labels and repeats."""
-    columns = np.arange(1, max(targets.shape[1], 1))
-    repeats = (targets[:, 1:] == targets[:, :-1]) & (columns < target_lengths[:, None])
-    lengths: NDArray[np.int64] = target_lengths.astype(np.int64) + repeats.sum(axis=1)
-    return lengths
-
-
 def pad_targets(concatenated: Integers, target_lengths: Integers) -> Integers:
     """Return targets given end to end (L,) as rows (n, longest), padded with zeros."""
     longest = int(target_lengths.max(initial=0))
