@@ -125,7 +125,9 @@ class TestLeaving:
         kept = run_shell(f"{words} -o {tmp_path}/x.json -f json 1>&-; echo $?", SAMPLE_DATA)
         assert (kept.out, kept.err) == ("0\n", "")
         warned = "lossctl compute kl_div log_probs.npy digits_other_probs.npy -f value"
-        assert float(run_shell(f"{warned} 2>&-", SAMPLE_DATA).out) == pytest.approx(0.0104537, rel=1e-5)
+        assert float(run_shell(f"{warned} 2>&-", SAMPLE_DATA).out) == pytest.approx(
+            0.0104537, rel=1e-5
+        )
         assert (
             run_shell("lossctl compute ce nowhere.npy labels.npy 2>&-; echo $?", tmp_path).out
             == "4\n"
