@@ -42,6 +42,8 @@ NAN = float("nan")
         (pa.array([True, False, None, True]).slice(1), [0, NAN, 1]),
         (pa.array([[1, 2], [3, 4], [5, 6]]).slice(1), [[3, 4], [5, 6]]),
         (pa.array([[1, 2], [3, 4], [5, 6]], pa.list_(pa.int8(), 2)).slice(1), [[3, 4], [5, 6]]),
+        (pa.array([[1, 2], [3, 4]], pa.list_view(pa.int8())).slice(1), [[3, 4]]),
+        (pa.array([[1, 2], [3, 4]], pa.large_list(pa.int8())).slice(0, 1), [[1, 2]]),
         (pa.chunked_array([[1.5], [2.5]]), [1.5, 2.5]),
         (pa.chunked_array([], pa.float32()), []),
         (pa.table({"a": [1, 2], "b": [0.5, None]}), [[1, 0.5], [2, NAN]]),
@@ -97,7 +99,7 @@ def test_other_libraries_speak_through_the_array_protocol() -> None:
     ("given", "error", "what"),
     [
         ([[1, 2], [3]], DataError, "different lengths"),
-        (["a", "b"], DataError, "text"),
+        (np.array(["a", "b"]), DataError, "text"),
         (np.array([1j]), DataError, "complex"),
         ([None, 1], DataError, "Python objects"),
         (pd.Series(["a"]), DataError, "not numbers"),

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lossctl.data import open_sources, parquet_tables
+from lossctl.data import open_sources, parquet_tables, typed_tables
 from lossctl.data.source import Array, Source
 from lossctl.errors import DataError, UsageError
 
@@ -41,7 +41,7 @@ def read_in_blocks(source: Source, rows: int) -> Array:
 @pytest.fixture(params=[1, 2000, 1 << 24], ids=["batches", "groups", "at once"])
 def _pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Read the file in pieces of several sizes."""
-    monkeypatch.setattr(parquet_tables, "PIECE_BYTES", request.param)
+    monkeypatch.setattr(typed_tables, "PIECE_BYTES", request.param)
     monkeypatch.setattr(parquet_tables, "COLUMN_BYTES", request.param)
 
 
@@ -118,7 +118,7 @@ def test_missing_lists_and_missing_elements(
         open_column(tmp_path, [[1.0], None, [2.0]])
     with pytest.raises(DataError, match="no list in row 2"):
         open_column(tmp_path, [[[1.0], [1.0]], [[1.0], [1.0]], [[1.0], None]])
-    monkeypatch.setattr(parquet_tables, "PIECE_BYTES", 1)
+    monkeypatch.setattr(typed_tables, "PIECE_BYTES", 1)
     with (
         pytest.raises(DataError, match="no list in row 2"),
         closing(open_column(tmp_path, [[1.0], [2.0], None], group=1)) as source,
@@ -191,7 +191,7 @@ def test_the_index_that_pandas_adds_is_no_column(tmp_path: Path) -> None:
 
 
 def test_only_what_is_needed_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet_tables, "PIECE_BYTES", 1)
+    monkeypatch.setattr(typed_tables, "PIECE_BYTES", 1)
     monkeypatch.setattr(parquet_tables, "COLUMN_BYTES", 1 << 20)
     read: list[tuple[list[int], list[str]]] = []
     original = pq.ParquetFile.read_row_groups

@@ -12,7 +12,13 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from lossctl.data import csv_tables, open_sources, parquet_tables, tables
+from lossctl.data import (
+    csv_tables,
+    open_sources,
+    parquet_tables,
+    tables,
+    typed_tables,
+)
 from lossctl.data.references import choose_columns, parse_reference
 from lossctl.data.source import Array, Source
 from lossctl.errors import DataError, UsageError
@@ -33,7 +39,7 @@ Write = Callable[..., Path]
 def write(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     """Return a function that writes columns as a file of many segments or row groups."""
     monkeypatch.setattr(csv_tables, "SEGMENT_BYTES", 1500)
-    monkeypatch.setattr(parquet_tables, "PIECE_BYTES", 2000)
+    monkeypatch.setattr(typed_tables, "PIECE_BYTES", 2000)
     monkeypatch.setattr(tables, "JOINED_BYTES", 700)
 
     def write_table(columns: dict[str, Any], name: str = "eval") -> Path:

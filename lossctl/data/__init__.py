@@ -8,44 +8,51 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from os import PathLike, fspath, path
-from typing import IO
+from os import PathLike
 
 import numpy as np
 
-from lossctl.data.files import explain_refusal, is_regular, open_binary
-from lossctl.data.formats import Format, recognise
 from lossctl.data.memory import to_memory_array, wrap_memory
-from lossctl.data.references import Reference, choose_columns, parse_reference
+from lossctl.data.opening import Opener, find_files, is_reference
+from lossctl.data.references import Reference, choose_columns
 from lossctl.data.source import Array, ArraySource, Source
 from lossctl.data.tables import SharedScan, Table, TableSource, choose_all, refuse_lists
-from lossctl.errors import FileError, UsageError
+from lossctl.errors import UsageError
 
 __all__ = ["ArraySource", "Source", "load_array", "open_sources"]
 
 
 def open_sources(references: Sequence[object]) -> list[Source]:
-    """Open files, columns (``FILE#columns``) and array-likes; columns of a file share one scan."""
+    """Open files, shards, columns (``FILE#columns``), standard input (``-``) and array-likes.
+
+    A pattern, a directory, or a list of paths is one array in several files. Columns of the
+    same files share one scan.
+    """
     sources: dict[int, Source] = {}
-    tables: dict[str, tuple[Table, dict[int, Reference]]] = {}
+    tables: dict[tuple[str, ...], tuple[Table, dict[int, Reference]]] = {}
+    opener = Opener()
     with ExitStack() as undo:
+        undo.callback(opener.close)
         for place, given in enumerate(references):
-            if not isinstance(given, str | PathLike):
+            if not is_reference(given):
                 sources[place] = wrap_memory(given)
                 continue
-            reference = parse_reference(_to_text(given))
-            key = path.realpath(reference.path)
-            if key not in tables:
-                opened = _open(reference)
+            files = find_files(given)
+            if files.key not in tables:
+                opened = opener.open(files)
                 undo.callback(opened.close)
                 if isinstance(opened, Source):
                     sources[place] = opened
                     continue
-                tables[key] = (opened, {})
-            tables[key][1][place] = reference
+                tables[files.key] = (opened, {})
+            tables[files.key][1][place] = files.reference
         for table, columns in tables.values():
-            sources.update(_open_columns(table, columns))
+            for place, source in _open_columns(table, columns).items():
+                undo.callback(source.close)
+                sources[place] = source
         undo.pop_all()
+    if () not in tables:
+        opener.close()
     return [sources[place] for place in range(len(references))]
 
 
@@ -65,66 +72,6 @@ def load_array(reference: object) -> Array:
         return source.whole()
     finally:
         source.close()
-
-
-def _to_text(given: str | PathLike[str]) -> str:
-    text = fspath(given)
-    if not isinstance(text, str):
-        raise UsageError(f"{text!r} is not a file name.", "Give it as text.")
-    return text
-
-
-def _open(reference: Reference) -> Source | Table:
-    """Open a file by what it is; it stays open in what is returned."""
-    file = open_binary(reference.path)
-    with ExitStack() as undo:
-        undo.callback(file.close)
-        opened = _open_format(reference, file)
-        undo.pop_all()
-    return opened
-
-
-def _open_format(reference: Reference, file: IO[bytes]) -> Source | Table:
-    try:
-        kind = recognise(reference.path, file)
-        if kind in (Format.NPZ, Format.PARQUET) and not is_regular(file):
-            raise FileError(
-                f"{reference.path} is a pipe, and {kind.value} cannot be read from one.",
-                "Write it to a file first.",
-            )
-        match kind:
-            case Format.NPY:
-                return _open_npy(reference, file)
-            case Format.NPZ:
-                from lossctl.data.npz import open_member
-
-                return open_member(reference.path, file, reference.text, reference.fragment)
-            case Format.PARQUET:
-                from lossctl.data.parquet_tables import ParquetTable
-
-                file.close()
-                return ParquetTable(reference.path)
-            case Format.CSV | Format.TSV:
-                from lossctl.data.csv_tables import CsvTable
-
-                return CsvTable(reference.path, file, "\t" if kind is Format.TSV else ",")
-    except OSError as error:
-        raise explain_refusal(reference.path, error) from error
-
-
-def _open_npy(reference: Reference, file: IO[bytes]) -> Source:
-    from lossctl.data.npy import StreamSource, map_array
-
-    if reference.fragment is not None:
-        raise UsageError(
-            f"{reference.path} is an NPY file: it holds one array and has no columns.",
-            f"Leave out '#{reference.fragment}'.",
-        )
-    if not is_regular(file):
-        return StreamSource(reference.text, file)
-    size = reference.path.stat().st_size
-    with file:
-        return map_array(reference.path, file, reference.text, 0, size)
 
 
 def _open_columns(table: Table, references: dict[int, Reference]) -> dict[int, Source]:

@@ -136,15 +136,13 @@ def _convert(array: Any, column: Column, per_row: int) -> Array:
 
 
 def _convert_lists(array: Any, column: Column, per_row: int) -> Array:
-    import pyarrow.compute as pc
-
     if array.null_count:
         entry = int(np.argmin(_validity(array)))
         raise DataError(
             f"{column} has no list in row {column.first + entry // per_row} (it is null).",
             "Fill it in, or drop the row.",
         )
-    lengths = _convert_numbers(pc.list_value_length(array))
+    lengths = _list_lengths(array)
     size = int(lengths[0]) if len(lengths) else 0
     different = np.flatnonzero(lengths != size)
     if len(different):
@@ -155,12 +153,22 @@ def _convert_lists(array: Any, column: Column, per_row: int) -> Array:
     return inner.reshape(len(array), size, *inner.shape[1:])
 
 
+def _list_lengths(array: Any) -> Array:
+    """Return the length of every list; pyarrow.compute, slow to import, is not needed for it."""
+    import pyarrow as pa
+
+    if pa.types.is_fixed_size_list(array.type):
+        return np.full(len(array), array.type.list_size)
+    if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
+        return np.diff(_convert_numbers(array.offsets))
+    return _convert_numbers(array.sizes)
+
+
 def _convert_numbers(array: Any) -> Array:
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     if pa.types.is_decimal(array.type):
-        array = pc.cast(array, pa.float64())
+        array = array.cast(pa.float64())
     count = len(array)
     if array.null_count == count:  # also where there are no values at all, and no buffer
         dtype = numpy_dtype(array.type)

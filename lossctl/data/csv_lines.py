@@ -1,4 +1,4 @@
-"""Where the lines and fields of a CSV file are: its header, its segments, its broken places."""
+"""Where the lines and fields of a CSV file are: its header, its broken places."""
 
 from __future__ import annotations
 
@@ -6,54 +6,13 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
-
-import numpy as np
+from typing import Any
 
 from lossctl.errors import DataError
 
 NUMBER = re.compile(r"\s*[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|nan|NaN|inf|Infinity)\s*", re.ASCII)
-LINE_END = ord("\n")
-BLANK = re.compile(rb"[\r\n]*")
 INTEGER = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)
-
-
-@dataclass(slots=True)
-class Segment:
-    """Some whole records of the file: where they are, and how many rows they came to."""
-
-    offset: int
-    size: int
-    first_line: int
-    lines: int
-    first_row: int = 0
-    rows: int = 0
-
-
-def read_record(file: IO[bytes]) -> bytes:
-    """Read to the end of a line that is not inside quotes."""
-    return _close_quotes(file.readline(), file)
-
-
-def read_records(file: IO[bytes], size: int) -> bytes:
-    """Read whole records, of about ``size`` bytes together."""
-    data = file.read(size)
-    if len(data) < size:
-        return data
-    return _close_quotes(data + file.readline(), file)
-
-
-def _close_quotes(data: bytes, file: IO[bytes]) -> bytes:
-    if b'"' not in data or not data.count(b'"') % 2:
-        return data
-    parts = [data]
-    while line := file.readline():
-        parts.append(line)
-        if line.count(b'"') % 2:
-            break
-    return b"".join(parts)
 
 
 def split_record(record: bytes, delimiter: str, path: Path) -> list[str]:
@@ -82,17 +41,6 @@ def is_number(text: str) -> bool:
 def is_integer(text: str) -> bool:
     """Say whether a cell is written as an integer."""
     return INTEGER.fullmatch(text) is not None
-
-
-def count_lines(data: bytes) -> int:
-    """Return how many lines the bytes are, with or without a line end at the end."""
-    ends = np.count_nonzero(np.frombuffer(data, np.uint8) == LINE_END)  # faster than bytes.count
-    return int(ends) + (bool(data) and not data.endswith(b"\n"))
-
-
-def is_blank(data: bytes) -> bool:
-    """Say whether there are only line ends."""
-    return BLANK.fullmatch(data) is not None
 
 
 def find_line(data: bytes, row: int, delimiter: str) -> int | None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
-from lossctl.data import npy, parquet_tables
+from lossctl.data import npy
+from lossctl.data.origins import STANDARD_INPUT, Origin
 from lossctl.errors import DataError
-
-SNIFFED_BYTES = 4096
 
 
 class Format(Enum):
@@ -18,32 +17,45 @@ class Format(Enum):
     NPY = "NPY"
     NPZ = "NPZ"
     PARQUET = "Parquet"
+    ARROW = "Arrow"
+    ARROW_STREAM = "Arrow stream"
     CSV = "CSV"
     TSV = "TSV"
+    JSON_LINES = "JSON Lines"
 
 
 MAGIC = {
     npy.MAGIC: Format.NPY,
     b"PK\x03\x04": Format.NPZ,
     b"PK\x05\x06": Format.NPZ,
-    parquet_tables.MAGIC: Format.PARQUET,
+    b"PAR1": Format.PARQUET,
+    b"ARROW1": Format.ARROW,
+    b"\xff\xff\xff\xff": Format.ARROW_STREAM,
 }
+AT_HAND = (Format.NPZ, Format.PARQUET, Format.ARROW)
+"""The formats whose end has to be read before their beginning."""
+
 SUFFIXES = {
     ".npy": Format.NPY,
     ".npz": Format.NPZ,
     ".parquet": Format.PARQUET,
     ".pq": Format.PARQUET,
+    ".arrow": Format.ARROW,
+    ".feather": Format.ARROW,
+    ".ipc": Format.ARROW,
+    ".arrows": Format.ARROW_STREAM,
     ".csv": Format.CSV,
     ".tsv": Format.TSV,
     ".tab": Format.TSV,
+    ".jsonl": Format.JSON_LINES,
+    ".ndjson": Format.JSON_LINES,
 }
+TEXTS = (Format.CSV, Format.TSV, Format.JSON_LINES)
+COMPRESSED_SUFFIXES = (".gz", ".zst")
 OTHERS = {
     b"\x89HDF\r\n\x1a\n": "an HDF5 file",
-    b"\x1f\x8b": "compressed with gzip",
-    b"\x28\xb5\x2f\xfd": "compressed with zstd",
     b"BZh": "compressed with bzip2",
     b"\xfd7zXZ\x00": "compressed with xz",
-    b"ARROW1": "an Arrow IPC (Feather) file",
     b"FEA1": "a Feather version 1 file",
     b"\x80\x02": "a pickle, which is never unpickled",
     b"\x80\x03": "a pickle, which is never unpickled",
@@ -54,31 +66,54 @@ OTHERS = {
     b"SQLite format 3\x00": "an SQLite database",
 }
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-READABLE = "NPY, NPZ, CSV, TSV and Parquet files are read."
+READABLE = (
+    "NPY, NPZ, CSV, TSV, JSON Lines, Parquet and Arrow (Feather) files are read, "
+    "text also with gzip or zstd."
+)
+OBJECT = re.compile(rb'(\xef\xbb\xbf)?\s*\{\s*["}]')
+LIST = re.compile(rb"(\xef\xbb\xbf)?\s*\[")
 
 
-def recognise(path: Path, file: Any) -> Format:
-    """Return the format of an open file (which can ``peek``), or raise a DataError."""
-    begin = _peek(file)
+def recognise(origin: Origin, begin: bytes) -> Format:
+    """Return the format of what begins with these bytes, or raise a DataError."""
+    path = origin.path
     if not begin:
-        raise DataError(f"{path} is empty: it has 0 bytes.", "Write it again.")
+        read = "" if origin.called != STANDARD_INPUT else ", or was read before"
+        raise DataError(f"{path} is empty: it has 0 bytes{read}.", "Write it again.")
     for magic, kind in MAGIC.items():
         if begin.startswith(magic):
             return kind
-    _refuse_others(path, begin)
-    suffix = SUFFIXES.get(path.suffix.lower())
-    if suffix in (Format.CSV, Format.TSV):
-        return suffix
-    if suffix is not None:
-        raise _disappointed(path, suffix, begin)
+    _refuse_others(origin, begin)
+    expected = SUFFIXES.get(origin.suffix)
+    if OBJECT.match(begin):
+        return Format.JSON_LINES
+    if LIST.match(begin) and (expected is Format.JSON_LINES or origin.suffix == ".json"):
+        raise DataError(
+            f"{path} is one JSON list.", "Write one object a line: jq -c '.[]' turns it into that."
+        )
+    if expected in TEXTS:
+        return expected
+    if expected is not None:
+        raise _disappointed(origin, expected, begin)
     if not _is_text(begin):
         raise DataError(f"{path}: the format is not known: it begins with {begin[:8]!r}.", READABLE)
-    if path.suffix.lower() in (".json", ".jsonl", ".ndjson"):
+    if origin.suffix == ".json":
         raise DataError(f"{path} is JSON.", f"Convert it: {READABLE}")
-    return Format.CSV
+    header = begin.split(b"\n", 1)[0]
+    tabs = origin.called == STANDARD_INPUT and b"\t" in header and b"," not in header
+    return Format.TSV if tabs else Format.CSV
 
 
-def _refuse_others(path: Path, begin: bytes) -> None:
+def expect(name: str) -> Format | None:
+    """Return the format that a file's name promises."""
+    lower = name.lower()
+    for suffix in COMPRESSED_SUFFIXES:
+        lower = lower.removesuffix(suffix)
+    return SUFFIXES.get(Path(lower).suffix)
+
+
+def _refuse_others(origin: Origin, begin: bytes) -> None:
+    path = origin.path
     for magic, name in OTHERS.items():
         if begin.startswith(magic):
             raise DataError(f"{path} is {name}.", f"Convert it: {READABLE}")
@@ -88,16 +123,13 @@ def _refuse_others(path: Path, begin: bytes) -> None:
         )
 
 
-def _peek(file: Any) -> bytes:
-    return bytes(file.peek(SNIFFED_BYTES)[:SNIFFED_BYTES])
-
-
-def _disappointed(path: Path, expected: Format, begin: bytes) -> DataError:
+def _disappointed(origin: Origin, expected: Format, begin: bytes) -> DataError:
     magic = next(magic for magic, kind in MAGIC.items() if kind is expected)
+    article = "a" if expected is Format.PARQUET else "an"
     return DataError(
-        f"{path} is not {'an' if expected is not Format.PARQUET else 'a'} {expected.value} file: "
+        f"{origin.path} is not {article} {expected.value} file: "
         f"it should begin with {magic!r}, and begins with {begin[: max(8, len(magic))]!r}.",
-        "If it is text, name it .csv or .tsv." if _is_text(begin) else "Write it again.",
+        "If it is text, name it .csv, .tsv or .jsonl." if _is_text(begin) else "Write it again.",
     )
 
 

@@ -1,4 +1,4 @@
-"""NPY: mapped from a file, or read from a stream (a pipe, a compressed archive member)."""
+"""NPY: mapped from a file, or read from a stream (a pipe, a compressed file or member)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy_format
 
+from lossctl.data.mapping import find_map
 from lossctl.data.numeric import check_dtype, is_bfloat16, raise_bfloat16
 from lossctl.data.source import Array, ArraySource, Source
 from lossctl.errors import DataError
@@ -76,7 +77,10 @@ def map_array(path: Path, file: IO[bytes], where: str, start: int, size: int) ->
     if not header.size:
         return MappedSource(where, np.empty(header.shape, header.dtype), 0)
     offset = start + header.offset
-    mapped = np.memmap(path, header.dtype, "r", offset, header.shape, header.order)
+    try:
+        mapped = np.memmap(path, header.dtype, "r", offset, header.shape, header.order)
+    except OSError:  # no room in the address space
+        return FileSource(where, path, header, offset)
     if is_bfloat16(header.dtype):
         return BFloat16Source(where, mapped.view(np.ndarray), offset)
     return MappedSource(where, mapped.view(np.ndarray), offset)
@@ -97,7 +101,7 @@ class MappedSource(ArraySource):
     def __init__(self, name: str, array: Array, offset: int) -> None:
         super().__init__(name, array)
         self._offset = offset
-        self._map = _find_map(array)
+        self._map = find_map(array)
         self._released = 0
 
     def release(self, stop: int) -> None:
@@ -145,15 +149,72 @@ class BFloat16Source(MappedSource):
         return raise_bfloat16(super().whole())
 
 
+class FileSource(Source):
+    """An array in a file that cannot be mapped: its rows are read as they are asked for."""
+
+    def __init__(self, name: str, path: Path, header: Header, offset: int) -> None:
+        self.name = name
+        self.scalar = not header.shape
+        self.length = header.shape[0] if header.shape else 1
+        self.trailing = header.shape[1:]
+        self._header = header
+        self._offset = offset
+        self._file = path.open("rb", buffering=0)
+        self.dtype = np.dtype(np.float32) if is_bfloat16(header.dtype) else header.dtype
+
+    def read(self, start: int, stop: int) -> Array:
+        """Return the rows."""
+        assert self.length is not None
+        start, stop = min(start, self.length), min(stop, self.length)
+        shape = (stop - start, *self.trailing)
+        if not self._header.fortran:
+            rows = np.empty(shape, self._header.dtype)
+            self._read_into(rows, start * prod(self.trailing))
+        else:
+            columns = np.empty((prod(self.trailing), stop - start), self._header.dtype)
+            for number, column in enumerate(columns):
+                self._read_into(column, number * self.length + start)
+            rows = columns.T.reshape(shape, order="F")
+        return raise_bfloat16(rows) if is_bfloat16(rows.dtype) else rows
+
+    def whole(self) -> Array:
+        """Return the complete array."""
+        assert self.length is not None
+        array = self.read(0, self.length)
+        return array.reshape(()) if self.scalar else array
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _read_into(self, array: Array, first: int) -> None:
+        """Fill a contiguous array with the numbers from ``first`` on in the order of the file."""
+        view = array.reshape(-1).view(np.uint8).data
+        self._file.seek(self._offset + first * array.itemsize)
+        filled = 0
+        while filled < len(view):
+            count = self._file.readinto(view[filled:])
+            if not count:
+                found = first * array.itemsize + filled
+                raise truncated(self.name, self._header, found)
+            filled += count
+
+
 class StreamSource(Source):
     """An array whose NPY bytes can only be read once, in order."""
 
     def __init__(
-        self, name: str, file: IO[bytes], reopen: Callable[[], IO[bytes]] | None = None
+        self,
+        name: str,
+        file: IO[bytes],
+        reopen: Callable[[], IO[bytes]] | None = None,
+        *,
+        packed: bool = False,
     ) -> None:
         self.name = name
         self._file = file
         self._reopen = reopen
+        self._packed = packed
         self._header = read_header(file, name)
         shape = self._header.shape
         self.scalar = not shape
@@ -216,6 +277,8 @@ class StreamSource(Source):
     def _fill(self, start: int, stop: int) -> Array:
         rows = np.empty((stop - start, *self.trailing), self._header.dtype)
         self._read_into(rows, start * self._row_bytes())
+        if self._packed and stop == self.length:
+            self._file.read(1)  # the checksum of compressed data is at their end
         return rows
 
     def _load_columns(self) -> None:
@@ -233,10 +296,3 @@ class StreamSource(Source):
                 raise truncated(self.name, self._header, before + filled)
             view[filled : filled + len(chunk)] = chunk
             filled += len(chunk)
-
-
-def _find_map(array: Array) -> mmap.mmap | None:
-    base: Any = array
-    while base is not None and not isinstance(base, mmap.mmap):
-        base = getattr(base, "base", None)
-    return base

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from lossctl.data.npy import StreamSource, map_array
+from lossctl.data.origins import Origin
 from lossctl.data.references import find_column
 from lossctl.data.source import Array, Source
 from lossctl.errors import DataError, UsageError
@@ -27,17 +28,17 @@ BROKEN = (
 )
 
 
-def open_member(path: Path, file: IO[bytes], where: str, member: str | None) -> Source:
+def open_member(origin: Origin, file: IO[bytes], where: str, member: str | None) -> Source:
     """Return one array of the archive: a stored one mapped, a deflated one as a stream."""
     try:
         archive = zipfile.ZipFile(file)
-        info = _choose_member(archive, path, member)
+        info = _choose_member(archive, origin, member)
         if info.flag_bits & ENCRYPTED:
             raise DataError(f"{where}: the archive member is encrypted.")
         if info.compress_type == zipfile.ZIP_STORED:
             start = _find_data(file, info)
             with file:
-                return map_array(path, file, where, start, info.file_size)
+                return map_array(origin.location, file, where, start, info.file_size)
         return MemberSource(where, archive, info, file)
     except BROKEN as error:
         raise broken(where, error) from error
@@ -71,7 +72,8 @@ class MemberSource(StreamSource):
             raise broken(self.name, error) from error
 
 
-def _choose_member(archive: zipfile.ZipFile, path: Path, member: str | None) -> zipfile.ZipInfo:
+def _choose_member(archive: zipfile.ZipFile, origin: Origin, member: str | None) -> zipfile.ZipInfo:
+    path = origin.path
     infos = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
     _refuse_lookalikes(archive.namelist(), path)
     if not infos:
@@ -82,7 +84,7 @@ def _choose_member(archive: zipfile.ZipFile, path: Path, member: str | None) -> 
             raise UsageError(
                 f"{path} holds {len(names)} arrays: {', '.join(names[:20])}"
                 f"{', …' if len(names) > 20 else ''}.",
-                f"Choose one with '#': {path}#{names[0]}",
+                f"Choose one with '#': {origin.called}#{names[0]}",
             )
         return infos[names[0]]
     name = member if member in infos else member.removesuffix(".npy")

@@ -3,140 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from re import compile as compile_pattern
 from typing import Any
 
-from lossctl.data.arrow_arrays import (
-    Column,
-    is_flat,
-    list_shape,
-    numpy_dtype,
-    refuse_type,
-    to_array,
-)
+from lossctl.data import typed_tables
+from lossctl.data.origins import Origin
 from lossctl.data.source import Array
-from lossctl.data.tables import Layout, Table
-from lossctl.errors import DataError
-
-MAGIC = b"PAR1"
-PIECE_BYTES = 16 << 20
-"""Row groups are joined up to, and split down to, about this much decoded data."""
+from lossctl.data.typed_tables import TypedTable
 
 BUFFER_BYTES = 1 << 16
 """With a buffer, column chunks are streamed; without one, each is read as a whole first."""
 
 COLUMN_BYTES = 2 << 20
-"""What reading in batches holds for each column (a page, a dictionary) whatever their size."""
+"""What reading in batches holds for each column (a page, a dictionary) whatever their size.
 
-PANDAS_INDEX = compile_pattern(r"__index_level_\d+__")
+Row groups with less than that are read as a whole. Others are read in batches which stay in
+the cache: three times as fast as to read the row group (10 million rows, 2 columns), in a
+third of the memory.
+"""
 
 
-class ParquetTable(Table):
+class ParquetTable(TypedTable):
     """A Parquet file, whose row groups are read as they are asked for."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, origin: Origin) -> None:
         import pyarrow.parquet as pq
 
-        self.path = path
+        super().__init__(origin, "Parquet")
         with self._explain():
-            self._file = pq.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False)
-            self._schema = self._file.schema_arrow
-        self.names = list(self._schema.names)
+            self._file = pq.ParquetFile(origin.location, buffer_size=BUFFER_BYTES, pre_buffer=False)
+            self._take_schema(self._file.schema_arrow)
         self.length = int(self._file.metadata.num_rows)
 
-    def layout(self, column: int) -> Layout | None:
-        """Return what the schema says."""
-        dtype = numpy_dtype(self._schema.field(column).type)
-        if dtype is None:
-            raise refuse_type(self._schema.field(column).type, self._name(column))
-        return dtype, list_shape(self._schema.field(column).type)
-
-    def misfits(self) -> Mapping[int, str]:
-        """Return the columns of text, times, lists and the like."""
-        return {
-            column: f"holds {field.type}"
-            for column, field in enumerate(self._schema)
-            if numpy_dtype(field.type) is None or not is_flat(field.type)
-        }
-
-    def hidden(self, column: int) -> bool:
-        """Leave out what pandas writes beside the columns: the index of the frame."""
-        return PANDAS_INDEX.fullmatch(self.names[column]) is not None
-
     def pieces(self, columns: Sequence[int]) -> Iterator[Mapping[int, Array]]:
-        """Read row groups, small ones together and large ones in batches."""
+        """Read the row groups in batches, or small ones together."""
         first = 0
-        for groups, rows in self._plan(columns):
-            for table in self._read(groups, rows, columns):
-                yield {
-                    column: to_array(
-                        table.column(place), Column(str(self.path), self.names[column], first)
-                    )
-                    for column, place in self._places(table, columns)
-                }
-                first += table.num_rows
+        for table in self._tables(columns):
+            yield self._convert(table, columns, first)
+            first += table.num_rows
 
     def reopen(self) -> ParquetTable:
         """Return the same file at its beginning."""
-        return ParquetTable(self.path)
+        return ParquetTable(self.origin)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+        self.origin.close()
 
-    def _name(self, column: int) -> str:
-        return str(Column(str(self.path), self.names[column]))
-
-    def _places(self, table: Any, columns: Sequence[int]) -> Iterator[tuple[int, int]]:
-        """Pair each column with its place in a table that was read."""
-        if table.num_columns == len(self.names):
-            yield from zip(columns, columns, strict=True)
-        else:
-            places = {name: place for place, name in enumerate(table.column_names)}
-            yield from ((column, places[self.names[column]]) for column in columns)
-
-    def _plan(self, columns: Sequence[int]) -> Iterator[tuple[list[int], int | None]]:
-        """Yield runs of row groups, with the size of batches for a group that is too large."""
-        metadata = self._file.metadata
-        run: list[int] = []
-        held = 0
-        for group in range(metadata.num_row_groups):
-            size = self._measure(group, columns)
-            if run and held + size > PIECE_BYTES:
-                yield run, None
-                run, held = [], 0
-            if size > max(2 * PIECE_BYTES, COLUMN_BYTES * len(columns)):
-                rows = metadata.row_group(group).num_rows
-                yield [group], max(1, rows * PIECE_BYTES // size)
-            else:
-                run.append(group)
-                held += size
-        if run or not metadata.num_row_groups:
-            yield run, None
-
-    def _measure(self, group: int, columns: Sequence[int]) -> int:
-        """Estimate the bytes of the columns in a row group once they are decoded."""
-        metadata = self._file.metadata.row_group(group)
-        layouts = [self.layout(column) for column in columns]
-        if any(layout is None or layout[1] for layout in layouts):
-            return int(metadata.total_byte_size)
-        return int(metadata.num_rows) * sum(layout[0].itemsize for layout in layouts if layout)
-
-    def _read(self, groups: list[int], rows: int | None, columns: Sequence[int]) -> Iterator[Any]:
-        import pyarrow as pa
-
+    def _tables(self, columns: Sequence[int]) -> Iterator[Any]:
         # A name that stands twice cannot be asked for: then everything is read.
         twice = len(set(self.names)) < len(self.names)
         names = None if twice else list(dict.fromkeys(self.names[column] for column in columns))
-        if rows is None:
+        sizes = self._measure(columns)
+        if max(sizes, default=0) > COLUMN_BYTES * len(columns):
+            row = -(-sum(sizes) // max(1, self._file.metadata.num_rows))
+            yield from self._read_batches(max(1, typed_tables.PIECE_BYTES // row), names)
+            return
+        for groups in _join(sizes, typed_tables.PIECE_BYTES):
             with self._explain():
                 table = self._file.read_row_groups(groups, columns=names)
             yield table
-            return
+
+    def _read_batches(self, rows: int, names: list[str] | None) -> Iterator[Any]:
+        import pyarrow as pa
+
         with self._explain():
-            batches = self._file.iter_batches(rows, row_groups=groups, columns=names)
+            batches = self._file.iter_batches(rows, columns=names)
         while True:
             with self._explain():
                 batch = next(batches, None)
@@ -144,16 +76,39 @@ class ParquetTable(Table):
                 return
             yield pa.Table.from_batches([batch])
 
-    @contextmanager
-    def _explain(self) -> Iterator[None]:
-        """Turn what pyarrow says about a broken file into a DataError."""
-        import pyarrow as pa
+    def _measure(self, columns: Sequence[int]) -> list[int]:
+        """Return about how many bytes the columns in every row group are once decoded."""
+        layouts = {self.names[column]: self.layout(column) for column in columns}
+        widths = {name: layout[0].itemsize for name, layout in layouts.items() if layout}
+        metadata = self._file.metadata
+        leaves = [
+            (leaf, widths[name])
+            for leaf in range(metadata.num_columns)
+            for name in (_top(metadata.schema.column(leaf).path, widths),)
+            if name is not None
+        ]
+        return [
+            sum(metadata.row_group(group).column(leaf).num_values * size for leaf, size in leaves)
+            for group in range(metadata.num_row_groups)
+        ]
 
-        try:
-            yield
-        except (pa.ArrowException, OSError, ValueError) as error:
-            said = " ".join(str(error).split())[:200]
-            raise DataError(
-                f"{self.path}: the Parquet file is broken or cut off: {said}",
-                "Copy or write the file again.",
-            ) from error
+
+def _top(path: str, names: Mapping[str, Any]) -> str | None:
+    """Return the column that a leaf belongs to, whose own name may have dots in it."""
+    if path in names:
+        return path
+    return next((name for name in names if path.startswith(f"{name}.")), None)
+
+
+def _join(sizes: Sequence[int], limit: int) -> Iterator[list[int]]:
+    """Yield the numbers of row groups in runs of about so many bytes; at least one run."""
+    run: list[int] = []
+    held = 0
+    for group, size in enumerate(sizes):
+        if run and held + size > limit:
+            yield run
+            run, held = [], 0
+        run.append(group)
+        held += size
+    if run or not sizes:
+        yield run

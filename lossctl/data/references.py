@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lossctl.data.files import exists
+from lossctl.data.origins import STANDARD_INPUT
 from lossctl.errors import UsageError, did_you_mean
 
 
@@ -17,25 +18,37 @@ class Reference:
     text: str
     path: Path
     fragment: str | None = None
+    standard: bool = False
+    """Whether it is standard input."""
 
 
 def parse_reference(text: str) -> Reference:
     """Split ``FILE#columns``; a path that exists as a whole, ``#`` included, is that file."""
     if not text or "\0" in text:
         raise UsageError("A file name is empty." if not text else f"{text!r} is not a file name.")
+    if text == STANDARD_INPUT or text.startswith(f"{STANDARD_INPUT}#"):
+        return _parse_standard(text)
     if "#" not in text or exists(Path(text)):
         return Reference(text, Path(text))
     places = [place for place, character in enumerate(text) if character == "#" and place]
     if not places:
         raise UsageError(f"{text!r} names columns but no file.", "Write FILE#columns.")
     split = next((at for at in reversed(places) if exists(Path(text[:at]))), places[0])
-    fragment = text[split + 1 :]
+    return Reference(text, Path(text[:split]), _check_fragment(text, text[split + 1 :]))
+
+
+def _parse_standard(text: str) -> Reference:
+    fragment = None if text == STANDARD_INPUT else _check_fragment(text, text[2:])
+    return Reference(text, Path("standard input"), fragment, standard=True)
+
+
+def _check_fragment(text: str, fragment: str) -> str:
     if not fragment:
         raise UsageError(
             f"{text!r} ends with '#' but names no column.",
             "Name one after the '#', or leave the '#' out.",
         )
-    return Reference(text, Path(text[:split]), fragment)
+    return fragment
 
 
 def choose_columns(fragment: str, names: Sequence[str], path: object) -> list[int]:

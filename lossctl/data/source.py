@@ -43,6 +43,11 @@ class Source(ABC):
     def whole(self) -> Array:
         """Return the complete array in its own shape."""
 
+    def count(self) -> int:
+        """Return the number of rows, reading to the end if that alone tells it."""
+        assert self.length is not None
+        return self.length
+
     def place(self, position: tuple[int, ...]) -> str:
         """Say where an element is, as a person would look for it."""
         if not position:

@@ -33,6 +33,10 @@ class SqueezedSource(Source):
         values = self.source.whole()
         return values.reshape(values.shape[:1] + self.trailing)
 
+    def count(self) -> int:
+        """Count the rows of the source."""
+        return self.source.count()
+
     def place(self, position: tuple[int, ...]) -> str:
         """Say where an element is in the source as it was given."""
         rest = iter(position[1:])

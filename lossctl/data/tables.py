@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lossctl.data.ahead import Ahead
 from lossctl.data.arrow_arrays import Column, ragged
 from lossctl.data.source import Array, Source
 from lossctl.errors import UsageError
@@ -28,9 +29,13 @@ class Table(ABC):
     """
 
     path: Path
+    called: str
+    """How a reference names the file."""
     names: list[str]
     length: int | None = None
     text: bool = False
+    live: bool = False
+    """True where the rows come through a pipe: they are read when they are needed, not ahead."""
 
     @abstractmethod
     def pieces(self, columns: Sequence[int]) -> Iterator[Mapping[int, Array]]:
@@ -62,6 +67,11 @@ class Table(ABC):
         """Return the line of the file (from 1) on which a row begins, where there are lines."""
         return None
 
+    def describe_row(self, row: int) -> str:
+        """Say where a row is, as a person would look for it."""
+        line = self.line(row)
+        return f"row {row}" if line is None else f"row {row} (line {line})"
+
     def close(self) -> None:  # noqa: B027 - not every table holds a file open
         """Release what is held open."""
 
@@ -79,7 +89,7 @@ def choose_all(table: Table) -> list[int]:
     example = fitting[0] if fitting else "NAME"
     raise UsageError(
         f"{table.path}: not all of its {len(columns)} columns are plain numbers: {shown}.",
-        f"Choose columns with '#', for instance {table.path}#{example}",
+        f"Choose columns with '#', for instance {table.called}#{example}",
     )
 
 
@@ -91,7 +101,7 @@ def refuse_lists(table: Table, columns: Sequence[int], where: str) -> None:
             raise UsageError(
                 f"{where}: column {table.names[column]!r} holds lists, which is a matrix "
                 "by itself and cannot be joined with other columns.",
-                f"Name it alone: {table.path}#{table.names[column]}",
+                f"Name it alone: {table.called}#{table.names[column]}",
             )
 
 
@@ -107,12 +117,12 @@ class Piece:
 class SharedScan:
     """One pass over a table, for all sources that are columns of it.
 
-    A piece is kept until every source has moved past it.
+    A piece is kept until every source has moved past it, and the next one is read ahead.
     """
 
     def __init__(self, table: Table, columns: Sequence[int]) -> None:
         self.table = table
-        self._iterator = table.pieces(columns)
+        self._coming = Ahead(table.pieces(columns))
         self._kept: deque[Piece] = deque()
         self._read = 0
         self._ended = False
@@ -130,6 +140,7 @@ class SharedScan:
             self._drop()
             if not self._needed:
                 self._kept.clear()
+                self._coming.close()
                 self.table.close()
 
     def begin(self) -> Piece:
@@ -138,6 +149,11 @@ class SharedScan:
             while not self._read and not self._ended:
                 self._advance()
             return self._kept[0]
+
+    @property
+    def end(self) -> int:
+        """How many rows have been read."""
+        return self._read
 
     def has(self, row: int) -> bool:
         """Say whether a row that was read has not been dropped."""
@@ -150,10 +166,12 @@ class SharedScan:
             while self._read < stop and not self._ended:
                 self._advance()
                 self._drop()
+            if not self._ended and not self.table.live:
+                self._coming.prepare()
             return [piece for piece in self._kept if piece.start < stop and piece.stop > start]
 
     def _advance(self) -> None:
-        columns = next(self._iterator, None)
+        columns = self._coming.take()
         if columns is None:
             self._end()
             return
@@ -237,11 +255,17 @@ class TableSource(Source):
             self._scan.leave(self)
         return self._whole
 
+    def count(self) -> int:
+        """Return the number of rows, reading to the end if that alone tells it."""
+        while self.length is None:
+            at = self._scan.end
+            self.read(at, at + 1)
+        return self.length
+
     def place(self, position: tuple[int, ...]) -> str:
         """Say row, line of a text file, and column."""
         row, *rest = position
-        line = self._scan.table.line(row)
-        where = f"row {row}" if line is None else f"row {row} (line {line})"
+        where = self._scan.table.describe_row(row)
         names = self._scan.table.names
         if self._vector:
             where += f", column {names[self._columns[0]]!r}"
