@@ -41,10 +41,10 @@ class Root(TyperGroup):
         **extra: Any,
     ) -> Any:
         """Run a command line; exit codes are those of :class:`lossctl.errors.Exit`."""
-        words = list(sys.argv[1:] if args is None else args)
+        words = [_name_columns(word) for word in (sys.argv[1:] if args is None else args)]
         _take_any_text()
         try:
-            code = self._run(args, prog_name, complete_var)
+            code = self._run(words, prog_name, complete_var)
         except LossctlError as error:
             _fail(error, error.exit_code, words)
         except TyperException as error:
@@ -109,6 +109,11 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     from lossctl.output.messages import print_warning
 
     print_warning(str(message))
+
+
+def _name_columns(word: str) -> str:
+    """Write ``-#columns`` so that it is not taken for a flag."""
+    return f"/dev/stdin{word[1:]}" if word.startswith("-#") else word
 
 
 def _take_any_text() -> None:
