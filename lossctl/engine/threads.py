@@ -6,7 +6,7 @@ import functools
 import os
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # the parameters' numbers in malloc.h
-KEPT_BYTES = 256 * 2**20
+KEPT_BYTES = 64 * 2**20
 LARGEST_ARENA_BLOCK = 32 * 2**20
 
 

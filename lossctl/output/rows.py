@@ -70,20 +70,24 @@ Piece = str | Array | Labels
 """What a row is made of: the same text in every row, whole numbers, losses, or labels."""
 
 
+_PIECE_ROWS = 32_768
+"""Rows made into text or records at once: their texts take ten times the memory of the losses."""
+
+
 def choose_dtype(stream: ElementStream) -> np.dtype[Any]:
     """Return the type in which the losses are written: single or double precision."""
     return np.dtype(np.float32 if stream.dtype == np.float32 else np.float64)
 
 
 def read_rows(stream: ElementStream) -> Iterator[Rows]:
-    """Yield the blocks of the stream, flat, each with its place."""
+    """Yield the blocks of the stream, flat and in pieces, each with its place."""
     start = 0
     dtype = choose_dtype(stream)
     for block in stream:
-        rows = Rows(start, np.ascontiguousarray(block, dtype).reshape(-1))
-        if len(rows.losses):
-            yield rows
-        start = rows.stop
+        losses = np.ascontiguousarray(block, dtype).reshape(-1)
+        for first in range(0, len(losses), _PIECE_ROWS):
+            yield Rows(start + first, losses[first : first + _PIECE_ROWS])
+        start += len(losses)
 
 
 def name_axes(shape: Sequence[int | None]) -> list[str]:

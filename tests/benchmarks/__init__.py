@@ -1,0 +1,1 @@
+"""lossctl beside other libraries: ``python -m tests.benchmarks`` writes a table and plots."""

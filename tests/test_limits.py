@@ -1,0 +1,176 @@
+"""The promises at full size: memory that stays flat, and sums of which no bit depends on the way.
+
+Slow: the files have hundreds of megabytes. Memory is limited in a process of its own to what its
+libraries take and 600 MiB of address space more, in which none of the files would fit.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pc
+import pyarrow.feather as pf
+import pyarrow.parquet as pq
+import pytest
+
+import lossctl
+from tests.command_line import command, environment
+
+pytestmark = pytest.mark.slow
+
+LIMITED = """
+import json, pathlib, re, resource, sys
+import numpy, pyarrow, pyarrow.csv, pyarrow.parquet, lossctl, lossctl.api
+def status(key):
+    text = pathlib.Path("/proc/self/status").read_text()
+    return int(re.search(key + r":\\s+(\\d+)", text)[1]) * 1024
+room = status("VmSize") + 600 * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (room, room))
+before = status("VmHWM")
+result = lossctl.compute(sys.argv[1], *sys.argv[2:], threads=2)
+print(json.dumps([result.value, (status("VmHWM") - before) / 2**20]))
+"""
+
+
+def run_limited(*words: object) -> tuple[float, float]:
+    """Return the value, and the MiB that a run took beyond its libraries."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", LIMITED, *map(str, words)],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    value, grown = json.loads(done.stdout)
+    return value, grown
+
+
+def bits(value: float | None) -> str:
+    """Return the bits of a value."""
+    assert value is not None
+    return struct.pack(">d", value).hex()
+
+
+def test_four_gigabytes_twice(tmp_path: Path) -> None:
+    """The files are sparse: nothing of their zeros is on the disk, but all of it is read."""
+    size = 1_000_000_000
+    for name, number in (("p", 1), ("y", 3)):
+        mapped = np.lib.format.open_memmap(tmp_path / f"{name}.npy", "w+", np.float32, (size,))
+        mapped[:: size // 10] = number
+        del mapped
+    value, grown = run_limited("mse", tmp_path / "p.npy", tmp_path / "y.npy")
+    assert value == 40 / size
+    assert grown < 200
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pa.Table]:
+    """Return ten million rows of mixed magnitude, in several formats."""
+    folder = tmp_path_factory.mktemp("table")
+    random, rows = np.random.default_rng(5), 10_000_000
+    columns = {
+        name: random.normal(size=rows) * 10.0 ** random.integers(-8, 8, rows) for name in "py"
+    }
+    table = pa.table(columns)
+    pq.write_table(table, folder / "t.parquet")
+    pf.write_feather(table, str(folder / "t.arrow"), compression="uncompressed")
+    pc.write_csv(table, folder / "t.csv")
+    for name in "py":
+        np.save(folder / f"{name}.npy", columns[name])
+        for number, part in enumerate(np.split(columns[name], [1, 4_000_001, 4_000_002])):
+            np.save(folder / f"{name}-{number}.npy", part)
+    return folder, table
+
+
+def test_ten_million_rows_have_the_same_bits_everywhere(table: tuple[Path, pa.Table]) -> None:
+    folder, _ = table
+    seen: dict[str, str] = {}
+    for threads in (1, 2, 8):
+        one = lossctl.compute("l1", folder / "p.npy", folder / "y.npy", threads=threads)
+        seen[f"{threads} threads"] = bits(one.value)
+    for suffix in ("parquet", "arrow", "csv"):
+        words = [f"{folder}/t.{suffix}#{name}" for name in "py"]
+        seen[suffix] = bits(lossctl.compute("l1", *words).value)
+    shards = [f"{folder}/{name}-*.npy" for name in "py"]
+    seen["shards"] = bits(lossctl.compute("l1", *shards).value)
+    with (folder / "t.csv").open("rb") as stream:
+        piped = subprocess.run(
+            command("compute", "l1", "-#p", "-#y", "-f", "value"),
+            stdin=stream, env=environment(), capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    seen["standard input"] = bits(float(piped.stdout))
+    assert set(seen.values()) == {seen["1 threads"]}, seen
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "arrow"])
+def test_ten_million_rows_in_little_memory(table: tuple[Path, pa.Table], suffix: str) -> None:
+    folder, _ = table
+    value, grown = run_limited("l1", *(f"{folder}/t.{suffix}#{name}" for name in "py"))
+    assert value == lossctl.compute("l1", folder / "p.npy", folder / "y.npy").value
+    assert grown < 200
+
+
+@pytest.mark.parametrize("suffix", ["npy", "csv", "parquet", "jsonl"])
+def test_elements_of_ten_million_rows_in_little_memory(
+    table: tuple[Path, pa.Table], tmp_path: Path, suffix: str
+) -> None:
+    folder, columns = table
+    target = tmp_path / f"losses.{suffix}"
+    small = tmp_path / "small.npy"
+    np.save(small, np.zeros(3))
+    least = peak_of("compute", "l1", small, small, "-r", "none", "-o", tmp_path / f"x.{suffix}")
+    words = (folder / "p.npy", folder / "y.npy", "-r", "none", "-o", target)
+    assert peak_of("compute", "l1", *words) - least < 200
+    if suffix == "npy":
+        losses = np.load(target, mmap_mode="r")
+        assert losses.shape == (columns.num_rows,)
+        assert losses[-1] == abs(columns["p"][-1].as_py() - columns["y"][-1].as_py())
+
+
+def peak_of(*words: object) -> float:
+    """Return the peak of a process's memory, in MiB."""
+    script = (
+        "import atexit, pathlib, re, sys\n"
+        "def tell():\n"
+        "    status = pathlib.Path('/proc/self/status').read_text()\n"
+        "    print(re.search(r'VmHWM:\\s+(\\d+)', status)[1], file=sys.stderr)\n"
+        "import lossctl.cli as cli\n"
+        "cli._leave_at_once = lambda code: sys.exit(code)\n"
+        "atexit.register(tell)\n"
+        "cli.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *map(str, words)],
+        env=environment(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return int(done.stderr.split()[-1]) / 1024
+
+
+def test_a_hundred_million_numbers_that_cancel() -> None:
+    """Single precision gives nothing here, and a running sum in double a wrong last digit."""
+    size = 100_000_000
+    random = np.random.default_rng(9)
+    target = (random.random(size, np.float32) * 2 - 1) * np.float32(10) ** random.integers(
+        -6, 7, size
+    ).astype(np.float32)
+    target[1::2] = -target[::2]
+    target[::20_000_000] += np.float32(1e-3)
+    rate = np.full(size, -1000, np.float32)  # exp(-1000) is 0, so each loss is 1000 * target
+    values = [
+        lossctl.compute("poisson_nll", rate, target, threads=threads, reduction="sum").value
+        for threads in (1, 2, 8)
+    ]
+    assert len({bits(value) for value in values}) == 1
+    exact = math.fsum(1000 * target.astype(np.float64))
+    assert values[0] == pytest.approx(exact, rel=1e-6)
+    naive = float(np.add.reduce(np.float32(1000) * target, dtype=np.float32))
+    assert abs(naive - exact) > 1e-3 * abs(exact)
