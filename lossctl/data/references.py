@@ -10,6 +10,8 @@ from lossctl.data.files import exists
 from lossctl.data.origins import STANDARD_INPUT
 from lossctl.errors import UsageError, did_you_mean
 
+STANDARD_NAMES = (STANDARD_INPUT, "/dev/stdin")
+
 
 @dataclass(frozen=True, slots=True)
 class Reference:
@@ -26,8 +28,10 @@ def parse_reference(text: str) -> Reference:
     """Split ``FILE#columns``; a path that exists as a whole, ``#`` included, is that file."""
     if not text or "\0" in text:
         raise UsageError("A file name is empty." if not text else f"{text!r} is not a file name.")
-    if text == STANDARD_INPUT or text.startswith(f"{STANDARD_INPUT}#"):
-        return _parse_standard(text)
+    name, hash_sign, columns = text.partition("#")
+    if name in STANDARD_NAMES:
+        fragment = _check_fragment(text, columns) if hash_sign else None
+        return Reference(text, Path("standard input"), fragment, standard=True)
     if "#" not in text or exists(Path(text)):
         return Reference(text, Path(text))
     places = [place for place, character in enumerate(text) if character == "#" and place]
@@ -35,11 +39,6 @@ def parse_reference(text: str) -> Reference:
         raise UsageError(f"{text!r} names columns but no file.", "Write FILE#columns.")
     split = next((at for at in reversed(places) if exists(Path(text[:at]))), places[0])
     return Reference(text, Path(text[:split]), _check_fragment(text, text[split + 1 :]))
-
-
-def _parse_standard(text: str) -> Reference:
-    fragment = None if text == STANDARD_INPUT else _check_fragment(text, text[2:])
-    return Reference(text, Path("standard input"), fragment, standard=True)
 
 
 def _check_fragment(text: str, fragment: str) -> str:

@@ -10,6 +10,7 @@ from typing import IO, BinaryIO, Protocol
 
 import numpy as np
 
+from lossctl.data.ahead import Ahead
 from lossctl.data.origins import Origin
 
 Text = bytes | memoryview
@@ -18,6 +19,7 @@ LINE_END = ord("\n")
 QUOTE = ord('"')
 BLANK = re.compile(rb"[\r\n]*")
 MORE_BYTES = 1 << 20
+AHEAD_BYTES = 4 << 20
 
 
 @dataclass(slots=True)
@@ -49,6 +51,9 @@ class Window(Protocol):
 
     def forget(self, before: int) -> None:
         """Let go of the bytes before a place."""
+
+    def close(self) -> None:
+        """Let go of everything."""
 
 
 class TextFile:
@@ -130,8 +135,8 @@ class TextFile:
 
     def close(self) -> None:
         """Close the file."""
+        self._window.close()
         self._file.close()
-        self._window = _Stream(self._file)
         self.origin.close()
 
     def _take(self, stop: int) -> Text:
@@ -167,7 +172,7 @@ def is_blank(data: Text) -> bool:
 
 
 def _open_window(origin: Origin, file: BinaryIO) -> Window:
-    return _Mapped(file) if origin.mapped else _Stream(file)
+    return _Mapped(file) if origin.mapped else _Stream(file, ahead=origin.packed)
 
 
 class _Mapped:
@@ -204,6 +209,9 @@ class _Mapped:
     def forget(self, before: int) -> None:
         self._kept = before
 
+    def close(self) -> None:
+        self._map = b""
+
     def _reach(self, stop: int) -> None:
         if min(stop, self._size) > self._base + len(self._map):
             self._map = self._map_to(stop)
@@ -221,25 +229,30 @@ class _Mapped:
 
 
 class _Stream:
-    """A window on a stream."""
+    """A window on a stream; what is decompressed is decompressed ahead, by a thread."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
+    def __init__(self, file: IO[bytes], *, ahead: bool) -> None:
+        size = AHEAD_BYTES if ahead else MORE_BYTES
+        self._chunks = Ahead(iter(lambda: file.read(size), b""))
+        self._ahead = ahead
         self._data = b""
         self._start = 0
 
     def load(self, stop: int) -> int:
+        parts = [self._data]
         missing = stop - self._start - len(self._data)
-        if missing > 0:
-            self._data += self._file.read(missing)
+        while missing > 0 and (more := self._take()):
+            parts.append(more)
+            missing -= len(more)
+        self._data = b"".join(parts)
         return min(stop, self._start + len(self._data))
 
     def find_end(self, start: int) -> int:
         while (end := self._data.find(b"\n", start - self._start)) < 0:
-            more = self._file.read(MORE_BYTES)
-            if not more:
-                return self._start + len(self._data)
             start = self._start + len(self._data)
+            more = self._take()
+            if not more:
+                return start
             self._data += more
         return self._start + end + 1
 
@@ -252,6 +265,15 @@ class _Stream:
     def forget(self, before: int) -> None:
         self._data = self._data[before - self._start :]
         self._start = before
+
+    def close(self) -> None:
+        self._chunks.close()
+
+    def _take(self) -> bytes:
+        more = self._chunks.take() or b""
+        if more and self._ahead:
+            self._chunks.prepare()
+        return more
 
 
 def _skip(file: IO[bytes], count: int) -> None:

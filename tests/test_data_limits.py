@@ -1,0 +1,132 @@
+"""Readers where memory is short: flat memory for large files, and files that cannot be mapped."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from lossctl.data import open_sources
+from lossctl.data.npy import FileSource
+from tests.command_line import command, environment
+from tests.source_files import (
+    encode,
+    encode_array,
+    equal_bits,
+    read_in_blocks,
+    read_in_pieces,
+    write,
+)
+
+NUMBERS = np.random.default_rng(5).normal(size=(101, 3, 2))
+ALLOWED = 200 << 20
+
+
+@pytest.fixture
+def _no_maps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the system refuse every map, as where the address space is limited."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(mmap, "mmap", refuse)
+
+
+@pytest.mark.usefixtures("_no_maps")
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", ["<f8", ">f4", "u1", "?"])
+def test_npy_without_a_map(tmp_path: Path, dtype: str, order: Any) -> None:
+    array = np.asarray(NUMBERS * 10, dtype=dtype, order=order)
+    path = write(tmp_path / "x.npy", encode_array(array))
+    (source,) = open_sources([path])
+    assert isinstance(source, FileSource)
+    assert (source.shape, source.dtype) == (array.shape, array.dtype)
+    assert equal_bits(source.whole(), array)
+    assert len(source.read(200, 300)) == 0
+    read = read_in_blocks(source, 7)
+    assert np.array_equal(read, array)
+
+
+@pytest.mark.usefixtures("_no_maps")
+def test_one_number_and_bfloat16_without_a_map(tmp_path: Path) -> None:
+    exact = np.array([[1.0, -2.5, 3.140625], [4.0, 0.0, 1e-40]], np.float32)
+    stored = (exact.view(np.uint32) >> 16).astype(np.uint16).view("V2")
+    one = write(tmp_path / "one.npy", encode_array(np.float32(2.5)))
+    half = write(tmp_path / "half.npy", encode_array(stored))
+    number, numbers = open_sources([one, half])
+    with closing(number), closing(numbers):
+        assert float(number.whole()) == 2.5
+        assert numbers.dtype == np.float32
+        assert np.array_equal(numbers.read(0, 1), exact[:1])
+
+
+@pytest.mark.usefixtures("_no_maps")
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "feather", "arrows", "lz4.feather"])
+def test_tables_without_a_map(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read_in_pieces(monkeypatch, 300)
+    values = NUMBERS.reshape(-1)
+    path = write(tmp_path / f"x.{kind}", encode({"x": values}, kind))
+    (source,) = open_sources([path])
+    assert equal_bits(read_in_blocks(source), values)
+
+
+def measure(*words: object) -> int:
+    """Run lossctl as a process, and return the most memory that it held."""
+    process = subprocess.Popen(command(*words), env=environment(), stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    with process.stdout:
+        out = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    assert out
+    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+@pytest.fixture(scope="module")
+def start() -> int:
+    """Return the memory of a process that does nothing."""
+    return measure("--version")
+
+
+def write_large(directory: Path, kind: str) -> tuple[str, str]:
+    """Write two columns of more than ALLOWED bytes each, most of them zeros."""
+    rows = (ALLOWED * 5 // 4) // 8
+    match kind:
+        case "npy":
+            for name in ("p.npy", "t.npy"):
+                np.lib.format.open_memmap(directory / name, "w+", np.float64, (rows,))
+            return str(directory / "p.npy"), str(directory / "t.npy")
+        case "csv":
+            text = b"0.123456789,0.12345678\n" * 100_000
+            with (directory / "x.csv").open("wb") as file:
+                file.write(b"p,t\n")
+                file.writelines(text for _ in range(rows // 200_000))
+        case "parquet":
+            zeros = np.zeros(rows)
+            pq.write_table(pa.table({"p": zeros, "t": zeros}), directory / "x.parquet")
+        case "arrow":
+            zeros = np.zeros(rows)
+            table = pa.table({"p": zeros, "t": zeros})
+            with pa.ipc.new_file(directory / "x.arrow", table.schema) as writer:
+                writer.write_table(table)
+    return f"{directory}/x.{kind}#p", f"{directory}/x.{kind}#t"
+
+
+@pytest.mark.parametrize("kind", ["npy", "csv", "parquet", "arrow"])
+def test_memory_is_flat(tmp_path: Path, kind: str, start: int) -> None:
+    first, second = write_large(tmp_path, kind)
+    try:
+        assert measure("compute", "mse", first, second, "-f", "value") < start + ALLOWED
+    finally:
+        shutil.rmtree(tmp_path)
