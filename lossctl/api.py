@@ -181,14 +181,19 @@ def _plan(
         if not is_text(reference):
             source.name = name
     rest = list(sources[len(references) :])
-    plan = make_plan(
-        loss,
-        sources[: len(references)],
-        checked,
-        settings,
-        sample_weight=rest.pop(0) if sample_weight is not None else None,
-        mask=rest.pop(0) if mask is not None else None,
-    )
+    try:
+        plan = make_plan(
+            loss,
+            sources[: len(references)],
+            checked,
+            settings,
+            sample_weight=rest.pop(0) if sample_weight is not None else None,
+            mask=rest.pop(0) if mask is not None else None,
+        )
+    except BaseException:
+        for source in sources:
+            source.close()
+        raise
     plan.given = {
         name: str(value)
         for name, value in options.items()

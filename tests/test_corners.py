@@ -159,3 +159,26 @@ class TestLeaving:
         assert (done.code, done.out) == (70, "")
         assert "internal error: ValueError: boom" in done.err
         assert "Traceback" not in done.err
+
+
+class TestFiles:
+    """Files that are wrong in ways that would pass for right."""
+
+    def test_a_stored_archive_is_checked(self, tmp_path: Path) -> None:
+        np.savez(tmp_path / "x.npz", a=np.arange(1000.0))
+        content = bytearray((tmp_path / "x.npz").read_bytes())
+        content[len(content) // 2] ^= 1
+        (tmp_path / "x.npz").write_bytes(content)
+        with pytest.raises(DataError, match="Bad CRC-32"):
+            lossctl.compute("l1", tmp_path / "x.npz", np.zeros(1000))
+
+    def test_lines_that_end_in_carriage_returns(self, tmp_path: Path) -> None:
+        (tmp_path / "x.csv").write_bytes(b"a,b\r1,2\r3,4\r")
+        with pytest.raises(DataError, match="carriage returns alone"):
+            lossctl.compute("l1", tmp_path / "x.csv#a", [0.0, 0.0])
+
+    @pytest.mark.parametrize("number", ["-Inf", "INF", "NAN", "infinity", "1e5"])
+    def test_the_cell_that_is_no_number_is_named(self, tmp_path: Path, number: str) -> None:
+        (tmp_path / "x.csv").write_text(f"a\n{number}\nNA\n")
+        with pytest.raises(DataError, match=r"row 1 \(line 3\): 'NA'"):
+            lossctl.compute("l1", tmp_path / "x.csv#a", [0.0, 0.0])

@@ -41,6 +41,7 @@ def _leave_at_once(code: object) -> None:
     Its idle threads are sometimes still there when they run, and the system then ends a run that
     has succeeded ("terminate called without an active exception", one in some thirty here).
     """
+    atexit._run_exitfuncs()  # noqa: SLF001 - what others registered still runs
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()

@@ -11,7 +11,10 @@ from typing import Any
 
 from lossctl.errors import DataError
 
-NUMBER = re.compile(r"\s*[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|nan|NaN|inf|Infinity)\s*", re.ASCII)
+NUMBER = re.compile(
+    r"\s*[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|nan|inf|infinity)\s*",
+    re.ASCII | re.IGNORECASE,
+)
 INTEGER = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)
 
 

@@ -93,6 +93,11 @@ class CsvTable(TextTable):
                 f"{self.path} is not text: its first line has zero bytes.",
                 "If it is UTF-16 text, convert it: iconv -f UTF-16 -t UTF-8.",
             )
+        if b"\r" in record.rstrip(b"\r\n"):
+            raise DataError(
+                f"{self.path}: its lines end in carriage returns alone, so it is one long line.",
+                "Convert the line ends: tr '\\r' '\\n'.",
+            )
         self.names = split_record(record, self.delimiter, self.path)
         if not self.names:
             raise DataError(f"{self.path} is empty: it has no header and no rows.")
@@ -164,12 +169,16 @@ class CsvTable(TextTable):
         except pa.ArrowInvalid as error:
             if "straddl" in str(error) and block < len(data):
                 return self._parse(data, columns, as_text=as_text, block=len(data) + 1)
-            raise self._explain(error, data) from error
+            raise self._explain(data) from error
 
-    def _explain(self, error: Exception, data: Text) -> DataError:
+    def _explain(self, data: Text) -> DataError:
         found = find_ragged(bytes(data), len(self.names), self.delimiter)
         if found is None:
-            return DataError(f"{self.path}: {' '.join(str(error).split())[:200]}")
+            return DataError(
+                f"{self.path}: the text behind line {self._line_of(data)} cannot be told apart"
+                " into rows and fields.",
+                "A quotation mark may be missing there, or one too many.",
+            )
         line, count = found
         return DataError(
             f"{self.path}, line {self._line_of(data) + line}: {count_things(count, 'field')} "

@@ -17,6 +17,7 @@ from lossctl.errors import DataError, UsageError
 
 LOCAL_HEADER = struct.Struct("<26xHH")
 ENCRYPTED = 0x1
+CHUNK_BYTES = 1 << 20
 BROKEN = (
     zipfile.BadZipFile,
     zlib.error,
@@ -36,12 +37,20 @@ def open_member(origin: Origin, file: IO[bytes], where: str, member: str | None)
         if info.flag_bits & ENCRYPTED:
             raise DataError(f"{where}: the archive member is encrypted.")
         if info.compress_type == zipfile.ZIP_STORED:
+            _check(archive, info)
             start = _find_data(file, info)
             with file:
                 return map_array(origin.location, file, where, start, info.file_size)
         return MemberSource(where, archive, info, file)
     except BROKEN as error:
         raise broken(where, error) from error
+
+
+def _check(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
+    """Read a member through once: its checksum says whether it is as it was saved."""
+    with archive.open(info) as member:
+        while member.read(CHUNK_BYTES):
+            pass
 
 
 def broken(where: str, error: Exception) -> DataError:

@@ -100,16 +100,10 @@ def _goes_on(source: Source, end: int) -> bool:
 
 def _uneven(streamed: list[tuple[str, Source]], expected: int | None) -> DataError:
     """Count the rows of every input and say that they differ."""
-    counts = [f"{name} has {_count(source)} samples" for name, source in streamed]
+    counts = [f"{name} has {source.count()} samples" for name, source in streamed]
     if expected is not None and len(set(counts)) == 1:
         counts.append(f"{expected} are needed")
     return DataError(
         f"the inputs differ in length: {', '.join(counts)}",
         "All inputs must hold the same samples in the same order.",
     )
-
-
-def _count(source: Source) -> int:
-    if source.length is not None:
-        return source.length
-    return len(source.whole())
