@@ -176,8 +176,11 @@ def _plan(
     checked = check_options(loss, options, load_array)
     extras = [one for one in (sample_weight, mask) if one is not None]
     sources = open_sources([*references, *extras])
-    names = [*(one.name for one in loss.inputs), "sample weight", "mask"]
-    for name, reference, source in zip(names, [*references, *extras], sources, strict=False):
+    names = [one.name for one in loss.inputs]
+    names += [
+        name for name, one in (("sample weight", sample_weight), ("mask", mask)) if one is not None
+    ]
+    for name, reference, source in zip(names, [*references, *extras], sources, strict=True):
         if not is_text(reference):
             source.name = name
     rest = list(sources[len(references) :])

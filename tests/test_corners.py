@@ -182,3 +182,32 @@ class TestFiles:
         (tmp_path / "x.csv").write_text(f"a\n{number}\nNA\n")
         with pytest.raises(DataError, match=r"row 1 \(line 3\): 'NA'"):
             lossctl.compute("l1", tmp_path / "x.csv#a", [0.0, 0.0])
+
+
+class TestStreams:
+    """Standard input with columns, and standard output by its name."""
+
+    @pytest.mark.parametrize("suffix", ["npz", "tsv"])
+    def test_columns_of_standard_input(self, tmp_path: Path, suffix: str) -> None:
+        if suffix == "npz":
+            np.savez(tmp_path / "t.npz", a=np.arange(4.0), b=np.zeros(4))
+        else:
+            (tmp_path / "t.tsv").write_text("a\tb\n0\t0\n1\t0\n2\t0\n3\t0\n")
+        for words in ("-#a -#b", "-#a -#b --sample-weight -#b --reduction sum"):
+            line = f"cat t.{suffix} | lossctl compute l1 {words} -f value"
+            done = run_shell(line, tmp_path)
+            assert (done.err, float(done.out)) == ("", 1.5 if words == "-#a -#b" else 0.0)
+
+    def test_standard_output_by_its_name(self, tmp_path: Path) -> None:
+        name = save(tmp_path, "x", np.arange(3.0))
+        for words in (("-r", "none", "-f", "csv"), ("-f", "value"), ()):
+            named = run("compute", "l1", name, name, *words, "-o", "-", cwd=tmp_path)
+            plain = run("compute", "l1", name, name, *words, cwd=tmp_path)
+            assert (named.code, named.out, named.err) == (0, plain.out, "")
+        assert [path.name for path in tmp_path.iterdir()] == [name]
+
+    def test_a_mask_in_memory_has_its_own_name(self) -> None:
+        with pytest.warns(
+            LossctlWarning, match="mask: 1 value is NaN; the first is at row 1 of mask"
+        ):
+            lossctl.compute("l1", [1.0, 2.0], [0.0, 0.0], mask=[1.0, np.nan])

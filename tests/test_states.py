@@ -267,3 +267,23 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     assert (refused.code, refused.out) == (2, "")
     assert "2 of 3 parts missing: 2, 3" in refused.err
     assert not (tmp_path / "x.json").exists()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"settings": {}},
+        {"part": [1]},
+        {"part": [5, 3]},
+        {"samples": -1},
+        {"counted": 7},
+        {"inputs": []},
+        {"total": {"parts": ["nan"], "special": 0, "huge": "0"}},
+        {"total": {"parts": [1e999], "special": 0, "huge": "0"}},
+    ],
+)
+def test_a_damaged_state_is_refused(tmp_path: Path, damage: dict[str, Any]) -> None:
+    (path,) = save_parts(tmp_path, 1, "mse", np.arange(9.0), np.zeros(9))
+    path.write_text(json.dumps(json.loads(path.read_text()) | damage))
+    with pytest.raises(DataError, match="no state of lossctl, or is damaged"):
+        lossctl.merge([path])

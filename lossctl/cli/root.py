@@ -18,7 +18,7 @@ from typer.exceptions import TyperException
 
 import lossctl
 from lossctl.cli.compute import LossGroup
-from lossctl.cli.values import TRUE, take_plain_values
+from lossctl.cli.values import MARK, TRUE, take_plain_values
 from lossctl.errors import Exit, LossctlError, LossctlWarning, UsageError, did_you_mean
 
 EPILOG = "Try it on the sample data:  lossctl compute ce preds.npy labels.npy --ignore-index 0"
@@ -112,8 +112,8 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 
 def _name_columns(word: str) -> str:
-    """Write ``-#columns`` so that it is not taken for a flag."""
-    return f"/dev/stdin{word[1:]}" if word.startswith("-#") else word
+    """Mark ``-#columns`` so that it is not taken for a flag."""
+    return MARK + word if word.startswith("-#") else word
 
 
 def _take_any_text() -> None:

@@ -105,6 +105,8 @@ def split_shared(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]
     chosen = {name: shared.pop(name) for name in OUTPUT_NAMES}
     del shared["debug"]
     # The suffix of an output file goes before a default from the environment.
+    if chosen["output"] == "-":  # standard output, by its usual name
+        chosen["output"] = None
     default = None if chosen["output"] else os.environ.get("LOSSCTL_FORMAT")
     shared["output_options"] = Output(
         chosen["format"] or default, chosen["output"], chosen["limit"], chosen["precision"]

@@ -12,6 +12,9 @@ from typing import Any, get_args
 from lossctl.errors import UsageError
 
 TRUE, FALSE = {"1", "true", "yes", "on", "t", "y"}, {"0", "false", "no", "off", "f", "n"}
+MARK = "\0"
+"""Stands before a word that begins with a dash and is no flag; no word of a shell has it."""
+
 WORDS = {int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -47,8 +50,10 @@ class PlainValue:
 
     def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
         """Return the value of a word; raises UsageError."""
-        if value is None or self.kind is str:
-            return value
+        if value is None:
+            return None
+        if self.kind is str:
+            return value.removeprefix(MARK)
         converted = self._convert(value)
         if converted is None:
             raise UsageError(f"{_label(param)} must be {WORDS[self.kind]}, but is {value!r}")

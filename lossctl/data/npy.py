@@ -123,6 +123,11 @@ class MappedSource(ArraySource):
                 first = column * rows
                 self._drop(first * width, (first + min(stop, rows)) * width)
 
+    def release_all(self) -> None:
+        """Let go of the memory that the array takes; it can be read again."""
+        if self._map is not None and hasattr(mmap, "MADV_DONTNEED"):
+            self._drop(0, self.array.nbytes)
+
     def _drop(self, start: int, stop: int) -> None:
         # The map begins at the allocation boundary below the data; whole pages only.
         assert self._map is not None

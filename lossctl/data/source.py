@@ -63,6 +63,9 @@ class Source(ABC):
     def release(self, stop: int) -> None:  # noqa: B027 - most sources hold no mapped pages
         """Let go of the memory behind the rows before ``stop``; they can still be read again."""
 
+    def release_all(self) -> None:  # noqa: B027 - the same
+        """Let go of the memory behind all rows: one of them may be larger than memory."""
+
     def close(self) -> None:  # noqa: B027 - most sources hold nothing open
         """Release what is held open."""
 

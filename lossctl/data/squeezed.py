@@ -47,6 +47,10 @@ class SqueezedSource(Source):
         """Pass on what has been read."""
         self.source.release(stop)
 
+    def release_all(self) -> None:
+        """Pass it on."""
+        self.source.release_all()
+
     def close(self) -> None:
         """Close the source."""
         self.source.close()

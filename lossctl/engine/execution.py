@@ -21,6 +21,7 @@ Array = NDArray[Any]
 Piece = tuple[Region, list[Array]]
 
 BLOCKS_PER_THREAD = 2
+BLOCKS_PER_RELEASE = 32
 
 
 def execute(plan: Plan) -> Iterator[Outcome]:
@@ -29,9 +30,11 @@ def execute(plan: Plan) -> Iterator[Outcome]:
     What lies behind the last block is given back (the pages of a mapped file count as memory).
     """
     try:
-        for outcome in _process_all(plan):
+        for number, outcome in enumerate(_process_all(plan), start=1):
             for bound in plan.streams:
-                if bound.streamed:
+                if outcome.region.partial and number % BLOCKS_PER_RELEASE == 0:
+                    bound.source.release_all()
+                elif bound.streamed:
                     bound.source.release(outcome.region.start)
             yield outcome
     finally:

@@ -23,6 +23,7 @@ from lossctl.engine.summation import ExactSum
 from lossctl.errors import DataError, FileError, UsageError
 
 STATE_FORMAT = "lossctl.state/1"
+SETTINGS = {"dtype", "nan", "class_axis", "squeeze", "sample_weight", "mask"}
 COUNTS = ("elements", "counted", "ignored", "masked", "omitted", "clamped", "nan")
 
 
@@ -75,6 +76,7 @@ class State:
                     f"{name} is no state of lossctl: its format is {raw['format']!r}",
                     f"States are written by --save-state; this version reads {STATE_FORMAT!r}.",
                 )
+            _check(raw)
             return cls(
                 name,
                 raw["version"],
@@ -82,7 +84,7 @@ class State:
                 _decode_partial(raw),
                 int(raw["samples"]),
             )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
             raise DataError(
                 f"{name} is no state of lossctl, or is damaged", "Save it again with --save-state."
             ) from error
@@ -180,6 +182,22 @@ def _check_parts(states: Sequence[State]) -> None:
             f"{len(missing)} of {part[1]} parts missing: {shown}",
             "Merge when every part has been saved.",
         )
+
+
+def _check(raw: dict[str, Any]) -> None:
+    """Raise ValueError where a state cannot have been written by this version."""
+    part = raw["part"]
+    sums = [*raw["total"]["parts"], *raw["denominator"]["parts"]]
+    right = (
+        set(raw["settings"]) == SETTINGS
+        and (part is None or (len(part) == 2 and 1 <= part[0] <= part[1]))
+        and all(isinstance(raw[count], int) and raw[count] >= 0 for count in (*COUNTS, "samples"))
+        and all(math.isfinite(one) for one in sums)
+        and sum(raw[count] for count in COUNTS[1:5]) == raw["elements"]
+        and len(raw["inputs"]) == len(raw["sample_axes"])
+    )
+    if not right:
+        raise ValueError("not consistent")
 
 
 def _encode_sum(total: ExactSum) -> dict[str, Any]:
