@@ -131,13 +131,19 @@ def run_on_terminal(*words: object, cwd: Path, columns: int = 80, **env: str) ->
         text=True,
     )
     os.close(theirs)
+    shown = read_terminal(ours)
+    _, err = process.communicate(timeout=60)
+    return Run(process.returncode, shown, err)
+
+
+def read_terminal(ours: int) -> str:
+    """Return what a terminal is shown until its other end is closed, and close ours."""
     received = bytearray()
     with contextlib.suppress(OSError):  # how Linux says that the other end has closed
         while part := os.read(ours, 65536):
             received += part
     os.close(ours)
-    _, err = process.communicate(timeout=60)
-    return Run(process.returncode, received.decode().replace("\r\n", "\n"), err)
+    return received.decode().replace("\r\n", "\n")
 
 
 def strip_styles(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pty
 import subprocess
@@ -14,7 +13,7 @@ import pytest
 
 import lossctl
 from lossctl.output.progress import show_progress
-from tests.command_line import Run, environment, strip_styles
+from tests.command_line import Run, environment, read_terminal, strip_styles
 
 IMPATIENT = """
 import sys
@@ -37,13 +36,9 @@ def run_with_terminal(patience: float, *words: str, cwd: Path, **env: str) -> Ru
         text=True,
     )
     os.close(theirs)
-    received = bytearray()
-    with contextlib.suppress(OSError):  # how Linux says that the other end has closed
-        while part := os.read(ours, 65536):
-            received += part
-    os.close(ours)
+    shown = read_terminal(ours)
     out, _ = process.communicate(timeout=60)
-    return Run(process.returncode, out, strip_styles(received.decode()))
+    return Run(process.returncode, out, strip_styles(shown))
 
 
 @pytest.fixture

@@ -57,9 +57,9 @@ def _escape(text: str) -> str:
 
 def _callback(loss: Loss) -> Callable[..., None]:
     def run(**values: Any) -> None:
-        shared, own = split_shared(values)
+        settings, own, output = split_shared(values)
         inputs = [own.pop(one.name) for one in loss.inputs]
-        _compute(loss, inputs, own, shared.pop("output_options"), shared)
+        _compute(loss, inputs, own, output, settings)
 
     parameters = [_argument(one) for one in loss.inputs]
     parameters += [_option(loss, parameter) for parameter in loss.parameters]

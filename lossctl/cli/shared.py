@@ -98,8 +98,8 @@ NAMES = [parameter.name for parameter in SHARED]
 OUTPUT_NAMES = ("format", "output", "limit", "precision")
 
 
-def split_shared(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Separate the shared options from a loss's own inputs and options."""
+def split_shared(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], Output]:
+    """Separate settings, a loss's own inputs and options, and what is to become of the result."""
     shared = {name: values[name] for name in NAMES}
     own = {name: value for name, value in values.items() if name not in shared}
     chosen = {name: shared.pop(name) for name in OUTPUT_NAMES}
@@ -108,7 +108,7 @@ def split_shared(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]
     if chosen["output"] == "-":  # standard output, by its usual name
         chosen["output"] = None
     default = None if chosen["output"] else os.environ.get("LOSSCTL_FORMAT")
-    shared["output_options"] = Output(
+    output = Output(
         chosen["format"] or default, chosen["output"], chosen["limit"], chosen["precision"]
     )
-    return shared, own
+    return shared, own, output

@@ -71,10 +71,6 @@ class TextFile:
         self._lines = 0
         self._counted = 0
 
-    def take_line(self) -> Text:
-        """Take a line with its end; an empty one means the end of the file."""
-        return self._take(self._window.find_end(self.offset))
-
     def take_record(self) -> bytes:
         """Take a line, and those that follow as long as a quoted field goes on."""
         start = stop = self.offset

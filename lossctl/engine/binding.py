@@ -28,9 +28,9 @@ class Bound:
 
     ``order`` lists the source's axes as the kernel wants them. ``batched`` says whether the
     source has a sample axis; ``shared`` inputs (the weights of a layer) belong to all samples.
-    ``picked`` ones are
-    given to the kernel as they are stored, because it takes few of their numbers.
-    ``axes`` are the words of the kernel's view, one per axis, with ``*`` for further axes.
+    ``picked`` ones are given to the kernel as they are stored, because it takes few of their
+    numbers. ``axes`` are the words of the kernel's view, one per axis, with ``*`` for further
+    axes.
     """
 
     name: str

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+LARGE_TENSOR = 64
+"""Options with more numbers are described where they are stored, not written out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Result:

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from lossctl.engine.plan import Plan
+from lossctl.engine.result import LARGE_TENSOR
 from lossctl.losses.declaration import Kind
 
 Part = tuple[int, int]
-
-LARGE_TENSOR = 64
 
 
 @dataclass(frozen=True, slots=True)

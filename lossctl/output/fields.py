@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lossctl import __version__
+from lossctl.engine.result import LARGE_TENSOR
 from lossctl.output.wording import can_encode
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
 RESULT_FORMAT = "lossctl.result/1"
 """Name and version of the JSON object's shape."""
-
-LARGE_TENSOR = 64
-"""Options with more numbers are described, not written out."""
 
 NON_FINITE = {"nan": '"NaN"', "inf": '"Infinity"', "-inf": '"-Infinity"'}
 """How JSON writes the numbers that it has no form for."""
