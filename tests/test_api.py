@@ -284,9 +284,9 @@ class TestResult:
 
 class TestElements:
     def test_streams_what_compute_returns(self) -> None:
-        big, other = RANDOM.normal(size=(2, 400_000))
+        big, other = RANDOM.normal(size=(2, 600_000))
         stream = lossctl.elements("l1", big, other)
-        assert stream.shape == (400_000,)
+        assert stream.shape == (600_000,)
         assert stream.dtype == np.float64
         blocks = list(stream)
         assert len(blocks) > 2

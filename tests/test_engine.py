@@ -133,7 +133,7 @@ class TestCutting:
         cutting = plan_cutting(8192 * 8192, (8192, 8192))
         assert cutting.rows == 1
         assert len(cutting.boxes) == 8192 * 8192 // BLOCK_NUMBERS
-        assert cutting.boxes[1] == (slice(16, 32), slice(0, 8192))
+        assert cutting.boxes[1] == (slice(32, 64), slice(0, 8192))
         assert all(region.partial for region in cutting.regions(1))
 
     @pytest.mark.parametrize("further", [(0,), (4, 0), (0, 7)])
@@ -229,7 +229,7 @@ THREADED: dict[str, tuple[str, tuple[Array, ...], dict[str, Any]]] = {
         (RANDOM.normal(size=(2, 3, 300, 500)), RANDOM.integers(0, 3, (2, 300, 500))),
         {},
     ),
-    "triplet_margin": ("triplet_margin", tuple(RANDOM.normal(size=(3, 20_000, 16))), {}),
+    "triplet_margin": ("triplet_margin", tuple(RANDOM.normal(size=(3, 40_000, 16))), {}),
 }
 
 
@@ -289,9 +289,9 @@ def test_the_mean_is_the_rounded_sum_of_exact_blocks() -> None:
         (
             "gaussian_nll",
             (
-                RANDOM.normal(size=(2, 300, 700)),
-                RANDOM.normal(size=(2, 300, 700)),
-                RANDOM.uniform(0.1, 1, size=(2, 300, 1)),
+                RANDOM.normal(size=(2, 600, 700)),
+                RANDOM.normal(size=(2, 600, 700)),
+                RANDOM.uniform(0.1, 1, size=(2, 600, 1)),
             ),
         ),
         ("triplet_margin", tuple(RANDOM.normal(size=(3, 1, 40_000, 8)))),

@@ -63,7 +63,9 @@ def make_plan(
         tensors=tensors,
         settings=settings,
         sizes=sizes,
-        cutting=plan_cutting(cost, match.further, divisible=divisible),
+        cutting=plan_cutting(
+            cost, match.further, itemsize=np.dtype(settings.dtype).itemsize, divisible=divisible
+        ),
         axes=axes,
         shape=_result_shape(loss, match, sizes),
         notes=notes + [note for name, one in tensors.items() for note in _odd_numbers(name, one)],
