@@ -20,7 +20,7 @@ from lossctl.losses.declaration import Kind, Terms
 
 Array = NDArray[Any]
 
-FEW_CLASSES = 64
+FEW_CLASSES = 128
 CLAMPED = Rule(
     "clamped",
     "{were} clamped, because what should be likely has the probability 0",
@@ -88,6 +88,8 @@ def _inspect(
     """Check the numbers of an input, and note what breaks a rule where it is not masked."""
     if bound.kind in (Kind.LENGTH, Kind.LABELS):
         return  # checked before the first block
+    if bound.picked and values.dtype.kind == "f":
+        return  # checked by the kernel where it takes them
     context = Context(
         classes=plan.classes,
         ignore_index=plan.options.get("ignore_index"),

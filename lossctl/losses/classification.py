@@ -25,6 +25,12 @@ Array = NDArray[Any]
 CLASS_WEIGHT = Option("weight of each class", shape="C")
 IGNORE_INDEX = Option("target value that is left out")
 SMOOTHING = Option("share of the target spread evenly over all classes", at_least=0, at_most=1)
+PICKED_SHARE = 4
+"""What a number costs that is mostly not read, compared with one that is: 1 in so many."""
+LOG_TOLERANCE = 1e-6
+POSITIVE_LOG = (
+    "{are} of positive log-probabilities (take log_softmax of logits, or the log of probabilities)"
+)
 PIECE_NUMBERS = 2**21
 LARGEST_PIECE = 4096
 DENOMINATOR_TRAP = "mean divides by Σ weight[target] over what is not ignored"
@@ -40,7 +46,12 @@ DENOMINATOR_TRAP = "mean divides by Σ weight[target] over what is not ignored"
     formula="−w_y x_y",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.NLLLoss.html",
     example="log_probs.npy labels.npy",
-    traps=("takes log-probabilities; for logits there is ce", DENOMINATOR_TRAP),
+    traps=(
+        "takes log-probabilities; for logits there is ce",
+        "only the numbers of the right classes are read and checked",
+        DENOMINATOR_TRAP,
+    ),
+    sample_cost=lambda sizes: max(1, sizes["C"] * sizes.get("*D", 1) // PICKED_SHARE),
 )
 def nll(
     input: Array,
@@ -55,7 +66,12 @@ def nll(
     A label outside [0, C) is an error unless it is ignore_index.
     """
     target, ignored = separate_ignored(target, ignore_index)
-    return _weigh(-take_class(input, target), target, weight, ignored)
+    losses = -take_class(input, target)
+    terms = _weigh(losses, target, weight, ignored)
+    if losses.size and not losses.min() >= -LOG_TOLERANCE:
+        positive = losses < -LOG_TOLERANCE
+        terms.notes[POSITIVE_LOG] = positive if ignored is None else positive & ~ignored
+    return terms
 
 
 def _weigh(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.declaration import Input, Option, index, index_list, loss, real, sign
-from lossctl.losses.numerics import at_least, softplus, take_class
+from lossctl.losses.numerics import at_least, at_most, log1p_exp, take_class
 
 Array = NDArray[Any]
 
@@ -82,7 +82,10 @@ def soft_margin(input: Array, target: Array) -> Array:
 
     input and target have the same shape (*). A target that is not +1 or -1 is an error.
     """
-    return softplus(-target * input)
+    agreement = target * input
+    losses = log1p_exp(agreement)
+    losses -= at_most(agreement, 0, out=agreement)
+    return losses
 
 
 @loss(

@@ -46,18 +46,28 @@ def align_classes(vector: Array, ndim: int) -> Array:
     return vector.reshape(1, -1, *(1,) * (ndim - 2))
 
 
+def flatten(values: Array) -> Array:
+    """Return (N, C, *D) in one axis, in the order of memory: a view where there is an order."""
+    if values.ndim == 2 and values.flags.f_contiguous:
+        return values.T.reshape(-1)
+    return values.reshape(-1)
+
+
 def find_classes(values: Array, index: Array) -> tuple[Array, Array]:
-    """Return the values (N, C, *D) as a flat view, and where ``index`` (N, *D) points in it.
+    """Return the values (N, C, *D) flattened, and where ``index`` (N, *D) points in that.
 
     Flat places are read and written 5 times faster than pairs of indices.
     """
     samples, classes = values.shape[:2]
-    if values.ndim == 2 and values.flags.f_contiguous:
-        return values.T.reshape(-1), index * samples + np.arange(samples)
+    if values.ndim == 2:
+        stepped = values.flags.f_contiguous
+        places = index * (samples if stepped else 1)
+        places += np.arange(samples) if stepped else np.arange(0, samples * classes, classes)
+        return flatten(values), places
     further = math.prod(values.shape[2:])
     rows = np.arange(0, samples * classes, classes)[:, np.newaxis] + index.reshape(samples, further)
     places = rows * further + np.arange(further)
-    return values.reshape(-1), places.reshape(index.shape)
+    return flatten(values), places.reshape(index.shape)
 
 
 def take_class(values: Array, index: Array) -> Array:

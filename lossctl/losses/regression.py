@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.declaration import Option, loss, real
-from lossctl.losses.numerics import at_most
 
 Array = NDArray[Any]
 
@@ -73,15 +72,22 @@ def smooth_l1(
     input and target have the same shape (*). A negative beta is an error.
     """
     error = input - target
-    distance = np.abs(error, out=error)
     if beta == 0:
-        return distance
-    # With q = min(d, β) both branches are (d − q/2) · q/β, and no element branches (3 times
-    # faster).
-    bounded = at_most(distance, beta)
-    distance -= 0.5 * bounded
-    bounded /= beta
-    return np.multiply(distance, bounded, out=distance)
+        return np.abs(error, out=error)
+    return _bend(error, beta, divisor=beta)
+
+
+def _bend(error: Array, bound: float, divisor: float = 1.0) -> Array:
+    """Return half the square up to the bound, and beyond it the line of slope ``bound``.
+
+    With q = the error clipped to ±bound both branches are (e − q/2) · q, and no element branches
+    (3 times faster). A divisor divides q, so that nothing under- or overflows before.
+    """
+    bounded = np.clip(error, -bound, bound)
+    error -= 0.5 * bounded
+    if divisor != 1:
+        bounded /= divisor
+    return np.multiply(error, bounded, out=error)
 
 
 @loss(
@@ -103,9 +109,4 @@ def huber(
 
     input and target have the same shape (*). A delta of 0 or less is an error.
     """
-    error = input - target
-    distance = np.abs(error, out=error)
-    # With q = min(d, δ) both branches are (d − q/2) · q, and no element branches (3 times faster).
-    bounded = at_most(distance, delta)
-    distance -= 0.5 * bounded
-    return np.multiply(distance, bounded, out=distance)
+    return _bend(input - target, delta)
