@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain, islice
-from typing import Any
-
-from numpy.typing import NDArray
 
 from lossctl.data.source import Source
-from lossctl.engine.blocks import Region
+from lossctl.engine.crew import Crew, Piece
 from lossctl.engine.plan import Plan
 from lossctl.engine.threads import keep_freed_memory
 from lossctl.engine.work import Outcome, process
 from lossctl.errors import DataError
 
-Array = NDArray[Any]
-Piece = tuple[Region, list[Array]]
-
-BLOCKS_PER_THREAD = 2
 BLOCKS_PER_RELEASE = 32
 
 
@@ -52,19 +44,11 @@ def _process_all(plan: Plan) -> Iterator[Outcome]:
         for region, blocks in everything:
             yield process(plan, region, blocks)
         return
-    from concurrent.futures import Future, ThreadPoolExecutor
-
-    waiting: deque[Future[Outcome]] = deque()
-    with ThreadPoolExecutor(plan.settings.threads, "lossctl") as pool:
-        try:
-            for region, blocks in everything:
-                waiting.append(pool.submit(process, plan, region, blocks))
-                if len(waiting) > BLOCKS_PER_THREAD * plan.settings.threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    crew = Crew(plan, everything)
+    try:
+        yield from crew.outcomes()
+    finally:
+        crew.dismiss()
 
 
 def read_pieces(plan: Plan) -> Iterator[Piece]:

@@ -25,7 +25,7 @@ Array = NDArray[Any]
 CLASS_WEIGHT = Option("weight of each class", shape="C")
 IGNORE_INDEX = Option("target value that is left out")
 SMOOTHING = Option("share of the target spread evenly over all classes", at_least=0, at_most=1)
-PICKED_SHARE = 4
+PICKED_SHARE = 8
 """What a number costs that is mostly not read, compared with one that is: 1 in so many."""
 LOG_TOLERANCE = 1e-6
 POSITIVE_LOG = (

@@ -1,0 +1,122 @@
+"""Threads that share out the blocks of a plan: each takes the next one when it is free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from threading import Condition, Lock, Thread
+from typing import Any
+
+from numpy.typing import NDArray
+
+from lossctl.engine.blocks import Region
+from lossctl.engine.plan import Plan
+from lossctl.engine.work import Outcome, process
+
+Piece = tuple[Region, list[NDArray[Any]]]
+
+AHEAD_PER_THREAD = 2
+"""How many outcomes per thread may wait for an earlier one."""
+
+PATIENCE = 1.0
+"""Seconds to wait for a helper that is to leave: it may be reading from a silent pipe."""
+
+
+class Crew:
+    """The calling thread and its helpers, who take pieces in turn; outcomes come back in order.
+
+    The caller works too instead of waiting: handing every block over to another thread costs
+    two switches of threads, which short blocks (those of ``nll``) take longer for than to work.
+    """
+
+    def __init__(self, plan: Plan, pieces: Iterator[Piece]) -> None:
+        self._plan = plan
+        self._pieces = enumerate(pieces)
+        self._taking = Lock()
+        self._taken = 0
+        self._changed = Condition()
+        self._done: dict[int, Outcome] = {}
+        self._next = 0
+        self._end: int | None = None
+        self._failure: BaseException | None = None
+        self._dismissed = False
+        self._limit = AHEAD_PER_THREAD * plan.settings.threads
+        self._helpers = [
+            Thread(target=self._help, name=f"lossctl-{number}", daemon=True)
+            for number in range(1, plan.settings.threads)
+        ]
+        for helper in self._helpers:
+            helper.start()
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Yield the outcome of every piece, in their order; raises what reading or work raised."""
+        while True:
+            with self._changed:
+                if self._failure is not None:
+                    raise self._failure
+                outcome = self._done.pop(self._next, None)
+                if outcome is not None:
+                    self._next += 1
+                    self._changed.notify_all()
+                elif self._next == self._end:
+                    return
+                crowded = len(self._done) >= self._limit
+            if outcome is not None:
+                yield outcome
+            elif crowded or not self._work_once():
+                self._wait_for_next()
+
+    def dismiss(self) -> None:
+        """Let the helpers finish the piece at hand and leave."""
+        with self._changed:
+            self._dismissed = True
+            self._changed.notify_all()
+        for helper in self._helpers:
+            helper.join(PATIENCE)
+
+    def _help(self) -> None:
+        try:
+            while self._may_go_on() and self._work_once():
+                pass
+        except BaseException as failure:  # noqa: BLE001 - raised again in the calling thread
+            self._fail(failure)
+
+    def _may_go_on(self) -> bool:
+        """Wait while too many outcomes are waiting; say whether to go on."""
+        with self._changed:
+            while len(self._done) >= self._limit and not self._stopped:
+                self._changed.wait()
+            return not self._stopped
+
+    @property
+    def _stopped(self) -> bool:
+        return self._dismissed or self._failure is not None
+
+    def _fail(self, failure: BaseException) -> None:
+        with self._changed:
+            self._failure = self._failure or failure
+            self._changed.notify_all()
+
+    def _work_once(self) -> bool:
+        """Take the next piece and work on it; return False if there is none left."""
+        with self._taking:
+            try:
+                taken = next(self._pieces, None)
+            except BaseException as failure:
+                self._fail(failure)  # before another thread finds that there are no more pieces
+                raise
+            if taken is None:
+                self._end = self._taken
+                return False
+            self._taken += 1
+        number, (region, blocks) = taken
+        outcome = process(self._plan, region, blocks)
+        with self._changed:
+            self._done[number] = outcome
+            if number == self._next:
+                self._changed.notify_all()
+        return True
+
+    def _wait_for_next(self) -> None:
+        with self._changed:
+            while not (self._next in self._done or self._failure or self._next == self._end):
+                self._changed.wait()
