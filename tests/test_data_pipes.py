@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lossctl.data import load_array, open_sources, origins
+from lossctl.data import load_array, open_sources, spools
 from lossctl.errors import DataError, FileError, UsageError
 from tests.command_line import command, environment
 from tests.source_files import (
@@ -199,7 +199,7 @@ def test_a_terminal_is_no_input(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_copies_of_pipes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(origins, "SPOOL_BYTES", 2000)
+    monkeypatch.setattr(spools, "SPOOL_BYTES", 2000)
     with (
         standard_input(CONTENTS["parquet"]),
         pytest.raises(FileError, match=r"standard input is Parquet.* is larger than.*GiB"),
