@@ -14,8 +14,7 @@ from lossctl.engine.work import Outcome, process
 
 Piece = tuple[Region, list[NDArray[Any]]]
 
-AHEAD_PER_THREAD = 2
-"""How many outcomes per thread may wait for an earlier one."""
+FEWEST_AHEAD = 2
 
 PATIENCE = 1.0
 """Seconds to wait for a helper that is to leave: it may be reading from a silent pipe."""
@@ -39,7 +38,8 @@ class Crew:
         self._end: int | None = None
         self._failure: BaseException | None = None
         self._dismissed = False
-        self._limit = AHEAD_PER_THREAD * plan.settings.threads
+        # How many outcomes may wait for an earlier one: each holds a block in memory.
+        self._limit = max(FEWEST_AHEAD, plan.settings.threads // 2)
         self._helpers = [
             Thread(target=self._help, name=f"lossctl-{number}", daemon=True)
             for number in range(1, plan.settings.threads)

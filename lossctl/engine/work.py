@@ -36,7 +36,7 @@ INFINITE_LOSS = Rule("infinite_loss", "{are} infinite", is_error=False, unit="re
 
 @dataclass(slots=True)
 class Outcome:
-    """The sums of a block, and its per-element losses (None if its data are broken)."""
+    """The sums of a block, and its per-element losses (None if broken, or not asked for)."""
 
     region: Region
     partial: Partial
@@ -63,7 +63,7 @@ def process(plan: Plan, region: Region, blocks: Sequence[Array]) -> Outcome:
             return Outcome(region, partial, None)
         terms = _call(plan, region, inputs)
         losses = _add_up(plan, region, terms, weight, mask, partial)
-    return Outcome(region, partial, losses)
+    return Outcome(region, partial, losses if plan.settings.reduction == "none" else None)
 
 
 def _kept(bound: Bound, values: Array, mask: Array) -> NDArray[np.bool_] | None:
