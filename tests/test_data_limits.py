@@ -18,6 +18,7 @@ import pytest
 
 from lossctl.data import open_sources
 from lossctl.data.npy import FileSource
+from lossctl.data.squeezed import SqueezedSource
 from tests.command_line import command, environment
 from tests.source_files import (
     encode,
@@ -68,6 +69,59 @@ def test_one_number_and_bfloat16_without_a_map(tmp_path: Path) -> None:
         assert float(number.whole()) == 2.5
         assert numbers.dtype == np.float32
         assert np.array_equal(numbers.read(0, 1), exact[:1])
+
+
+BOXES = [
+    (slice(1, 3), slice(0, 4), slice(0, 5)),
+    (slice(2, 3), slice(1, 3), slice(0, 5)),
+    (slice(0, 3), slice(3, 4), slice(2, 4)),
+    (slice(0, 3), slice(0, 4), slice(0, 5)),
+    (slice(0, 3), slice(0, 4), slice(1, 2)),
+]
+
+
+@pytest.fixture
+def read_bytes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list of how many bytes were read from arrays that are not mapped."""
+    seen: list[int] = []
+    read_into = FileSource._read_into
+
+    def note(self: FileSource, array: Any, first: int) -> None:
+        seen.append(array.nbytes)
+        read_into(self, array, first)
+
+    monkeypatch.setattr(FileSource, "_read_into", note)
+    return seen
+
+
+@pytest.mark.usefixtures("_no_maps")
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("box", BOXES)
+def test_a_box_of_a_row_without_a_map(
+    tmp_path: Path, order: Any, box: tuple[slice, ...], read_bytes: list[int]
+) -> None:
+    array = np.asarray(np.random.default_rng(3).normal(size=(7, 3, 4, 5)), order=order)
+    (source,) = open_sources([write(tmp_path / "x.npy", encode_array(array))])
+    with closing(source):
+        expected = array[(slice(2, 4), *box)]
+        assert equal_bits(source.read_box(2, 4, box), expected)
+        if order == "C":
+            assert sum(read_bytes) == expected.nbytes
+        assert len(source.read_box(6, 9, box)) == 1
+
+
+def test_a_box_of_other_sources(tmp_path: Path) -> None:
+    array = np.random.default_rng(3).normal(size=(6, 1, 4, 5))
+    for number in range(3):
+        np.save(tmp_path / f"{number}.npy", array[2 * number : 2 * number + 2])
+    (source,) = open_sources([f"{tmp_path}/*.npy"])
+    box = (slice(0, 1), slice(1, 3), slice(0, 5))
+    with closing(source):
+        for start, stop in ((0, 1), (3, 4), (1, 4)):
+            expected = array[(slice(start, stop), *box)]
+            assert equal_bits(source.read_box(start, stop, box), expected)
+            squeezed = SqueezedSource(source).read_box(start, stop, box[1:])
+            assert equal_bits(squeezed, expected[:, 0])
 
 
 @pytest.mark.usefixtures("_no_maps")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from lossctl.data import load_array, open_sources, spools
+from lossctl.data.numeric import raise_bfloat16
 from lossctl.errors import DataError, FileError, UsageError
 from tests.command_line import command, environment
 from tests.source_files import (
@@ -107,6 +108,48 @@ def test_npy_out_of_a_pipe(order: Any, pack: Callable[[bytes], bytes]) -> None:
         (source,) = open_sources(["-"])
         assert source.shape == (1000, 5)
         assert equal_bits(read_in_blocks(source), array)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("dtype", ["f8", "V2"])
+def test_large_rows_out_of_a_pipe(
+    order: Any, pack: Callable[[bytes], bytes], dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spools, "LARGE_BYTES", 1000)
+    array = np.asarray(SCORES.reshape(5, 1000), order=order)
+    if dtype == "V2":
+        array = array.view("V2") if order == "C" else array.T.copy().view("V2").T
+    with standard_input(pack(encode_array(array)), 777):
+        (source,) = open_sources(["-"])
+        assert source.shape == array.shape
+        found = np.concatenate([source.read(row, row + 1) for row in range(len(array))])
+        again = source.read_box(1, 2, (slice(3, 9),))  # it is on the disk now
+        source.release(2)
+        source.release_all()
+        assert equal_bits(again, found[1:2, 3:9])
+        assert equal_bits(source.whole(), found)
+        source.close()
+        expected = raise_bfloat16(array.copy()) if dtype == "V2" else array
+        assert equal_bits(found, expected)
+
+
+def test_large_rows_that_are_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spools, "LARGE_BYTES", 1000)
+    content = encode_array(SCORES.reshape(5, 1000))[:-8]
+    with (
+        standard_input(content),
+        closing(open_sources(["-"])[0]) as source,
+        pytest.raises(DataError, match=r"cut off.* 40,000 bytes, and 39,992"),
+    ):
+        source.read(0, 1)
+
+
+def test_large_rows_in_a_member(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(spools, "LARGE_BYTES", 1000)
+    np.savez_compressed(tmp_path / "x.npz", score=SCORES.reshape(5, 1000))
+    (source,) = open_sources([tmp_path / "x.npz"])
+    assert equal_bits(read_in_blocks(source, 2), SCORES.reshape(5, 1000))
 
 
 def test_members_of_an_archive_out_of_a_pipe() -> None:

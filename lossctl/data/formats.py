@@ -6,7 +6,7 @@ import re
 from enum import Enum
 from pathlib import Path
 
-from lossctl.data import npy
+from lossctl.data import npy_header
 from lossctl.data.origins import STANDARD_INPUT, Origin
 from lossctl.errors import DataError
 
@@ -25,7 +25,7 @@ class Format(Enum):
 
 
 MAGIC = {
-    npy.MAGIC: Format.NPY,
+    npy_header.MAGIC: Format.NPY,
     b"PK\x03\x04": Format.NPZ,
     b"PK\x05\x06": Format.NPZ,
     b"PAR1": Format.PARQUET,

@@ -49,6 +49,14 @@ class ShardedSource(Source):
             start = min(stop, end)
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
+    def read_box(self, start: int, stop: int, box: tuple[slice, ...]) -> Array:
+        """Return rows cut to the box, of one shard without reading more of it."""
+        number = self._find(start)
+        first, end = self._starts[number : number + 2]
+        if not first <= start < stop <= end:
+            return super().read_box(start, stop, box)
+        return self._turn_to(number).read_box(start - first, stop - first, box)
+
     def whole(self) -> Array:
         """Return the complete array."""
         assert self.length is not None
@@ -68,6 +76,11 @@ class ShardedSource(Source):
         first = self._starts[self._number] if self._current is not None else stop
         if stop > first and self._current is not None:
             self._current.release(stop - first)
+
+    def release_all(self) -> None:
+        """Let go of the memory of the shard that is open."""
+        if self._current is not None:
+            self._current.release_all()
 
     def close(self) -> None:
         """Close the shard that is open."""

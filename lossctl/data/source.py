@@ -39,6 +39,10 @@ class Source(ABC):
         Calls come in ascending order; rows before ``start`` are not asked for again.
         """
 
+    def read_box(self, start: int, stop: int, box: tuple[slice, ...]) -> Array:
+        """Return rows cut along the other axes, with a slice for each: one may be too large."""
+        return self.read(start, stop)[(slice(None), *box)]
+
     @abstractmethod
     def whole(self) -> Array:
         """Return the complete array in its own shape."""

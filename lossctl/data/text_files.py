@@ -19,7 +19,7 @@ LINE_END = ord("\n")
 QUOTE = ord('"')
 BLANK = re.compile(rb"[\r\n]*")
 MORE_BYTES = 1 << 20
-AHEAD_BYTES = 4 << 20
+AHEAD_BYTES = 2 << 20
 
 
 @dataclass(slots=True)
