@@ -74,6 +74,13 @@ OBJECT = re.compile(rb'(\xef\xbb\xbf)?\s*\{\s*["}]')
 LIST = re.compile(rb"(\xef\xbb\xbf)?\s*\[")
 
 
+def recognise_shard(origin: Origin, begin: bytes) -> Format:
+    """Return the format of one file of several: JSON Lines without rows have no bytes."""
+    if not begin and SUFFIXES.get(origin.suffix) is Format.JSON_LINES:
+        return Format.JSON_LINES
+    return recognise(origin, begin)
+
+
 def recognise(origin: Origin, begin: bytes) -> Format:
     """Return the format of what begins with these bytes, or raise a DataError."""
     path = origin.path

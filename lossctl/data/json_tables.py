@@ -30,7 +30,7 @@ class JsonTable(TextTable):
     stand for numbers, broken lines) is read object by object.
     """
 
-    def __init__(self, origin: Origin, file: BinaryIO) -> None:
+    def __init__(self, origin: Origin, file: BinaryIO, *, shard: bool = False) -> None:
         super().__init__(origin, file)
         self._types: dict[str, Any] = {}
         self._start: Any = self._parse(self._peek())
@@ -39,7 +39,7 @@ class JsonTable(TextTable):
             self.names = list(dict.fromkeys(name for one in objects.rows for name in one))
         else:
             self.names = list(self._start.schema.names)
-        if not self.names:
+        if not self.names and not shard:
             raise DataError(f"{self.path} is empty: it has no fields and no rows.")
 
     def misfits(self) -> Mapping[int, str]:

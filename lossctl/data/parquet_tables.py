@@ -39,7 +39,9 @@ class ParquetTable(TypedTable):
 
         super().__init__(origin, "Parquet")
         with self._explain():
-            self._file = pq.ParquetFile(origin.location, buffer_size=BUFFER_BYTES, pre_buffer=False)
+            self._file: Any = pq.ParquetFile(
+                origin.location, buffer_size=BUFFER_BYTES, pre_buffer=False
+            )
             self._take_schema(self._file.schema_arrow)
             self._leaves = self._find_leaves()
         self.length = int(self._file.metadata.num_rows)
@@ -70,7 +72,9 @@ class ParquetTable(TypedTable):
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+        self._file = None  # its metadata may be large, and there may be many shards
         self.origin.close()
 
     def _names_of(self, columns: Sequence[int]) -> list[str] | None:

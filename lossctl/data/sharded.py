@@ -186,13 +186,14 @@ class ShardedTable(Table):
         opened = self._open(number)
         if type(opened) is not type(self._first):
             opened.close()
-            raise _mixed(self._paths[0], self._paths[number])
+            raise _mixed(self._first.path, self._paths[number])
         assert isinstance(opened, Table)
         return opened
 
     def _measure(self, number: int) -> int:
         table = self._open_table(number)
         table.close()
+        self._kinds.setdefault(table.signature(), table)
         assert table.length is not None
         return table.length
 
@@ -204,14 +205,14 @@ class ShardedTable(Table):
             place = find_column(self.names[column], table.names, table.path)
         else:
             raise DataError(
-                f"{self._paths[0]} has the columns {_list(self.names)}, "
+                f"{self._first.path} has the columns {_list(self.names)}, "
                 f"but {table.path} has {_list(table.names)}.",
                 "Shards need the same columns.",
             )
         ours, theirs = self._first.layout(column), table.layout(place)
         if ours is not None and theirs is not None and not _fits(ours, theirs):
             what = f"column {self.names[column]!r}"
-            raise _different(what, (self._paths[0], ours), (table.path, theirs))
+            raise _different(what, (self._first.path, ours), (table.path, theirs))
         return place
 
     def _check_shapes(self, piece: Mapping[int, Array], path: Path) -> None:
@@ -219,7 +220,7 @@ class ShardedTable(Table):
             if len(array) and self._shapes.setdefault(column, array.shape[1:]) != array.shape[1:]:
                 raise _different(
                     f"column {self.names[column]!r}",
-                    (self._paths[0], (array.dtype, self._shapes[column])),
+                    (self._first.path, (array.dtype, self._shapes[column])),
                     (path, (array.dtype, array.shape[1:])),
                 )
 

@@ -63,6 +63,10 @@ class Table(ABC):
     def check_header(self, fragment: str | None) -> None:  # noqa: B027 - text formats do
         """Raise a DataError if the names of the columns show that the file was misread."""
 
+    def signature(self) -> object:
+        """Return what is equal for tables of the same columns, where they are known before."""
+        return None
+
     def line(self, row: int) -> int | None:
         """Return the line of the file (from 1) on which a row begins, where there are lines."""
         return None

@@ -219,7 +219,7 @@ class _Mapped:
         try:
             descriptor = self._file.fileno()
             return mmap.mmap(descriptor, length, access=mmap.ACCESS_READ, offset=self._base)
-        except OSError:  # no room in the address space, or a file that cannot be mapped
+        except (OSError, ValueError):  # no room in the address space, or a file without bytes
             self._file.seek(self._base)
             return self._file.read(length)
 

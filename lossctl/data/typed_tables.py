@@ -45,6 +45,10 @@ class TypedTable(Table):
             raise refuse_type(field.type, str(Column(str(self.path), field.name)))
         return dtype, list_shape(field.type)
 
+    def signature(self) -> object:
+        """Return names and types of the columns."""
+        return tuple((field.name, field.type) for field in self._schema)
+
     def misfits(self) -> Mapping[int, str]:
         """Return the columns of text, times, lists and the like."""
         return {
