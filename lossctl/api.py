@@ -51,8 +51,9 @@ def compute(
     computed in, sums are always float64; ``threads`` defaults to all cores.
 
     ``part`` ("3/40") works on one of so many parts of the blocks only, and ``save_state`` stores
-    the sums for :func:`merge`. ``progress`` is called with the samples done and the samples
-    there are (None if not known yet).
+    the sums for :func:`merge`. The rows of text files are counted first, so that they can be cut
+    into parts; what comes through a pipe cannot. ``progress`` is called with the samples done and
+    the samples there are (None if not known yet).
 
     Returns a :class:`~lossctl.engine.result.Result` with ``value``, or ``elements`` (an array of
     torch's shape) for the reduction ``none``, the counts and the denominator. Warns with
@@ -114,19 +115,15 @@ def elements(
 def merge(paths: Sequence[Path]) -> Result:
     """Add up states that ``save_state`` stored: all parts of one run, or runs over several files.
 
-    Merged parts give the same bits as one run over everything. Raises UsageError where states
-    do not belong together, where a part is missing, and where one is given twice.
+    ``paths`` are files or patterns, such as ``"part-*.json"``. Merged parts give the same bits as
+    one run over everything. Raises UsageError where states do not belong together, where a part
+    is missing, and where one is given twice, if only as a copy.
     """
-    from pathlib import Path as PathOf
-
-    from lossctl.engine.state import merge as merge_states
+    from lossctl.engine.merging import find_states
+    from lossctl.engine.merging import merge as merge_states
     from lossctl.engine.state import read_state
 
-    found = [PathOf(path) for path in paths]
-    for number, path in enumerate(found):
-        if any(path.absolute() == other.absolute() for other in found[:number]):
-            raise UsageError(f"{path} is given twice", "Name each state once.")
-    return merge_states([read_state(path) for path in found])
+    return merge_states([read_state(path) for path in find_states(paths)])
 
 
 def describe(loss: str | Loss) -> dict[str, Any]:
@@ -159,7 +156,7 @@ def _save_state(stream: engine.Elements, path: Path) -> None:
     from lossctl.output.files import open_text
 
     summary = Summary.of(stream.plan)
-    state = State(str(path), lossctl.__version__, summary, stream.partial, stream.samples)
+    state = State.of(str(path), lossctl.__version__, summary, stream.partial, stream.samples)
     with open_text(path) as file:
         file.write(state.encode() + "\n")
 
@@ -185,6 +182,8 @@ def _plan(
             source.name = name
     rest = list(sources[len(references) :])
     try:
+        for source in sources if settings.part is not None else ():
+            source.measure()
         plan = make_plan(
             loss,
             sources[: len(references)],

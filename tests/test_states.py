@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import struct
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from lossctl.engine import blocks, summation
 from lossctl.engine.state import State
 from lossctl.errors import DataError, FileError, LossctlWarning, UsageError
 from tests.command_line import SAMPLE_DATA, run
+from tests.source_files import read_in_pieces
 
 Array = NDArray[Any]
 
@@ -171,6 +173,13 @@ class TestRefusals:
         with pytest.raises(UsageError, match=r"part 2 is given twice: .*part-2.json and .*copy"):
             lossctl.merge([*parts, copy])
 
+    def test_a_state_given_twice_by_two_names(self, parts: list[Path], tmp_path: Path) -> None:
+        (tmp_path / "link.json").symlink_to(parts[1])
+        (tmp_path / "deeper").mkdir()
+        for other in (tmp_path / "link.json", tmp_path / "deeper" / ".." / parts[1].name):
+            with pytest.raises(UsageError, match="given twice"):
+                lossctl.merge([*parts, other])
+
     @pytest.mark.parametrize(
         ("changed", "said"),
         [
@@ -205,7 +214,7 @@ class TestRefusals:
             lossctl.merge(parts)
 
     @pytest.mark.parametrize(
-        "text", ["", "{}", "[]", "null", '{"format": "lossctl.state/1"}', "\0"]
+        "text", ["", "{}", "[]", "null", '{"format": "lossctl.state/2"}', "\0"]
     )
     def test_no_state(self, parts: list[Path], text: str) -> None:
         parts[0].write_text(text)
@@ -216,7 +225,7 @@ class TestRefusals:
             lossctl.merge(parts)
 
     def test_another_format(self, parts: list[Path]) -> None:
-        parts[0].write_text(parts[0].read_text().replace("lossctl.state/1", "lossctl.state/9"))
+        parts[0].write_text(parts[0].read_text().replace("lossctl.state/2", "lossctl.state/9"))
         with pytest.raises(DataError, match=r"its format is 'lossctl.state/9'"):
             lossctl.merge(parts)
 
@@ -269,6 +278,18 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     assert not (tmp_path / "x.json").exists()
 
 
+def test_notes_of_any_part_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("x,y,t\n" + "0.5,1.5,1\n" * 4000 + "0.5,1.5,0.0\n" * 4000)
+    inputs = (f"{tmp_path}/t.csv#x,y", f"{tmp_path}/t.csv#t")
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        read_in_pieces(patch, 1000)
+        whole = lossctl.compute("ce", *inputs)
+        merged = lossctl.merge(save_parts(tmp_path, 4, "ce", *inputs))
+    assert whole.warnings == merged.warnings
+    assert "whole float64 numbers" in whole.warnings[0]
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -278,6 +299,7 @@ def test_on_the_command_line(tmp_path: Path) -> None:
         {"samples": -1},
         {"counted": 7},
         {"inputs": []},
+        {"extras": [["mask", "m.npy"]]},
         {"total": {"parts": ["nan"], "special": 0, "huge": "0"}},
         {"total": {"parts": [1e999], "special": 0, "huge": "0"}},
     ],

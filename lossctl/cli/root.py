@@ -224,7 +224,10 @@ def root(
     epilog="For example:  lossctl merge 'part-*.json'",
 )
 def merge_command(
-    states: Annotated[list[str], typer.Argument(metavar="STATE...", help="Files of states.")],
+    states: Annotated[
+        list[str],
+        typer.Argument(metavar="STATE...", help="Files of states, or patterns in quotes."),
+    ],
     format: Annotated[
         str | None,
         typer.Option("-f", "--format", help="table, json, jsonl, csv, tsv or value"),
@@ -233,13 +236,10 @@ def merge_command(
     precision: Annotated[int, typer.Option(min=1, max=17, help="significant digits in tables")] = 6,
 ) -> None:
     """Add up the states that compute --save-state stored: parts of a run, or several files."""
-    from glob import glob
-
     from lossctl.api import merge
     from lossctl.output.reduced import write_reduced
 
-    paths = [path for state in states for path in sorted(glob(state)) or [state]]  # noqa: PTH207 - absolute too
-    write_reduced(merge(paths), format, output, precision=precision)
+    write_reduced(merge(states), format, output, precision=precision)
 
 
 @app.command("list", epilog="For example:  lossctl list --family margin")

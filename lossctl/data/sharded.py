@@ -168,7 +168,7 @@ class ShardedTable(Table):
 
     def reopen(self) -> ShardedTable:
         """Return the same shards at their beginning."""
-        return ShardedTable(self.path, self._paths, self._open, self._open_table(0))
+        return ShardedTable(self.path, self._paths, self._open, self._first.reopen())
 
     def describe_row(self, row: int) -> str:
         """Say where a row is in its shard, and in which."""

@@ -52,6 +52,12 @@ class Source(ABC):
         assert self.length is not None
         return self.length
 
+    def measure(self) -> None:  # noqa: B027 - most sources know their length
+        """Learn the length if that takes reading to the end, and stay at the beginning.
+
+        Raises UsageError for what comes through a pipe, because it can be read only once.
+        """
+
     def place(self, position: tuple[int, ...]) -> str:
         """Say where an element is, as a person would look for it."""
         if not position:

@@ -126,6 +126,7 @@ class SharedScan:
 
     def __init__(self, table: Table, columns: Sequence[int]) -> None:
         self.table = table
+        self._columns = columns
         self._coming = Ahead(table.pieces(columns))
         self._kept: deque[Piece] = deque()
         self._read = 0
@@ -146,6 +147,25 @@ class SharedScan:
                 self._kept.clear()
                 self._coming.close()
                 self.table.close()
+
+    def measure(self) -> None:
+        """Count the rows in a pass of its own, where only reading tells their number."""
+        if self.table.live:
+            raise UsageError(
+                f"{self.table.path} has to be read to its end to count its rows, and can be read"
+                " only once",
+                "Write it to a file first.",
+            )
+        if self.table.length is not None:
+            return
+        again = self.table.reopen()
+        try:
+            pieces = again.pieces(self._columns[:1])
+            self.table.length = sum(len(next(iter(piece.values()))) for piece in pieces)
+        finally:
+            again.close()
+        for source in self._needed:
+            source.length = self.table.length
 
     def begin(self) -> Piece:
         """Return the first piece with rows, reading it if nothing has been read yet."""
@@ -265,6 +285,10 @@ class TableSource(Source):
             at = self._scan.end
             self.read(at, at + 1)
         return self.length
+
+    def measure(self) -> None:
+        """Count the rows of the table."""
+        self._scan.measure()
 
     def place(self, position: tuple[int, ...]) -> str:
         """Say row, line of a text file, and column."""

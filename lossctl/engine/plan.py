@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from lossctl.engine.binding import Bound
 from lossctl.engine.blocks import Cutting, Region
 from lossctl.engine.options import TensorOption
-from lossctl.errors import UsageError
 from lossctl.losses.declaration import Loss
 
 Array = NDArray[Any]
@@ -91,11 +90,7 @@ class Plan:
             if self.samples == 0:
                 return iter([Region(0, 0, self.cutting.boxes[0])])
             return self.cutting.regions(self.samples)
-        if self.samples is None:
-            raise UsageError(
-                "parts need inputs whose length is known before they are read",
-                "Use NPY, Parquet or Arrow files, or compute whole files and merge their states.",
-            )
+        assert self.samples is not None, "sources are measured before they are cut into parts"
         part, parts = self.settings.part
         count = self.cutting.count(self.samples)
         first, last = count * (part - 1) // parts, count * part // parts

@@ -30,6 +30,8 @@ class Summary:
     inputs: tuple[tuple[str, str, tuple[int | None, ...]], ...]
     """Name, source and shape of each input; None for a length known only at the end."""
     shape: tuple[int | None, ...]
+    extras: tuple[tuple[str, str], ...] = ()
+    """Name and source of the sample weight and the mask, where there are."""
     sample_axes: tuple[int | None, ...] = ()
     """Which axis of each input counts samples (None for weights of a layer and the like)."""
     part: Part | None = None
@@ -55,6 +57,9 @@ class Summary:
             given=plan.given,
             inputs=tuple((one.name, one.source.name, one.source.shape) for one in plan.inputs),
             shape=plan.shape,
+            extras=tuple(
+                (one.name, one.source.name) for one in (plan.sample_weight, plan.mask) if one
+            ),
             sample_axes=tuple(one.order[0] if one.batched else None for one in plan.inputs),
             part=settings.part,
             notes=tuple(_standing_notes(plan)),
