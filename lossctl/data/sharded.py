@@ -132,15 +132,25 @@ class ShardedTable(Table):
         self._current: Table | None = None
         self._begun: list[tuple[int, Table]] = []
         self._shapes: dict[int, tuple[int, ...]] = {}
+        self._start = paths.index(first.path)
+        self._kinds: dict[object, Table] = {}
         if first.length is not None:
-            self.length = first.length + sum(map(self._measure, range(1, len(paths))))
+            self.length = first.length + sum(
+                self._measure(number) for number in range(len(paths)) if number != self._start
+            )
 
     def pieces(self, columns: Sequence[int]) -> Iterator[Mapping[int, Array]]:
-        """Read one shard after another."""
+        """Read one shard after another, once those that were measured are known to fit."""
+        for table in self._kinds.values():
+            for column in columns:
+                self._find(table, column)
         rows = 0
         for number in range(len(self._paths)):
-            table = self._first if number == 0 else self._open_table(number)
+            table = self._first if number == self._start else self._open_table(number)
             self._current = table
+            if not table.names:
+                table.close()
+                continue
             self._begun.append((rows, table))
             places = {column: self._find(table, column) for column in columns}
             for arrays in table.pieces(sorted(places.values())):
