@@ -56,7 +56,7 @@ class Spool:
 
     def append(self, data: bytes | memoryview) -> int:
         """Write bytes, and return where they begin."""
-        start, self.size = self.size, self.size + len(data)
+        start, self.size = self.size, self.size + memoryview(data).nbytes
         if self.size > self._limit:
             raise FileError(
                 f"{self._path} is {self._what}, which has to be copied to a temporary file, and is "
@@ -131,7 +131,7 @@ class ColumnSpool:
     def add(self, column: int, rows: Array) -> None:
         """Append rows of a column."""
         self._spool.align(64)
-        start = self._spool.append(np.ascontiguousarray(rows).data)
+        start = self._spool.append(np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data)
         self._parts.setdefault(column, deque()).append((start, rows.dtype, rows.shape))
 
     def pieces(self, size: int) -> Iterator[dict[int, Array]]:
