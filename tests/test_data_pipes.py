@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -30,35 +30,12 @@ from tests.source_files import (
     read_in_blocks,
     read_in_pieces,
 )
+from tests.standard_input import standard_input
 
 SCORES = np.random.default_rng(3).normal(size=5000)
 LABELS = np.arange(5000) % 7
 CONTENTS = {kind: encode({"score": SCORES, "label": LABELS}, kind) for kind in TABLES}
 Feed = Callable[..., None]
-
-
-@contextmanager
-def standard_input(content: bytes, chunk: int = 1 << 20) -> Iterator[None]:
-    """Put a real pipe, filled by a thread in chunks, in the place of standard input."""
-    reading, writing = os.pipe()
-
-    def fill() -> None:
-        with os.fdopen(writing, "wb", buffering=0) as pipe:
-            for start in range(0, len(content), chunk):
-                try:
-                    pipe.write(content[start : start + chunk])
-                except BrokenPipeError:
-                    return
-
-    thread = threading.Thread(target=fill)
-    with os.fdopen(reading, "r") as pipe, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "stdin", pipe)
-        thread.start()
-        try:
-            yield
-        finally:
-            pipe.buffer.read()
-            thread.join()
 
 
 @pytest.fixture(autouse=True)

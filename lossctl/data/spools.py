@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -102,16 +103,18 @@ class Spool:
 
     def map(self) -> MappedFile:
         """Map what was written; the file is closed, and vanishes with the map."""
-        with self.file:
+        try:
             self.flush()
-            try:
-                return MappedFile(self.file)
-            except (OSError, ValueError) as error:
-                raise self._explain(error) from error
+            return MappedFile(self.file)
+        except (OSError, ValueError) as error:
+            raise self._explain(error) from error
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Remove the file."""
-        self.file.close()
+        with suppress(OSError):  # what is left to write has no room, and is not wanted
+            self.file.close()
 
     def _explain(self, error: OSError | ValueError) -> FileError:
         said = getattr(error, "strerror", None) or error
