@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import mmap
-import os
 import shutil
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,7 +16,7 @@ import pytest
 from lossctl.data import open_sources
 from lossctl.data.npy import FileSource
 from lossctl.data.squeezed import SqueezedSource
-from tests.command_line import command, environment
+from tests.peak_memory import measure_peak
 from tests.source_files import (
     encode,
     encode_array,
@@ -134,23 +131,10 @@ def test_tables_without_a_map(tmp_path: Path, kind: str, monkeypatch: pytest.Mon
     assert equal_bits(read_in_blocks(source), values)
 
 
-def measure(*words: object) -> int:
-    """Run lossctl as a process, and return the most memory that it held."""
-    process = subprocess.Popen(command(*words), env=environment(), stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    with process.stdout:
-        out = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    assert out
-    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
 @pytest.fixture(scope="module")
 def start() -> int:
     """Return the memory of a process that does nothing."""
-    return measure("--version")
+    return measure_peak("--version")
 
 
 def write_large(directory: Path, kind: str) -> tuple[str, str]:
@@ -181,6 +165,6 @@ def write_large(directory: Path, kind: str) -> tuple[str, str]:
 def test_memory_is_flat(tmp_path: Path, kind: str, start: int) -> None:
     first, second = write_large(tmp_path, kind)
     try:
-        assert measure("compute", "mse", first, second, "-f", "value") < start + ALLOWED
+        assert measure_peak("compute", "mse", first, second, "-f", "value") < start + ALLOWED
     finally:
         shutil.rmtree(tmp_path)

@@ -200,6 +200,18 @@ def test_lines_late_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
         source.close()
 
 
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_lines_longer_than_the_window(
+    pack: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_in_pieces(monkeypatch, 100_000)
+    texts = ["ab" * size for size in (10, 3_000_000, 5, 700_000, 2_500_000, 1)]
+    rows = "".join(f'{row},"{text}"\n' for row, text in enumerate(texts * 2))
+    with standard_input(pack(f"x,text\n{rows}".encode())):
+        (source,) = open_sources(["-#x"])
+        assert read_in_blocks(source, 2).tolist() == list(range(12))
+
+
 def test_tabs_are_seen_only_on_standard_input(tmp_path: Path) -> None:
     (tmp_path / "eval").write_bytes(CONTENTS["tsv"])
     with pytest.raises(DataError, match=r"(?s)1 tab.*name it .tsv"):
