@@ -59,10 +59,8 @@ def compute(
     torch's shape) for the reduction ``none``, the counts and the denominator. Warns with
     LossctlWarning. Raises UsageError, DataError or FileError.
     """
-    if save_state is not None and reduction == "none":
-        raise UsageError(
-            "per-element losses have no state to save", "Choose a reduction, such as mean."
-        )
+    if reduction == "none":
+        _refuse_parts(part=part, save_state=save_state)
     if part is not None and save_state is None:
         raise UsageError("a part is of no use without its state", "Add --save-state FILE.")
     settings = Settings(
@@ -97,9 +95,11 @@ def elements(
 ) -> engine.Elements:
     """Compute per-element losses as a stream of blocks: flat memory for files of any size.
 
-    Takes what :func:`compute` takes. Iterate over what is returned, then call its ``result()``
-    for the counts; its ``shape`` has None where the length is not known before the end.
+    Takes what :func:`compute` takes, but for reductions and parts. Iterate over what is returned,
+    then call its ``result()`` for the counts; its ``shape`` has None where the length is not known
+    before the end.
     """
+    _refuse_parts(**{name: options.get(name) for name in ("reduction", "part", "save_state")})
     settings = Settings(
         reduction="none",
         class_axis=class_axis,
@@ -140,6 +140,16 @@ def describe_all(family: str | None = None) -> list[dict[str, Any]]:
     if family not in families:
         raise UsageError(f"there is no family {family!r}", did_you_mean(family, families))
     return [one for one in every if one["family"] == family]
+
+
+def _refuse_parts(**given: Any) -> None:
+    """Refuse what only reduced results have."""
+    for name, value in given.items():
+        if value is not None:
+            raise UsageError(
+                f"per-element losses have no {name.replace('_', ' ')}: they are not added up",
+                "Compute a reduction, such as mean.",
+            )
 
 
 def _parse_part(text: str) -> tuple[int, int]:

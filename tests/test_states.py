@@ -177,7 +177,7 @@ class TestRefusals:
         (tmp_path / "link.json").symlink_to(parts[1])
         (tmp_path / "deeper").mkdir()
         for other in (tmp_path / "link.json", tmp_path / "deeper" / ".." / parts[1].name):
-            with pytest.raises(UsageError, match="given twice"):
+            with pytest.raises(UsageError, match="(?s)is given twice.Name each state once"):
                 lossctl.merge([*parts, other])
 
     @pytest.mark.parametrize(
@@ -240,6 +240,14 @@ class TestRefusals:
             lossctl.compute("mse", [1.0], [1.0], part="1/2")
         with pytest.raises(UsageError, match="per-element"):
             lossctl.compute("mse", [1.0], [1.0], reduction="none", save_state=tmp_path / "x")
+        for name, value in {"part": "1/2", "save_state": tmp_path / "x"}.items():
+            given: dict[str, Any] = {name: value}
+            with pytest.raises(UsageError, match=f"have no {name.replace('_', ' ')}"):
+                lossctl.compute("mse", [1.0], [1.0], reduction="none", **given)
+            with pytest.raises(UsageError, match=f"have no {name.replace('_', ' ')}"):
+                lossctl.elements("mse", [1.0], [1.0], **given)
+        with pytest.raises(UsageError, match="have no reduction"):
+            lossctl.elements("mse", [1.0], [1.0], reduction="mean")
         with pytest.raises(UsageError, match="nothing to merge"):
             lossctl.merge([])
 

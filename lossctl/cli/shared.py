@@ -66,7 +66,8 @@ SHARED = [
         "format",
         str | None,
         None,
-        "table, json, jsonl, csv, tsv or value (table, or by the suffix of --output)",
+        "table, json, jsonl, csv, tsv or value; npy, parquet or arrow (a stream) in a pipe, where"
+        " npy of unknown length waits in a temporary file (table, or by the suffix of --output)",
         OUTPUT,
         "-f",
         "--format",
@@ -75,14 +76,22 @@ SHARED = [
         "output",
         str | None,
         None,
-        "write there: .npy .csv .tsv .parquet .json .jsonl, text ones also with .gz or .zst",
+        "write there: .npy .csv .tsv .parquet .arrow .json .jsonl, text ones also with .gz or .zst;"
+        " - is standard output",
         OUTPUT,
         "-o",
         "--output",
     ),
     _shared("limit", int, 20, "per-element losses shown in a table; 0 shows all", OUTPUT, min=0),
     _shared("precision", int, 6, "significant digits in tables", OUTPUT, min=1, max=17),
-    _shared("part", str | None, None, "work on one part of the blocks only, such as 3/40", WORK),
+    _shared(
+        "part",
+        str | None,
+        None,
+        "work on one part of the blocks only, such as 3/40;"
+        " the rows of text files are counted first",
+        WORK,
+    ),
     _shared("save_state", str | None, None, "store the sums in a file for 'lossctl merge'", WORK),
     _shared(
         "progress",
