@@ -177,7 +177,7 @@ class TestRefusals:
         (tmp_path / "link.json").symlink_to(parts[1])
         (tmp_path / "deeper").mkdir()
         for other in (tmp_path / "link.json", tmp_path / "deeper" / ".." / parts[1].name):
-            with pytest.raises(UsageError, match="(?s)is given twice.Name each state once"):
+            with pytest.raises(UsageError, match=r"(?s)is given twice.Name each state once"):
                 lossctl.merge([*parts, other])
 
     @pytest.mark.parametrize(
