@@ -19,7 +19,7 @@ from lossctl.losses.declaration import Form, Input, Kind
 
 Array = NDArray[Any]
 
-INTEGER_KINDS = {Kind.INDEX, Kind.INDEX_LIST, Kind.LABELS, Kind.LENGTH}
+INTEGER_KINDS = {Kind.INDEX, Kind.INDEX_LIST, Kind.LABEL, Kind.LABELS, Kind.LENGTH}
 
 
 @dataclass(slots=True)
@@ -118,7 +118,7 @@ def axis_order(form: Form, rank: int, class_axis: int) -> tuple[int, ...]:
 
 def kind_under(declared: Input, form: Form, options: dict[str, Any]) -> Kind:
     """Return what an input's numbers mean under these options."""
-    for option, kind in declared.under:
-        if options.get(option):
+    for condition, kind in declared.under:
+        if condition(options) if callable(condition) else options.get(condition):
             return kind
     return form.kind

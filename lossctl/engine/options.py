@@ -47,8 +47,10 @@ def _check(loss: Loss, parameter: Parameter, value: Any, load: Callable[[Any], A
         if not isinstance(value, bool | np.bool_):
             raise UsageError(f"{label} must be true or false, but is {value!r}")
         return bool(value)
+    if value is None and parameter.default is None:
+        return None
     if parameter.type is str:
-        value = str(value)
+        value = str(value).lower() if isinstance(value, bool | np.bool_) else str(value)
     else:
         value = _number(label, parameter.type, value)
     objection = parameter.option.objection(value)

@@ -156,7 +156,8 @@ def _cost(
         if not bound.shared:
             words = [word for word in bound.axes if word not in ("N", "*")]
             starred = math.prod(further) if "*" in bound.axes else 1
-            costs.append(math.prod(sizes.get(word) or 1 for word in words) * starred)
+            lengths = [int(word) if word.isdecimal() else sizes.get(word) or 1 for word in words]
+            costs.append(math.prod(lengths) * starred)
     return max(costs)
 
 

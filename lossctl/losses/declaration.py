@@ -5,7 +5,7 @@ The decorator :func:`loss` turns a kernel (plain NumPy on a block of samples) in
 options with bounds, its formula and its source. Nothing here knows files, blocks or threads.
 
 Symbolic shapes are words: ``N`` is the sample axis, ``C`` the classes, ``F`` features,
-``*D`` any number of further axes, ``1`` an axis of length one, the empty string a single
+``*D`` any number of further axes, ``1`` an axis of length one (``4`` of four), the empty string a single
 number. ``*`` stands for both ``N *D`` and a single number.
 """
 
@@ -13,17 +13,22 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
 import lossctl
 
+if TYPE_CHECKING:
+    from lossctl.losses.own import Home
+
 Array = NDArray[Any]
+Condition = str | Callable[[Mapping[str, Any]], bool]
+"""An option that is on, or a question to all of the options."""
 
 
 class Kind(StrEnum):
@@ -40,6 +45,13 @@ class Kind(StrEnum):
     DENSITY = "probabilities, not negative"
     LOG_PROBABILITY = "log-probability"
     VARIANCE = "variance"
+    BINARY = "label 0 or 1"
+    LABEL = "class label"
+    CLASS_PROBABILITY = "probabilities of the classes"
+    POSITIVE = "positive number"
+    NOT_NEGATIVE = "number, not negative"
+    ABOVE_MINUS_ONE = "number above -1"
+    BOX = "box (x1, y1, x2, y2)"
     LENGTH = "length"
 
 
@@ -67,7 +79,7 @@ class Input:
     """Whether it is stretched to the first input's shape (the variance of gaussian_nll)."""
     picked: bool = False
     """Whether the kernel takes few of its floats, and so is given them uncast."""
-    under: tuple[tuple[str, Kind], ...] = ()
+    under: tuple[tuple[Condition, Kind], ...] = ()
     """Options under which the numbers mean something else (log_target), and what."""
 
     def form(self, number: int) -> Form:
@@ -95,7 +107,7 @@ def _input_of(kind: Kind) -> Callable[..., Input]:
         help: str = "",
         fits: bool = False,
         picked: bool = False,
-        under: tuple[tuple[str, Kind], ...] = (),
+        under: tuple[tuple[Condition, Kind], ...] = (),
     ) -> Input:
         spelled = [p for q in patterns for p in (("N *D", "") if q == "*" else (q,))]
         forms = tuple(Form(pattern, kind) for pattern in spelled)
@@ -116,6 +128,13 @@ distribution = _input_of(Kind.DISTRIBUTION)
 density = _input_of(Kind.DENSITY)
 log_probability = _input_of(Kind.LOG_PROBABILITY)
 variance = _input_of(Kind.VARIANCE)
+binary = _input_of(Kind.BINARY)
+class_label = _input_of(Kind.LABEL)
+class_probability = _input_of(Kind.CLASS_PROBABILITY)
+positive = _input_of(Kind.POSITIVE)
+not_negative = _input_of(Kind.NOT_NEGATIVE)
+above_minus_one = _input_of(Kind.ABOVE_MINUS_ONE)
+box = _input_of(Kind.BOX)
 length = _input_of(Kind.LENGTH)
 
 
@@ -134,6 +153,8 @@ class Option:
     at_least: float | None = None
     at_most: float | None = None
     choices: tuple[Any, ...] = ()
+    gap: tuple[float, float] | None = None
+    """Two numbers between which the value may not lie."""
     shape: str | None = None
     """Symbolic shape of a tensor-valued option, such as ``C``."""
     fits: str | None = None
@@ -157,6 +178,8 @@ class Option:
             )
             if bound is not None
         ]
+        if self.gap is not None:
+            said.append(f"not between {self.gap[0]:g} and {self.gap[1]:g}")
         return ", ".join(said)
 
     def objection(self, value: Any) -> str | None:
@@ -168,7 +191,8 @@ class Option:
         low = self.above is not None and not value > self.above
         low = low or (self.at_least is not None and value < self.at_least)
         high = self.at_most is not None and value > self.at_most
-        return f"must be {self.bounds}" if low or high else None
+        amid = self.gap is not None and self.gap[0] < value < self.gap[1]
+        return f"must be {self.bounds}" if low or high or amid else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,14 +261,18 @@ class Loss:
     other_orders: tuple[tuple[str, ...], ...] = ()
     sample_cost: Callable[[dict[str, int]], int] | None = None
     mean_note: str = ""
+    facts: dict[str, str] = field(default_factory=dict)
+    """What is compared with other definitions: some of :data:`FACTS`, in words."""
     preparation: Preparation | None = field(default=None, init=False)
+    home: Home | None = field(default=None, init=False)
+    """Where it is declared, if that is outside of lossctl."""
 
     def __post_init__(self) -> None:
         functools.update_wrapper(self, self.kernel)
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Compute this loss: the same as ``lossctl.compute(key, *inputs, **options)``."""
-        return lossctl.compute(self.key, *inputs, **options)
+        return lossctl.compute(self, *inputs, **options)
 
     def __repr__(self) -> str:
         names = ", ".join(one.name for one in self.inputs)
@@ -254,7 +282,7 @@ class Loss:
     @property
     def summary(self) -> str:
         """The first line of the docstring."""
-        return inspect.getdoc(self.kernel).split("\n", 1)[0]  # type: ignore[union-attr]
+        return (inspect.getdoc(self.kernel) or "").split("\n", 1)[0]
 
     @functools.cached_property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -264,10 +292,8 @@ class Loss:
         for name, parameter in inspect.signature(self.kernel).parameters.items():
             if parameter.kind is not parameter.KEYWORD_ONLY:
                 continue
-            hint = hints[name]
-            if get_origin(hint) is not Annotated:
-                raise TypeError(f"option {name} of {self.key} needs Annotated[type, Option(...)]")
-            base, option = get_args(hint)
+            hint = hints.get(name, type(parameter.default))
+            base, option = get_args(hint) if get_origin(hint) is Annotated else (hint, Option(""))
             plain = base if isinstance(base, type) else float
             found.append(Parameter(name, plain, parameter.default, option))
         return tuple(found)
@@ -287,41 +313,61 @@ class Loss:
     def prepare(self, function: Preparation) -> Preparation:
         """Register what is done with whole small inputs before the first block."""
         self.preparation = function
+        if self.home is not None:
+            from lossctl.losses.own import guard
+
+            self.preparation = guard(function, self.home)
         return function
 
 
 DECLARED: dict[str, Loss] = {}
+"""The losses of lossctl itself, by key; those of users are found where they are declared."""
+
+HOME = "lossctl.losses."
+FACTS = {
+    "axis": "",
+    "clipping": "none",
+    "denominator": "elements",
+    "smoothing": "none",
+    "labels": "as they are",
+}
+"""What a declaration may say of its definition beside shapes and options, and the usual case.
+
+The usual ``axis`` follows from the shapes: what the losses lack of the axes of the first input.
+"""
 
 
 def loss(
     key: str,
     *,
-    family: str,
     inputs: Sequence[Input],
-    formula: str,
-    source: str,
-    example: str,
-    library: str = "torch",
+    family: str = "own",
+    formula: str = "",
+    source: str = "",
+    example: str = "",
+    library: str = "",
     aliases: Sequence[str] = (),
     traps: Sequence[str] = (),
     results: Sequence[str] = (),
     other_orders: Sequence[tuple[str, ...]] = (),
     sample_cost: Callable[[dict[str, int]], int] | None = None,
     mean_note: str = "",
+    facts: dict[str, str] | None = None,
 ) -> Callable[[Kernel], Loss]:
     """Declare a loss; the decorated function is its kernel.
 
+    Of your own loss only ``key`` and ``inputs`` must be said; its library is the file or package
+    that declares it. The losses of lossctl say everything (``library`` is torch by default).
     ``example`` is what follows ``lossctl compute KEY`` in a command that runs on
     ``sample_data/``. ``traps`` are the facts that people stumble over. ``other_orders`` are
     further orders of the inputs that are recognised where the shapes leave no doubt.
     ``sample_cost`` gives the numbers to count per sample, from the sizes of the axes, where the
     sizes of the inputs are no good measure for the size of a block.
-    ``mean_note`` is a warning that the reduction ``mean`` gives.
+    ``mean_note`` is a warning that the reduction ``mean`` gives. ``facts`` says in words what of
+    :data:`FACTS` is not the usual case.
     """
 
     def declare(kernel: Kernel) -> Loss:
-        if key in DECLARED:
-            raise ValueError(f"loss {key!r} is declared twice")
         declared = Loss(
             key=key,
             family=family,
@@ -330,14 +376,21 @@ def loss(
             source=source,
             formula=formula,
             example=example,
-            library=library,
+            library=library or "torch",
             aliases=tuple(aliases),
             traps=tuple(traps),
             results=tuple(results),
             other_orders=tuple(other_orders),
             sample_cost=sample_cost,
             mean_note=mean_note,
+            facts=dict(facts or {}),
         )
+        if not kernel.__module__.startswith(HOME):
+            from lossctl.losses.own import adopt
+
+            return adopt(declared)
+        if key in DECLARED:
+            raise ValueError(f"loss {key!r} is declared twice")
         DECLARED[key] = declared
         return declared
 
