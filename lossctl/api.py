@@ -16,8 +16,9 @@ from lossctl.engine.result import Result
 from lossctl.engine.threads import available_threads
 from lossctl.errors import UsageError, did_you_mean
 from lossctl.losses.declaration import Loss
+from lossctl.losses.description import compare as compare_declarations
 from lossctl.losses.description import describe as describe_declaration
-from lossctl.losses.registry import find, registry
+from lossctl.losses.registry import find, list_file, list_losses
 
 Path = str | PathLike[str]
 
@@ -40,7 +41,8 @@ def compute(
 ) -> Result:
     """Compute a loss over arrays or files.
 
-    ``loss`` is any name that ``lossctl list`` shows, ``inputs`` are arrays or references such as
+    ``loss`` is any name that ``lossctl list`` shows, a loss of your own as ``"FILE.py:NAME"``, or
+    a declared loss itself; ``inputs`` are arrays or references such as
     ``"eval.parquet#logit_0:logit_9"``, in torch's order (predictions first) or by name, and
     ``options`` are the loss's own under torch's names. Inputs are read block by block.
 
@@ -134,15 +136,35 @@ def describe(loss: str | Loss) -> dict[str, Any]:
     return describe_declaration(find(loss))
 
 
-def describe_all(family: str | None = None) -> list[dict[str, Any]]:
-    """Return the descriptions of all losses, or of one family."""
-    every = [describe_declaration(one) for one in registry().values()]
-    if family is None:
-        return every
-    families = list(dict.fromkeys(one["family"] for one in every))
-    if family not in families:
-        raise UsageError(f"there is no family {family!r}", did_you_mean(family, families))
-    return [one for one in every if one["family"] == family]
+def describe_all(
+    family: str | None = None, library: str | None = None, file: Path | None = None
+) -> list[dict[str, Any]]:
+    """Return the descriptions of all losses, those of installed packages included.
+
+    ``family`` and ``library`` choose among them; ``file`` is a Python file whose losses are
+    described instead.
+    """
+    losses = list_losses() if file is None else list_file(str(file))
+    every = [describe_declaration(one) for one in losses]
+    for what, chosen in (("library", library), ("family", family)):
+        if chosen is None:
+            continue
+        known = list(dict.fromkeys(one[what] for one in every))
+        if chosen not in known:
+            raise UsageError(f"there is no {what} {chosen!r}", did_you_mean(chosen, known))
+        every = [one for one in every if one[what] == chosen]
+    return every
+
+
+def compare_definitions(*losses: str | Loss) -> dict[str, Any]:
+    """Return where the definitions of losses differ, by their declarations alone.
+
+    ``differences`` lists facts (formula, inputs, options, clipping, denominator, …) with one
+    value per loss, ``same`` those that are equal.
+    """
+    if len(losses) < 2:
+        raise UsageError("a comparison needs two losses or more", "Name another one.")
+    return compare_declarations([find(one) for one in losses])
 
 
 def _parse_part(text: str) -> tuple[int, int]:

@@ -21,9 +21,9 @@ class LossGroup(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the keys of all losses."""
-        from lossctl.losses.registry import registry
+        from lossctl.losses.registry import list_losses
 
-        return list(registry())
+        return [loss.key for loss in list_losses()]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Build the command of one loss, found by any of its names."""
@@ -44,8 +44,8 @@ def build_command(loss: Loss) -> Any:
         rich_markup_mode="rich",
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    help_text = f"{loss.summary}\n\nFormula: {loss.formula}"
-    example = f"For example:  lossctl compute {loss.key} {loss.example}"
+    help_text = f"{loss.summary}\n\nFormula: {loss.formula}" if loss.formula else loss.summary
+    example = f"For example:  lossctl compute {loss.key} {loss.example}" if loss.example else ""
     single.command(loss.key, help=_escape(help_text), epilog=_escape(example))(_callback(loss))
     return take_plain_values(typer.main.get_command(single))
 
@@ -70,7 +70,8 @@ def _callback(loss: Loss) -> Callable[..., None]:
 
 
 def _argument(declared: Input) -> inspect.Parameter:
-    text = f"{declared.help}, {declared.shapes}: {declared.kinds}"
+    text = f"{declared.help}, " if declared.help else ""
+    text += f"{declared.shapes}: {declared.kinds}"
     argument = typer.Argument(metavar=declared.name.upper(), help=_escape(text), show_default=False)
     return inspect.Parameter(
         declared.name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[str, argument]

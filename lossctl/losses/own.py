@@ -37,6 +37,8 @@ class Home:
 
     module: str
     file: str | None
+    package: str = ""
+    """The installed package that offers the losses, by the name it is installed under."""
 
     @property
     def label(self) -> str:
