@@ -95,14 +95,12 @@ NOT_A_LABEL = Rule(
 NOT_POSITIVE = Rule(
     "not_positive",
     "{are} not above 0, but positive numbers are needed",
-    "The deviance of this power is defined for positive numbers alone; leave the others out"
-    " with --mask.",
+    "The loss is defined for positive numbers alone; leave the others out with --mask.",
 )
 NEGATIVE = Rule(
     "negative",
     "{are} negative, but numbers of at least 0 are needed",
-    "The deviance of this power is defined for counts and amounts; leave the others out"
-    " with --mask.",
+    "The loss is defined for counts and amounts; leave the others out with --mask.",
 )
 NOT_ABOVE_MINUS_ONE = Rule(
     "not_above_minus_one",
