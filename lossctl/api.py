@@ -18,6 +18,7 @@ from lossctl.errors import UsageError, did_you_mean
 from lossctl.losses.declaration import Loss
 from lossctl.losses.description import compare as compare_declarations
 from lossctl.losses.description import describe as describe_declaration
+from lossctl.losses.dialects import name_library
 from lossctl.losses.registry import find, list_file, list_losses
 
 Path = str | PathLike[str]
@@ -146,7 +147,8 @@ def describe_all(
     """
     losses = list_losses() if file is None else list_file(str(file))
     every = [describe_declaration(one) for one in losses]
-    for what, chosen in (("library", library), ("family", family)):
+    label = None if library is None else name_library(library)
+    for what, chosen in (("library", label), ("family", family)):
         if chosen is None:
             continue
         known = list(dict.fromkeys(one[what] for one in every))

@@ -63,7 +63,9 @@ def _callback(loss: Loss) -> Callable[..., None]:
 
     parameters = [_argument(one) for one in loss.inputs]
     parameters += [_option(loss, parameter) for parameter in loss.parameters]
-    parameters += SHARED
+    parameters += [
+        one.replace(default=loss.reduction) if one.name == "reduction" else one for one in SHARED
+    ]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__doc__ = loss.summary
     return run

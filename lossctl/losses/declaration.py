@@ -48,7 +48,7 @@ from lossctl.losses.inputs import (
 from lossctl.losses.terms import Finish, Scan, Terms, Transform
 
 if TYPE_CHECKING:
-    from lossctl.losses.own import Home
+    from lossctl.losses.own.adoption import Home
 
 Array = NDArray[Any]
 
@@ -263,7 +263,7 @@ class Loss:
         """Register what is done with whole small inputs before the first block."""
         self.preparation = function
         if self.home is not None:
-            from lossctl.losses.own import guard
+            from lossctl.losses.own.adoption import guard
 
             self.preparation = guard(function, self.home)
         return function
@@ -359,7 +359,7 @@ def loss(
             squeeze_trailing=squeeze_trailing,
         )
         if not kernel.__module__.startswith(HOME):
-            from lossctl.losses.own import adopt
+            from lossctl.losses.own.adoption import adopt
 
             return adopt(declared)
         if key in DECLARED:

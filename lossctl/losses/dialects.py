@@ -32,7 +32,9 @@ LIBRARIES = {
     "keras": Library(
         "Keras, keras.losses", ("tf.keras.losses", "keras.losses", "tf.keras", "keras")
     ),
-    "sklearn": Library("scikit-learn, sklearn.metrics", ("sklearn.metrics", "sklearn")),
+    "scikit-learn": Library(
+        "scikit-learn, sklearn.metrics", ("sklearn.metrics", "sklearn", "scikit_learn")
+    ),
     "torchvision": Library("torchvision, torchvision.ops", ("torchvision.ops", "torchvision")),
     "optax": Library("Optax, optax.losses", ("optax.losses", "optax")),
     "literature": Library("the literature", ("literature",)),
@@ -51,14 +53,20 @@ def split(name: str) -> tuple[str, str]:
     for prefix, library in _PREFIXES:
         if plain.startswith(prefix):
             return library, plain[len(prefix) :]
-    library, dot, rest = plain.rpartition(".")
-    return (library, rest) if dot else ("", plain)
+    library, _, rest = plain.rpartition(".")
+    return library, rest
 
 
 def fold(name: str) -> str:
     """Return a name without prefix, underscores and a trailing ``loss``."""
     bare = split(name)[1].replace("_", "")
     return bare.removesuffix("loss") or bare
+
+
+def name_library(text: str) -> str:
+    """Return the label of the library of which this is a name or a prefix."""
+    library = split(f"{text}.")[0]
+    return library if library in LIBRARIES else text
 
 
 def title(library: str) -> str:

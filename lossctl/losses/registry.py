@@ -56,7 +56,7 @@ def find(name: str | Loss) -> Loss:
         return from_file
     found = built_in().find(name)
     if found is None:
-        from lossctl.losses.plugins import find_offered
+        from lossctl.losses.own.plugins import find_offered
 
         found = find_offered(name)
     if found is None:
@@ -66,14 +66,14 @@ def find(name: str | Loss) -> Loss:
 
 def list_losses() -> list[Loss]:
     """Return every loss: those of lossctl, then those that installed packages offer."""
-    from lossctl.losses.plugins import offered
+    from lossctl.losses.own.plugins import offered
 
     return [*registry().values(), *offered().losses]
 
 
 def list_file(path: str) -> list[Loss]:
     """Return the losses that a Python file declares."""
-    from lossctl.losses.own_files import load_file, split_reference
+    from lossctl.losses.own.files import load_file, split_reference
 
     reference = split_reference(path)
     if reference is None or reference[1]:
@@ -89,7 +89,7 @@ def namesakes(loss: Loss) -> list[Loss]:
 def _find_in_file(name: str) -> Loss | None:
     if ".py" not in name:
         return None
-    from lossctl.losses.own_files import find_in_file, split_reference
+    from lossctl.losses.own.files import find_in_file, split_reference
 
     reference = split_reference(name)
     return None if reference is None else find_in_file(*reference)
@@ -99,7 +99,7 @@ _LIST = "'lossctl list' shows all."
 
 
 def _hint(name: str) -> str:
-    from lossctl.losses.plugins import offered
+    from lossctl.losses.own.plugins import offered
 
     if not split(name)[1]:
         return "Name one."

@@ -172,6 +172,9 @@ def print_comparison(compared: dict[str, Any]) -> None:
     from lossctl.output.tables import BORDER_STYLE, KEY_STYLE, open_console
 
     console, encoding = open_console(sys.stdout), read_encoding(sys.stdout)
+    if not compared["differences"]:
+        console.print("Nothing that the declarations say differs.")
+        return
     table = Table(box=box.ROUNDED, border_style=BORDER_STYLE, safe_box=True, show_lines=True)
     table.add_column("", style=KEY_STYLE)
     for key in compared["losses"]:

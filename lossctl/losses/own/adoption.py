@@ -13,7 +13,7 @@ import linecache
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import FunctionType, TracebackType
 from typing import Any
@@ -21,7 +21,9 @@ from typing import Any
 import numpy as np
 
 from lossctl.errors import LossctlError, OwnLossError
-from lossctl.losses.declaration import FACTS, Form, Input, Loss, Option, Terms
+from lossctl.losses.declaration import FACTS, Loss, Option
+from lossctl.losses.inputs import Form, Input
+from lossctl.losses.terms import Scan, Terms, Transform
 
 LOADED = "_lossctl_own_"
 """How the names of the modules begin that are made for files of users."""
@@ -88,7 +90,9 @@ def adopt(loss: Loss) -> Loss:
         value = getattr(loss, field.name)
         if isinstance(value, FunctionType):
             setattr(loss, field.name, guard(value, home))
-    loss.kernel = _check_returns(loss, loss.kernel)
+        elif isinstance(value, Transform | Scan):
+            setattr(loss, field.name, _guard_parts(value, home))
+    loss.kernel = _check_returns(loss, loss.kernel, home)
     return loss
 
 
@@ -101,6 +105,12 @@ def guard(function: Callable[..., Any], home: Home) -> Callable[..., Any]:
             return function(*inputs, **options)
 
     return call
+
+
+def _guard_parts(value: Any, home: Home) -> Any:
+    parts = {field.name: getattr(value, field.name) for field in fields(value)}
+    own = {name: one for name, one in parts.items() if isinstance(one, FunctionType)}
+    return replace(value, **{name: guard(one, home) for name, one in own.items()})
 
 
 class blaming:  # noqa: N801 - read as a word: with blaming(home)
@@ -196,14 +206,15 @@ def _object_to_signature(loss: Loss) -> Iterator[str]:
         elif not isinstance(one.option, Option):
             yield f"annotates {one.name} with {one.option!r}; say Annotated[float, Option('help')]"
         elif not one.tensor and one.type not in (int, float, bool, str):
-            yield f"has an option {one.name} of type {one.type.__name__}; int, float, bool and str are known"
-        elif one.default is None and not one.tensor:
-            yield f"has an option {one.name} whose default is None, which only arrays may have"
-        elif not one.tensor and one.option.objection(one.default):
+            kind = one.type.__name__
+            yield f"has an option {one.name} of type {kind}; int, float, bool and str are known"
+        elif one.default is None and not (one.tensor or one.optional):
+            yield f"has an option {one.name} whose default is None; say {one.type.__name__} | None"
+        elif one.default is not None and not one.tensor and one.option.objection(one.default):
             yield f"has a default out of bounds: {one.name} {one.option.objection(one.default)}"
 
 
-def _check_returns(loss: Loss, kernel: Callable[..., Any]) -> Callable[..., Any]:
+def _check_returns(loss: Loss, kernel: Callable[..., Any], home: Home) -> Callable[..., Any]:
     """Return the kernel with read-only inputs and a check of what it returns."""
 
     @functools.wraps(kernel)
@@ -214,9 +225,9 @@ def _check_returns(loss: Loss, kernel: Callable[..., Any]) -> Callable[..., Any]
         returned = kernel(*views, **options)
         objection = _object_to_returned(loss, views, returned)
         if objection:
-            code = inspect.unwrap(kernel).__code__  # type: ignore[attr-defined]
+            code = inspect.unwrap(kernel).__code__
             place = _show_place(code.co_filename, code.co_firstlineno, code.co_name)
-            raise OwnLossError(f"{place}: {objection}", _say_whose(loss.home))
+            raise OwnLossError(f"{place}: {objection}", _say_whose(home))
         return returned
 
     return call
@@ -224,7 +235,9 @@ def _check_returns(loss: Loss, kernel: Callable[..., Any]) -> Callable[..., Any]
 
 def _object_to_returned(loss: Loss, inputs: list[Any], returned: Any) -> str | None:
     """Say what is wrong with what a kernel returned, or return None."""
-    losses = returned.losses if isinstance(returned, Terms) else returned
+    losses: Any = returned.losses if isinstance(returned, Terms) else returned
+    if losses is None and isinstance(returned, Terms) and returned.sums:
+        return None
     rule = "a kernel returns the loss of each element as an array, and never reduces"
     if np.ndim(losses) == 0 and not isinstance(losses, np.ndarray):
         return f"it returned {losses!r}, but {rule}"
@@ -257,7 +270,8 @@ def _expected_shapes(loss: Loss, inputs: list[Any]) -> list[tuple[int, ...]]:
         sizes: dict[str, tuple[int, ...]] = {}
         forms = [one.form(number) for one in loss.inputs]
         fits = [
-            declared.fits or _bind(form, block.shape, sizes, shared="N" not in declared.form(0).axes)
+            declared.fits
+            or _bind(form, block.shape, sizes, shared="N" not in declared.form(0).axes)
             for declared, form, block in zip(loss.inputs, forms, inputs, strict=True)
         ]
         words = loss.result_axes(number)
@@ -281,6 +295,8 @@ def _bind(
     for word in words:
         count = further if word == "*D" else 1
         size, rest = tuple(rest[:count]), rest[count:]
+        if word.isdigit() and size != (int(word),):
+            return False
         if sizes.setdefault(word, size) != size:
             return False
     return True

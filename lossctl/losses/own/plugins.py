@@ -7,7 +7,6 @@ loaded is told of in a warning, and nothing else suffers.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
 from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
@@ -15,8 +14,8 @@ from types import ModuleType
 from lossctl.errors import OwnLossError, UsageError, warn
 from lossctl.losses.declaration import Loss
 from lossctl.losses.dialects import Names, fold, split
-from lossctl.losses.own import Home, blaming
-from lossctl.losses.own_files import collect
+from lossctl.losses.own.adoption import Home, blaming
+from lossctl.losses.own.files import collect
 
 GROUP = "lossctl.losses"
 
@@ -27,10 +26,9 @@ def offered() -> Names:
     found: dict[str, Loss] = {}
     for point in sorted(entry_points(group=GROUP), key=lambda one: (_package(one), one.name)):
         try:
-            for loss in _load(point):
-                if found.setdefault(loss.key, loss) is not loss:
-                    raise OwnLossError(f"it declares {loss.key!r} twice")
-                Names(found.values())
+            loaded = _load(point)
+            Names([*found.values(), *(one for one in loaded if found.get(one.key) is not one)])
+            found |= {one.key: one for one in loaded}
         except (OwnLossError, ValueError) as error:
             warn(f"the losses of the package {_package(point)} are left out: {_said(error)}")
             found = {key: one for key, one in found.items() if _from(one) != _package(point)}
@@ -63,8 +61,8 @@ def _folded(loss: Loss) -> list[str]:
     return [fold(name) for name in (loss.key, *loss.aliases)]
 
 
-def _load(point: EntryPoint) -> Iterator[Loss]:
-    """Yield the losses behind an entry point; raises OwnLossError for what goes wrong."""
+def _load(point: EntryPoint) -> list[Loss]:
+    """Return the losses behind an entry point; raises OwnLossError for what goes wrong."""
     with blaming(Home(point.value.partition(":")[0].strip(), None)):
         value = point.load()
     if isinstance(value, Loss) and value.home is not None:
@@ -76,7 +74,7 @@ def _load(point: EntryPoint) -> Iterator[Loss]:
     for loss in losses:
         assert loss.home is not None
         loss.home = replace(loss.home, package=_package(point))
-        yield loss
+    return losses
 
 
 def _package(point: EntryPoint) -> str:
