@@ -40,6 +40,10 @@ DENOMINATOR_TRAP = "mean divides by Σ weight[target] over what is not ignored"
     formula="−w_y x_y",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.NLLLoss.html",
     example="log_probs.npy labels.npy",
+    facts={
+        "axis": "one of C is taken",
+        "denominator": "Σ weight[target] over what is not ignored",
+    },
     traps=("takes log-probabilities; for logits there is ce", DENOMINATOR_TRAP),
 )
 def nll(
@@ -90,6 +94,12 @@ def _weigh(
     " with smoothing ε;  −Σ_c w_c y_c log softmax(x)_c for probabilities y",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html",
     example="preds.npy labels.npy --ignore-index 0",
+    facts={
+        "axis": "sum over C",
+        "denominator": "Σ weight[target] over what is not ignored;"
+        " elements with probabilities as targets",
+        "smoothing": "(1 − ε) y + ε / C",
+    },
     traps=(
         "takes logits, not probabilities: a softmax applied twice gives a wrong number quietly",
         DENOMINATOR_TRAP,
@@ -173,6 +183,12 @@ def _smooth(
     source="https://docs.pytorch.org/docs/stable/generated/"
     "torch.nn.functional.linear_cross_entropy.html",
     example="digits_features.npy labels.npy digits_weight.npy --linear-bias digits_bias.npy",
+    facts={
+        "axis": "sum over C",
+        "denominator": "Σ weight[target] over what is not ignored;"
+        " elements with probabilities as targets",
+        "smoothing": "(1 − ε) y + ε / C",
+    },
     traps=(
         "the logits never exist as a whole: a vocabulary of 128,256 fits in memory",
         "torch's functional takes the weights before the target; both orders are recognised"

@@ -10,6 +10,7 @@ import functools
 import importlib
 import pkgutil
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import lossctl.losses as room
 from lossctl.errors import UsageError
@@ -62,6 +63,28 @@ def find(name: str | Loss) -> Loss:
     if found is None:
         raise UsageError(f"there is no loss named {name!r}", f"{_hint(name)} {_LIST}")
     return found
+
+
+def libraries() -> list[str]:
+    """Return the labels of the libraries whose losses there are."""
+    return list(dict.fromkeys(loss.library for loss in registry().values()))
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """The losses of one library as attributes."""
+
+    library: str
+
+    def __getattr__(self, name: str) -> Loss:
+        found = None if name.startswith("_") else built_in().find(f"{self.library}.{name}")
+        if found is None:
+            raise AttributeError(f"{self.library} has no loss {name!r}")
+        return found
+
+    def __dir__(self) -> list[str]:
+        keys = [loss.key for loss in registry().values() if loss.library == self.library]
+        return [split(key)[1] for key in keys]
 
 
 def list_losses() -> list[Loss]:
