@@ -74,16 +74,12 @@ def adopt(loss: Loss) -> Loss:
     """
     kernel = loss.kernel
     if not isinstance(kernel, FunctionType):
-        raise OwnLossError(
-            f"@loss stands before a function, but {kernel!r} is none", "Decorate the kernel itself."
-        )
+        raise TypeError(f"@loss(...) stands before a function, but {kernel!r} is none")
     home = Home(kernel.__module__, inspect.unwrap(kernel).__globals__.get("__file__"))
     for objection in _object(loss):
         code = kernel.__code__
         place = _show_place(code.co_filename, code.co_firstlineno, "")
         raise OwnLossError(f"{place}: the loss {loss.key!r} {objection}", _say_whose(home))
-    if loss.library != "torch":
-        raise OwnLossError(f"{loss.key!r} names a library", "That of your own loss is its file.")
     loss.key, loss.library = home.qualify(loss.key), home.label
     loss.home = home
     for field in fields(loss):
@@ -151,6 +147,8 @@ def _tell(error: BaseException, home: Home) -> str:
             place = _show_place(code.co_filename, line, function)
             source = linecache.getline(code.co_filename, line).strip()
             shown = f"\n    {source}" if source else ""
+    if not place and home.file:
+        return f"{_show_file(home.file)}: {said}"
     return f"{place}: {said}{shown}" if place else said
 
 
@@ -161,18 +159,24 @@ def _walk(traceback: TracebackType | None) -> Iterator[tuple[Any, int]]:
 
 
 def _show_place(file: str, line: int, function: str) -> str:
+    return f"{_show_file(file)}, line {line}" + (f", in {function}" if function else "")
+
+
+def _show_file(file: str) -> str:
+    """Return the path from here, if the file is below here."""
     try:
         near = os.path.relpath(file)
     except ValueError:  # another drive
-        near = file
-    shown = file if near.startswith("..") or file.startswith("<") else near
-    return f"{shown}, line {line}" + (f", in {function}" if function else "")
+        return file
+    return file if near.startswith("..") or file.startswith("<") else near
 
 
 def _object(loss: Loss) -> Iterator[str]:
     """Yield what is wrong with a declaration."""
     if not isinstance(loss.key, str) or not NAME.fullmatch(loss.key):
         yield f"needs a name of letters, digits and _, not {loss.key!r}"
+    if loss.library != "torch":
+        yield f"says library={loss.library!r}; the library of your own loss is its file"
     for one in loss.inputs:
         if not isinstance(one, Input):
             yield f"has an input that is none: {one!r}; say real('input', '*') and the like"
