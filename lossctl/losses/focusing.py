@@ -17,7 +17,7 @@ from lossctl.losses.declaration import (
     real,
     soft_label,
 )
-from lossctl.losses.numerics import at_least, take_class
+from lossctl.losses.numerics import sigmoids, softplus, take_class
 from lossctl.losses.softmax import DistributionCrossEntropy, IndexCrossEntropy
 
 Array = NDArray[Any]
@@ -90,13 +90,9 @@ def sigmoid_focal(
 
 def _focus(x: Array, y: Array, gamma: float, alpha: float | None) -> Array:
     """Return cross entropy times (1 − p_y)^γ; no part of it is one number less another."""
-    tail = np.exp(-np.abs(x))
-    inverse = 1 / (1 + tail)
-    lesser = tail * inverse
-    right = x >= 0
-    missing = y * np.where(right, lesser, inverse) + (1 - y) * np.where(right, inverse, lesser)
-    small = np.log1p(tail)
-    losses = y * (at_least(-x, 0) + small) + (1 - y) * (at_least(x, 0) + small)
+    probability, complement = sigmoids(x)
+    missing = y * complement + (1 - y) * probability
+    losses = y * softplus(-x) + (1 - y) * softplus(x)
     losses *= missing**gamma
     return losses if alpha is None else losses * (alpha * y + (1 - alpha) * (1 - y))
 

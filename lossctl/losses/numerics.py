@@ -36,6 +36,15 @@ def softplus(x: Array) -> Array:
     return small
 
 
+def sigmoids(x: Array) -> tuple[Array, Array]:
+    """Return σ(x) and σ(−x), neither of them one less the other."""
+    tail = np.exp(-np.abs(x))
+    greater = 1 / (1 + tail)
+    lesser = tail * greater
+    rising = x >= 0
+    return np.where(rising, greater, lesser), np.where(rising, lesser, greater)
+
+
 def xlogy(x: Array, y: Array) -> Array:
     """Return x·log(y), and 0 where x is 0."""
     return np.where(x == 0, np.where(np.isnan(y), y, 0), x * np.log(y))
