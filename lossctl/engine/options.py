@@ -47,8 +47,10 @@ def _check(loss: Loss, parameter: Parameter, value: Any, load: Callable[[Any], A
         if not isinstance(value, bool | np.bool_):
             raise UsageError(f"{label} must be true or false, but is {value!r}")
         return bool(value)
-    if value is None and parameter.default is None:
+    if value is None and (parameter.optional or parameter.default is None):
         return None
+    if parameter.option.axes:
+        return _axes(label, value)
     if parameter.type is str:
         value = str(value).lower() if isinstance(value, bool | np.bool_) else str(value)
     else:
@@ -60,6 +62,14 @@ def _check(loss: Loss, parameter: Parameter, value: Any, load: Callable[[Any], A
             hint = did_you_mean(value, [str(choice) for choice in parameter.option.choices])
         raise UsageError(f"{label} {objection}, but is {value}", hint)
     return value
+
+
+def _axes(label: str, value: Any) -> tuple[int, ...]:
+    """Return axes given as one number, several, or a comma list."""
+    listed = value.split(",") if isinstance(value, str) else value
+    if np.ndim(listed) == 0:
+        listed = [listed]
+    return tuple(_number(label, int, one) for one in listed)
 
 
 def _number(label: str, kind: type, value: Any) -> Any:
