@@ -22,6 +22,7 @@ import numpy as np
 
 import lossctl
 from lossctl.errors import LossctlWarning
+from tests import cancellation
 from tests.cases.case import Array, Case
 
 RELATIVE = 1e-12
@@ -180,4 +181,5 @@ TERMS: dict[str, Callable[..., Array]] = {
     "triplet_margin": triplet_term,
     "triplet_margin_with_distance": triplet_term,
     "ctc": lambda *_, **__: np.ones(()),
+    **cancellation.TERMS,
 }

@@ -1,4 +1,4 @@
-"""The test matrix: for each loss of torch.nn, the calls on which it is compared with torch."""
+"""The test matrix: for each loss, the calls on which it is compared with its reference."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tests.cases import classification, margin, regression, sequence
+from tests.cases import (
+    classification,
+    evaluator,
+    margin,
+    optax_losses,
+    regression,
+    sequence,
+)
 from tests.cases.case import Case, Draw
 
 CASES: dict[str, Callable[[Draw], Iterator[Case]]] = {
@@ -33,6 +40,8 @@ CASES: dict[str, Callable[[Draw], Iterator[Case]]] = {
     "triplet_margin_with_distance": margin.triplet_margin_with_distance_cases,
     "ctc": sequence.ctc_cases,
 }
+TORCH_KEYS = tuple(CASES)
+CASES |= evaluator.CASES | optax_losses.CASES
 KEYS = tuple(CASES)
 
 

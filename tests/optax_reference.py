@@ -34,7 +34,7 @@ def poly(logits: Array, labels: Array, **options: Any) -> Any:
     """Return poly_loss_cross_entropy, which takes probabilities."""
     if labels.ndim < logits.ndim:
         labels = jax.nn.one_hot(labels, logits.shape[-1], dtype=jnp.float64)
-    return optax.poly_loss_cross_entropy(logits, labels, **options)
+    return optax.losses.poly_loss_cross_entropy(logits, labels, **options)
 
 
 def rank(logits: Array, labels: Array, **options: Any) -> Any:

@@ -54,6 +54,7 @@ def compare(metric: Metric) -> Metric:
 
 
 METRICS: dict[str, Metric] = {
+    "rmse": compare(metrics.root_mean_squared_error),
     "msle": compare(metrics.mean_squared_log_error),
     "mape": compare(metrics.mean_absolute_percentage_error),
     "pinball": compare(metrics.mean_pinball_loss),
@@ -64,6 +65,8 @@ METRICS: dict[str, Metric] = {
     "brier": brier,
     "zero_one": zero_one,
 }
+ELEMENTS = {"rmse": compare(metrics.mean_squared_error)}
+"""What an element's loss is, where it is not the metric of one element."""
 
 
 def answer(key: str, case: Case, reduction: str) -> Array:
@@ -84,6 +87,7 @@ def answer(key: str, case: Case, reduction: str) -> Array:
         warnings.simplefilter("ignore")
         if reduction == "mean":
             return np.asarray(METRICS[key](predicted, target, **case.options))
+        metric = ELEMENTS.get(key, METRICS[key])
         rows = [slice(row, row + 1) for row in range(len(target))]
-        each = [METRICS[key](predicted[row], target[row], **case.options) for row in rows]
+        each = [metric(predicted[row], target[row], **case.options) for row in rows]
     return np.array(each).reshape(shape)

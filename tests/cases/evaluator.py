@@ -52,6 +52,23 @@ def amounts(draw: Draw, shape: Shape) -> tuple[Array, Array]:
     return draw.uniform(shape, 0.1, 9.0), draw.uniform(shape, 0.1, 9.0)
 
 
+def rmse_cases(draw: Draw) -> Iterator[Case]:
+    """Yield the cases of rmse; its elements are squares."""
+    yield from means_only(difference_cases(draw, [{}]))
+
+
+def perplexity_cases(draw: Draw) -> Iterator[Case]:
+    """Yield logits with class indices, some of them left out; a mean has a root of no sum."""
+    for shape in (*CLASS_SHAPES, (0, 3), (2, 3, 0)):
+        labels = draw.integers(class_count(shape), label_shape(shape))
+        for choice in ({}, *grid(ignore_index=(0, -1))):
+            pair = (draw.normal(shape, 2.0), labels)
+            yield Case(f"{label(shape)}-{spell(choice)}", pair, choice, ("sum",))
+    rows = np.array([[9.0, 0, 0], [0, 0, 0], [-3, 3, 2]])
+    for target in range(3):
+        yield Case(f"sure-{target}", (rows, np.full(3, target)), skipped=("sum",))
+
+
 def msle_cases(draw: Draw) -> Iterator[Case]:
     """Yield the cases of msle, with amounts down to -1."""
     for shape in FILLED:
@@ -198,7 +215,7 @@ def box_cases(draw: Draw) -> Iterator[Case]:
     yield Case("relations", (first, second))
     yield Case("relations-turned", (second, first))
     yield Case("pixels", (100 * first, np.round(100 * second)))
-    yield Case("integers", (first.astype(np.int64), np.round(second + 1).astype(np.int32)))
+    yield Case("integers", (first.astype(np.int64), np.round(2000 * second).astype(np.int32)))
     line = np.array([[0.0, 0, 0, 2], [1, 1, 3, 1]])  # boxes without any area
     yield Case("lines", (first[:2], line))
     narrow = tuple(draw_boxes(draw, (4,)).astype(np.float32) for _ in range(2))
@@ -207,6 +224,8 @@ def box_cases(draw: Draw) -> Iterator[Case]:
 
 CASES: dict[str, Callable[[Draw], Iterator[Case]]] = {
     "log_cosh": log_cosh_cases,
+    "rmse": rmse_cases,
+    "perplexity": perplexity_cases,
     "msle": msle_cases,
     "mape": percentage_cases,
     "smape": smape_cases,

@@ -49,7 +49,10 @@ def class_cases(draw: Draw) -> Iterator[Case]:
     """Yield scores of classes with class indices: ties, leads of 1, classes far apart."""
     for shape in CLASS_SHAPES:
         for scale in (0.3, 1.0, 5.0):
-            pair = (draw.normal(shape, scale), draw.integers(class_count(shape), label_shape(shape)))
+            pair = (
+                draw.normal(shape, scale),
+                draw.integers(class_count(shape), label_shape(shape)),
+            )
             yield Case(f"{label(shape)}-{scale}", pair)
     rows = np.array([[1.0, 1, 1], [1, 0, 0], [0, 0, 1.5], [1e4, -1e4, 0], [0.5, 0.5, -0.5]])
     for target in range(3):
@@ -145,7 +148,9 @@ def cosine_distance_cases(draw: Draw) -> Iterator[Case]:
     """Yield vectors, with lengths under epsilon and of 0."""
     for shape in LIST_SHAPES:
         for choice in ({}, *grid(epsilon=(0.0, 1e-8, 0.5))):
-            yield Case(f"{label(shape)}-{spell(choice)}", (draw.normal(shape), draw.normal(shape)), choice)
+            yield Case(
+                f"{label(shape)}-{spell(choice)}", (draw.normal(shape), draw.normal(shape)), choice
+            )
     first = np.array([[1.0, 2.0], [1.0, 2.0], [3.0, 0.0], [1e-7, 0], [1e4, -1e4]])
     second = np.array([[2.0, 4.0], [-1.0, -2.0], [0.0, 2.0], [1e-7, 1e-7], [1e4, 1e4]])
     for choice in grid(epsilon=(0.0, 1e-8)):
@@ -207,7 +212,7 @@ def dice_cases(draw: Draw) -> Iterator[Case]:
 
 def binary_dice_cases(draw: Draw) -> Iterator[Case]:
     """Yield maps of logits with labels; optax refuses probabilities of its own accord."""
-    for shape in ((5,), (1,), (3, 4), (3, 1), (2, 3, 4), (2, 1, 2, 3), (0, 3)):
+    for shape in ((5,), (3, 4), (3, 1), (2, 3, 4), (2, 1, 2, 3), (0, 3)):
         for choice in ({}, *grid(smooth=(0.5, 1e-6))):
             pair = (draw.normal(shape, 2.0), draw.integers(2, shape).astype(np.float64))
             yield Case(f"{label(shape)}-{spell(choice)}", pair, choice)
