@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import pickle
@@ -14,12 +15,13 @@ import numpy as np
 import pytest
 
 import lossctl
+from lossctl.cli.shared import NAMES
 from lossctl.errors import DataError, FileError, OwnLossError, UsageError
 from lossctl.losses import inputs as kinds
 from lossctl.losses.inputs import Input
-from lossctl.losses.own.adoption import LOADED
+from lossctl.losses.own.adoption import LOADED, RESERVED
 from tests.command_line import read_json, read_table, run, run_process
-from tests.own_code import HEAD, WING, own_loss
+from tests.own_code import WING, own_loss
 
 PREDICTED = np.array([0.0, 1.0, 4.0, 30.0])
 TRUE = np.array([0.0, 2.0, 1.0, 0.0])
@@ -225,6 +227,7 @@ BROKEN_FILES = {
         "line 5",
         "Option(",
     ),
+    "reserved": (own_loss("return input", "threads: int = 1"), "line 4", "'threads'"),
     "kwargs": (own_loss("return input").replace("t):", "t, **more):"), "line 4", "**kwargs"),
     "fact": (own_loss("return input", more=", facts={'colour': 'red'}"), "line 4", "colour"),
     "library": (own_loss("return input", more=", library='keras'"), "line 4", "library"),
@@ -379,6 +382,11 @@ def run_process_of_python(*words: str) -> str:
         [sys.executable, *words], env=environment(), capture_output=True, text=True, check=True
     )
     return done.stdout
+
+
+def test_reserved_are_the_names_that_every_computation_has() -> None:
+    api = set(inspect.signature(lossctl.compute).parameters) - {"options"}
+    assert {*api, *NAMES, "help"} == RESERVED
 
 
 class TestPublicNames:

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Loss | Dialect:
+    from lossctl.losses.dialects import name_library
     from lossctl.losses.registry import Dialect, built_in, libraries
 
-    if name in libraries():
-        return Dialect(name)
+    if name_library(name) in libraries():
+        return Dialect(name_library(name))
     found = None if name.startswith("_") else built_in().find(name)
     if found is None or name not in (found.key, found.key.rpartition(".")[2]):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -314,7 +314,8 @@ def loss(
     """Declare a loss; the decorated function is its kernel.
 
     Of your own loss only ``key`` and ``inputs`` must be said; its library is the file or package
-    that declares it. The losses of lossctl say everything (``library`` is torch by default).
+    that declares it. The losses of lossctl say everything (``library`` is what stands before a dot
+    in ``key``, or torch).
     ``example`` is what follows ``lossctl compute KEY`` in a command that runs on
     ``sample_data/``. ``traps`` are the facts that people stumble over. ``other_orders`` are
     further orders of the inputs that are recognised where the shapes leave no doubt.
@@ -341,7 +342,7 @@ def loss(
             source=source,
             formula=formula,
             example=example,
-            library=library or "torch",
+            library=library or str(key).rpartition(".")[0] or "torch",
             aliases=tuple(aliases),
             traps=tuple(traps),
             results=tuple(results),

@@ -29,6 +29,12 @@ LOADED = "_lossctl_own_"
 """How the names of the modules begin that are made for files of users."""
 
 NAME = re.compile(r"[A-Za-z_]\w*")
+RESERVED = frozenset(
+    "loss inputs reduction sample_weight mask class_axis squeeze nan dtype threads part save_state"
+    " progress format output limit precision debug help".split()
+)
+"""What every computation takes already: no input or option of a loss can be called so."""
+
 DIGITS = "biuf"
 """Kinds of dtypes that can be losses."""
 
@@ -196,6 +202,9 @@ def _object_to_signature(loss: Loss) -> Iterator[str]:
     parameters = inspect.signature(loss.kernel).parameters.values()
     taken = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     declared = [one.name for one in loss.inputs]
+    for name in [*declared, *(one.name for one in loss.parameters)]:
+        if name in RESERVED:
+            yield f"calls an input or an option {name!r}, which every loss has already; rename it"
     if taken != declared:
         yield (
             f"declares the inputs {', '.join(declared)}, but its function takes"
