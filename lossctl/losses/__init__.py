@@ -24,7 +24,7 @@ def __getattr__(name: str) -> Loss | Dialect:
     from lossctl.losses.dialects import name_library
     from lossctl.losses.registry import Dialect, built_in, libraries
 
-    if name.isidentifier() and name_library(name) in libraries():
+    if "." not in name and name_library(name) in libraries():
         return Dialect(name_library(name))
     found = None if name.startswith("_") else built_in().find(name)
     if found is None or name not in (found.key, found.key.rpartition(".")[2]):
