@@ -45,7 +45,7 @@ def answer(key: str, case: Case, reduction: str) -> Array:
     with np.errstate(all="ignore"):
         losses, counted = FUNCTIONS[key](*inputs, **case.options)
         if reduction == "none":
-            return losses
+            return np.asarray(losses)
         if reduction == "sum":
             return np.asarray(losses.sum())
         mean = np.divide(losses.sum(), counted.sum())

@@ -51,6 +51,12 @@ def dice(logits: Array, labels: Array, class_reduction: str = "mean", **options:
     return optax.losses.dice_loss(logits, labels, reduction=class_reduction, **options)
 
 
+def binary_dice(x: Array, labels: Array, apply_sigmoid: bool = True, **options: Any) -> Any:
+    """Return binary_dice_loss, which refuses probabilities: it is given their logits."""
+    logits = x if apply_sigmoid else jnp.log(x) - jnp.log1p(-x)
+    return optax.losses.binary_dice_loss(logits, labels, **options)
+
+
 def generalized_dice(logits: Array, labels: Array, **options: Any) -> Any:
     """Return the losses of samples of which multiclass_generalized_dice_loss is the mean."""
     frequency = labels.sum(axis=tuple(range(labels.ndim - 1)))
@@ -94,7 +100,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "optax.triplet_margin": optax.losses.triplet_margin_loss,
     "ntxent": optax.losses.ntxent,
     "optax.dice": dice,
-    "binary_dice": optax.losses.binary_dice_loss,
+    "binary_dice": binary_dice,
     "multiclass_generalized_dice": generalized_dice,
 }
 

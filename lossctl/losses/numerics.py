@@ -37,10 +37,10 @@ def softplus(x: Array) -> Array:
 
 
 def sigmoids(x: Array) -> tuple[Array, Array]:
-    """Return σ(x) and σ(−x), neither of them one less the other."""
+    """Return σ(x) and σ(−x); the lesser of them is nearly as exact as the exponential."""
     tail = np.exp(-np.abs(x))
-    greater = 1 / (1 + tail)
-    lesser = tail * greater
+    lesser = tail - tail * (tail / (1 + tail))
+    greater = 1 - lesser
     rising = x >= 0
     return np.where(rising, greater, lesser), np.where(rising, lesser, greater)
 

@@ -137,8 +137,10 @@ def ranking_cases(draw: Draw) -> Iterator[Case]:
             {"where": there},
             {"weights": weights},
             {"where": there, "weights": weights},
-            {"weights": weights[..., :1]},
         ):
+            yield Case(f"{label(shape)}-{spell(choice)}", (scores, grades), choice)
+        if shape[-1] > 1:  # weights that are broadcast
+            choice = {"weights": weights[..., :1]}
             yield Case(f"{label(shape)}-{spell(choice)}", (scores, grades), choice)
     far = np.array([[1e4, -1e4, 0.0], [30, 30, 0], [0, 0, 0]])
     yield Case("far", (far, np.array([[1.0, 0, 0], [0, 1, 1], [1, 2, 3]])))
@@ -211,12 +213,14 @@ def dice_cases(draw: Draw) -> Iterator[Case]:
 
 
 def binary_dice_cases(draw: Draw) -> Iterator[Case]:
-    """Yield maps of logits with labels; optax refuses probabilities of its own accord."""
+    """Yield maps of logits or probabilities with labels."""
     for shape in ((5,), (3, 4), (3, 1), (2, 3, 4), (2, 1, 2, 3), (0, 3)):
         for choice in ({}, *grid(smooth=(0.5, 1e-6))):
             pair = (draw.normal(shape, 2.0), draw.integers(2, shape).astype(np.float64))
             yield Case(f"{label(shape)}-{spell(choice)}", pair, choice)
         yield Case(f"{label(shape)}-soft", (draw.normal(shape), draw.uniform(shape)))
+        given = (draw.uniform(shape, 0.01, 0.99), draw.integers(2, shape).astype(np.float64))
+        yield Case(f"{label(shape)}-probabilities", given, {"apply_sigmoid": False})
 
 
 def generalized_dice_cases(draw: Draw) -> Iterator[Case]:
