@@ -9,6 +9,7 @@ import numpy as np
 from tests.cases import (
     classification,
     evaluator,
+    keras_losses,
     margin,
     optax_losses,
     regression,
@@ -41,7 +42,7 @@ CASES: dict[str, Callable[[Draw], Iterator[Case]]] = {
     "ctc": sequence.ctc_cases,
 }
 TORCH_KEYS = tuple(CASES)
-CASES |= evaluator.CASES | optax_losses.CASES
+CASES |= evaluator.CASES | optax_losses.CASES | keras_losses.CASES
 KEYS = tuple(CASES)
 
 
@@ -53,4 +54,6 @@ def cases(key: str, rng: np.random.Generator, digits: int | None = None) -> list
 def reductions(key: str, case: Case) -> list[str]:
     """Return the reductions on which the reference has an answer for the case."""
     known = ["none", "mean", "sum", *(["batchmean"] if key == "kl_div" else [])]
+    if key in keras_losses.KEYS:
+        known += ["sum_over_batch_size", "mean_with_sample_weight"]
     return [name for name in known if name not in case.skipped]

@@ -62,7 +62,8 @@ def _align(loss: Loss, sources: Sequence[Source], class_axis: int) -> Sequence[S
     """Let the first two inputs differ by an axis of 1, as Keras does."""
     first, second, *rest = sources
     if loss.inputs[1].forms[0].kind == Kind.INDEX:
-        return [first, align_trailing(second, first, class_axis), *rest]
+        axis = class_axis if loss.along else -1
+        return [first, align_trailing(second, first, axis), *rest]
     return [align_trailing(first, second), align_trailing(second, first), *rest]
 
 

@@ -115,14 +115,21 @@ def bind_tensor(
     sizes: dict[str, int | None],
     further: tuple[int, ...],
 ) -> TensorOption:
-    """Check a tensor's shape against the sizes of the inputs."""
+    """Check a tensor's shape against the sizes of the inputs.
+
+    Words that no input has are bound to the sizes of the first option that has them.
+    """
     option = parameter.option
     words: list[str] = []
     wanted: list[int | None] = []
     for word in (option.shape or option.fits or "").split():
         words += ["*"] * len(further) if word == "*D" else [word]
-        wanted += further if word == "*D" else [sizes.get(word, 1)]
+        wanted += further if word == "*D" else [sizes.get(word)]
     if option.shape is not None:
+        if array.ndim == len(words):
+            new = {w: size for w, size in zip(words, array.shape, strict=True) if w not in sizes}
+            sizes |= new
+            wanted = [new.get(word, size) for word, size in zip(words, wanted, strict=True)]
         if array.shape != tuple(wanted):
             raise DataError(
                 f"{parameter.name} of {loss.key} has shape {show(array.shape)}, but should be"
@@ -145,4 +152,6 @@ def bind_tensor(
 
 
 def _meaning(shape: str) -> str:
+    if len(shape.split()) == 1 and shape != "C":
+        return f"entry of ({shape})"
     return "class" if shape == "C" else f"position of ({', '.join(shape.split())})"

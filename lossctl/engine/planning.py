@@ -198,8 +198,9 @@ def _tensors(
     sizes: dict[str, int | None],
     further: tuple[int, ...],
 ) -> dict[str, TensorOption]:
+    known = dict(sizes)
     return {
-        parameter.name: bind_tensor(loss, parameter, options[parameter.name], sizes, further)
+        parameter.name: bind_tensor(loss, parameter, options[parameter.name], known, further)
         for parameter in loss.parameters
         if parameter.tensor and options[parameter.name] is not None
     }

@@ -96,7 +96,7 @@ def _inspect(
         return  # checked before the first block
     context = Context(
         classes=plan.classes,
-        ignore_index=plan.options.get("ignore_index"),
+        ignore_index=plan.options.get("ignore_index", plan.options.get("ignore_class")),
         whole_classes=not region.partial or "C" in bound.axes,
     )
     for rule, broken, shown in kinds.check(bound.kind, values, context):

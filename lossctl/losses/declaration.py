@@ -99,6 +99,7 @@ class Option:
     above: float | None = None
     at_least: float | None = None
     at_most: float | None = None
+    below: float | None = None
     choices: tuple[Any, ...] = ()
     gap: tuple[float, float] | None = None
     """Two numbers between which the value may not lie."""
@@ -124,6 +125,7 @@ class Option:
                 ("above", self.above),
                 ("at least", self.at_least),
                 ("at most", self.at_most),
+                ("below", self.below),
             )
             if bound is not None
         ]
@@ -140,6 +142,7 @@ class Option:
         low = self.above is not None and not value > self.above
         low = low or (self.at_least is not None and value < self.at_least)
         high = self.at_most is not None and value > self.at_most
+        high = high or (self.below is not None and not value < self.below)
         amid = self.gap is not None and self.gap[0] < value < self.gap[1]
         return f"must be {self.bounds}" if low or high or amid else None
 

@@ -161,9 +161,7 @@ def kl_divergence(y_pred: Array, y_true: Array) -> Terms:
     """
     predicted, true = np.clip(y_pred, EPSILON, 1), np.clip(y_true, EPSILON, 1)
     clamped = (y_pred < EPSILON) & (y_true > EPSILON)
-    return Terms(
-        sums={"divergence": true * np.log(true / predicted)}, clamped=clamped, clamp=CLAMP
-    )
+    return Terms(sums={"divergence": true * np.log(true / predicted)}, clamped=clamped, clamp=CLAMP)
 
 
 @loss(

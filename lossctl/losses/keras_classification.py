@@ -74,9 +74,7 @@ def categorical_crossentropy(
         running.add(y_pred, smooth)
         return Terms(running.loss)
     share = _Shares.of(y_pred)
-    return Terms(
-        -(smooth * share.log).sum(axis=1), clamped=share.low & (y_true != 0), clamp=CLAMP
-    )
+    return Terms(-(smooth * share.log).sum(axis=1), clamped=share.low & (y_true != 0), clamp=CLAMP)
 
 
 @loss(
@@ -112,9 +110,7 @@ def categorical_focal_crossentropy(
         y_pred = exp_below(y_pred, y_pred.max(axis=1, keepdims=True, initial=-np.inf))
     share = _Shares.of(y_pred)
     factors = alpha * share.rest**gamma * _smooth(y_true, label_smoothing)
-    return Terms(
-        -(factors * share.log).sum(axis=1), clamped=share.low & (y_true != 0), clamp=CLAMP
-    )
+    return Terms(-(factors * share.log).sum(axis=1), clamped=share.low & (y_true != 0), clamp=CLAMP)
 
 
 @loss(
@@ -175,9 +171,7 @@ def _index_shares(masses: Array, target: Array) -> Terms:
     share = own / (own + rest)
     near = (own > rest) & (rest >= 0)
     logs = np.where(near, -np.log1p(rest / own), np.log(np.clip(share, EPSILON, UPPER)))
-    return Terms(
-        -np.clip(logs, LEAST_LOG, GREATEST_LOG), clamped=share < EPSILON, clamp=CLAMP
-    )
+    return Terms(-np.clip(logs, LEAST_LOG, GREATEST_LOG), clamped=share < EPSILON, clamp=CLAMP)
 
 
 @loss(
@@ -203,7 +197,7 @@ def categorical_generalized_cross_entropy(
     y_pred: Array,
     y_true: Array,
     *,
-    q: Annotated[float, Option("robustness to wrong labels", above=0, at_most=1)] = 0.5,
+    q: Annotated[float, Option("robustness to wrong labels", above=0, below=1)] = 0.5,
 ) -> Array:
     """Loss of the right class's probability that wrong labels harm little.
 

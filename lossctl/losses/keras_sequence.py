@@ -47,9 +47,7 @@ def ctc(y_pred: Array, y_true: Array) -> Terms:
     counts = np.count_nonzero(y_true, axis=1)
     losses = negative_log_likelihood(log_softmax(y_pred), y_true, lengths, counts, 0)
     impossible = np.isposinf(losses)
-    return Terms(
-        losses, notes={"{are} infinite: no alignment, the input is too short": impossible}
-    )
+    return Terms(losses, notes={"{are} infinite: no alignment, the input is too short": impossible})
 
 
 @ctc.prepare
