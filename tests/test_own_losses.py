@@ -19,7 +19,8 @@ from lossctl.cli.shared import NAMES
 from lossctl.errors import DataError, FileError, OwnLossError, UsageError
 from lossctl.losses import inputs as kinds
 from lossctl.losses.inputs import Input
-from lossctl.losses.own.adoption import LOADED, RESERVED
+from lossctl.losses.own.adoption import RESERVED
+from lossctl.losses.own.blame import LOADED
 from tests.command_line import read_json, read_table, run, run_process
 from tests.own_code import WING, own_loss
 
@@ -215,7 +216,7 @@ BROKEN_FILES = {
     "name": (own_loss("return input", key="a b"), "line 4", "'a b'"),
     "no default": (own_loss("return input", "a: int"), "line 4", "without a default"),
     "type": (own_loss("return input", "a: dict = {}"), "line 4", "of type dict"),
-    "none": (own_loss("return input", "a: float = None"), "line 4", "default is None"),
+    "none": (own_loss("return input", "a: float = None"), "line 4", "say float | None"),
     "bounds": (
         "from typing import Annotated\n"
         + own_loss("return input", "a: Annotated[float, Option('', above=0)] = 0.0"),

@@ -48,7 +48,7 @@ from lossctl.losses.inputs import (
 from lossctl.losses.terms import Finish, Scan, Terms, Transform
 
 if TYPE_CHECKING:
-    from lossctl.losses.own.adoption import Home
+    from lossctl.losses.own.blame import Home
 
 Array = NDArray[Any]
 
@@ -266,7 +266,7 @@ class Loss:
         """Register what is done with whole small inputs before the first block."""
         self.preparation = function
         if self.home is not None:
-            from lossctl.losses.own.adoption import guard
+            from lossctl.losses.own.blame import guard
 
             self.preparation = guard(function, self.home)
         return function

@@ -22,7 +22,7 @@ from typing import Any
 from lossctl.errors import FileError, OwnLossError, UsageError, did_you_mean
 from lossctl.losses.declaration import Loss
 from lossctl.losses.dialects import fold
-from lossctl.losses.own.adoption import LOADED, Home, blaming
+from lossctl.losses.own.blame import LOADED, Home, blaming
 
 REFERENCE = re.compile(r"(?s)(.+\.py)(?::(.*))?")
 
