@@ -17,7 +17,7 @@ from lossctl.losses.declaration import (
     real,
     soft_label,
 )
-from lossctl.losses.numerics import sigmoids, softplus, take_class
+from lossctl.losses.numerics import at_least, at_most, log1p_exp, sigmoids, take_class
 from lossctl.losses.softmax import DistributionCrossEntropy, IndexCrossEntropy
 
 Array = NDArray[Any]
@@ -26,6 +26,7 @@ LOGITS = real("input", "*", help="logits of the positive class")
 TARGET: Input = soft_label("target", "*", help="1 for the positive class, 0 for the negative")
 GAMMA = Option("power of what was missing to a sure answer; 0 is cross entropy", at_least=0)
 SCORES = "binary.csv#logit binary.csv#target"
+SMALL_TAIL = 0.06
 FOCAL_SOURCE = "Lin et al. 2017, Focal loss for dense object detection, arXiv:1708.02002"
 
 
@@ -91,10 +92,22 @@ def sigmoid_focal(
 def _focus(x: Array, y: Array, gamma: float, alpha: float | None) -> Array:
     """Return cross entropy times (1 − p_y)^γ; no part of it is one number less another."""
     probability, complement = sigmoids(x)
-    missing = y * complement + (1 - y) * probability
-    losses = y * softplus(-x) + (1 - y) * softplus(x)
-    losses *= missing**gamma
+    missing = (y * complement + (1 - y) * probability) ** gamma
+    if gamma == 2:
+        lag = np.where(y == 1, -x, x)
+        missing = np.where((y == 0) | (y == 1), _square_sigmoid(lag), missing)
+    small = log1p_exp(x)
+    losses = y * (at_least(-x, 0) + small) + (1 - y) * (at_least(x, 0) + small)
+    losses *= missing
     return losses if alpha is None else losses * (alpha * y + (1 - alpha) * (1 - y))
+
+
+def _square_sigmoid(x: Array) -> Array:
+    """Return σ(x)² with half the error of a square: that of exp(2x) is not doubled."""
+    tail = np.exp(-np.abs(x))
+    whole = 1 + tail
+    greater = np.where(tail < SMALL_TAIL, (1 - tail / whole) ** 2, 1 / (whole * whole))
+    return np.where(x < 0, np.exp(2 * at_most(x, 0)) * greater, greater)
 
 
 @loss(
