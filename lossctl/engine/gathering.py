@@ -44,11 +44,10 @@ class Gathering:
     """Whether samples may be cut along their further axes."""
 
     def finish_block(
-        self, loss: Loss, losses: Array | None, sums: Mapping[str, Array], options: dict[str, Any]
+        self, loss: Loss, losses: Array, sums: Mapping[str, Array], options: dict[str, Any]
     ) -> Array:
         """Return the losses of a block that holds all that belongs to them."""
         if not self.finished:
-            assert losses is not None
             return _mean(losses, self.axes)
         totals = {name: values.sum(axis=self.axes) for name, values in sums.items()}
         (first, *_) = sums.values()

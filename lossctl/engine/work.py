@@ -152,7 +152,6 @@ def _add_up(
     partial: Partial,
 ) -> Array:
     """Apply weight, mask and the NaN policy; add the losses and denominators up."""
-    assert terms.losses is not None
     losses = np.ascontiguousarray(terms.losses, dtype=plan.dtype)
     averaging = plan.settings.reduction in ("mean", "mean_with_sample_weight")
     summed = terms.mean_losses if averaging and terms.mean_losses is not None else losses
@@ -230,7 +229,7 @@ def _note(
     region: Region,
     rule: Rule,
     mask: NDArray[np.bool_],
-    losses: Array | None,
+    losses: Array,
     partial: Partial,
 ) -> None:
     """Note something about losses, or about what they are made of."""
@@ -239,8 +238,7 @@ def _note(
     whole = mask.ndim == len(bound.axes) and (plan.single or mask.ndim > len(plan.axes))
     place = bound.position(first, region) if whole else _result_position(plan, first, region)
     count = int(np.count_nonzero(mask))
-    fits = losses is not None and losses.shape == mask.shape
-    value = float(losses[first]) if losses is not None and fits else math.nan
+    value = float(losses[first]) if losses.shape == mask.shape else math.nan
     partial.note(Finding(rule, plan.loss.key, count, place, value))
 
 

@@ -6,13 +6,23 @@ sample, or per position of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.declaration import Input, Kind, Option, clipped, density, mass, real, soft_label
+from lossctl.losses.declaration import (
+    Input,
+    Kind,
+    Loss,
+    Option,
+    Terms,
+    clipped,
+    density,
+    mass,
+    real,
+    soft_label,
+)
 
 Array = NDArray[Any]
 
@@ -31,7 +41,7 @@ PREDICTED, TRUE = "predictions", "true values"
 
 PAIR = (real("y_pred", *VECTORS, help=PREDICTED), real("y_true", *VECTORS, help=TRUE))
 
-AVERAGE: Mapping[str, Any] = {
+AVERAGE: dict[str, Any] = {
     "library": "keras",
     "results": ROWS,
     "over": "last",
@@ -40,7 +50,7 @@ AVERAGE: Mapping[str, Any] = {
 }
 """What the losses declare that Keras averages over the last axis."""
 
-BATCH: Mapping[str, Any] = {"library": "keras", "reduction": "sum_over_batch_size"}
+BATCH: dict[str, Any] = {"library": "keras", "reduction": "sum_over_batch_size"}
 
 AXIS_TRAP = "a loss is the average over the last axis, so that a vector has one loss"
 LAST = {"axis": "averaged over the last", "denominator": "per-sample losses"}
@@ -68,6 +78,13 @@ def scores(*patterns: str) -> Input:
     return mass(
         "y_pred", *patterns, help="scores of the classes", under=(("from_logits", Kind.REAL),)
     )
+
+
+def evaluate(loss: Loss, *inputs: Array, **options: Any) -> Array:
+    """Return the losses of elements that another loss defines."""
+    losses = loss.kernel(*inputs, **options)
+    assert not isinstance(losses, Terms)
+    return losses
 
 
 def clip(probability: Array) -> Array:

@@ -20,6 +20,7 @@ from lossctl.losses.keras_inputs import (
     PREDICTED,
     ROWS,
     TRUE,
+    evaluate,
 )
 from lossctl.losses.numerics import at_least, dot, p_norm
 
@@ -45,7 +46,7 @@ def mean_squared_error(y_pred: Array, y_true: Array) -> Array:
 
     y_pred and y_true have the same shape (N, *D, C), or (N); a last axis of 1 may be missing.
     """
-    return regression.mse.kernel(y_pred, y_true)
+    return evaluate(regression.mse, y_pred, y_true)
 
 
 @loss(
@@ -65,7 +66,7 @@ def mean_absolute_error(y_pred: Array, y_true: Array) -> Array:
 
     y_pred and y_true have the same shape (N, *D, C), or (N); a last axis of 1 may be missing.
     """
-    return regression.l1.kernel(y_pred, y_true)
+    return evaluate(regression.l1, y_pred, y_true)
 
 
 @loss(
@@ -170,7 +171,7 @@ def huber(
 
     y_pred and y_true have the same shape (N, *D, C), or (N); a last axis of 1 may be missing.
     """
-    return regression.huber.kernel(y_pred, y_true, delta=delta)
+    return evaluate(regression.huber, y_pred, y_true, delta=delta)
 
 
 @loss(
@@ -189,4 +190,4 @@ def log_cosh(y_pred: Array, y_true: Array) -> Array:
 
     y_pred and y_true have the same shape (N, *D, C), or (N); a last axis of 1 may be missing.
     """
-    return forecasting.log_cosh.kernel(y_pred, y_true)
+    return evaluate(forecasting.log_cosh, y_pred, y_true)

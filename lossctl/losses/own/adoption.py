@@ -144,7 +144,7 @@ def _check_returns(loss: Loss, kernel: Callable[..., Any], home: Home) -> Callab
 def _object_to_returned(loss: Loss, inputs: list[Any], returned: Any) -> str | None:
     """Say what is wrong with what a kernel returned, or return None."""
     losses: Any = returned.losses if isinstance(returned, Terms) else returned
-    if losses is None and isinstance(returned, Terms) and returned.sums:
+    if loss.over or (isinstance(returned, Terms) and returned.sums):
         return None
     rule = "a kernel returns the loss of each element as an array, and never reduces"
     if np.ndim(losses) == 0 and not isinstance(losses, np.ndarray):
