@@ -26,7 +26,7 @@ FAR = 20.0
     inputs=PAIR,
     library="optax",
     formula="log cosh(x − y)",
-    source="Chen et al. 2019, https://openreview.net/pdf?id=rkglvsC9Ym",
+    source="https://openreview.net/pdf?id=rkglvsC9Ym",
     example=FOREST,
     traps=(
         "each element has its loss; Keras averages over the last axis",
