@@ -54,7 +54,7 @@ def process(plan: Plan, region: Region, blocks: Sequence[Array]) -> Outcome:
         for number, bound in enumerate(plan.inputs):
             kept = None if mask is None else _kept(bound, inputs[number], mask)
             _inspect(plan, bound, region, inputs[number], kept, partial)
-            if kept is not None and bound.kind in INTEGER_KINDS:
+            if kept is not None and bound.kind in INTEGER_KINDS and not plan.loss.whole:
                 inputs[number] = np.where(kept, inputs[number], 0)  # may be no index at all
         for one, values in ((plan.sample_weight, weight), (plan.mask, mask)):
             if one is not None and values is not None:
