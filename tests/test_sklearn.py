@@ -154,6 +154,26 @@ def test_scores_for_labels_are_refused() -> None:
     assert np.isnan(float(result))
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "log_loss", "brier_score_loss", "zero_one_loss", "mean_pinball_loss",
+        "mean_tweedie_deviance", "mean_poisson_deviance", "mean_gamma_deviance",
+        "mean_squared_log_error", "mean_absolute_percentage_error", "root_mean_squared_error",
+        "mean_squared_error", "mean_absolute_error",
+    ],
+)  # fmt: skip
+def test_is_found_by_the_name_of_its_function(name: str) -> None:
+    """With the prefix of scikit-learn it is scikit-learn's number."""
+    x, y = np.array([0.25, 0.75, 0.5]), np.array([0.0, 1.0, 1.0])
+    if name == "zero_one_loss":
+        x = np.array([0.0, 1.0, 0.0])
+    if name.endswith("deviance"):
+        y = y + 1
+    ours = lossctl.compute(f"sklearn.{name}", x, y).value
+    assert ours == pytest.approx(getattr(metrics, name)(y, x), rel=1e-12)
+
+
 def test_a_difference_would_be_seen() -> None:
     """The comparison tells a quantile from another, and a half from a whole."""
     case = Case("seen", (np.array([1.0, 2.0]), np.array([2.0, 0.5])), {"alpha": 0.25})

@@ -9,6 +9,7 @@ import pytest
 
 import lossctl
 from lossctl.errors import DataError, LossctlWarning, UsageError
+from lossctl.losses.registry import find
 from tests.cases.case import Array
 from tests.comparison import disagreements
 from tests.matrix import cases, reductions
@@ -85,6 +86,12 @@ class TestBoxes:
         assert lossctl.compute(key, 1e4 * BOX, 1e4 * BOX, reduction="sum").value == pytest.approx(
             0, abs=1e-14
         )
+
+
+def test_is_found_by_the_name_of_its_function() -> None:
+    for key, name in FUNCTION_NAMES.items():
+        for prefix in ("", "torchvision.ops.", "torchvision."):
+            assert find(prefix + name).key == key
 
 
 def test_alpha_is_a_share_or_off() -> None:

@@ -101,6 +101,7 @@ def msle(input: Array, target: Array) -> Array:
     family="regression",
     inputs=PAIR,
     library="scikit-learn",
+    aliases=("sklearn.mean_absolute_percentage_error",),
     formula="|x − y| / max(|y|, ε), ε = 2.2e-16",
     source="https://scikit-learn.org/stable/modules/generated/"
     "sklearn.metrics.mean_absolute_percentage_error.html",
