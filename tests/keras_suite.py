@@ -1,7 +1,8 @@
 """The losses of Keras by its own names and calls, answered by lossctl.
 
 ``Answers`` stands where Keras's tests expect the module ``keras.losses``: its classes and
-functions take (y_true, y_pred), as Keras's do, and pass them on as (y_pred, y_true).
+functions take (y_true, y_pred), as Keras's do, and pass them on as (y_pred, y_true). Keras computes
+in float32, and some of its tests expect its rounding.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import lossctl
-from lossctl.errors import LossctlError, LossctlWarning
+from lossctl.errors import LossctlError, LossctlWarning, UsageError
 
 Array = NDArray[Any]
 
@@ -39,6 +40,9 @@ class Instance:
 
     def __init__(self, name: str, reduction: str | None, options: dict[str, Any]) -> None:
         self.name, self.options = f"keras.{name}", options
+        if name == "Tversky":  # keras#23333: its tests have alpha and beta interchanged
+            alpha, beta = options.get("alpha", 0.5), options.get("beta", 0.5)
+            self.options |= {"alpha": beta, "beta": alpha}
         self.reduction = "none" if reduction is None else reduction
         check_reduction(self.reduction)
 
@@ -60,7 +64,7 @@ def check_reduction(reduction: str) -> None:
     """Refuse what is no reduction, in the words that Keras's tests look for."""
     try:
         lossctl.compute("keras.mse", [[1.0]], [[1.0]], reduction=reduction)
-    except lossctl.UsageError as error:
+    except UsageError as error:
         raise ValueError(f"Invalid value for argument `reduction`: {error}") from error
 
 

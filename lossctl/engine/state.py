@@ -61,7 +61,7 @@ class State:
                 "denominator": _encode_sum(partial.denominator),
                 "denominator_name": partial.denominator_name,
                 "single": summary.single,
-                "weight": repr(summary.weight),
+                "weight": [repr(one) for one in summary.weight],
                 "keeps_ignored": summary.keeps_ignored,
                 "transform": summary.transform,
                 "sums": {
@@ -110,7 +110,7 @@ class State:
             "options": {name: plain_option(value) for name, value in summary.options.items()},
             "reduction": summary.reduction,
             **summary.settings,
-            "sample weight of all": repr(summary.weight),
+            "sample weights": repr(summary.weight) if summary.single else None,
             "number of parts": summary.part[1] if summary.part else None,
             "shapes of the inputs": shapes,
         }
@@ -301,7 +301,7 @@ def _decode_summary(raw: dict[str, Any]) -> Summary:
         part=tuple(raw["part"]) if raw["part"] else None,
         notes=tuple(raw["notes"]),
         single=bool(raw["single"]),
-        weight=float(raw["weight"]),
+        weight=tuple(map(float, raw["weight"])),
         keeps_ignored=bool(raw["keeps_ignored"]),
         transform=str(raw["transform"]),
     )

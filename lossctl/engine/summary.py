@@ -37,8 +37,8 @@ class Summary:
     """What a person should know whatever the numbers are."""
     single: bool = False
     """Whether ``shape`` is that of losses which are known at the end alone."""
-    weight: float = 1.0
-    """The weight of all such losses."""
+    weight: tuple[float, ...] = ()
+    """The weights of such losses, if they have any."""
     keeps_ignored: bool = True
     """Whether the size of a batch counts what is ignored; Keras masks it."""
     transform: str = ""
@@ -77,12 +77,14 @@ class Summary:
         )
 
 
-def _weight(plan: Plan) -> float:
-    """Return the weight of losses that are known at the end."""
+def _weight(plan: Plan) -> tuple[float, ...]:
+    """Return the weights of losses that are known at the end."""
     weight = plan.sample_weight
     if not plan.single or weight is None or weight.array is None:
-        return 1.0
-    return float(weight.array[0])
+        return ()
+    shape = tuple(size or 0 for size in plan.shape)
+    spread = weight.array.reshape(weight.array.shape + (1,) * (len(shape) - weight.array.ndim))
+    return tuple(np.broadcast_to(spread, shape or (1,)).ravel().tolist())
 
 
 def _changed_options(plan: Plan) -> dict[str, Any]:

@@ -41,7 +41,7 @@ SMOOTHING_TRAP = (
     "label smoothing counts the classes along axis, as mended in keras#23437;"
     " Keras 3.15.1 counts the last axis"
 )
-ALONG: dict[str, Any] = BATCH | {"results": ROWS, "along": "axis", "squeeze_trailing": True}
+ALONG: dict[str, Any] = BATCH | {"results": ROWS, "along": "axis"}
 
 
 @loss(
@@ -188,7 +188,6 @@ def _index_shares(masses: Array, target: Array) -> Terms:
         "q near 0 is cross entropy, q near 1 is the absolute error",
     ),
     facts={"axis": "classes along the last", "denominator": "per-sample losses"},
-    squeeze_trailing=True,
     **BATCH,
 )
 def categorical_generalized_cross_entropy(

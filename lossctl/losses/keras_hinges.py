@@ -91,7 +91,6 @@ def squared_hinge(y_pred: Array, y_true: Array, *, binary: bool) -> Array:
         "the right class takes part in the maximum with a score of 0",
     ),
     facts={"axis": "classes along the last", "denominator": "per-sample losses"},
-    squeeze_trailing=True,
     **BATCH,
 )
 def categorical_hinge(y_pred: Array, y_true: Array) -> Array:

@@ -41,16 +41,15 @@ PREDICTED, TRUE = "predictions", "true values"
 
 PAIR = (real("y_pred", *VECTORS, help=PREDICTED), real("y_true", *VECTORS, help=TRUE))
 
-AVERAGE: dict[str, Any] = {
+BATCH: dict[str, Any] = {
     "library": "keras",
-    "results": ROWS,
-    "over": "last",
     "reduction": "sum_over_batch_size",
     "squeeze_trailing": True,
 }
-"""What the losses declare that Keras averages over the last axis."""
+"""What all of them declare."""
 
-BATCH: dict[str, Any] = {"library": "keras", "reduction": "sum_over_batch_size"}
+AVERAGE: dict[str, Any] = BATCH | {"results": ROWS, "over": "last"}
+"""What the losses declare that Keras averages over the last axis."""
 
 AXIS_TRAP = "a loss is the average over the last axis, so that a vector has one loss"
 LAST = {"axis": "averaged over the last", "denominator": "per-sample losses"}

@@ -17,7 +17,7 @@ MAPS = (
     real("y_true", "N *D", help="true share of each place, such as 0 and 1"),
 )
 AXES = Option("axes that are added up; all of them if none is named", axes=True)
-RATIO: dict[str, Any] = BATCH | {"over": "axis", "squeeze_trailing": True}
+RATIO: dict[str, Any] = BATCH | {"over": "axis"}
 FACTS = {"axis": "one ratio over those given, else over everything", "denominator": "ratios"}
 RATIO_TRAP = "without axis it is one ratio of sums over everything, not an average over samples"
 

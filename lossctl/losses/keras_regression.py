@@ -132,7 +132,6 @@ def mean_squared_logarithmic_error(y_pred: Array, y_true: Array) -> Terms:
     traps=("the cosine is negative: -1 is the same direction, 1 the opposite one",),
     facts={"axis": "the one given, else the last", "denominator": "per-sample losses"},
     along="axis",
-    squeeze_trailing=True,
     **BATCH,
 )
 def cosine_similarity(
