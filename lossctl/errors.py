@@ -2,6 +2,7 @@
 
     LossctlError
     ├── UsageError        exit 2: the call is wrong (unknown loss, flag, column, option value)
+    │   └── OwnLossError  exit 2: a loss of the user's own is at fault
     ├── DataError         exit 3: the data are wrong (shapes, labels, ranges, broken files)
     ├── FileError         exit 4: a file could not be opened, read or written
     └── CheckError        exit 1: a gate or check failed
@@ -48,6 +49,10 @@ class UsageError(LossctlError):
     """The call itself is wrong: an unknown name, a flag, an option out of its bounds."""
 
     exit_code = Exit.USAGE
+
+
+class OwnLossError(UsageError):
+    """A loss that lossctl did not bring is at fault: its declaration, or what it does."""
 
 
 class DataError(LossctlError):

@@ -22,9 +22,9 @@ class LossGroup(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the keys of all losses."""
-        from lossctl.losses.registry import registry
+        from lossctl.losses.registry import list_losses
 
-        return list(registry())
+        return [loss.key for loss in list_losses()]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Build the command of one loss, found by any of its names."""
@@ -45,8 +45,8 @@ def build_command(loss: Loss) -> Any:
         rich_markup_mode="rich",
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    help_text = f"{loss.summary}\n\nFormula: {loss.formula}"
-    example = f"For example:  lossctl compute {loss.key} {loss.example}"
+    help_text = f"{loss.summary}\n\nFormula: {loss.formula}" if loss.formula else loss.summary
+    example = f"For example:  lossctl compute {loss.key} {loss.example}" if loss.example else ""
     single.command(loss.key, help=_escape(help_text), epilog=_escape(example))(_callback(loss))
     return take_plain_values(typer.main.get_command(single))
 
@@ -64,14 +64,17 @@ def _callback(loss: Loss) -> Callable[..., None]:
 
     parameters = [_argument(one) for one in loss.inputs]
     parameters += [_option(loss, parameter) for parameter in loss.parameters]
-    parameters += SHARED
+    parameters += [
+        one.replace(default=loss.reduction) if one.name == "reduction" else one for one in SHARED
+    ]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__doc__ = loss.summary
     return run
 
 
 def _argument(declared: Input) -> inspect.Parameter:
-    text = f"{declared.help}, {declared.shapes}: {declared.kinds}"
+    text = f"{declared.help}, " if declared.help else ""
+    text += f"{declared.shapes}: {declared.kinds}"
     argument = typer.Argument(metavar=declared.name.upper(), help=_escape(text), show_default=False)
     return inspect.Parameter(
         declared.name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[str, argument]
@@ -88,6 +91,11 @@ def _option(loss: Loss, parameter: Parameter) -> inspect.Parameter:
     if parameter.tensor:
         kind = str | None
         text += "; a file or a comma list"
+    elif parameter.option.axes:
+        kind = str | None
+        text += "; a comma list"
+    elif parameter.optional:
+        kind |= None
     option = typer.Option(flag, help=_escape(text), rich_help_panel=f"Options of {loss.key}")
     return inspect.Parameter(
         parameter.name,

@@ -194,7 +194,8 @@ app.add_typer(
     typer.Typer(
         cls=LossGroup,
         no_args_is_help=True,
-        help="Compute a loss: one subcommand per loss, e.g. lossctl compute ce --help.",
+        help="Compute a loss: one subcommand per loss, e.g. lossctl compute ce --help."
+        " FILE.py:NAME is a loss of your own.",
         subcommand_metavar="LOSS FILES... [OPTIONS]",
         context_settings={"help_option_names": ["-h", "--help"]},
     ),
@@ -242,24 +243,46 @@ def merge_command(
     write_reduced(merge(states), format, output, precision=precision)
 
 
+def _choose_form(format: str | None, *flags: tuple[str, bool]) -> str:
+    """Return the form of a listing: that of --format, or of a flag that is short for it."""
+    asked = [name for name, given in flags if given]
+    known = ["table", *(name for name, _ in flags)]
+    if format is not None and format not in known:
+        raise UsageError(f"there is no format {format!r} here", did_you_mean(format, known))
+    if len({*asked, *([format] if format else [])}) > 1:
+        raise UsageError("more than one format is asked for", "Choose one.")
+    return format or next(iter(asked), "table")
+
+
 @app.command("list", epilog="For example:  lossctl list --family margin")
 def list_command(
+    file: Annotated[
+        str | None,
+        typer.Argument(metavar="[FILE.py]", help="List the losses of your own file instead."),
+    ] = None,
+    library: Annotated[
+        str | None, typer.Option(help="Show only the losses of a library: torch, keras, …")
+    ] = None,
     family: Annotated[str | None, typer.Option(help="Show only the losses of a family.")] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print everything the declarations know, as JSON.")
     ] = False,
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="Print a Markdown table (the README's).")
+        bool, typer.Option("--markdown", help="Print Markdown tables (the README's).")
     ] = False,
+    format: Annotated[
+        str | None, typer.Option("-f", "--format", help="table, json or markdown")
+    ] = None,
 ) -> None:
-    """List the losses by family."""
+    """List the losses by library and family, those of installed packages included."""
     from lossctl.api import describe_all
     from lossctl.output import catalogue
 
-    losses = describe_all(family)
-    if json:
+    form = _choose_form(format, ("json", json), ("markdown", markdown))
+    losses = describe_all(family, library, file)
+    if form == "json":
         catalogue.print_json(losses)
-    elif markdown:
+    elif form == "markdown":
         catalogue.print_markdown(losses)
     else:
         catalogue.print_list(losses)
@@ -267,24 +290,37 @@ def list_command(
 
 def complete_loss(incomplete: str) -> list[str]:
     """Return the losses whose names start so."""
-    from lossctl.losses.registry import registry
+    from lossctl.losses.registry import list_losses
 
-    return [key for key in registry() if key.startswith(incomplete)]
+    return [loss.key for loss in list_losses() if loss.key.startswith(incomplete)]
 
 
 @app.command("show", epilog="For example:  lossctl show ce")
 def show_command(
-    loss: Annotated[
-        str, typer.Argument(metavar="LOSS", help="Any of its names.", autocompletion=complete_loss)
+    losses: Annotated[
+        list[str],
+        typer.Argument(metavar="LOSS...", help="Any of its names.", autocompletion=complete_loss),
     ],
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Show side by side where definitions differ.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the declaration as JSON.")] = False,
+    format: Annotated[str | None, typer.Option("-f", "--format", help="table or json")] = None,
 ) -> None:
     """Show a loss: formula, inputs, options, traps, and a command that runs."""
-    from lossctl.api import describe
+    from lossctl.api import compare_definitions, describe
     from lossctl.output import catalogue
 
-    described = describe(loss)
-    if json:
+    as_json = _choose_form(format, ("json", json)) == "json"
+    if compare:
+        compared = compare_definitions(*losses)
+        (catalogue.print_comparison_json if as_json else catalogue.print_comparison)(compared)
+        return
+    described = [describe(loss) for loss in losses]
+    if as_json:
         catalogue.print_json(described)
-    else:
-        catalogue.print_loss(described)
+        return
+    for number, one in enumerate(described):
+        if number:
+            print()
+        catalogue.print_loss(one)

@@ -19,7 +19,7 @@ from lossctl.data.source import Array, ArraySource, Source
 from lossctl.data.tables import SharedScan, Table, TableSource, choose_all, refuse_lists
 from lossctl.errors import UsageError
 
-__all__ = ["ArraySource", "Source", "load_array", "open_sources"]
+__all__ = ["ArraySource", "Source", "is_live", "load_array", "open_sources"]
 
 
 def open_sources(references: Sequence[object]) -> list[Source]:
@@ -54,6 +54,14 @@ def open_sources(references: Sequence[object]) -> list[Source]:
     if () not in tables:
         opener.close()
     return [sources[place] for place in range(len(references))]
+
+
+def is_live(reference: object) -> bool:
+    """Whether something comes through a pipe, so that it can be read only once."""
+    if not is_reference(reference):
+        return False
+    files = find_files(reference)
+    return files.standard or any(path.exists() and not path.is_file() for path in files.paths)
 
 
 def load_array(reference: object) -> Array:

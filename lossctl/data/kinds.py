@@ -41,7 +41,8 @@ class Rule:
         """Return the message: how many, of what, the first one and where it is."""
         verbs = ("is", "was", "does") if count == 1 else ("are", "were", "do")
         text = self.text.format(classes=classes, are=verbs[0], were=verbs[1], do=verbs[2])
-        units = self.unit if count == 1 else f"{self.unit}s"
+        ending = "es" if self.unit.endswith("x") else "s"
+        units = self.unit if count == 1 else f"{self.unit}{ending}"
         whole = isinstance(value, int) or (abs(value) < MANY_DIGITS and value.is_integer())
         first = self.first.format(value=int(value) if whole else repr(float(value)))
         message = f"{name}: {count} {units} {text}; the first {first} {place}"
@@ -80,6 +81,47 @@ NEGATIVE_VARIANCE = Rule(
     "{are} negative, but variances are needed",
     "If these are log-variances, exponentiate them; if standard deviations, square them.",
 )
+NOT_BINARY = Rule(
+    "not_binary",
+    "{are} neither 0 nor 1",
+    "The label of the positive class is 1, of the negative class 0; (y + 1) / 2 turns signs"
+    " into labels.",
+)
+NOT_A_LABEL = Rule(
+    "not_whole",
+    "{are} not whole numbers, but labels of classes are needed",
+    "Scores or probabilities of the classes have an axis more than the labels.",
+)
+NOT_POSITIVE = Rule(
+    "not_positive",
+    "{are} not above 0, but positive numbers are needed",
+    "The loss is defined for positive numbers alone; leave the others out with --mask.",
+)
+NEGATIVE = Rule(
+    "negative",
+    "{are} negative, but numbers of at least 0 are needed",
+    "The loss is defined for counts and amounts; leave the others out with --mask.",
+)
+NOT_ABOVE_MINUS_ONE = Rule(
+    "not_above_minus_one",
+    "{are} not above -1, so that log(1 + x) has no value",
+    "Logarithmic errors are for amounts; leave the others out with --mask.",
+)
+TURNED_BOX = Rule(
+    "turned_box",
+    "{do} not have x1 <= x2 and y1 <= y2",
+    "A box is its left, top, right and bottom side. Boxes as centre and size, or as corner and"
+    " size, must be turned into corners.",
+    unit="box",
+    first="has a side of {value} at",
+)
+EMPTY_BOX = Rule(
+    "empty_box",
+    "{do} not have any area",
+    is_error=False,
+    unit="box",
+    first="has a side of {value} at",
+)
 NOT_A_SOFT_LABEL = Rule("not_a_soft_label", "{are} outside [0, 1]", is_error=False)
 POSITIVE_LOG = Rule(
     "positive_log_probability",
@@ -97,6 +139,7 @@ SUM_NOT_ONE = Rule(
     unit="distribution",
     first="sums to {value} at",
 )
+CLIPPED = Rule("clipped", "{are} outside [0, 1], where they are clipped to", is_error=False)
 NOT_A_NUMBER = Rule("nan", "{are} NaN", is_error=False, first="is at")
 INFINITE = Rule("infinite", "{are} infinite", is_error=False)
 
@@ -209,6 +252,16 @@ def _soft_label(numbers: Numbers, _: Context) -> Findings:
         )
 
 
+def _clipped(numbers: Numbers, _: Context) -> Findings:
+    if not numbers.within(0, 1):
+        yield from _broken(CLIPPED, (numbers.values < 0) | (numbers.values > 1), numbers.values)
+
+
+def _mass(numbers: Numbers, _: Context) -> Findings:
+    if not numbers.low >= 0:
+        yield from _broken(NEGATIVE_PROBABILITY, numbers.values < 0, numbers.values)
+
+
 def _density(numbers: Numbers, context: Context) -> Findings:
     # With more axes than two it is not known which one holds the classes.
     two_axes = numbers.values.ndim == 2 and context.whole_classes
@@ -234,6 +287,45 @@ def _variance(numbers: Numbers, _: Context) -> Findings:
         yield from _broken(NEGATIVE_VARIANCE, numbers.values < 0, numbers.values)
 
 
+def _binary(numbers: Numbers, _: Context) -> Findings:
+    values = numbers.values
+    yield from _broken(NOT_BINARY, (values != 0) & (values != 1), values)
+
+
+def _label(numbers: Numbers, _: Context) -> Findings:
+    if numbers.values.dtype.kind == "f":
+        yield from _broken(NOT_A_LABEL, not_whole(numbers.values), numbers.values)
+
+
+def _class_probability(numbers: Numbers, context: Context) -> Findings:
+    if numbers.within(0, 1):
+        yield from _distribution(numbers, context)
+    else:
+        yield from _probability(numbers, context)
+
+
+def _positive(numbers: Numbers, _: Context) -> Findings:
+    if not numbers.low > 0:
+        yield from _broken(NOT_POSITIVE, numbers.values <= 0, numbers.values)
+
+
+def _not_negative(numbers: Numbers, _: Context) -> Findings:
+    if not numbers.low >= 0:
+        yield from _broken(NEGATIVE, numbers.values < 0, numbers.values)
+
+
+def _above_minus_one(numbers: Numbers, _: Context) -> Findings:
+    if not numbers.low > -1:
+        yield from _broken(NOT_ABOVE_MINUS_ONE, numbers.values <= -1, numbers.values)
+
+
+def _box(numbers: Numbers, _: Context) -> Findings:
+    boxes = numbers.values.astype(np.float64, copy=False)
+    side = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, keepdims=True)
+    yield from _broken(TURNED_BOX, side < 0, side)
+    yield from _broken(EMPTY_BOX, side == 0, side)
+
+
 CHECKS: dict[str, Check] = {
     "class index": _index,
     "class indices, ended by -1": _index_list,
@@ -244,5 +336,17 @@ CHECKS: dict[str, Check] = {
     "probabilities, not negative": _density,
     "log-probability": _log_probability,
     "variance": _variance,
+    "probability, clipped": _clipped,
+    "probabilities, divided by their sum": _mass,
+    "label 0 or 1": _binary,
+    "class label": _label,
+    "probabilities of the classes": _class_probability,
+    "positive number": _positive,
+    "number, not negative": _not_negative,
+    "number above -1": _above_minus_one,
+    "box (x1, y1, x2, y2)": _box,
 }
-EXACT_KINDS = {"class index", "class indices, ended by -1", "sign (+1 or -1)", "length"}
+EXACT_KINDS = {
+    "class index", "class indices, ended by -1", "sign (+1 or -1)", "length", "label 0 or 1",
+    "class label",
+}  # fmt: skip

@@ -1,8 +1,8 @@
 """Do the shapes fit together? Symbolic shapes against real ones.
 
 A pattern is a tuple of words: ``N`` samples, ``C`` classes, any other letter an axis of its own,
-``*D`` any number of axes, ``1`` an axis of length one. Words that occur in several patterns must
-have the same size everywhere. Nothing is ever broadcast.
+``*D`` any number of axes, ``1`` an axis of length one, ``4`` one of four. Words that occur in
+several patterns must have the same size everywhere. Nothing is ever broadcast.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ def unify(pattern: Pattern, shape: Shape, sizes: Sizes, further: list[tuple[int,
             position += extra
             continue
         size = shape[position]
-        known = 1 if word == "1" else sizes.get(word)
+        known = int(word) if word.isdecimal() else sizes.get(word)
         if known is not None and size is not None and known != size:
             return False
-        if word != "1" and (size is not None or word not in sizes):
+        if not word.isdecimal() and (size is not None or word not in sizes):
             sizes[word] = size
         position += 1
     return True

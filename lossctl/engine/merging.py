@@ -15,6 +15,8 @@ from lossctl.engine.result import Result
 from lossctl.engine.state import State
 from lossctl.engine.summary import Summary, plain_option
 from lossctl.errors import FileError, UsageError
+from lossctl.losses.declaration import Loss
+from lossctl.losses.registry import find
 
 
 def find_states(given: Sequence[str | PathLike[str]]) -> list[Path]:
@@ -52,13 +54,28 @@ def merge(states: Sequence[State]) -> Result:
     total = Partial()
     for state in ordered:
         total.merge(state.partial)
-    summary = replace(first.summary, part=None, notes=(*doubts, *notes))
+    summary = replace(first.summary, part=None, notes=(*doubts, *notes), declared=_declared(first))
     samples = sum(state.samples for state in states)
     if first.summary.part is not None:
-        samples = summary.shape[0] or 0 if summary.shape else 1
+        samples = _count_samples(summary)
     elif len(states) > 1:
         summary = _unsized(summary, f" and {len(states) - 1} more")
     return finish(summary, total, samples)
+
+
+def _declared(state: State) -> Loss | None:
+    """Return the loss itself, where sums have to be finished or the mean transformed with it."""
+    if state.summary.declared is not None:
+        return state.summary.declared
+    return find(state.summary.loss) if state.partial.sums or state.summary.transform else None
+
+
+def _count_samples(summary: Summary) -> int:
+    """Return the number of samples of a run of which all parts are there."""
+    for (_, _, shape), axis in zip(summary.inputs, summary.sample_axes, strict=True):
+        if axis is not None:
+            return shape[axis] or 0
+    return 1
 
 
 def _unsized(summary: Summary, more: str = "") -> Summary:
@@ -71,7 +88,8 @@ def _unsized(summary: Summary, more: str = "") -> Summary:
         )
         for (name, source, shape), axis in zip(summary.inputs, summary.sample_axes, strict=True)
     )
-    return replace(summary, inputs=inputs, shape=(None, *summary.shape[1:]))
+    shape = summary.shape if summary.single else (None, *summary.shape[1:])
+    return replace(summary, inputs=inputs, shape=shape)
 
 
 def _compare(first: State, other: State) -> None:
@@ -96,6 +114,7 @@ def _identify(state: State) -> dict[str, Any]:
         "options": {name: plain_option(value) for name, value in summary.options.items()},
         "reduction": summary.reduction,
         **summary.settings,
+        "sample weights": repr(summary.weight) if summary.single else None,
         "number of parts": summary.part[1] if summary.part else None,
         "shapes of the inputs": shapes,
     }

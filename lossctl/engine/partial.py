@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from lossctl.data.kinds import Rule
+from lossctl.engine.gathering import Sums, merge_sums
 from lossctl.engine.summation import ExactSum
 
 Position = tuple[int, ...]
@@ -48,6 +49,8 @@ class Partial:
     omitted: int = 0
     clamped: int = 0
     nan: int = 0
+    sums: Sums = field(default_factory=dict)
+    """Named sums, one per position that remains of a loss that is no sum over samples."""
     findings: dict[tuple[str, str], Finding] = field(default_factory=dict)
 
     def merge(self, other: Partial) -> None:
@@ -62,6 +65,7 @@ class Partial:
         self.omitted += other.omitted
         self.clamped += other.clamped
         self.nan += other.nan
+        merge_sums(self.sums, other.sums)
         for finding in other.findings.values():
             self.note(finding)
 

@@ -23,7 +23,7 @@ from lossctl.engine.summation import ExactSum
 from lossctl.errors import DataError, FileError
 
 STATE_FORMAT = "lossctl.state/2"
-SETTINGS = {"dtype", "nan", "class_axis", "squeeze", "sample_weight", "mask"}
+SETTINGS = {"dtype", "nan", "class_axis", "squeeze", "sample_weight", "mask", "answers"}
 COUNTS = ("elements", "counted", "ignored", "masked", "omitted", "clamped", "nan")
 
 
@@ -79,6 +79,13 @@ class State:
             "total": _encode_sum(partial.total),
             "denominator": _encode_sum(partial.denominator),
             "denominator_name": partial.denominator_name,
+            "single": summary.single,
+            "weight": [repr(one) for one in summary.weight],
+            "keeps_ignored": summary.keeps_ignored,
+            "transform": summary.transform,
+            "sums": {
+                name: [_encode_sum(one) for one in parts] for name, parts in partial.sums.items()
+            },
             **{count: getattr(partial, count) for count in COUNTS},
             "findings": [_encode_finding(one) for one in partial.findings.values()],
         }
@@ -123,7 +130,8 @@ def read_state(path: Path) -> State:
 def _check(raw: dict[str, Any]) -> None:
     """Raise ValueError where a state cannot have been written by this version."""
     part = raw["part"]
-    sums = [*raw["total"]["parts"], *raw["denominator"]["parts"]]
+    named = [one for parts in raw["sums"].values() for one in parts]
+    sums = [part for one in (raw["total"], raw["denominator"], *named) for part in one["parts"]]
     right = (
         set(raw["settings"]) == SETTINGS
         and (part is None or (len(part) == 2 and 1 <= part[0] <= part[1]))
@@ -188,6 +196,7 @@ def _decode_partial(raw: dict[str, Any]) -> Partial:
         total=_decode_sum(raw["total"]),
         denominator=_decode_sum(raw["denominator"]),
         denominator_name=raw["denominator_name"],
+        sums={name: [_decode_sum(one) for one in parts] for name, parts in raw["sums"].items()},
     )
     for count in COUNTS:
         setattr(partial, count, int(raw[count]))
@@ -209,4 +218,8 @@ def _decode_summary(raw: dict[str, Any]) -> Summary:
         sample_axes=tuple(raw["sample_axes"]),
         part=tuple(raw["part"]) if raw["part"] else None,
         notes=tuple(raw["notes"]),
+        single=bool(raw["single"]),
+        weight=tuple(map(float, raw["weight"])),
+        keeps_ignored=bool(raw["keeps_ignored"]),
+        transform=str(raw["transform"]),
     )

@@ -25,6 +25,10 @@ LOG_FLOOR = -100.0
     formula="−w [y log p + (1 − y) log(1 − p)], logarithms not below −100",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.BCELoss.html",
     example="binary.csv#probability binary.csv#target",
+    facts={
+        "clipping": "logarithms not below −100",
+        "denominator": "elements, whatever the weights",
+    },
     traps=(
         "takes probabilities; for logits there is bce_with_logits",
         "logarithms are clamped at −100, so p = 0 against 1 costs 100 (Keras: 16.118)",
@@ -56,10 +60,17 @@ def bce(
     "bce_with_logits",
     family="binary",
     inputs=(real("input", "*", help="logits of the positive class"), TARGET),
-    aliases=("bce_logits", "binary_cross_entropy_with_logits"),
+    aliases=(
+        "bce_logits",
+        "binary_cross_entropy_with_logits",
+        "optax.sigmoid_binary_cross_entropy",
+    ),
     formula="w [p y log(1 + exp(−x)) + (1 − y) log(1 + exp(x))], p the pos_weight",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.BCEWithLogitsLoss.html",
     example="binary.csv#logit binary.csv#target",
+    facts={
+        "denominator": "elements, whatever the weights",
+    },
     traps=(
         "takes logits; for probabilities there is bce",
         "mean divides by the number of elements, not by the sum of weights",
@@ -103,6 +114,10 @@ def bce_with_logits(
     formula="(1/C) Σ_c w_c [y_c log(1 + exp(−x_c)) + (1 − y_c) log(1 + exp(x_c))]",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiLabelSoftMarginLoss.html",
     example="attributes_logits.npy attributes.npy",
+    facts={
+        "axis": "mean over C",
+        "denominator": "samples, whatever the weights",
+    },
     traps=("averages over the labels of a sample before it reduces over samples",),
 )
 def multilabel_soft_margin(

@@ -46,6 +46,10 @@ DENOMINATOR_TRAP = "mean divides by Σ weight[target] over what is not ignored"
     formula="−w_y x_y",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.NLLLoss.html",
     example="log_probs.npy labels.npy",
+    facts={
+        "axis": "one of C is taken",
+        "denominator": "Σ weight[target] over what is not ignored",
+    },
     traps=(
         "takes log-probabilities; for logits there is ce",
         "only the numbers of the right classes are read and checked",
@@ -101,11 +105,22 @@ def _weigh(
             distribution("target", "C"),
         ),
     ),
-    aliases=("cross_entropy", "softmax_cross_entropy"),
+    aliases=(
+        "cross_entropy",
+        "softmax_cross_entropy",
+        "optax.softmax_cross_entropy",
+        "optax.softmax_cross_entropy_with_integer_labels",
+    ),
     formula="−w_y log softmax(x)_y;  (1 − ε) of it + (ε/C) Σ_c w_c (−log softmax(x)_c)"
     " with smoothing ε;  −Σ_c w_c y_c log softmax(x)_c for probabilities y",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html",
     example="preds.npy labels.npy --ignore-index 0",
+    facts={
+        "axis": "sum over C",
+        "denominator": "Σ weight[target] over what is not ignored;"
+        " elements with probabilities as targets",
+        "smoothing": "(1 − ε) y + ε / C",
+    },
     traps=(
         "takes logits, not probabilities: a softmax applied twice gives a wrong number quietly",
         DENOMINATOR_TRAP,
@@ -189,6 +204,12 @@ def _smooth(
     source="https://docs.pytorch.org/docs/stable/generated/"
     "torch.nn.functional.linear_cross_entropy.html",
     example="digits_features.npy labels.npy digits_weight.npy --linear-bias digits_bias.npy",
+    facts={
+        "axis": "sum over C",
+        "denominator": "Σ weight[target] over what is not ignored;"
+        " elements with probabilities as targets",
+        "smoothing": "(1 − ε) y + ε / C",
+    },
     traps=(
         "the logits never exist as a whole: a vocabulary of 128,256 fits in memory",
         "torch's functional takes the weights before the target; both orders are recognised"

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
-from lossctl.losses.declaration import Loss
+from lossctl.losses.declaration import FACTS, Loss, Parameter
+from lossctl.losses.dialects import spell, title
+from lossctl.losses.registry import namesakes
+
+ABSENT = "-"
+"""What stands for an input or an option that a loss does not have."""
 
 
 def describe(loss: Loss) -> dict[str, Any]:
@@ -13,8 +19,11 @@ def describe(loss: Loss) -> dict[str, Any]:
     return {
         "key": loss.key,
         "library": loss.library,
+        "library_title": title(loss.library),
+        "package": loss.home.package if loss.home is not None else "",
         "family": loss.family,
-        "aliases": list(loss.aliases),
+        "aliases": spell(loss)[1:],
+        "namesakes": [other.key for other in namesakes(loss)],
         "summary": loss.summary,
         "formula": loss.formula,
         "inputs": [
@@ -34,6 +43,7 @@ def describe(loss: Loss) -> dict[str, Any]:
                 "flag": one.flag,
                 "type": one.type_name,
                 "default": one.default,
+                "shown_default": show_default(one.default),
                 "help": one.option.help,
                 "bounds": one.option.bounds,
                 "above": one.option.above,
@@ -44,8 +54,77 @@ def describe(loss: Loss) -> dict[str, Any]:
             }
             for one in loss.parameters
         ],
+        "result_shapes": [_show_axes(loss.result_axes(form)) for form in range(loss.form_count)],
+        "facts": list_facts(loss),
         "traps": list(loss.traps),
         "source": loss.source,
-        "example": f"lossctl compute {loss.key} {loss.example}",
+        "example": f"lossctl compute {loss.key} {loss.example or _name_inputs(loss)}",
         "documentation": inspect.getdoc(loss.kernel),
     }
+
+
+def compare(losses: Sequence[Loss]) -> dict[str, Any]:
+    """Return in what the definitions of losses differ, and in what they are the same.
+
+    ``differences`` have a fact and one value per loss; ``same`` a fact and the value.
+    """
+    told = [tell_definition(one) for one in losses]
+    differences, same = [], []
+    facts = dict.fromkeys(fact for one in told for fact in one)
+    for fact in sorted(facts, key=_rank):
+        values = [one.get(fact, ABSENT) for one in told]
+        if len(set(values)) > 1:
+            differences.append({"fact": fact, "values": values})
+        else:
+            same.append({"fact": fact, "value": values[0]})
+    return {"losses": [one.key for one in losses], "differences": differences, "same": same}
+
+
+def _rank(fact: str) -> int:
+    """Order facts as a declaration has them: what it is, inputs, options, results."""
+    if fact in ("library", "formula"):
+        return 0
+    return 1 if fact.startswith("input ") else 2 if fact.startswith("--") else 3
+
+
+def tell_definition(loss: Loss) -> dict[str, str]:
+    """Return all that makes a loss's numbers what they are, each fact in words."""
+    told = {"library": title(loss.library), "formula": loss.formula}
+    for number, one in enumerate(loss.inputs, start=1):
+        told[f"input {number}"] = f"{one.name} {one.shapes}: {one.kinds}"
+    told |= {one.flag: _tell_option(one) for one in loss.parameters}
+    told["reduction"] = loss.reduction
+    told["losses"] = " or ".join(
+        dict.fromkeys(_show_axes(loss.result_axes(form)) for form in range(loss.form_count))
+    )
+    return told | list_facts(loss)
+
+
+def list_facts(loss: Loss) -> dict[str, str]:
+    """Return the facts that a loss declares, and the usual case of those that it does not."""
+    facts = FACTS | loss.facts
+    if not facts["axis"]:
+        kept = loss.result_axes(0)
+        reduced = [axis for axis in loss.inputs[0].form(0).axes if axis not in kept]
+        facts["axis"] = ", ".join(reduced) or "none"
+    return facts
+
+
+def show_default(default: Any) -> str:
+    """Return the default of an option as it is written."""
+    if default is None:
+        return "none"
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def _tell_option(parameter: Parameter) -> str:
+    bounds = parameter.option.bounds
+    return f"{show_default(parameter.default)}{f' ({bounds})' if bounds else ''}"
+
+
+def _show_axes(axes: Sequence[str]) -> str:
+    return f"({', '.join(axes)})" if axes else "one number"
+
+
+def _name_inputs(loss: Loss) -> str:
+    return " ".join(one.name.upper() for one in loss.inputs)

@@ -73,6 +73,9 @@ def poisson_nll(
     formula="½ (log max(v, ε) + (x − y)² / max(v, ε));  + ½ log 2π, if full",
     source="Nix and Weigend 1994, doi:10.1109/ICNN.1994.374138",
     example="regression.csv#pred_forest regression.csv#target regression.csv#var_forest --full",
+    facts={
+        "clipping": "variance not below eps",
+    },
     traps=(
         "var is a variance, not a standard deviation",
         "var may have the input's shape, lack the last axis, have one axis of 1, or be one number",

@@ -106,6 +106,10 @@ def soft_margin(input: Array, target: Array) -> Array:
     formula="(1/C) Σ_{i≠y} w_y max(0, margin − x_y + x_i)^p",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiMarginLoss.html",
     example="preds.npy labels.npy",
+    facts={
+        "axis": "sum over C, divided by C",
+        "denominator": "samples, whatever the weights",
+    },
     traps=(
         "the target's own class is left out of the sum, but C counts it",
         "mean divides by N, not by the sum of weights",
@@ -146,6 +150,9 @@ def multi_margin(
     formula="(1/C) Σ_{j∈y} Σ_{i∉y} max(0, 1 − x_j + x_i)",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiLabelMarginLoss.html",
     example="attributes_logits.npy attributes_indices.npy",
+    facts={
+        "axis": "sum over C, divided by C",
+    },
     traps=("targets are lists of class indices that end at the first -1, not 0/1 flags",),
 )
 def multilabel_margin(input: Array, target: Array) -> Array:

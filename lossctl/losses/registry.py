@@ -1,62 +1,133 @@
-"""Finding a loss by any of the names that people know it by."""
+"""Finding a loss by any of the names that people know it by.
+
+Built-in losses come first. Packages that offer losses are looked at only for a name that none of
+them has, and for listings.
+"""
 
 from __future__ import annotations
 
 import functools
 import importlib
 import pkgutil
-import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import lossctl.losses as room
-from lossctl.errors import UsageError, did_you_mean
+from lossctl.errors import UsageError
 from lossctl.losses.declaration import DECLARED, Loss
-
-PREFIX = re.compile(r"^(torch\.nn\.functional\.|torch\.nn\.|nn\.functional\.|torch\.|nn\.|f\.)")
+from lossctl.losses.dialects import LIBRARIES, Names, rank, split
 
 
 @functools.cache
 def registry() -> dict[str, Loss]:
-    """Return every declared loss by key, in the order of family modules and declarations."""
+    """Return every loss of lossctl by key, in the order of libraries, families, declarations."""
     for module in pkgutil.iter_modules(room.__path__):
         importlib.import_module(f"{room.__name__}.{module.name}")
-    return dict(sorted(DECLARED.items(), key=lambda item: (item[1].library, item[1].family)))
-
-
-def fold(name: str) -> str:
-    """Return a name without case, dashes, prefix of the library and trailing ``loss``."""
-    bare = PREFIX.sub("", name.casefold().replace("-", "_")).replace("_", "")
-    return bare.removesuffix("loss") or bare
+    order = sorted(DECLARED.items(), key=lambda item: (rank(item[1].library), item[1].family))
+    return dict(order)
 
 
 @functools.cache
-def _by_folded_name() -> dict[str, Loss]:
-    table: dict[str, Loss] = {}
-    for declared in registry().values():
-        for name in (declared.key, *declared.aliases):
-            other = table.setdefault(fold(name), declared)
-            if other is not declared:
-                raise ValueError(f"{name!r} means both {other.key} and {declared.key}")
-    return table
+def built_in() -> Names:
+    """Return the names of the registry; raises ValueError where one means two losses."""
+    return Names(registry().values())
 
 
 def names() -> Iterable[str]:
-    """Return every key and alias."""
-    for declared in registry().values():
-        yield declared.key
-        yield from declared.aliases
+    """Return every name of every built-in loss as it is typed."""
+    return iter(built_in())
 
 
 def find(name: str | Loss) -> Loss:
     """Return the loss of that name.
 
-    Ignores case, ``-`` against ``_``, a leading ``torch.nn.``, ``nn.``, ``F.`` or ``torch.``,
-    and a trailing ``Loss``. Raises UsageError with the nearest names.
+    Ignores case, ``-`` against ``_`` and a trailing ``Loss``. A prefix (``torch.nn.``, ``F.``,
+    ``keras.losses.``, ``optax.``) asks for the definition of that library. ``FILE.py:NAME`` is a
+    loss of one's own. Raises UsageError with the nearest names.
     """
     if isinstance(name, Loss):
         return name
-    found = _by_folded_name().get(fold(name))
+    if not isinstance(name, str):
+        raise UsageError(
+            f"{name!r} is neither the name of a loss nor a declared one",
+            "Declare a loss of your own with @lossctl.loss.",
+        )
+    from_file = _find_in_file(name)
+    if from_file is not None:
+        return from_file
+    found = built_in().find(name)
     if found is None:
-        hint = did_you_mean(fold(name), sorted(set(names())))
-        raise UsageError(f"there is no loss named {name!r}", f"{hint} 'lossctl list' shows all.")
+        from lossctl.losses.own.plugins import find_offered
+
+        found = find_offered(name)
+    if found is None:
+        raise UsageError(f"there is no loss named {name!r}", f"{_hint(name)} {_LIST}")
     return found
+
+
+def libraries() -> list[str]:
+    """Return the labels of the libraries whose losses there are."""
+    return list(dict.fromkeys(loss.library for loss in registry().values()))
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """The losses of one library as attributes."""
+
+    library: str
+
+    def __getattr__(self, name: str) -> Loss:
+        found = None if name.startswith("_") else built_in().find(f"{self.library}.{name}")
+        if found is None:
+            raise AttributeError(f"{self.library} has no loss {name!r}")
+        return found
+
+    def __dir__(self) -> list[str]:
+        keys = [loss.key for loss in registry().values() if loss.library == self.library]
+        return [split(key)[1] for key in keys]
+
+
+def list_losses() -> list[Loss]:
+    """Return every loss: those of lossctl, then those that installed packages offer."""
+    from lossctl.losses.own.plugins import offered
+
+    return [*registry().values(), *offered().losses]
+
+
+def list_file(path: str) -> list[Loss]:
+    """Return the losses that a Python file declares."""
+    from lossctl.losses.own.files import load_file, split_reference
+
+    reference = split_reference(path)
+    if reference is None or reference[1]:
+        raise UsageError(f"{path!r} is no Python file", "Give a path that ends with .py.")
+    return list(load_file(reference[0]).values())
+
+
+def namesakes(loss: Loss) -> list[Loss]:
+    """Return the losses of other dialects that share a name with this one, but differ."""
+    return built_in().namesakes(loss)
+
+
+def _find_in_file(name: str) -> Loss | None:
+    if ".py" not in name:
+        return None
+    from lossctl.losses.own.files import find_in_file, split_reference
+
+    reference = split_reference(name)
+    return None if reference is None else find_in_file(*reference)
+
+
+_LIST = "'lossctl list' shows all."
+
+
+def _hint(name: str) -> str:
+    from lossctl.losses.own.plugins import offered
+
+    if not split(name)[1]:
+        return "Name one."
+    known = [built_in(), offered()]
+    if split(name)[0] not in ("", *LIBRARIES):  # a package is asked for
+        known.reverse()
+    close = [one for names_of in known for one in names_of.nearest(name)]
+    return f"Did you mean {' or '.join(close[:4])}?" if close else "No name is near it."

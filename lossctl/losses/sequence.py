@@ -31,6 +31,10 @@ Array = NDArray[Any]
     # Many samples share one time loop: blocks of 64 and more run several times faster.
     sample_cost=lambda sizes: sizes["T"] * sizes["C"] // 32,
     example="ctc.npz#log_probs ctc.npz#targets ctc.npz#input_lengths ctc.npz#target_lengths",
+    facts={
+        "axis": "T, by all alignments",
+        "denominator": "samples, each loss divided by its target length",
+    },
     traps=(
         "log_probs are (T, N, C): time first, batch second",
         "mean divides each loss by its target length (at least 1), then averages over the batch",

@@ -1,4 +1,4 @@
-"""The catalogue of losses: as a list, as a page of one loss, as JSON, as Markdown."""
+"""The catalogue of losses: as a list, as a page of one loss, as JSON, as Markdown, compared."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from lossctl.output.wording import fit_text, read_encoding
 
 Description = dict[str, Any]
 
+NAME_COLUMNS = 28
+"""How far the names reach in a list; what a longer one is stands on the next line."""
+
+INDENT = 4
+
 
 def print_json(described: Description | list[Description]) -> None:
     """Print one description, or all of them, as a JSON object."""
@@ -20,49 +25,83 @@ def print_json(described: Description | list[Description]) -> None:
     print(encode_json({**header, "losses": every}))
 
 
+def print_comparison_json(compared: dict[str, Any]) -> None:
+    """Print a comparison as a JSON object."""
+    print(encode_json({"format": "lossctl.comparison/1", "version": read_version(), **compared}))
+
+
 def print_markdown(losses: Iterable[Description]) -> None:
-    """Print the table of losses as Markdown."""
-    print("| loss | inputs | options (default) | formula |")
-    print("|---|---|---|---|")
-    for one in losses:
-        name = ", ".join([f"**`{one['key']}`**", *(f"`{alias}`" for alias in one["aliases"])])
-        inputs = "<br>".join(f"{i['name']} {i['shown_shapes']}" for i in one["inputs"])
-        options = "<br>".join(f"{o['name']} ({_default(o)})" for o in one["options"])
-        cells = (name, inputs, options or "-", one["formula"])
-        print(
-            "| "
-            + " | ".join(
-                cell.replace("|", "\\|").replace("*", "\\*").replace("\\*\\*", "**")
-                for cell in cells
-            )
-            + " |"
-        )
+    """Print the losses as Markdown: a table for each library, with a row for each family."""
+    for number, (library, members) in enumerate(groupby(losses, key=_library)):
+        print(f"{'' if number == 0 else chr(10)}**{library}**\n")
+        print("| loss | inputs | options (default) | formula |")
+        print("|---|---|---|---|")
+        for family, ones in groupby(members, key=lambda one: one["family"]):
+            print(f"| *{family}* | | | |")
+            for one in ones:
+                _print_row(one)
+
+
+def _print_row(one: Description) -> None:
+    name = ", ".join([f"**`{one['key']}`**", *(f"`{alias}`" for alias in one["aliases"])])
+    inputs = "<br>".join(f"{i['name']} {i['shown_shapes']}" for i in one["inputs"])
+    options = "<br>".join(f"{o['name']} ({o['shown_default']})" for o in one["options"])
+    cells = (name, inputs, options or "-", one["formula"] or "-")
+    escaped = (
+        cell.replace("|", "\\|").replace("*", "\\*").replace("\\*\\*", "**") for cell in cells
+    )
+    print(f"| {' | '.join(escaped)} |")
 
 
 def print_list(losses: list[Description]) -> None:
-    """Print the losses by family."""
-    from rich import box
-    from rich.table import Table
+    """Print the losses by library and family."""
+    from rich.padding import Padding
     from rich.text import Text
 
-    from lossctl.output.tables import BORDER_STYLE, KEY_STYLE, open_console
+    from lossctl.output.tables import KEY_STYLE, open_console
 
-    encoding = read_encoding(sys.stdout)
-    table = Table(box=box.ROUNDED, border_style=BORDER_STYLE, safe_box=True)
-    table.add_column("loss", style=KEY_STYLE, no_wrap=True)
-    table.add_column("what it is, and its other names")
-    for family, members in groupby(losses, key=lambda one: one["family"]):
-        table.add_section()
-        table.add_row("", Text(f"{family}:", "bold"))
-        for one in members:
-            what = Text(fit_text(one["summary"], encoding))
-            if one["aliases"]:
-                what.append(fit_text(f" ({', '.join(one['aliases'])})", encoding), "dim")
-            table.add_row(Text(one["key"]), what)
-    open_console(sys.stdout).print(table)
-    print(
-        f"{len(losses)} losses. 'lossctl show LOSS' explains one, 'lossctl compute LOSS' runs it."
-    )
+    console, encoding = open_console(sys.stdout), read_encoding(sys.stdout)
+    for library, members in groupby(losses, key=_library):
+        console.print(Text(fit_text(library, encoding), "bold"))
+        for family, ones in groupby(members, key=lambda one: one["family"]):
+            console.print(Padding(Text(family, "italic"), (0, 0, 0, 2), expand=False))
+            for one in ones:
+                _print_entry(console, Text(one["key"], KEY_STYLE), _summarize(one, encoding))
+        console.print()
+    counted = f"{len(losses)} losses." if len(losses) != 1 else "1 loss."
+    print(f"{counted} 'lossctl show LOSS' explains one, 'lossctl compute LOSS' runs it.")
+
+
+def _library(one: Description) -> str:
+    title = str(one["library_title"])
+    return f"{title} (package {one['package']})" if one["package"] else title
+
+
+def _summarize(one: Description, encoding: str) -> Any:
+    from rich.text import Text
+
+    what = Text(fit_text(one["summary"], encoding))
+    if one["aliases"]:
+        what.append(fit_text(f" ({', '.join(one['aliases'])})", encoding), "dim")
+    return what
+
+
+def _print_entry(console: Any, name: Any, what: Any) -> None:
+    """Print a name, and what it is beside it or, under a long name on a terminal, below it."""
+    from rich.padding import Padding
+    from rich.table import Table
+
+    column = INDENT + NAME_COLUMNS + 2
+    fits = len(name) <= NAME_COLUMNS or not console.is_terminal
+    if not fits:
+        console.print(Padding(name, (0, 0, 0, INDENT), expand=False))
+        console.print(Padding(what, (0, 0, 0, column), expand=False))
+        return
+    row = Table.grid(padding=(0, 2, 0, 0))
+    row.add_column(no_wrap=True, min_width=NAME_COLUMNS)
+    row.add_column()
+    row.add_row(name, what)
+    console.print(Padding(row, (0, 0, 0, INDENT), expand=False))
 
 
 def print_loss(described: Description) -> None:
@@ -78,7 +117,8 @@ def print_loss(described: Description) -> None:
     if described["aliases"]:
         title.append(f"  ({', '.join(described['aliases'])})", "dim")
     console.print(title)
-    console.print(Text(fit_text(described["summary"], encoding)))
+    if described["summary"]:
+        console.print(Text(fit_text(described["summary"], encoding)))
     for heading, lines in _sections(described):
         console.print()
         console.print(Text(heading, "bold"))
@@ -87,13 +127,16 @@ def print_loss(described: Description) -> None:
 
 
 def _sections(described: Description) -> Iterator[tuple[str, list[str]]]:
-    yield "Formula", described["formula"].split(";  ")
+    yield "Definition of", list(_place_definition(described))
+    if described["formula"]:
+        yield "Formula", described["formula"].split(";  ")
     names = [(one["name"], one) for one in described["inputs"]]
     width = max(len(name) for name, _ in names)
     yield (
         "Inputs, in this order",
         [
-            f"{name:<{width}}  {one['shown_shapes']}  {one['help']}: {', or '.join(one['kinds'])}"
+            f"{name:<{width}}  {one['shown_shapes']}  {one['help']}{': ' if one['help'] else ''}"
+            f"{', or '.join(one['kinds'])}"
             for name, one in names
         ],
     )
@@ -103,12 +146,56 @@ def _sections(described: Description) -> Iterator[tuple[str, list[str]]]:
         ]
         width = max(len(flag) for flag, _ in flags)
         yield "Options", [f"{flag:<{width}}  {_explain(one)}" for flag, one in flags]
-    yield (
-        "Mind",
-        [f"- {trap}" for trap in described["traps"]] or ["- nothing in particular"],
+    if described["traps"] or described["family"] != "own":
+        traps = [f"- {trap}" for trap in described["traps"]]
+        yield "Mind", traps or ["- nothing in particular"]
+    if described["source"]:
+        yield "Source", [described["source"]]
+    built_in = bool(described["source"])
+    yield "Try it in sample_data/" if built_in else "Use", [described["example"]]
+
+
+def _place_definition(described: Description) -> Iterator[str]:
+    """Yield whose definition this is, and which others have a name in common with it."""
+    yield _library(described)
+    key = described["key"]
+    for other in described["namesakes"]:
+        yield f"also: {other}, which differs ('lossctl show --compare {key} {other}')"
+
+
+def print_comparison(compared: dict[str, Any]) -> None:
+    """Print side by side in what losses differ."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from lossctl.output.tables import BORDER_STYLE, KEY_STYLE, open_console
+
+    console, encoding = open_console(sys.stdout), read_encoding(sys.stdout)
+    if not compared["differences"]:
+        console.print("Nothing that the declarations say differs.")
+        return
+    table = Table(
+        box=box.ROUNDED,
+        border_style=BORDER_STYLE,
+        safe_box=True,
+        show_lines=console.is_terminal,  # where cells are folded
     )
-    yield "Source", [described["source"]]
-    yield "Try it in sample_data/", [described["example"]]
+    table.add_column("", style=KEY_STYLE)
+    for key in compared["losses"]:
+        table.add_column(Text(fit_text(key, encoding)), overflow="fold")
+    for one in compared["differences"]:
+        cells = (_break_cases(value, encoding) for value in one["values"])
+        table.add_row(Text(one["fact"]), *map(Text, cells))
+    console.print(table)
+    same = ", ".join(one["fact"] for one in compared["same"])
+    if same:
+        console.print(Text(fit_text(f"the same: {same}", encoding)))
+
+
+def _break_cases(text: str, encoding: str) -> str:
+    """Return a text with each case of a formula on a line of its own."""
+    return "\n".join(fit_text(case, encoding) for case in text.split(";  "))
 
 
 def _placeholder(option: Description) -> str:
@@ -119,12 +206,5 @@ def _placeholder(option: Description) -> str:
 
 def _explain(option: Description) -> str:
     said = [option["bounds"]] if option["bounds"] else []
-    said.append(f"default {_default(option)}")
-    return f"{option['help']} ({'; '.join(said)})"
-
-
-def _default(option: Description) -> str:
-    default = option["default"]
-    if default is None:
-        return "none"
-    return str(default).lower() if isinstance(default, bool) else str(default)
+    said.append(f"default {option['shown_default']}")
+    return f"{option['help']} ({'; '.join(said)})".strip()

@@ -1,0 +1,143 @@
+"""Losses of decisions: nothing for an answer that is clear enough, more the clearer it is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.losses.declaration import binary, index, loss, real, sign
+from lossctl.losses.numerics import align_classes, at_least, find_classes, take_class
+
+Array = NDArray[Any]
+
+SCORE = real("input", "*", help="scores of the positive class")
+SCORES = (
+    real("input", "N C *D", "C", help="scores of the classes"),
+    index("target", "N *D", "", help="class indices"),
+)
+DIGITS = "preds.npy labels.npy"
+BINARY = "binary.csv#logit binary.csv#{}"
+FENCHEL_YOUNG = "Blondel et al. 2020, Learning with Fenchel-Young losses, arXiv:1901.02324"
+SPARSEMAX = "Martins and Astudillo 2016, From softmax to sparsemax, arXiv:1602.02068"
+LOWEST = "a tie costs nothing: any score that is not above the right one's is as good"
+
+
+@loss(
+    "perceptron",
+    family="margin",
+    inputs=(SCORE, sign("target", "*", help="+1 or -1")),
+    library="optax",
+    formula="max(0, −y x)",
+    source="Rosenblatt 1958, The perceptron, doi:10.1037/h0042519",
+    example=BINARY.format("sign"),
+    traps=("targets are +1 and -1, not 1 and 0",),
+)
+def perceptron(input: Array, target: Array) -> Array:
+    """Size of a score that has the wrong sign.
+
+    input and target have the same shape (*). A target that is not +1 or -1 is an error.
+    """
+    return at_least(-target * input, 0)
+
+
+@loss(
+    "multiclass_perceptron",
+    family="margin",
+    inputs=SCORES,
+    library="optax",
+    formula="max_c x_c − x_y",
+    source="https://aclanthology.org/W02-1001/",
+    example=DIGITS,
+    traps=(LOWEST,),
+)
+def multiclass_perceptron(input: Array, target: Array) -> Array:
+    """Lead of the best class over the right one.
+
+    input is (N, C, *D) or (C); target holds class indices (N, *D) or one index.
+    A label outside [0, C) is an error.
+    """
+    return input.max(axis=1) - take_class(input, target)
+
+
+@loss(
+    "multiclass_hinge",
+    family="margin",
+    inputs=SCORES,
+    library="optax",
+    aliases=("crammer_singer",),
+    formula="max(0, 1 + max_{c≠y} x_c − x_y)",
+    source="https://www.jmlr.org/papers/v2/crammer01a.html",
+    example=DIGITS,
+    traps=("only the best wrong class counts; multi_margin sums over all of them, divided by C",),
+)
+def multiclass_hinge(input: Array, target: Array) -> Array:
+    """Hinge on the lead of the right class over the best of the others.
+
+    input is (N, C, *D) or (C); target holds class indices (N, *D) or one index.
+    A label outside [0, C) is an error.
+    """
+    own = take_class(input, target)
+    others = input.copy(order="K")
+    flat, places = find_classes(others, target)
+    flat[places] = -np.inf
+    return at_least(1 + (others.max(axis=1) - own), 0)
+
+
+@loss(
+    "sparsemax",
+    family="margin",
+    inputs=(SCORE, binary("target", "*", help="1 for the positive class, 0 for the negative")),
+    library="optax",
+    aliases=("binary_sparsemax",),
+    formula="s(x) for 0, s(−x) for 1:  s(x) = 0 to −1;  ¼ (x + 1)² to 1;  x beyond",
+    source=FENCHEL_YOUNG,
+    example=BINARY.format("target"),
+    traps=("targets are 1 and 0, not +1 and -1", "0 from a lead of 1 on, where softmax never is"),
+)
+def sparsemax(input: Array, target: Array) -> Array:
+    """Cross entropy's twin that is 0 for answers which are right by 1 or more.
+
+    input and target have the same shape (*). A target that is not 0 or 1 is an error.
+    """
+    lag = np.where(target == 1, -input, input)
+    risen = at_least(lag, -1) + 1
+    return np.where(lag >= 1, lag, 0.25 * risen * risen)
+
+
+@loss(
+    "multiclass_sparsemax",
+    family="margin",
+    inputs=SCORES,
+    library="optax",
+    formula="½ ‖p − e_y‖² + max(0, τ − x_y),  p = max(x − τ, 0) with the τ for which Σ p = 1",
+    source=SPARSEMAX,
+    example=DIGITS,
+    traps=("0 if the right class leads by 1 or more, where the softmax's loss never is",),
+)
+def multiclass_sparsemax(input: Array, target: Array) -> Array:
+    """Loss of the sparse probabilities that are nearest to the scores.
+
+    input is (N, C, *D) or (C); target holds class indices (N, *D) or one index.
+    A label outside [0, C) is an error.
+    """
+    scores = input - input.max(axis=1, keepdims=True)
+    threshold = _threshold(scores)
+    shares = at_least(scores - threshold[:, np.newaxis], 0)
+    flat, places = find_classes(shares, target)
+    flat[places] = 0
+    # The right class lacks what the others have: both squares are sums of the others' shares.
+    lacking = shares.sum(axis=1)
+    squares = (shares * shares).sum(axis=1) + lacking * lacking
+    return 0.5 * squares + at_least(threshold - take_class(scores, target), 0)
+
+
+def _threshold(scores: Array) -> Array:
+    """Return τ with Σ max(x − τ, 0) = 1: the k best scores are above it (Martins, algorithm 1)."""
+    ordered = np.sort(scores, axis=1)[:, ::-1]
+    sums = ordered.cumsum(axis=1)
+    ranks = align_classes(np.arange(1, scores.shape[1] + 1), scores.ndim)
+    support = (1 + ranks * ordered > sums).sum(axis=1)
+    last = at_least(support, 1)[:, np.newaxis].astype(np.intp) - 1
+    return (np.take_along_axis(sums, last, axis=1)[:, 0] - 1) / (last[:, 0] + 1)

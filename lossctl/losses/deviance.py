@@ -1,0 +1,144 @@
+"""Deviances of the exponential family: how much likelier each value would be as its own mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.losses.declaration import Kind, Option, loss, not_negative, positive, real
+
+Array = NDArray[Any]
+
+RATES = positive("input", "*", help="predicted means")
+COUNTS = "regression.csv#pred_poisson regression.csv#target"
+SOURCE = "https://scikit-learn.org/stable/modules/generated/sklearn.metrics.mean_{}_deviance.html"
+NEAR = 0.5
+LARGE = 1e300
+
+
+@loss(
+    "poisson_deviance",
+    family="deviance",
+    inputs=(RATES, not_negative("target", "*", help="observed counts")),
+    library="scikit-learn",
+    aliases=("mean_poisson_deviance",),
+    formula="2 (y log(y/x) − y + x)",
+    source=SOURCE.format("poisson"),
+    example=COUNTS,
+    traps=(
+        "the input is a rate, not its logarithm",
+        "a count of 0 costs 2 x",
+    ),
+)
+def poisson_deviance(input: Array, target: Array) -> Array:
+    """Deviance of counts from predicted rates.
+
+    input and target have the same shape (*). A rate of 0 or less, or a negative count, is an
+    error.
+    """
+    return _deviate_counts(input, target)
+
+
+def _deviate_counts(x: Array, y: Array) -> Array:
+    # y log(y/x) is taken against x − y, not x and y apart, so that near hits keep their digits.
+    logarithms = np.where(y == 0, 0, y * _log_ratio(y, x))
+    return 2 * ((x - y) + logarithms)
+
+
+@loss(
+    "gamma_deviance",
+    family="deviance",
+    inputs=(RATES, positive("target", "*", help="observed amounts")),
+    library="scikit-learn",
+    aliases=("mean_gamma_deviance",),
+    formula="2 (log(x/y) + y/x − 1)",
+    source=SOURCE.format("gamma"),
+    example=COUNTS,
+    traps=("it measures ratios: amounts in other units give the same deviance",),
+)
+def gamma_deviance(input: Array, target: Array) -> Array:
+    """Deviance of positive amounts from predicted means.
+
+    input and target have the same shape (*). A number of 0 or less is an error.
+    """
+    return _deviate_amounts(input, target)
+
+
+def _deviate_amounts(x: Array, y: Array) -> Array:
+    return 2 * ((y - x) / x - _log_ratio(y, x))
+
+
+def _log_ratio(y: Array, x: Array) -> Array:
+    """Return log(y / x), right to the last digits where y is near x."""
+    ratio = y / x
+    near = (y - x) / x
+    far = np.where((ratio > 1 / LARGE) & (ratio < LARGE), np.log(ratio), np.log(y) - np.log(x))
+    return np.where(np.abs(near) < NEAR, np.log1p(near), far)
+
+
+def _positive_means(options: Mapping[str, Any]) -> bool:
+    return bool(options["power"] != 0)
+
+
+def _positive_targets(options: Mapping[str, Any]) -> bool:
+    return bool(options["power"] >= 2)
+
+
+def _counted_targets(options: Mapping[str, Any]) -> bool:
+    return bool(1 <= options["power"] < 2)
+
+
+@loss(
+    "tweedie_deviance",
+    family="deviance",
+    inputs=(
+        real("input", "*", help="predicted means", under=((_positive_means, Kind.POSITIVE),)),
+        real(
+            "target",
+            "*",
+            help="observed values",
+            under=((_positive_targets, Kind.POSITIVE), (_counted_targets, Kind.NOT_NEGATIVE)),
+        ),
+    ),
+    library="scikit-learn",
+    aliases=("mean_tweedie_deviance", "tweedie"),
+    formula="2 (max(y, 0)²⁻ᵖ / ((1 − p)(2 − p)) − y x¹⁻ᵖ / (1 − p) + x²⁻ᵖ / (2 − p))",
+    source=SOURCE.format("tweedie"),
+    example=f"{COUNTS} --power 1.5",
+    traps=(
+        "power 0 is the squared error, 1 the deviance of counts, 2 that of amounts, 3 that of"
+        " the inverse Gaussian; between 0 and 1 there is no such distribution",
+        "means must be positive unless power is 0; targets at least 0 from power 1, and positive"
+        " from power 2 on",
+    ),
+)
+def tweedie_deviance(
+    input: Array,
+    target: Array,
+    *,
+    power: Annotated[float, Option("power p of the mean in the variance", gap=(0, 1))] = 0.0,
+) -> Array:
+    """Deviance of the Tweedie distribution whose variance grows with a power of its mean.
+
+    input and target have the same shape (*). Numbers for which a power is not defined are an
+    error.
+    """
+    if power == 0:
+        return (target - input) ** 2
+    if power == 1:
+        return _deviate_counts(input, target)
+    if power == 2:
+        return _deviate_amounts(input, target)
+    # Both exponents are exact from power 1 on; below 0 the exact one is −p, and the rest products.
+    means, amounts = input, np.clip(target, 0, None)
+    if power < 0:
+        slope, level = means * means**-power, means * means**-power * means
+        own = amounts * amounts * amounts**-power
+    else:
+        slope, level, own = means ** (1 - power), means ** (2 - power), amounts ** (2 - power)
+    return 2 * (
+        own / ((1 - power) * (2 - power)) - target * slope / (1 - power) + level / (2 - power)
+    )

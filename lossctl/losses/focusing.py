@@ -1,0 +1,162 @@
+"""Cross entropies that weigh easy and hard answers otherwise."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.losses.declaration import (
+    Input,
+    Option,
+    distribution,
+    either,
+    index,
+    loss,
+    real,
+    soft_label,
+)
+from lossctl.losses.numerics import at_least, at_most, log1p_exp, sigmoids, take_class
+from lossctl.losses.softmax import DistributionCrossEntropy, IndexCrossEntropy
+
+Array = NDArray[Any]
+
+LOGITS = real("input", "*", help="logits of the positive class")
+TARGET: Input = soft_label("target", "*", help="1 for the positive class, 0 for the negative")
+GAMMA = Option("power of what was missing to a sure answer; 0 is cross entropy", at_least=0)
+SCORES = "binary.csv#logit binary.csv#target"
+SMALL_TAIL = 0.06
+FOCAL_SOURCE = "Lin et al. 2017, Focal loss for dense object detection, arXiv:1708.02002"
+
+
+@loss(
+    "focal",
+    family="binary",
+    inputs=(LOGITS, TARGET),
+    library="torchvision",
+    aliases=("sigmoid_focal",),
+    formula="−α_y (1 − p_y)^γ log p_y, p_y the probability of what is right, σ(x) or σ(−x);"
+    "  α_y is α for 1, 1 − α for 0",
+    source=FOCAL_SOURCE,
+    example=SCORES,
+    traps=(
+        "takes logits, not probabilities",
+        "alpha is on (0.25) as in torchvision; Keras and optax have it off unless asked for:"
+        " --alpha -1",
+        "mean divides by the number of elements; detectors often divide by the positives",
+    ),
+)
+def focal(
+    input: Array,
+    target: Array,
+    *,
+    alpha: Annotated[
+        float,
+        Option("weight of the positive class; -1: no weights", at_least=-1, at_most=1, gap=(-1, 0)),
+    ] = 0.25,
+    gamma: Annotated[float, GAMMA] = 2.0,
+) -> Array:
+    """Binary cross entropy of logits that fades for answers which are right and sure.
+
+    input and target have the same shape (*). Stable for logits of any size.
+    """
+    return _focus(input, target, gamma, None if alpha < 0 else alpha)
+
+
+@loss(
+    "optax.sigmoid_focal",
+    family="binary",
+    inputs=(LOGITS, TARGET),
+    library="optax",
+    formula="−α_y (1 − p_y)^γ log p_y;  α_y is 1 unless alpha is given",
+    source=FOCAL_SOURCE,
+    example=SCORES,
+    traps=("alpha is off unless asked for; focal has 0.25",),
+)
+def sigmoid_focal(
+    input: Array,
+    target: Array,
+    *,
+    alpha: Annotated[
+        float | None, Option("weight of the positive class", at_least=0, at_most=1)
+    ] = None,
+    gamma: Annotated[float, GAMMA] = 2.0,
+) -> Array:
+    """Focal loss of logits without class weights, as optax defines it.
+
+    input and target have the same shape (*). Stable for logits of any size.
+    """
+    return _focus(input, target, gamma, alpha)
+
+
+def _focus(x: Array, y: Array, gamma: float, alpha: float | None) -> Array:
+    """Return cross entropy times (1 − p_y)^γ; no part of it is one number less another."""
+    probability, complement = sigmoids(x)
+    missing = (y * complement + (1 - y) * probability) ** gamma
+    if gamma == 2:
+        lag = np.where(y == 1, -x, x)
+        missing = np.where((y == 0) | (y == 1), _square_sigmoid(lag), missing)
+    small = log1p_exp(x)
+    losses = y * (at_least(-x, 0) + small) + (1 - y) * (at_least(x, 0) + small)
+    losses *= missing
+    return losses if alpha is None else losses * (alpha * y + (1 - alpha) * (1 - y))
+
+
+def _square_sigmoid(x: Array) -> Array:
+    """Return σ(x)² with half the error of a square: that of exp(2x) is not doubled."""
+    tail = np.exp(-np.abs(x))
+    whole = 1 + tail
+    greater = np.where(tail < SMALL_TAIL, (1 - tail / whole) ** 2, 1 / (whole * whole))
+    return np.where(x < 0, np.exp(2 * at_most(x, 0)) * greater, greater)
+
+
+@loss(
+    "poly_ce",
+    family="classification",
+    inputs=(
+        real("input", "N C *D", "N C *D", "C", "C", help="logits"),
+        either(
+            index("target", "N *D", help="class indices, or probabilities of the classes"),
+            distribution("target", "N C *D"),
+            index("target", ""),
+            distribution("target", "C"),
+        ),
+    ),
+    library="optax",
+    aliases=("poly_loss_cross_entropy", "poly_loss"),
+    formula="−Σ_c y_c log p_c + ε Σ_c y_c (1 − p_c),  p = softmax(x)",
+    source="Leng et al. 2022, PolyLoss, arXiv:2204.12511",
+    example="preds.npy labels.npy",
+    traps=("takes logits, not probabilities", "epsilon 0 is cross entropy, -1 focuses on it less"),
+)
+def poly_ce(
+    input: Array,
+    target: Array,
+    *,
+    epsilon: Annotated[float, Option("weight of 1 − p, beside the 1 of cross entropy")] = 2.0,
+) -> Array:
+    """Cross entropy of logits with another weight on the first term of its series.
+
+    input is (N, C, *D) or (C); target holds class indices (N, *D) or one index, or probabilities
+    of the input's shape. A label outside [0, C) is an error.
+    """
+    if target.ndim == input.ndim:
+        spread = DistributionCrossEntropy((len(input), *input.shape[2:]), input.dtype)
+        spread.add(input, target)
+        return spread.loss + epsilon * (target * _complement(input)).sum(axis=1)
+    running = IndexCrossEntropy(target, input.dtype, None)
+    running.add(input)
+    own = np.exp(take_class(input, target) - running.top)
+    return running.loss + epsilon * (running.others / (own + running.others))
+
+
+def _complement(logits: Array) -> Array:
+    """Return 1 − softmax; for the likeliest class it is the sum of the others."""
+    best = np.expand_dims(logits.argmax(axis=1), 1)
+    shares = np.exp(logits - np.take_along_axis(logits, best, axis=1))
+    np.put_along_axis(shares, best, 0, axis=1)
+    others = shares.sum(axis=1, keepdims=True)
+    rest = 1 + others - shares
+    np.put_along_axis(rest, best, others, axis=1)
+    return rest / (1 + others)

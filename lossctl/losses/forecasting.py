@@ -1,0 +1,173 @@
+"""Errors of predicted amounts, as evaluators measure them: relative, logarithmic, one-sided."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.losses.declaration import Option, Transform, above_minus_one, loss, real
+from lossctl.losses.numerics import at_least, at_most
+
+Array = NDArray[Any]
+
+PAIR = (real("input", "*", help="predictions"), real("target", "*", help="true values"))
+FOREST = "regression.csv#pred_forest regression.csv#target"
+RELATIVE_FLOOR = float(np.finfo(np.float64).eps)
+FAR = 20.0
+"""From here on log cosh d is |d| − log 2 to the last bit."""
+
+
+@loss(
+    "log_cosh",
+    family="regression",
+    inputs=PAIR,
+    library="optax",
+    formula="log cosh(x − y)",
+    source="https://openreview.net/pdf?id=rkglvsC9Ym",
+    example=FOREST,
+    traps=(
+        "each element has its loss; Keras averages over the last axis",
+        "frameworks lose errors below 1e-8, whose loss is ½ (x − y)²",
+    ),
+)
+def log_cosh(input: Array, target: Array) -> Array:
+    """Logarithm of the hyperbolic cosine of the error: a smooth absolute error.
+
+    input and target have the same shape (*).
+    """
+    error = input - target
+    distance = np.abs(error, out=error)
+    far = distance - math.log(2)
+    # cosh d − 1 = 2 sinh²(d/2) keeps its digits where cosh d is 1 and something.
+    half = np.sinh(0.5 * at_most(distance, FAR))
+    return np.where(distance < FAR, np.log1p(2 * half * half), far)
+
+
+@loss(
+    "rmse",
+    family="regression",
+    inputs=PAIR,
+    library="scikit-learn",
+    aliases=("root_mean_squared_error",),
+    formula="√ of the mean of (x − y)²",
+    source="https://scikit-learn.org/stable/modules/generated/"
+    "sklearn.metrics.root_mean_squared_error.html",
+    example=FOREST,
+    traps=(
+        "one root of the mean of everything; scikit-learn averages the roots of the columns of"
+        " a matrix",
+        "the losses of elements are the squares, without a root",
+    ),
+    transform=Transform("square root", math.sqrt, lambda mean: 0.5 / math.sqrt(mean)),
+)
+def rmse(input: Array, target: Array) -> Array:
+    """Square root of the mean squared error, in the unit of the values.
+
+    input and target have the same shape (*).
+    """
+    error = input - target
+    return np.multiply(error, error, out=error)
+
+
+@loss(
+    "msle",
+    family="regression",
+    inputs=(
+        above_minus_one("input", "*", help="predicted amounts"),
+        above_minus_one("target", "*", help="true amounts"),
+    ),
+    library="scikit-learn",
+    aliases=("mean_squared_log_error", "squared_log_error"),
+    formula="(log(1 + x) − log(1 + y))²",
+    source="https://scikit-learn.org/stable/modules/generated/"
+    "sklearn.metrics.mean_squared_log_error.html",
+    example=FOREST,
+    traps=("amounts of −1 or less are an error, as in scikit-learn; Keras raises them to 1e-7",),
+)
+def msle(input: Array, target: Array) -> Array:
+    """Squared difference of the logarithms of 1 + amount.
+
+    input and target have the same shape (*). An amount of -1 or less is an error.
+    """
+    error = np.log1p(input) - np.log1p(target)
+    return np.multiply(error, error, out=error)
+
+
+@loss(
+    "mape",
+    family="regression",
+    inputs=PAIR,
+    library="scikit-learn",
+    aliases=("sklearn.mean_absolute_percentage_error",),
+    formula="|x − y| / max(|y|, ε), ε = 2.2e-16",
+    source="https://scikit-learn.org/stable/modules/generated/"
+    "sklearn.metrics.mean_absolute_percentage_error.html",
+    example=FOREST,
+    traps=(
+        "a fraction, not percent, as in scikit-learn; Keras multiplies by 100",
+        "a true value of 0 counts as 2.2e-16, so that its error is huge; Keras takes 1e-7",
+    ),
+    facts={"clipping": "|target| at least 2.2e-16"},
+)
+def mape(input: Array, target: Array) -> Array:
+    """Absolute error relative to the true value, as a fraction.
+
+    input and target have the same shape (*).
+    """
+    return np.abs(input - target) / at_least(np.abs(target), RELATIVE_FLOOR)
+
+
+@loss(
+    "smape",
+    family="regression",
+    inputs=PAIR,
+    library="literature",
+    aliases=("symmetric_mean_absolute_percentage_error",),
+    formula="2 |x − y| / (|x| + |y|), and 0 where both are 0",
+    source="Makridakis 1993, Accuracy measures: theoretical and practical concerns,"
+    " doi:10.1016/0169-2070(93)90079-3",
+    example=FOREST,
+    traps=(
+        "a fraction from 0 to 2, not percent; some libraries leave out the 2, or the absolute"
+        " values below",
+        "0 predicted for 0 is right and costs 0",
+    ),
+)
+def smape(input: Array, target: Array) -> Array:
+    """Absolute error relative to the mean size of prediction and true value.
+
+    input and target have the same shape (*).
+    """
+    size = np.abs(input) + np.abs(target)
+    return 2 * (np.abs(input - target) / np.where(size == 0, 1, size))
+
+
+@loss(
+    "pinball",
+    family="regression",
+    inputs=(
+        real("input", "*", help="predicted quantiles"),
+        real("target", "*", help="true values"),
+    ),
+    library="scikit-learn",
+    aliases=("quantile", "mean_pinball"),
+    formula="α max(y − x, 0) + (1 − α) max(x − y, 0)",
+    source="Koenker and Bassett 1978, Regression quantiles, doi:10.2307/1913643",
+    example=f"{FOREST} --alpha 0.9",
+    traps=("alpha is the quantile that is predicted; 0.5 is half of the absolute error",),
+)
+def pinball(
+    input: Array,
+    target: Array,
+    *,
+    alpha: Annotated[float, Option("the quantile predicted", at_least=0, at_most=1)] = 0.5,
+) -> Array:
+    """Error of a predicted quantile: alpha for each unit below the truth, 1 - alpha above.
+
+    input and target have the same shape (*).
+    """
+    error = target - input
+    return alpha * at_least(error, 0) - (1 - alpha) * at_most(error, 0)

@@ -1,0 +1,133 @@
+"""What the inputs of a loss are: symbolic shapes, and what their numbers mean.
+
+Symbolic shapes are words: ``N`` is the sample axis, ``C`` the classes, ``F`` features,
+``*D`` any number of further axes, ``1`` an axis of length one (``4`` of four), the empty string
+a single number. ``*`` stands for both ``N *D`` and a single number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+Condition = str | Callable[[Mapping[str, Any]], bool]
+"""An option that is on, or a question to all of the options."""
+
+
+class Kind(StrEnum):
+    """What the numbers of an input mean, and therefore what is checked in every block."""
+
+    REAL = "real"
+    INDEX = "class index"
+    INDEX_LIST = "class indices, ended by -1"
+    LABELS = "label sequence"
+    SIGN = "sign (+1 or -1)"
+    PROBABILITY = "probability"
+    SOFT_LABEL = "label between 0 and 1"
+    DISTRIBUTION = "probabilities that sum to 1 over the classes"
+    DENSITY = "probabilities, not negative"
+    LOG_PROBABILITY = "log-probability"
+    VARIANCE = "variance"
+    BINARY = "label 0 or 1"
+    LABEL = "class label"
+    CLASS_PROBABILITY = "probabilities of the classes"
+    POSITIVE = "positive number"
+    NOT_NEGATIVE = "number, not negative"
+    ABOVE_MINUS_ONE = "number above -1"
+    BOX = "box (x1, y1, x2, y2)"
+    CLIPPED = "probability, clipped"
+    MASS = "probabilities, divided by their sum"
+    LENGTH = "length"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One shape that an input may have, and what its numbers then mean."""
+
+    pattern: str
+    kind: Kind
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The words of the pattern."""
+        return tuple(self.pattern.split())
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A positional input. Its forms stand in the same order as those of its neighbours."""
+
+    name: str
+    forms: tuple[Form, ...]
+    help: str = ""
+    fits: bool = False
+    """Whether it is stretched to the first input's shape (the variance of gaussian_nll)."""
+    picked: bool = False
+    """Whether the kernel takes few of its floats, and so is given them uncast."""
+    under: tuple[tuple[Condition, Kind], ...] = ()
+    """Options under which the numbers mean something else (log_target), and what."""
+
+    def form(self, number: int) -> Form:
+        """Return the form used in the loss's form ``number``."""
+        return self.forms[min(number, len(self.forms) - 1)]
+
+    @property
+    def shapes(self) -> str:
+        """The shapes as a person reads them."""
+        patterns = dict.fromkeys(form.pattern for form in self.forms)
+        if list(patterns) == ["N *D", ""]:
+            return "(*)"
+        return " or ".join(f"({', '.join(p.split())})" if p else "one number" for p in patterns)
+
+    @property
+    def kinds(self) -> str:
+        """The kinds as a person reads them."""
+        return ", or ".join(dict.fromkeys(form.kind.value for form in self.forms))
+
+
+def _input_of(kind: Kind) -> Callable[..., Input]:
+    def make(
+        name: str,
+        *patterns: str,
+        help: str = "",
+        fits: bool = False,
+        picked: bool = False,
+        under: tuple[tuple[Condition, Kind], ...] = (),
+    ) -> Input:
+        spelled = [p for q in patterns for p in (("N *D", "") if q == "*" else (q,))]
+        forms = tuple(Form(pattern, kind) for pattern in spelled)
+        return Input(name, forms, help, fits, picked, under)
+
+    make.__doc__ = f"Declare an input whose numbers are of the kind: {kind.value}."
+    return make
+
+
+real = _input_of(Kind.REAL)
+index = _input_of(Kind.INDEX)
+index_list = _input_of(Kind.INDEX_LIST)
+labels = _input_of(Kind.LABELS)
+sign = _input_of(Kind.SIGN)
+probability = _input_of(Kind.PROBABILITY)
+soft_label = _input_of(Kind.SOFT_LABEL)
+distribution = _input_of(Kind.DISTRIBUTION)
+density = _input_of(Kind.DENSITY)
+log_probability = _input_of(Kind.LOG_PROBABILITY)
+variance = _input_of(Kind.VARIANCE)
+binary = _input_of(Kind.BINARY)
+class_label = _input_of(Kind.LABEL)
+class_probability = _input_of(Kind.CLASS_PROBABILITY)
+positive = _input_of(Kind.POSITIVE)
+not_negative = _input_of(Kind.NOT_NEGATIVE)
+above_minus_one = _input_of(Kind.ABOVE_MINUS_ONE)
+box = _input_of(Kind.BOX)
+clipped = _input_of(Kind.CLIPPED)
+mass = _input_of(Kind.MASS)
+length = _input_of(Kind.LENGTH)
+
+
+def either(*inputs: Input) -> Input:
+    """Declare one input that may come in several forms of different kinds."""
+    first = inputs[0]
+    return Input(first.name, tuple(form for one in inputs for form in one.forms), first.help)

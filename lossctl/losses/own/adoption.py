@@ -1,0 +1,210 @@
+"""Taking a loss of a user's: is what it declares right, and is what it returns?
+
+Nothing of a user is registered: a loss in a file, a package or a session is a loss of its own,
+whatever the losses of lossctl are called.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from lossctl.errors import OwnLossError
+from lossctl.losses.declaration import FACTS, Loss, Option, Parameter
+from lossctl.losses.inputs import Form, Input
+from lossctl.losses.own.blame import Home, guard, say_whose, show_place
+from lossctl.losses.terms import Scan, Terms, Transform
+
+NAME = re.compile(r"[A-Za-z_]\w*")
+RESERVED = {
+    *("loss", "inputs", "reduction", "sample_weight", "mask", "class_axis", "squeeze", "nan"),
+    *("dtype", "threads", "part", "save_state", "progress", "format", "output", "limit"),
+    *("precision", "debug", "help"),
+}
+"""What every computation takes already: no input or option of a loss can be called so."""
+
+DIGITS = "biuf"
+"""Kinds of dtypes that can be losses."""
+
+
+def adopt(loss: Loss) -> Loss:
+    """Take a user's loss: check what it declares, name it, and answer for its errors.
+
+    Raises OwnLossError (a UsageError) with the file and line of the declaration.
+    """
+    kernel = loss.kernel
+    if not isinstance(kernel, FunctionType):
+        raise TypeError(f"@loss(...) stands before a function, but {kernel!r} is none")
+    home = Home(kernel.__module__, inspect.unwrap(kernel).__globals__.get("__file__"))
+    for objection in _object(loss):
+        code = kernel.__code__
+        place = show_place(code.co_filename, code.co_firstlineno, "")
+        raise OwnLossError(f"{place}: the loss {loss.key!r} {objection}", say_whose(home))
+    loss.key, loss.library = home.qualify(loss.key), home.label
+    loss.home = home
+    for field in fields(loss):
+        value = getattr(loss, field.name)
+        if isinstance(value, FunctionType):
+            setattr(loss, field.name, guard(value, home))
+        elif isinstance(value, Transform | Scan):
+            setattr(loss, field.name, _guard_parts(value, home))
+    loss.kernel = _check_returns(loss, loss.kernel, home)
+    return loss
+
+
+def _guard_parts(value: Any, home: Home) -> Any:
+    parts = {field.name: getattr(value, field.name) for field in fields(value)}
+    own = {name: one for name, one in parts.items() if isinstance(one, FunctionType)}
+    return replace(value, **{name: guard(one, home) for name, one in own.items()})
+
+
+def _object(loss: Loss) -> Iterator[str]:
+    """Yield what is wrong with a declaration."""
+    if not isinstance(loss.key, str) or not NAME.fullmatch(loss.key):
+        yield f"needs a name of letters, digits and _, not {loss.key!r}"
+    if loss.library != "torch":
+        yield f"says library={loss.library!r}; the library of your own loss is its file"
+    for one in loss.inputs:
+        if not isinstance(one, Input):
+            yield f"has an input that is none: {one!r}; say real('input', '*') and the like"
+            return
+        if not one.forms:
+            yield f"does not say the shape of {one.name!r}; '*' is any shape"
+    if not loss.inputs:
+        yield "has no inputs"
+    yield from _object_to_signature(loss)
+    for fact in loss.facts:
+        if fact not in FACTS:
+            yield f"says {fact!r}, which is none of the facts {', '.join(FACTS)}"
+
+
+def _object_to_signature(loss: Loss) -> Iterator[str]:
+    """Compare the signature of the kernel with what is declared."""
+    parameters = inspect.signature(loss.kernel).parameters.values()
+    taken = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    declared = [one.name for one in loss.inputs]
+    for name in [*declared, *(one.name for one in loss.parameters)]:
+        if name in RESERVED:
+            yield f"calls an input or an option {name!r}, which every loss has already; rename it"
+    if taken != declared:
+        yield (
+            f"declares the inputs {', '.join(declared)}, but its function takes"
+            f" {', '.join(taken) or 'none'} (options stand behind a *)"
+        )
+    if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
+        yield "takes *args or **kwargs: name each input, and each option behind a *"
+        return
+    for objection in map(_object_to_option, loss.parameters):
+        if objection:
+            yield objection
+
+
+def _object_to_option(one: Parameter) -> str | None:
+    kind = one.type.__name__
+    if one.default is inspect.Parameter.empty:
+        return f"has an option without a default: {one.name}"
+    if not isinstance(one.option, Option):
+        return f"annotates {one.name} with {one.option!r}; say Annotated[{kind}, Option('help')]"
+    if one.tensor or one.option.axes:
+        return None
+    if one.type not in (int, float, bool, str):
+        return f"has an option {one.name} of type {kind}; int, float, bool and str are known"
+    if one.default is None:
+        return None if one.optional else f"has {one.name} = None; say {kind} | None of it"
+    broken = one.option.objection(one.default)
+    return f"has a default out of bounds: {one.name} {broken}" if broken else None
+
+
+def _check_returns(loss: Loss, kernel: Callable[..., Any], home: Home) -> Callable[..., Any]:
+    """Return the kernel with read-only inputs and a check of what it returns."""
+
+    @functools.wraps(kernel)
+    def call(*inputs: Any, **options: Any) -> Any:
+        views = [one.view() for one in inputs]
+        for one in views:
+            one.flags.writeable = False
+        returned = kernel(*views, **options)
+        objection = _object_to_returned(loss, views, returned)
+        if objection:
+            code = inspect.unwrap(kernel).__code__
+            place = show_place(code.co_filename, code.co_firstlineno, code.co_name)
+            raise OwnLossError(f"{place}: {objection}", say_whose(home))
+        return returned
+
+    return call
+
+
+def _object_to_returned(loss: Loss, inputs: list[Any], returned: Any) -> str | None:
+    """Say what is wrong with what a kernel returned, or return None."""
+    losses: Any = returned.losses if isinstance(returned, Terms) else returned
+    if loss.over or (isinstance(returned, Terms) and returned.sums):
+        return None
+    rule = "a kernel returns the loss of each element as an array, and never reduces"
+    if np.ndim(losses) == 0 and not isinstance(losses, np.ndarray):
+        return f"it returned {losses!r}, but {rule}"
+    if not isinstance(losses, np.ndarray) or losses.dtype.kind not in DIGITS:
+        what = losses.dtype if isinstance(losses, np.ndarray) else f"a {type(losses).__name__}"
+        return f"it returned {what}, but {rule}"
+    wanted = _expected_shapes(loss, inputs)
+    if wanted and losses.shape not in wanted:
+        shapes = ", ".join(str(one.shape) for one in inputs)
+        expected = " or ".join(map(str, wanted))
+        axes = " or ".join(
+            dict.fromkeys(f"({' '.join(loss.result_axes(at))})" for at in range(loss.form_count))
+        )
+        return (
+            f"for inputs of shape {shapes} it returned losses of shape {losses.shape}, but"
+            f" {expected} is declared: {axes}; results=... says otherwise"
+        )
+    if isinstance(returned, Terms):
+        for name in ("weights", "ignored", "clamped", "mean_losses"):
+            part = getattr(returned, name)
+            if part is not None and np.shape(part) != losses.shape:
+                return f"its losses have shape {losses.shape}, but its {name} {np.shape(part)}"
+    return None
+
+
+def _expected_shapes(loss: Loss, inputs: list[Any]) -> list[tuple[int, ...]]:
+    """Return the shapes that the losses of a block may have, by the forms that its inputs fit."""
+    found = []
+    for number in range(loss.form_count):
+        sizes: dict[str, tuple[int, ...]] = {}
+        forms = [one.form(number) for one in loss.inputs]
+        fits = [
+            declared.fits
+            or _bind(form, block.shape, sizes, shared="N" not in declared.form(0).axes)
+            for declared, form, block in zip(loss.inputs, forms, inputs, strict=True)
+        ]
+        words = loss.result_axes(number)
+        if all(fits):
+            rows = () if "N" in words else sizes.get("N", (1,))  # a single sample has the axis too
+            shape = [size for word in words for size in sizes.get(word, (1,))]
+            found.append((*rows, *shape))
+    return list(dict.fromkeys(found))
+
+
+def _bind(
+    form: Form, shape: tuple[int, ...], sizes: dict[str, tuple[int, ...]], *, shared: bool
+) -> bool:
+    """Bind the words of a form to the block in the kernel's view, samples first."""
+    words = [word for word in form.axes if word not in ("N", "1")]
+    words = words if shared else ["N", *words]
+    further = len(shape) - len(words) + ("*D" in words)
+    if further < 0 or (further and "*D" not in words):
+        return False
+    rest = list(shape)
+    for word in words:
+        count = further if word == "*D" else 1
+        size, rest = tuple(rest[:count]), rest[count:]
+        if word.isdigit() and size != (int(word),):
+            return False
+        if sizes.setdefault(word, size) != size:
+            return False
+    return True

@@ -1,0 +1,226 @@
+"""Scores of predicted classes and probabilities, as evaluators of classifiers use them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.errors import UsageError
+from lossctl.losses.declaration import (
+    Option,
+    Terms,
+    Transform,
+    binary,
+    class_label,
+    class_probability,
+    either,
+    index,
+    loss,
+    probability,
+    real,
+)
+from lossctl.losses.numerics import (
+    align_classes,
+    find_classes,
+    separate_ignored,
+    take_class,
+)
+from lossctl.losses.softmax import IndexCrossEntropy
+
+Array = NDArray[Any]
+
+PROBABILITIES = either(
+    probability("input", "*", help="probability of class 1, or of each class"),
+    class_probability("input", "N C *D", "C"),
+)
+CLASSES = either(
+    binary("target", "*", help="labels 0 and 1, or class indices"),
+    index("target", "N *D", ""),
+)
+
+
+@loss(
+    "log_loss",
+    family="scoring",
+    inputs=(replace(PROBABILITIES, picked=True), CLASSES),
+    results=("N *D", "", "N *D", ""),
+    library="scikit-learn",
+    formula="−log p_y, p clipped to [ε, 1 − ε] with the ε of the file's dtype",
+    source="https://scikit-learn.org/stable/modules/generated/sklearn.metrics.log_loss.html",
+    example="binary.csv#probability binary.csv#target",
+    traps=(
+        "takes probabilities; for logits there is ce, and bce_with_logits for two classes",
+        "one confident mistake costs 36.04 in a float64 file and 15.94 in a float32 file, because"
+        " ε is that of the dtype: 2.2e-16, 1.2e-7",
+        "rows are not divided by their sum; those that do not sum to 1 are told",
+    ),
+    facts={"clipping": "probabilities to [ε, 1 − ε], ε of the file's dtype"},
+)
+def log_loss(input: Array, target: Array) -> Terms:
+    """Negative logarithm of the probability given to the class that was right.
+
+    input holds probabilities of class 1 (*), with target the labels 0 and 1 of the same shape;
+    or probabilities of the classes (N, C, *D) or (C), with class indices (N, *D) or one index.
+    A probability outside [0, 1] is an error.
+    """
+    two_classes = input.ndim == target.ndim
+    given = input if two_classes else take_class(input, target)
+    floor = float(np.finfo(given.dtype).eps)
+    given = given.astype(np.float64, copy=False)
+    clipped = np.clip(given, floor, 1 - floor)
+    if two_classes:
+        losses = -np.where(target == 1, np.log(clipped), np.log1p(-clipped))
+        low = np.where(target == 1, given < floor, given > 1 - floor)
+    else:
+        losses, low = -np.log(clipped), given < floor
+    return Terms(losses, clamped=low, clamp=f"what was right has a probability below {floor:.2g}")
+
+
+@loss(
+    "brier",
+    family="scoring",
+    inputs=(PROBABILITIES, CLASSES),
+    results=("N *D", "", "N *D", ""),
+    library="scikit-learn",
+    aliases=("brier_score",),
+    formula="½ Σ_c (p_c − [c = y])², which is (p − y)² for two classes; without ½ for three or"
+    " more, unless asked for",
+    source="Brier 1950, doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2",
+    example="binary.csv#probability binary.csv#target",
+    traps=(
+        "two classes: from 0 to 1; three or more: from 0 to 2, as in scikit-learn and in Brier's"
+        " own definition; --scale-by-half decides it",
+    ),
+)
+def brier(
+    input: Array,
+    target: Array,
+    *,
+    scale_by_half: Annotated[
+        str,
+        Option(
+            "halve the sum of squares; auto: for two classes", choices=("auto", "true", "false")
+        ),
+    ] = "auto",
+) -> Array:
+    """Squared distance of predicted probabilities from what happened.
+
+    input holds probabilities of class 1 (*), with target the labels 0 and 1 of the same shape;
+    or probabilities of the classes (N, C, *D) or (C), with class indices (N, *D) or one index.
+    A probability outside [0, 1] is an error.
+    """
+    if input.ndim == target.ndim:
+        error = input - target
+        squares = error * error
+        return squares if scale_by_half != "false" else 2 * squares
+    error = input.copy(order="K")
+    flat, places = find_classes(error, target)
+    flat[places] -= 1
+    error *= error
+    squares = error.sum(axis=1)
+    halved = scale_by_half == "true" or (scale_by_half == "auto" and input.shape[1] < 3)
+    return 0.5 * squares if halved else squares
+
+
+@loss(
+    "zero_one",
+    family="scoring",
+    inputs=(
+        either(
+            class_label("input", "*", help="predicted labels, or scores of the classes"),
+            real("input", "N C *D", "C"),
+        ),
+        either(class_label("target", "*", help="true labels"), index("target", "N *D", "")),
+    ),
+    results=("N *D", "", "N *D", ""),
+    library="scikit-learn",
+    aliases=("misclassification", "error_rate"),
+    formula="0 where the right class is among the k best, 1 elsewhere",
+    source="https://scikit-learn.org/stable/modules/generated/sklearn.metrics.zero_one_loss.html",
+    example="preds.npy labels.npy --top-k 3",
+    traps=(
+        "of classes with equal scores the one with the higher index counts as better, as in"
+        " scikit-learn's top_k_accuracy_score; an argmax takes the lower one",
+        "labels of several axes are counted one by one; scikit-learn counts whole rows",
+    ),
+)
+def zero_one(
+    input: Array,
+    target: Array,
+    *,
+    top_k: Annotated[int, Option("how many best classes are looked at", at_least=1)] = 1,
+) -> Array | Terms:
+    """One for each wrong answer, none for a right one: the mean is 1 - accuracy.
+
+    input holds predicted labels (*), with target the true labels of the same shape; or scores of
+    the classes (N, C, *D) or (C), with class indices (N, *D) or one index. Scores that hold a
+    NaN give NaN.
+    """
+    if input.ndim == target.ndim:
+        if top_k != 1:
+            raise UsageError(
+                f"top_k is {top_k}, but the input holds one label per sample",
+                "top_k needs the scores of the classes, (N, C).",
+            )
+        return (input != target).astype(np.float64)
+    own = take_class(input, target)[:, np.newaxis]
+    later = align_classes(np.arange(input.shape[1]), input.ndim) > target[:, np.newaxis]
+    better = ((input > own) | ((input == own) & later)).sum(axis=1)
+    wrong = np.where(np.isnan(input).any(axis=1), np.nan, (better >= top_k).astype(input.dtype))
+    if top_k < input.shape[1]:
+        return wrong
+    always = "{are} right whatever the scores, because top_k is not below the number of classes"
+    return Terms(wrong, notes={always: np.ones(wrong.shape, bool)})
+
+
+def _raise_e(mean: float) -> float:
+    """Return exp(mean), infinity where that is too large."""
+    try:
+        return math.exp(mean)
+    except OverflowError:
+        return math.inf
+
+
+@loss(
+    "perplexity",
+    family="classification",
+    inputs=(
+        real("input", "N C *D", "C", help="logits"),
+        index("target", "N *D", "", help="class indices"),
+    ),
+    library="literature",
+    aliases=("ppl",),
+    formula="exp of the mean of −log softmax(x)_y",
+    source="Jelinek et al. 1977, Perplexity: a measure of the difficulty of speech recognition"
+    " tasks, doi:10.1121/1.2016299",
+    example="preds.npy labels.npy",
+    traps=(
+        "takes logits; the natural logarithm, so that it is e to the mean of ce",
+        "the exponential of the mean, not the mean of exponentials; the losses of elements are"
+        " cross entropies",
+    ),
+    transform=Transform("exponential", _raise_e, _raise_e),
+    facts={"denominator": "elements kept"},
+)
+def perplexity(
+    input: Array,
+    target: Array,
+    *,
+    ignore_index: Annotated[int, Option("target value that is left out")] = -100,
+) -> Terms:
+    """Among how many equally likely classes the model is at a loss, on average.
+
+    input is (N, C, *D) or (C); target holds class indices (N, *D) or one index. A label outside
+    [0, C) is an error unless it is ignore_index.
+    """
+    target, ignored = separate_ignored(target, ignore_index)
+    running = IndexCrossEntropy(target, input.dtype, None)
+    running.add(input)
+    losses = running.loss
+    if ignored is not None:
+        losses[ignored] = 0
+    return Terms(losses, ignored=ignored, denominator="elements kept")

@@ -1,0 +1,61 @@
+"""What a kernel returns for a block, and what becomes of the sums over all blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+Finish = Callable[[Mapping[str, Any], Mapping[str, Any]], Any]
+"""From named sums and the options to the loss; works on numbers and on arrays of sums alike."""
+
+
+@dataclass(slots=True)
+class Terms:
+    """What a kernel returns for a block: losses, and what its reduction must know of them.
+
+    ``weights`` are the per-element denominators of the mean (None: one each), named by
+    ``denominator``. ``ignored`` marks elements that do not count. ``clamped`` marks elements
+    whose value was clamped, because of what ``clamp`` says. ``mean_losses`` replaces ``losses``
+    in the mean only. ``notes`` marks elements that a person should be told of, each under the
+    words to tell it with. ``sums`` replaces ``losses`` where the loss is no sum over samples:
+    named contributions, which the engine adds up and the declaration's ``finish`` turns into
+    the loss.
+    """
+
+    losses: Array = field(default_factory=lambda: np.empty(0))
+    weights: Array | None = None
+    denominator: str = "elements"
+    ignored: NDArray[np.bool_] | None = None
+    clamped: NDArray[np.bool_] | None = None
+    mean_losses: Array | None = None
+    notes: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+    sums: dict[str, Array] = field(default_factory=dict)
+    clamp: str = "what should be likely has the probability 0"
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """What is done with the mean at the end, such as a square root, and its slope there."""
+
+    name: str
+    apply: Callable[[float], float]
+    slope: Callable[[float], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A question to all numbers of one input, answered before the work.
+
+    ``holds`` says whether it is so in a piece of the input; the answer, whether it is so in all
+    of it, is given to the kernel under ``name``. Reading ends where the question is settled.
+    """
+
+    input: str
+    name: str
+    holds: Callable[[Array], bool]
