@@ -19,7 +19,7 @@ from lossctl.errors import UsageError
 
 Layout = tuple[np.dtype[Any], tuple[int, ...]]
 END = 2**62
-JOINED_BYTES = 4 << 20
+JOINED_BYTES = 2 << 20
 
 
 class Table(ABC):
