@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lossctl.data import open_sources
+from lossctl.data import npy, open_sources, spools
 from lossctl.data.npy import FileSource
 from lossctl.data.squeezed import SqueezedSource
 from tests.peak_memory import measure_peak
@@ -66,6 +66,23 @@ def test_one_number_and_bfloat16_without_a_map(tmp_path: Path) -> None:
         assert float(number.whole()) == 2.5
         assert numbers.dtype == np.float32
         assert np.array_equal(numbers.read(0, 1), exact[:1])
+
+
+@pytest.mark.parametrize("rows", [1, 7, 50, 200])
+def test_many_columns_one_after_another(
+    tmp_path: Path, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    array = np.asfortranarray(np.random.default_rng(3).normal(size=(101, 4, 50)))
+    path = write(tmp_path / "x.npy", encode_array(array))
+    monkeypatch.setattr(npy, "WINDOW_BYTES", array[:20].nbytes)
+    (source,) = open_sources([path])
+    assert isinstance(source, FileSource)
+    assert equal_bits(source.whole(), array)
+    assert equal_bits(read_in_blocks(source, rows), array)
+    monkeypatch.setattr(spools, "LARGE_BYTES", 1000)
+    (source,) = open_sources([path])
+    assert not isinstance(source, FileSource)
+    source.close()
 
 
 BOXES = [

@@ -217,6 +217,19 @@ def test_elements_of_pieces_that_are_larger_than_the_memory(
     assert np.load(target, mmap_mode="r").size >= 300_000
 
 
+@pytest.mark.parametrize("columns", [100, 1000, 5000])
+def test_columns_one_after_another(tmp_path: Path, start: int, columns: int) -> None:
+    rows = 50_000_000 // columns
+    path, labels = tmp_path / "x.npy", tmp_path / "labels.npy"
+    array = np.lib.format.open_memmap(path, "w+", np.float64, (rows, columns), fortran_order=True)
+    array[:, ::7] = 1
+    del array
+    np.save(labels, np.arange(rows) % columns)
+    peak = measure_peak("compute", "ce", path, labels, "-j", 2, "-f", "value")
+    path.unlink()
+    assert (peak - start) >> 20 < ALLOWED >> 20
+
+
 @pytest.mark.parametrize("piped", [False, True], ids=["file", "pipe"])
 def test_one_sample_of_a_gigabyte(tmp_path: Path, start: int, piped: bool) -> None:
     path = tmp_path / "x.npy"

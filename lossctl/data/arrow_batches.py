@@ -17,6 +17,7 @@ from lossctl.data.arrow_messages import (
     Buffer,
     Message,
     MessageError,
+    fill_exactly,
     find_messages,
     read_exactly,
     read_message,
@@ -87,9 +88,13 @@ class BatchReader:
         chosen = self._choose_buffers(message, columns)
         file = self._file
         if message.size <= spools.LARGE_BYTES:
-            body = read_exactly(self._file, message.size)
+            begin = self._start + message.encode()
+            stream = bytearray(len(begin) + message.size)
+            stream[: len(begin)] = begin
+            body = memoryview(stream)[len(begin) :]
+            fill_exactly(self._file, body)
             if message.codec is None or _expanded(body, chosen) <= spools.LARGE_BYTES:
-                return _open(self._start + message.encode() + body, columns), None
+                return _open(stream, columns), None
             file = io.BytesIO(body)
         spool = Spool(self._path, "Arrow with large batches", REMEDY)
         with closing(spool):
@@ -177,7 +182,7 @@ def _open(stream: Any, columns: Sequence[int]) -> Any:
         return reader.read_next_batch()
 
 
-def _expanded(body: bytes, buffers: Collection[Buffer]) -> int:
+def _expanded(body: memoryview, buffers: Collection[Buffer]) -> int:
     """Return the size of buffers once they are decompressed, which is written before them."""
     total = 0
     for one in buffers:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from io import BufferedReader
+from typing import IO, Any, cast
 
 CONTINUATION = b"\xff\xff\xff\xff"
 MAGIC = b"ARROW1"
@@ -164,6 +165,16 @@ def read_exactly(file: IO[bytes], size: int) -> bytes:
     if size:
         raise MessageError("it ends within a message")
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def fill_exactly(file: IO[bytes], view: memoryview) -> None:
+    """Read as many bytes as there is room for."""
+    filled = 0
+    while filled < len(view):
+        count = cast("BufferedReader", file).readinto(view[filled:])
+        if not count:
+            raise MessageError("it ends within a message")
+        filled += count
 
 
 def find_messages(file: IO[bytes]) -> tuple[list[int], list[int]]:

@@ -22,6 +22,12 @@ from lossctl.errors import DataError
 
 CHUNK_BYTES = 1 << 20
 RELEASE_BYTES = 8 << 20
+MAPPED_COLUMNS = 128
+"""Of an array in Fortran order, a row touches a page of every column, and 64 KiB around it: those
+of 1,000 columns take 60 MB, and of 10,000 ten times as much."""
+
+WINDOW_BYTES = 8 << 20
+"""How much of a Fortran-ordered array that is not mapped is read at once, in pieces by column."""
 
 
 def map_array(path: Path, file: IO[bytes], where: str, start: int, size: int) -> Source:
@@ -38,6 +44,9 @@ def map_array(path: Path, file: IO[bytes], where: str, start: int, size: int) ->
 
 def _map_data(path: Path, where: str, header: Header, offset: int) -> MappedSource | FileSource:
     """Return the array whose numbers begin at ``offset`` of a file."""
+    many_columns = header.fortran and prod(header.shape[1:]) > MAPPED_COLUMNS
+    if many_columns and header.row_size <= spools.LARGE_BYTES:
+        return FileSource(where, path, header, offset)
     try:
         mapped = np.memmap(path, header.dtype, "r", offset, header.shape, header.order)
     except OSError:  # no room in the address space
@@ -120,7 +129,7 @@ class BFloat16Source(MappedSource):
 
 
 class FileSource(Source):
-    """An array in a file that cannot be mapped: its rows are read as they are asked for."""
+    """An array in a file that is not mapped: its rows are read as they are asked for."""
 
     def __init__(self, name: str, path: Path, header: Header, offset: int) -> None:
         self.name = name
@@ -131,20 +140,22 @@ class FileSource(Source):
         self._offset = offset
         self._file = path.open("rb", buffering=0)
         self.dtype = np.dtype(np.float32) if is_bfloat16(header.dtype) else header.dtype
+        self._window = np.empty((0, *self.trailing), header.dtype)
+        self._first = 0
 
     def read(self, start: int, stop: int) -> Array:
         """Return the rows."""
         assert self.length is not None
         start, stop = min(start, self.length), min(stop, self.length)
-        shape = (stop - start, *self.trailing)
-        if not self._header.fortran:
-            rows = np.empty(shape, self._header.dtype)
-            self._read_into(rows, start * prod(self.trailing))
+        if self._header.fortran:
+            if not self._first <= start <= stop <= self._first + len(self._window):
+                more = start + WINDOW_BYTES // max(1, self._header.row_size)
+                self._window = self._read_columns(start, max(stop, min(more, self.length)))
+                self._first = start
+            rows = self._window[start - self._first : stop - self._first]
         else:
-            columns = np.empty((prod(self.trailing), stop - start), self._header.dtype)
-            for number, column in enumerate(columns):
-                self._read_into(column, number * self.length + start)
-            rows = columns.T.reshape(shape, order="F")
+            rows = np.empty((stop - start, *self.trailing), self._header.dtype)
+            self._read_into(rows, start * prod(self.trailing))
         return raise_bfloat16(rows) if is_bfloat16(rows.dtype) else rows
 
     def read_box(self, start: int, stop: int, box: tuple[slice, ...]) -> Array:
@@ -182,6 +193,14 @@ class FileSource(Source):
     def _spans(self, axis: int, cut: slice) -> bool:
         """Say whether a slice is all of a further axis."""
         return range(*cut.indices(self.trailing[axis])) == range(self.trailing[axis])
+
+    def _read_columns(self, start: int, stop: int) -> Array:
+        """Return rows of an array in Fortran order."""
+        assert self.length is not None
+        columns = np.empty((prod(self.trailing), stop - start), self._header.dtype)
+        for number, column in enumerate(columns):
+            self._read_into(column, number * self.length + start)
+        return columns.T.reshape((stop - start, *self.trailing), order="F")
 
     def _read_into(self, array: Array, first: int) -> None:
         """Fill a contiguous array with the numbers from ``first`` on in the order of the file."""

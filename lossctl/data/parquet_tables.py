@@ -23,8 +23,8 @@ the cache: three times as fast as to read the row group (10 million rows, 2 colu
 third of the memory.
 """
 
-SPOOLED_BYTES = 1 << 19
-"""What is decoded at once on the way to a spool."""
+SPOOLED_BYTES = 1 << 18
+"""What is decoded at once on the way to a spool; by one thread, as each would keep memory."""
 
 COLUMNS_AT_ONCE = 8
 """Of more columns, large row groups are spooled, some columns after others: every column that is
@@ -102,7 +102,9 @@ class ParquetTable(TypedTable):
         count = sum(metadata.row_group(one).num_rows for one in groups)
         rows = max(1, held * count // max(1, size))
         with self._explain():
-            batches = self._file.iter_batches(rows, groups, columns=self._names_of(columns))
+            batches = self._file.iter_batches(
+                rows, groups, columns=self._names_of(columns), use_threads=group is None
+            )
         while True:
             with self._explain():
                 batch = next(batches, None)

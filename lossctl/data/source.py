@@ -58,6 +58,9 @@ class Source(ABC):
         Raises UsageError for what comes through a pipe, because it can be read only once.
         """
 
+    def skip(self, row: int) -> None:  # noqa: B027 - most sources go to any row at once
+        """Pass over the rows before this one, which no source of the same file needs."""
+
     def place(self, position: tuple[int, ...]) -> str:
         """Say where an element is, as a person would look for it."""
         if not position:

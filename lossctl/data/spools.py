@@ -22,8 +22,8 @@ SPOOL_BYTES = 8 << 30
 LARGE_BYTES = 8 << 20
 """What has to be held at once (a row, a batch) and is larger than this is spooled."""
 
-COPIED_BYTES = 1 << 20
-RELEASE_BYTES = 8 << 20
+COPIED_BYTES = 1 << 18
+RELEASE_BYTES = 2 << 20
 """The memory of mapped pages is given back once in so much."""
 
 

@@ -49,6 +49,10 @@ class SqueezedSource(Source):
         """Count the rows of the source."""
         return self.source.count()
 
+    def skip(self, row: int) -> None:
+        """Pass it on."""
+        self.source.skip(row)
+
     def place(self, position: tuple[int, ...]) -> str:
         """Say where an element is in the source as it was given."""
         rest = iter(position[1:])

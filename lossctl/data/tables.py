@@ -19,7 +19,7 @@ from lossctl.errors import UsageError
 
 Layout = tuple[np.dtype[Any], tuple[int, ...]]
 END = 2**62
-JOINED_BYTES = 4 << 20
+JOINED_BYTES = 2 << 20
 
 
 class Table(ABC):
@@ -167,6 +167,14 @@ class SharedScan:
         for source in self._needed:
             source.length = self.table.length
 
+    def skip(self, row: int) -> None:
+        """Drop the rows before this one for all sources, so that none has them kept."""
+        with self._lock:
+            self._needed = dict.fromkeys(self._needed, row)
+            while self._read < row and not self._ended:
+                self._advance()
+                self._drop()
+
     def begin(self) -> Piece:
         """Return the first piece with rows, reading it if nothing has been read yet."""
         with self._lock:
@@ -289,6 +297,10 @@ class TableSource(Source):
     def measure(self) -> None:
         """Count the rows of the table."""
         self._scan.measure()
+
+    def skip(self, row: int) -> None:
+        """Pass over rows of the table."""
+        self._scan.skip(row)
 
     def place(self, position: tuple[int, ...]) -> str:
         """Say row, line of a text file, and column."""

@@ -14,7 +14,8 @@ from lossctl.engine.work import Outcome, process
 
 Piece = tuple[Region, list[NDArray[Any]]]
 
-FEWEST_AHEAD = 2
+AHEAD = 2
+MOST_WITH_ELEMENTS = 3
 
 PATIENCE = 1.0
 """Seconds to wait for a helper that is to leave: it may be reading from a silent pipe."""
@@ -32,14 +33,17 @@ class Crew:
         self._pieces = enumerate(pieces)
         self._taking = Lock()
         self._taken = 0
+        self._claimed = 0
         self._changed = Condition()
         self._done: dict[int, Outcome] = {}
         self._next = 0
         self._end: int | None = None
         self._failure: BaseException | None = None
         self._dismissed = False
-        # How many outcomes may wait for an earlier one: each holds a block in memory.
-        self._limit = max(FEWEST_AHEAD, plan.settings.threads // 2)
+        # How many pieces may be worked on or wait for an earlier one: each is a block in memory.
+        self._limit = plan.settings.threads + AHEAD
+        if plan.settings.reduction == "none":  # whoever takes the elements is slower than this
+            self._limit = min(self._limit, MOST_WITH_ELEMENTS)
         self._helpers = [
             Thread(target=self._help, name=f"lossctl-{number}", daemon=True)
             for number in range(1, plan.settings.threads)
@@ -59,10 +63,9 @@ class Crew:
                     self._changed.notify_all()
                 elif self._next == self._end:
                     return
-                crowded = len(self._done) >= self._limit
             if outcome is not None:
                 yield outcome
-            elif crowded or not self._work_once():
+            elif not (self._claim(wait=False) and self._work_once()):
                 self._wait_for_next()
 
     def dismiss(self) -> None:
@@ -75,21 +78,28 @@ class Crew:
 
     def _help(self) -> None:
         try:
-            while self._may_go_on() and self._work_once():
+            while self._claim(wait=True) and self._work_once():
                 pass
         except BaseException as failure:  # noqa: BLE001 - raised again in the calling thread
             self._fail(failure)
 
-    def _may_go_on(self) -> bool:
-        """Wait while too many outcomes are waiting; say whether to go on."""
+    def _claim(self, *, wait: bool) -> bool:
+        """Claim a place for one more piece; return False if there is none, or nothing to do."""
         with self._changed:
-            while len(self._done) >= self._limit and not self._stopped:
+            while wait and self._crowded and not self._stopped:
                 self._changed.wait()
-            return not self._stopped
+            if self._crowded or self._stopped:
+                return False
+            self._claimed += 1
+            return True
+
+    @property
+    def _crowded(self) -> bool:
+        return self._claimed - self._next >= self._limit
 
     @property
     def _stopped(self) -> bool:
-        return self._dismissed or self._failure is not None
+        return self._dismissed or self._failure is not None or self._end is not None
 
     def _fail(self, failure: BaseException) -> None:
         with self._changed:
@@ -105,7 +115,9 @@ class Crew:
                 self._fail(failure)  # before another thread finds that there are no more pieces
                 raise
             if taken is None:
-                self._end = self._taken
+                with self._changed:
+                    self._end = self._taken
+                    self._changed.notify_all()
                 return False
             self._taken += 1
         number, (region, blocks) = taken

@@ -104,4 +104,7 @@ class Plan:
         part, parts = self.settings.part
         count = self.cutting.count(self.samples)
         first, last = count * (part - 1) // parts, count * part // parts
+        for one in self.streams:
+            if one.streamed:
+                one.source.skip(first // len(self.cutting.boxes) * self.cutting.rows)
         return islice(self.cutting.regions(self.samples, first), last - first)
