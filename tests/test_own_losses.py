@@ -256,7 +256,7 @@ BROKEN_KERNELS = {
     "shape": ("return input[:2]", "in mine", "shape (2,), but (4,) is declared: (N *D)"),
     "more axes": ("return input[:, None] * [1, 2]", "in mine", "shape (4, 2)"),
     "weights": ("return Terms(input, weights=input[:1])", "in mine", "weights (1,)"),
-    "no terms": ("return Terms()", "in mine", "None"),
+    "no terms": ("return Terms()", "in mine", "shape (0,)"),
 }
 
 
