@@ -7,7 +7,8 @@ from os import PathLike
 from typing import Any
 
 import lossctl
-from lossctl.data import is_live, load_array, open_sources
+from lossctl.data import Source, is_live, load_array, open_sources
+from lossctl.data.replayed import ReplayedSource
 from lossctl.engine import reduction as engine
 from lossctl.engine.options import check_options
 from lossctl.engine.plan import Plan, Settings
@@ -208,7 +209,6 @@ def _plan(
 ) -> Plan:
     references = _collect_inputs(loss, inputs, options)
     checked = check_options(loss, options, load_array)
-    answers = _ask(loss, references)
     sample_weight = None if sample_weight is None else _number_or_reference(sample_weight)
     extras = [one for one in (sample_weight, mask) if one is not None]
     sources = open_sources([*references, *extras])
@@ -223,6 +223,7 @@ def _plan(
     try:
         for source in sources if settings.part is not None else ():
             source.measure()
+        answers = _ask(loss, references, sources)
         plan = make_plan(
             loss,
             sources[: len(references)],
@@ -244,19 +245,18 @@ def _plan(
     return plan
 
 
-def _ask(loss: Loss, references: Sequence[Any]) -> dict[str, bool]:
-    """Answer the question that a loss has to a whole input, from a reading of its own."""
+def _ask(loss: Loss, references: Sequence[Any], sources: list[Source]) -> dict[str, bool]:
+    """Answer the question that a loss has to a whole input.
+
+    A file is read for it by itself; what can be read only once is kept as far as it was read.
+    """
     if loss.scan is None:
         return {}
     place = next(n for n, one in enumerate(loss.inputs) if one.name == loss.scan.input)
-    reference = references[place]
-    if is_live(reference):
-        raise UsageError(
-            f"{loss.key} looks at all of {loss.scan.input} before the work, and {reference} can be"
-            " read only once",
-            "Write it to a file first.",
-        )
-    (source,) = open_sources([reference])
+    if is_live(references[place]):
+        sources[place] = kept = ReplayedSource(sources[place])
+        return {loss.scan.name: answer(loss.scan, kept)}
+    (source,) = open_sources([references[place]])
     try:
         return {loss.scan.name: answer(loss.scan, source)}
     finally:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import itertools
+import json
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from lossctl.engine import blocks, matching
 from lossctl.errors import DataError, LossctlWarning, UsageError
 from lossctl.losses.registry import find
 from tests.cases.case import Array
+from tests.command_line import SAMPLE_DATA, run
 
 RANDOM = np.random.default_rng(20)
 MAPS = RANDOM.random((40, 6, 5)), (RANDOM.random((40, 6, 5)) < 0.4).astype(np.float64)
@@ -205,9 +209,23 @@ class TestQuestions:
         expected = lossctl.compute("hinge", self.SCORES[:, 0], labels).value
         assert lossctl.compute("hinge", f"{table}#score", f"{table}#label").value == expected
 
-    def test_of_standard_input_are_refused(self) -> None:
-        with pytest.raises(UsageError, match="read only once"):
-            lossctl.compute("hinge", "-#score", "-#label")
+    @pytest.mark.parametrize("sign", [0, -1])
+    def test_of_standard_input_are_asked_of_what_is_kept(
+        self, sign: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        labels = np.where(RANDOM.random(5000) < 0.5, 1, sign)
+        scores = RANDOM.normal(size=5000)
+        rows = "".join(f"{x!r},{y}\n" for x, y in zip(scores.tolist(), labels, strict=True))
+        monkeypatch.setattr(blocks, "BLOCK_NUMBERS", 300)
+        expected = lossctl.compute("hinge", scores, labels).value
+        for order in (("score", "label"), ("label", "score")):
+            stream = io.TextIOWrapper(
+                io.BufferedReader(io.BytesIO(f"score,label\n{rows}".encode()))
+            )
+            monkeypatch.setattr(sys, "stdin", stream)
+            named = {"score": "y_pred", "label": "y_true"}
+            given = {named[one]: f"-#{one}" for one in order}
+            assert lossctl.compute("hinge", **given).value == expected
 
 
 class TestWholeBatches:
@@ -261,6 +279,15 @@ class TestTransforms:
             lossctl.compute("rmse", *pair, part=(part, 2), save_state=path)
         merged = lossctl.merge([tmp_path / "1.json", tmp_path / "2.json"])
         assert (merged.value, merged.transform) == (whole.value, "square root")
+
+    def test_are_shown_with_the_result(self) -> None:
+        words = ("compute", "rmse", "regression.csv#pred_forest", "regression.csv#target")
+        shown = run(*words, cwd=SAMPLE_DATA).out
+        assert "square root of the quotient" in shown
+        record = json.loads(run(*words, "-f", "json", cwd=SAMPLE_DATA).out)
+        assert record["transform"] == "square root"
+        plain = json.loads(run("compute", "mse", *words[2:], "-f", "json", cwd=SAMPLE_DATA).out)
+        assert "transform" not in plain
 
     def test_leave_elements_as_they_are(self) -> None:
         pair = RANDOM.normal(size=(2, 30))

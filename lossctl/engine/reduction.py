@@ -166,8 +166,9 @@ def _quotient(summary: Summary, partial: Partial, samples: int) -> tuple[float, 
         return partial.total.value, *_denominator(summary, partial, samples)
     weighted = reduction in ("mean", "mean_with_sample_weight")
     if not partial.sums:  # the one loss is a mean by itself
-        denominator = partial.denominator.value if weighted else float(partial.counted)
-        return partial.total.value, denominator, partial.denominator_name
+        if weighted:
+            return partial.total.value, partial.denominator.value, partial.denominator_name
+        return partial.total.value, float(partial.counted), "elements"
     losses = _single_losses(summary, partial)
     total = ExactSum.of(losses.flat).value
     if reduction in ("none", "sum"):

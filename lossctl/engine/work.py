@@ -95,8 +95,8 @@ def _inspect(
     """Check the numbers of an input, and note what breaks a rule where it is not masked."""
     if bound.kind in (Kind.LENGTH, Kind.LABELS):
         return  # checked before the first block
-    if bound.picked and values.dtype.kind == "f":
-        return  # checked by the kernel where it takes them
+    if bound.picked and bound.kind == Kind.LOG_PROBABILITY and values.dtype.kind == "f":
+        return  # checked by the kernel where it takes them (nll)
     context = Context(
         classes=plan.classes,
         ignore_index=plan.options.get("ignore_index", plan.options.get("ignore_class")),

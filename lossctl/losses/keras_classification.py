@@ -14,7 +14,6 @@ from lossctl.losses.keras_inputs import (
     CATEGORICAL,
     CLAMP,
     CLASS_AXIS,
-    CLASSES,
     CLIPPING,
     EPSILON,
     FROM_LOGITS,
@@ -22,9 +21,9 @@ from lossctl.losses.keras_inputs import (
     GREATEST_LOG,
     LEAST_LOG,
     ROWS,
+    SCORES,
     SMOOTHING,
     UPPER,
-    scores,
 )
 from lossctl.losses.numerics import exp_below, find_classes
 from lossctl.losses.softmax import DistributionCrossEntropy, IndexCrossEntropy
@@ -115,7 +114,7 @@ def categorical_focal_crossentropy(
 @loss(
     "keras.sparse_categorical_crossentropy",
     family="classification",
-    inputs=(scores(*CLASSES), index("y_true", *ROWS, help="class indices")),
+    inputs=(SCORES, index("y_true", *ROWS, help="class indices")),
     formula="−log(p_y / Σ p)",
     source="https://keras.io/api/losses/probabilistic_losses/#sparsecategoricalcrossentropy-class",
     example="probs.npy labels.npy",

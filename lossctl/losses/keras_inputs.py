@@ -6,13 +6,13 @@ sample, or per position of it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.declaration import (
-    Input,
     Kind,
     Loss,
     Option,
@@ -66,17 +66,17 @@ BINARY = (
     clipped("y_pred", *VECTORS, help=PREDICTED, under=(("from_logits", Kind.REAL),)),
     soft_label("y_true", *VECTORS, help="1 for the positive class, 0 for the negative"),
 )
-CATEGORICAL = (
+SCORES = replace(
     mass("y_pred", *CLASSES, help="scores of the classes", under=(("from_logits", Kind.REAL),)),
-    density("y_true", *CLASSES, help="share of each class, such as one-hot labels"),
+    classes_last=True,
 )
-
-
-def scores(*patterns: str) -> Input:
-    """Declare predictions of the classes, probabilities or logits."""
-    return mass(
-        "y_pred", *patterns, help="scores of the classes", under=(("from_logits", Kind.REAL),)
-    )
+CATEGORICAL = (
+    SCORES,
+    replace(
+        density("y_true", *CLASSES, help="share of each class, such as one-hot labels"),
+        classes_last=True,
+    ),
+)
 
 
 def evaluate(loss: Loss, *inputs: Array, **options: Any) -> Array:
