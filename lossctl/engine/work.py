@@ -14,7 +14,7 @@ from lossctl.data import kinds
 from lossctl.data.kinds import Context, Rule
 from lossctl.engine.binding import INTEGER_KINDS, Bound
 from lossctl.engine.blocks import Region
-from lossctl.engine.partial import Finding, Partial
+from lossctl.engine.partial import Finding, Partial, Rows
 from lossctl.engine.plan import Plan
 from lossctl.losses.declaration import Kind, Terms
 
@@ -171,6 +171,8 @@ def _add_up(
         partial.counted if shares is None else float(np.sum(shares, dtype=np.float64))
     )
     partial.denominator_name = _denominator_name(terms.denominator, weight is not None)
+    if plan.settings.rows:
+        partial.rows = Rows.of(summed, shares if averaging else None, left_out)
     if mask is not None:
         losses = np.where(_spread(mask, losses) == 0, 0, losses)
     return losses.astype(plan.dtype, copy=False)
