@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from lossctl.output.wording import can_encode, fit_text, read_encoding
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _FULL = "█"
@@ -71,9 +74,11 @@ def print_grids(heading: Sequence[str], grids: Sequence[Grid], stream: TextIO) -
             console.print()
         if grid.title:
             console.print(Text(fit_text(grid.title, encoding), "bold"), soft_wrap=True)
-        # Where a terminal is too narrow for the numbers, it wraps the lines; nothing is cut.
-        width = max(console.width, _find_least_width(grid))
-        console.print(_draw_table(grid, encoding), width=width, crop=False)
+        table = _draw_table(grid, encoding)
+        if console.width < _find_least_width(grid):
+            # The terminal wraps lines that numbers make too long for it; nothing is cut.
+            table.width = _find_least_width(grid)
+        console.print(table, crop=False)
         for note in grid.notes:
             console.print(Text(fit_text(note, encoding), "italic"), soft_wrap=True)
 
@@ -91,7 +96,7 @@ def _find_width(grid: Grid, place: int) -> int:
     return widest if column.right or column.bar else min(widest, _LEAST_TEXT)
 
 
-def _draw_table(grid: Grid, encoding: str) -> object:
+def _draw_table(grid: Grid, encoding: str) -> Table:
     from rich.box import Box
     from rich.table import Table
     from rich.text import Text
