@@ -54,8 +54,7 @@ def measure(
     The ends are percentiles of the replicates, set as far apart as Student's t asks for
     (Hesterberg 2015, doi:10.1080/00031305.2015.1089789).
     """
-    columns = list(entries.columns)
-    stacked = [quantity.terms(columns) for quantity in quantities]
+    stacked = [quantity.terms(entries.columns) for quantity in quantities]
     freedom = [_count_active(terms, entries.slices, slices) - 1 for terms in stacked]
     bounds = np.cumsum([0, *map(len, stacked)])
     terms = np.concatenate(stacked)
@@ -123,16 +122,15 @@ def draw_weights(seed: int, block: int, replicates: int) -> Floats:
     steps = BLOCK * 16 // 256  # the generator counts in steps of 256 bits
     generator = np.random.Philox(key=seed, counter=(block << 128))
     raw = generator.random_raw(replicates * steps * 4).astype("<u8").view("<u2")
-    weights = _table()[raw.reshape(replicates, BLOCK)]
-    return weights.T
+    weights = _table().take(raw).reshape(replicates, BLOCK)
+    return weights.astype(np.float64).T
 
 
 @functools.cache
-def _table() -> Floats:
+def _table() -> NDArray[np.uint8]:
     """Return the Poisson number (mean 1) that each 16-bit number stands for."""
     cuts = np.cumsum([math.exp(-1) / math.factorial(k) for k in range(9)])
-    places: NDArray[np.float64] = (np.arange(65_536) + 0.5) / 65_536
-    return np.searchsorted(cuts[:8], places).astype(np.float64)
+    return np.searchsorted(cuts[:8], (np.arange(65_536) + 0.5) / 65_536).astype(np.uint8)
 
 
 def _summarise(

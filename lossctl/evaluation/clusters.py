@@ -7,8 +7,6 @@ and Zeger 1986, doi:10.1093/biomet/73.1.13.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from lossctl.evaluation.keyed import Entries
 from lossctl.evaluation.moments import Moments
 from lossctl.evaluation.quantities import Floats, Integers, Quantity
@@ -18,11 +16,7 @@ def measure(
     entries: Entries, quantity: Quantity, slices: int = 1
 ) -> tuple[Floats, Floats, Integers]:
     """Return value, standard error and degrees of freedom (clusters less 1) of each slice."""
-    terms = quantity.terms(_columns(entries))
+    terms = quantity.terms(entries.columns)
     moments = Moments(len(terms))
     moments.add(terms, entries.slices)
     return moments.measure(quantity, slices)
-
-
-def _columns(entries: Entries) -> Sequence[Floats]:
-    return list(entries.columns)

@@ -32,7 +32,7 @@ def measure(
     entries: Entries, quantity: Quantity, slices: int = 1
 ) -> tuple[Floats, Floats, Integers]:
     """Return value, standard error and degrees of freedom (groups less 1) of each slice."""
-    terms = quantity.terms(list(entries.columns))
+    terms = quantity.terms(entries.columns)
     active = (terms != 0).any(axis=0)
     terms, of = terms[:, active], entries.slices[active]
     groups = np.bincount(of, minlength=slices)

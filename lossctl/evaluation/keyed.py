@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lossctl.errors import UsageError
-from lossctl.evaluation.moments import locate
+from lossctl.evaluation.moments import locate, sum_by
 from lossctl.evaluation.quantities import Floats, Integers
 
 PENDING = 2**18
@@ -39,12 +39,12 @@ class KeyedSums:
         self._pending = 0
 
     def add(
-        self, columns: Sequence[Floats], units: Integers, slices: Integers | None = None
+        self, columns: Sequence[Floats] | Floats, units: Integers, slices: Integers | None = None
     ) -> None:
         """Add rows: their columns, and the unit (below 2**32) and the slice of each."""
         keys = units if slices is None else (slices << 32) | units
         places, touched = locate(keys)
-        sums = np.stack([np.bincount(places, one, touched.size) for one in columns])
+        sums = np.stack([sum_by(places, one, touched.size) for one in columns])
         self._append(touched, sums)
 
     def merge(self, other: KeyedSums) -> None:
@@ -65,7 +65,7 @@ class KeyedSums:
             keys, sums = np.concatenate(self._keys), np.concatenate(self._sums, axis=1)
             places, touched = locate(keys)
             with np.errstate(invalid="ignore"):
-                total = np.stack([np.bincount(places, one, touched.size) for one in sums])
+                total = np.stack([sum_by(places, one, touched.size) for one in sums])
             self._keys, self._sums = [touched], [total]
         if self.limit is not None and self._keys[0].size > self.limit:
             raise UsageError(

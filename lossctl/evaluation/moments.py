@@ -107,8 +107,8 @@ def locate(keys: Integers) -> tuple[Integers, Integers]:
 def sum_by(places: Integers | None, numbers: Floats, size: int) -> Floats:
     """Return the sum of the numbers of each place (None: of all)."""
     if places is None:
-        return numbers.sum(keepdims=True)
-    return np.bincount(places, numbers, size)
+        return np.asarray(numbers.sum(keepdims=True), np.float64)
+    return np.asarray(np.bincount(places, numbers, size), np.float64)
 
 
 def count(places: Integers | None, rows: int, size: int) -> NDArray[np.int64]:

@@ -27,7 +27,7 @@ class Ratio:
     denominator: int
     transform: Transform | None = None
 
-    def terms(self, columns: Sequence[Floats]) -> Floats:
+    def terms(self, columns: Sequence[Floats] | Floats) -> Floats:
         """Return the columns that this needs, of rows or of sums of rows."""
         return np.stack((columns[self.numerator], columns[self.denominator]))
 
@@ -52,7 +52,7 @@ class Contrast:
     model: Ratio
     baseline: Ratio
 
-    def terms(self, columns: Sequence[Floats]) -> Floats:
+    def terms(self, columns: Sequence[Floats] | Floats) -> Floats:
         """Return the columns that this needs, of rows or of sums of rows."""
         mine, other = self.model.terms(columns), self.baseline.terms(columns)
         with np.errstate(invalid="ignore"):

@@ -165,7 +165,7 @@ class Uncertainty:
         elif method.name == "jackknife":
             units = jackknife.scatter(units, method.groups)
         with np.errstate(invalid="ignore", over="ignore"):
-            self._sums.add(list(columns), units, slices)
+            self._sums.add(columns, units, slices)
 
     def merge(self, other: Uncertainty) -> None:
         """Add the rows that another one has seen after this one's.
