@@ -87,8 +87,9 @@ class Root(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of the subcommands."""
-        first, *rest = super().list_commands(ctx)
-        return [first, *LAZY_COMMANDS, *rest]
+        names = super().list_commands(ctx)
+        first = ["compute", *LAZY_COMMANDS]
+        return [*first, *(name for name in names if name not in first)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a subcommand; some are built only when they are asked for."""
@@ -184,6 +185,12 @@ def explain_usage(error: Any, words: list[str]) -> UsageError:
         remedy = f"{example} {remedy}"
     if text.startswith("Got unexpected extra argument"):
         text = f"{path} takes {wanted or 'no words'}; too many: {text.partition('(s) ')[2]}"
+    if text.startswith("No such command") and context is not None:
+        name = text.partition("'")[2].partition("'")[0]
+        known = context.command.list_commands(context)
+        return UsageError(
+            f"{path} has no command {name!r}", f"{did_you_mean(name, known)} {remedy}"
+        )
     if not text:  # without any words, the help has been printed
         sys.exit(int(Exit.USAGE))
     return UsageError(text, remedy)
@@ -223,7 +230,7 @@ def root(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Compute loss values from prediction files."""
+    """Compute loss values from prediction files, and evaluate datasets."""
 
 
 @app.command(

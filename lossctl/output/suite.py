@@ -114,7 +114,7 @@ def _judge(job: JobResult) -> str:
     verdicts = job.evaluation.verdicts
     failed = sum(not one.passed for one in verdicts)
     if failed:
-        return f"{failed} of {count(len(verdicts), 'gate')} failed"
+        return f"{failed} of {len(verdicts)} failed"
     return "passed" if verdicts else "done"
 
 
