@@ -41,7 +41,8 @@ def report(write: Callable[[], None], gates: Sequence[tuple[str, Judged]]) -> No
         leave_pipe()
     if failed:
         lines = [_describe(name, one) for name, one in failed]
-        raise CheckError(f"{len(failed)} of {len(gates)} gates failed", "\n".join(lines))
+        gate = "gate" if len(gates) == 1 else "gates"
+        raise CheckError(f"{len(failed)} of {len(gates)} {gate} failed", "\n".join(lines))
 
 
 def _describe(name: str, one: Judged) -> str:
