@@ -35,6 +35,7 @@ target = "labels.npy"
 loss = "mse"
 min_size = 5
 squeeze = true
+show = ["a,b", "c"]
 """
 
 
@@ -69,6 +70,7 @@ class TestReading:
         assert isinstance(digits.settings["ci"], float)
         assert other.settings["loss"] == ["mse"]
         assert other.settings["target"] == "labels.npy"
+        assert other.settings["show"] == ["a", "b", "c"]
         assert (other.settings["min_size"], other.settings["squeeze"]) == (5, True)
 
     def test_jobs_are_picked(self, file: Path) -> None:

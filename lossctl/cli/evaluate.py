@@ -57,7 +57,8 @@ def list_options() -> list[inspect.Parameter]:
             metavar="COLUMN",
         ),
         make_option(
-            "how", str, "exact", "exact: every key must match; inner: keep those that do", DATA
+            "how", str | None, None, "exact: all keys must match; inner: keep those that do (exact)",
+            DATA,
         ),
         make_option(
             "where", str | None, None, "keep the rows where this holds: 'age > 40 and sex == 1'",
@@ -81,7 +82,7 @@ def list_options() -> list[inspect.Parameter]:
             metavar="REF",
         ),
         make_option(
-            "min_size", int, 1, "leave out slices of fewer rows", LOSSES, min=1, metavar="N"
+            "min_size", int, 0, "leave out slices of fewer rows", LOSSES, min=0, metavar="N"
         ),
         make_option("ci", float | None, None, "level of the intervals, such as 0.95", UNCERTAINTY),
         make_option(
@@ -202,6 +203,7 @@ def _run(values: dict[str, Any]) -> None:
     wanted = values.pop("progress")
     check_output(output.format, output.target)
     _check_needed(values)
+    values["show"] = values["show"].split(",") if values["show"] else []
     with show_progress(wanted) as progress:
         evaluation = api.evaluate(**values, progress=progress)
 

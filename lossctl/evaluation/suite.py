@@ -38,7 +38,7 @@ from lossctl.evaluation.result import Evaluation
 
 DEFAULTS, JOB = "defaults", "job"
 
-TEXT, TEXTS, NUMBER, WHOLE, SWITCH = "text", "texts", "number", "whole", "switch"
+TEXT, TEXTS, NAMES, NUMBER, WHOLE, SWITCH = "text", "texts", "names", "number", "whole", "switch"
 _WORDS = {
     TEXT: "a text",
     TEXTS: "a text or a list of texts",
@@ -72,7 +72,7 @@ KEYS = {
     "baseline": TEXT,
     "fail-if": TEXTS,
     "worst": WHOLE,
-    "show": TEXTS,
+    "show": NAMES,
     "elements": TEXT,
     "dtype": TEXT,
     "threads": WHOLE,
@@ -206,6 +206,8 @@ def _read_value(value: Any, kind: str, place: str) -> Any:
         texts = value if isinstance(value, list) else [value]
         if all(isinstance(one, str) for one in texts):
             return texts
+    elif kind == NAMES:
+        return [name for one in _read_value(value, TEXTS, place) for name in one.split(",")]
     elif kind == SWITCH:
         if isinstance(value, bool):
             return value
