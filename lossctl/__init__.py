@@ -16,7 +16,15 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from lossctl import losses
-    from lossctl.api import compare_definitions, compute, describe, describe_all, elements, merge
+    from lossctl.api import (
+        compare_definitions,
+        compute,
+        describe,
+        describe_all,
+        elements,
+        evaluate,
+        merge,
+    )
     from lossctl.engine.result import Result
     from lossctl.losses.declaration import Option, loss
     from lossctl.losses.inputs import (
@@ -53,6 +61,7 @@ _ROOMS = {
         "describe",
         "describe_all",
         "elements",
+        "evaluate",
         "merge",
     ),
     "lossctl.losses.declaration": ("Option", "loss"),
@@ -105,6 +114,7 @@ __all__ = [
     "distribution",
     "either",
     "elements",
+    "evaluate",
     "index",
     "index_list",
     "labels",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lossctl
 from lossctl.data import load_array, open_sources
@@ -20,6 +20,10 @@ from lossctl.losses.description import compare as compare_declarations
 from lossctl.losses.description import describe as describe_declaration
 from lossctl.losses.dialects import name_library
 from lossctl.losses.registry import find, list_file, list_losses
+
+if TYPE_CHECKING:
+    from lossctl.evaluation.request import Request
+    from lossctl.evaluation.result import Evaluation
 
 Path = str | PathLike[str]
 
@@ -112,6 +116,119 @@ def elements(
     )
     plan = _plan(find(loss), inputs, sample_weight, mask, settings, options)
     return engine.Elements(plan, progress)
+
+
+def evaluate(
+    dataset: Any = None,
+    *,
+    pred: Any,
+    loss: Any,
+    target: Any = None,
+    by: Any = None,
+    where: str | None = None,
+    on: str | None = None,
+    how: str | None = None,
+    sample_weight: Any = None,
+    mask: Any = None,
+    id: Any = None,
+    classes: Any = None,
+    ci: float | None = None,
+    ci_method: str = "normal",
+    cluster_by: Any = None,
+    replicates: int = 1000,
+    seed: int = 0,
+    baseline: str | None = None,
+    worst: int = 0,
+    show: Any = None,
+    elements: Path | None = None,
+    min_size: int = 0,
+    fail_if: Any = None,
+    class_axis: int = 1,
+    squeeze: bool = False,
+    nan: str = "propagate",
+    dtype: str = "float64",
+    threads: int | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Evaluation:
+    """Evaluate predictions of one model or several over a dataset, in one pass.
+
+    ``dataset`` is a table file, its shards, or a DataFrame; ``pred``, ``target``, ``by`` and so
+    on name columns of it, or are files, references or arrays with the same rows in the same
+    order. ``on`` names the column by which rows of several tables are matched: all of them, or
+    with ``how="inner"`` those that every table has. ``pred`` may be a list, or a dict by the
+    names of the models; ``loss`` is one or a list, such as ``["ce", "huber:delta=2"]``, where
+    ``"gaussian_nll:var=sigma2"`` names the column of a further input.
+
+    ``by`` makes slices: a column, columns crossed (``"region,device"``), bins of equal width
+    (``"age:10"``) or quantiles (``"score:q4"``), or a list of such; those of fewer than
+    ``min_size`` rows are not listed. ``where`` filters rows (``"age >= 30 and region == 'EU'"``).
+    ``classes`` are the names of the classes where labels are texts.
+
+    ``ci`` asks for intervals at that level, by ``ci_method`` (normal, bootstrap, jackknife,
+    cluster). Models are compared with ``baseline``, or the first. ``worst`` rows are listed with
+    ``id`` and the columns ``show``; ``elements`` is a file for every row's losses. ``fail_if``
+    are conditions that must not hold (``"ce > 0.3"``).
+
+    Returns an :class:`~lossctl.evaluation.result.Evaluation`. Warns with LossctlWarning. Raises
+    UsageError, DataError or FileError.
+    """
+    arguments = dict(locals())
+    for name in ("progress", "elements"):
+        del arguments[name]
+    request = _request(**arguments)
+    from lossctl.evaluation.evaluator import Evaluator
+
+    if elements is None:
+        return Evaluator(request).run(progress)
+    from lossctl.output.row_files import open_rows
+
+    with open_rows(elements) as write:
+        return Evaluator(request).run(progress, write)
+
+
+def check_evaluation(dataset: Any = None, **arguments: Any) -> None:
+    """Raise what :func:`evaluate` would raise before its work: names, conditions, files."""
+    from lossctl.evaluation.dataset import open_columns
+
+    elements = arguments.pop("elements", None)
+    if elements is not None:
+        from lossctl.output.formats import pick_file_format
+        from lossctl.output.row_files import FORMATS
+
+        pick_file_format(elements, known=FORMATS)
+    arguments.pop("progress", None)
+    request = _request(dataset=dataset, **arguments)
+    for source in open_columns(request.dataset, request.asked).values():
+        source.close()
+
+
+def _request(
+    dataset: Any = None,
+    *,
+    ci: float | None = None,
+    ci_method: str = "normal",
+    replicates: int = 1000,
+    seed: int = 0,
+    class_axis: int = 1,
+    squeeze: bool = False,
+    nan: str = "propagate",
+    dtype: str = "float64",
+    threads: int | None = None,
+    **asked: Any,
+) -> Request:
+    from lossctl.evaluation.request import make_request
+    from lossctl.evaluation.uncertainty import Method
+
+    settings = Settings(
+        class_axis=class_axis,
+        squeeze=squeeze,
+        nan=nan,
+        dtype=dtype,
+        threads=available_threads() if threads is None else threads,
+    )
+    level = 0.95 if ci is None else ci
+    method = Method(ci_method, level, replicates, seed)  # type: ignore[arg-type]
+    return make_request(dataset, settings, method=None if ci is None else method, **asked)
 
 
 def merge(paths: Sequence[Path]) -> Result:

@@ -54,6 +54,7 @@ class Reader:
     asked: Mapping[Any, Asked]
     sources: dict[Any, Source] = field(init=False)
     seen: int = 0
+    matched: int = 0
     kept: int = 0
 
     def __post_init__(self) -> None:
@@ -114,6 +115,7 @@ class Reader:
         keep: NDArray[np.bool_] | None = None
         if recipe.matching is not None:
             keep = recipe.matching.keep[start : start + count]
+            self.matched += int(np.count_nonzero(keep))
         if recipe.filter is not None:
             filtered = (
                 recipe.filter.keep(

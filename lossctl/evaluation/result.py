@@ -152,7 +152,8 @@ class Evaluation:
     @property
     def slice_frame(self) -> pd.DataFrame:
         """The slices, one row per slice, model and loss."""
-        return _frame(SliceRow, self.slices)
+        frame = getattr(self.slices, "frame", None)  # of millions of slices, made at once
+        return _frame(SliceRow, self.slices) if frame is None else frame()
 
     @property
     def comparison_frame(self) -> pd.DataFrame:
