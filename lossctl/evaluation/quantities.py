@@ -38,7 +38,8 @@ class Ratio:
     def gradient(self, totals: Floats) -> Floats:
         """Return how the value changes with each total."""
         unit = divide(np.ones_like(totals[1]), totals[1])
-        return np.stack((unit, -unit * self.estimate(totals)))
+        with np.errstate(invalid="ignore", over="ignore"):
+            return np.stack((unit, -unit * self.estimate(totals)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,10 @@ class Contrast:
 
     def estimate(self, totals: Floats) -> Floats:
         """Return the difference from the totals of the terms."""
-        mine, other = self._ratios(totals)
+        mine, other = _ratios(totals)
         if self.model.transform is None and self.baseline.transform is None:
-            return divide(totals[0] - other * totals[1], totals[1] + totals[3])
+            with np.errstate(invalid="ignore", over="ignore"):
+                return divide(totals[0] - other * totals[1], totals[1] + totals[3])
         with np.errstate(invalid="ignore"):
             return transformed(self.model.transform, mine) - transformed(
                 self.baseline.transform, other
@@ -70,16 +72,19 @@ class Contrast:
 
     def gradient(self, totals: Floats) -> Floats:
         """Return how the difference changes with each total."""
-        mine, other = self._ratios(totals)
+        mine, other = _ratios(totals)
         here = divide(slope(self.model.transform, mine), totals[1] + totals[3])
         there = divide(slope(self.baseline.transform, other), totals[3])
-        gain = here - there
-        return np.stack((here, -here * mine, gain, there * other - here * mine))
+        with np.errstate(invalid="ignore", over="ignore"):
+            own = here * mine
+            return np.stack((here, -own, here - there, there * other - own))
 
-    @staticmethod
-    def _ratios(totals: Floats) -> tuple[Floats, Floats]:
+
+def _ratios(totals: Floats) -> tuple[Floats, Floats]:
+    """Return the ratios of the model and the baseline from the totals of a contrast."""
+    with np.errstate(invalid="ignore", over="ignore"):
         mine = divide(totals[0] + totals[2], totals[1] + totals[3])
-        return mine, divide(totals[2], totals[3])
+    return mine, divide(totals[2], totals[3])
 
 
 Quantity = Ratio | Contrast

@@ -63,9 +63,10 @@ def tail(t: Floats, freedom: NDArray[np.int64]) -> Floats:
     found = np.full(size.shape, np.nan)
     sound = (freedom >= 1) & ~np.isnan(size)
     few = sound & (freedom <= FEW)
-    found[few] = _tail_of_few(size[few], freedom[few])
     many = sound & (freedom > FEW)
-    found[many] = _tail_of_many(size[many], freedom[many])
+    for chosen, find in ((few, _tail_of_few), (many, _tail_of_many)):
+        if chosen.any():
+            found[chosen] = find(size[chosen], freedom[chosen])
     return found
 
 
@@ -81,7 +82,7 @@ def _tail_of_few(t: Floats, freedom: NDArray[np.int64]) -> Floats:
     swapped = x > (half + 1) / (half + 2.5)
     a, b = np.where(swapped, 0.5, half), np.where(swapped, half, 0.5)
     at, off = np.where(swapped, rest, x), np.where(swapped, x, rest)
-    log_beta = _log_beta(freedom)
+    log_beta = _log_betas()[freedom]
     with np.errstate(divide="ignore"):
         front = np.exp(a * np.log(at) + b * np.log(off) - log_beta) / a
     part = front * _continued_fraction(a, b, at)
@@ -89,12 +90,13 @@ def _tail_of_few(t: Floats, freedom: NDArray[np.int64]) -> Floats:
     return np.where(beyond, 0.0, found)
 
 
-def _log_beta(freedom: NDArray[np.int64]) -> Floats:
-    """Return log B(ν/2, 1/2)."""
-    table = [math.inf] + [
+@functools.cache
+def _log_betas() -> Floats:
+    """Return log B(ν/2, 1/2) for few degrees of freedom ν; of 0 there is none."""
+    known = (
         math.lgamma(n / 2) + math.lgamma(0.5) - math.lgamma((n + 1) / 2) for n in range(1, FEW + 1)
-    ]
-    return np.asarray(np.array(table)[freedom])
+    )
+    return np.array([math.inf, *known])
 
 
 def _continued_fraction(a: Floats, b: Floats, x: Floats) -> Floats:
@@ -114,7 +116,7 @@ def _continued_fraction(a: Floats, b: Floats, x: Floats) -> Floats:
             c = np.where(np.abs(c) < TINY, TINY, c)
             change = d * c
             value = value * change
-        if not change.size or np.max(np.abs(change - 1)) < 1e-15:
+        if np.max(np.abs(change - 1)) < 1e-15:
             break
     return value
 
