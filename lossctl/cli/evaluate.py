@@ -57,7 +57,7 @@ def list_options() -> list[inspect.Parameter]:
             metavar="COLUMN",
         ),
         make_option(
-            "how", str | None, None, "exact: all keys must match; inner: keep those that do (exact)",
+            "how", str | None, None, "inner keeps the keys that match; exact is an error (exact)",
             DATA,
         ),
         make_option(
