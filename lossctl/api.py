@@ -180,9 +180,9 @@ def evaluate(
 
     if elements is None:
         return Evaluator(request).run(progress)
-    from lossctl.output.row_files import open_rows
+    from lossctl.output.row_files import open_row_file
 
-    with open_rows(elements) as write:
+    with open_row_file(elements) as write:
         return Evaluator(request).run(progress, write)
 
 
@@ -192,10 +192,9 @@ def check_evaluation(dataset: Any = None, **arguments: Any) -> None:
 
     elements = arguments.pop("elements", None)
     if elements is not None:
-        from lossctl.output.formats import pick_file_format
-        from lossctl.output.row_files import FORMATS
+        from lossctl.output.row_files import check_row_file
 
-        pick_file_format(elements, known=FORMATS)
+        check_row_file(elements)
     arguments.pop("progress", None)
     request = _request(dataset=dataset, **arguments)
     for source in open_columns(request.dataset, request.asked).values():

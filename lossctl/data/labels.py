@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lossctl.data.arrow_arrays import Column, numpy_dtype, to_array
 from lossctl.data.source import Array, Source
 from lossctl.errors import DataError
 
@@ -36,6 +37,44 @@ class Cells:
     def __getitem__(self, rows: slice) -> Cells:
         start, stop, _ = rows.indices(len(self.arrow))
         return Cells(self.arrow.slice(start, max(stop - start, 0)))
+
+    def take(self, places: Array) -> Cells:
+        """Return some of the cells."""
+        return Cells(self.arrow.take(places))
+
+    def values(self) -> list[Any]:
+        """Return the cells as objects of Python; an empty one is None."""
+        found: list[Any] = self.arrow.to_pylist()
+        return found
+
+    def series(self) -> Any:
+        """Return the cells as a pandas Series."""
+        return self.arrow.to_pandas()
+
+    def encode(self) -> tuple[Array, list[Any]]:
+        """Return the number of each cell's value among the different ones, and these."""
+        coded = self.arrow.dictionary_encode("encode")
+        return coded.indices.to_numpy(), coded.dictionary.to_pylist()
+
+    def numbers(self, column: Column) -> Array | None:
+        """Return the cells as numbers, if their type is one of numbers."""
+        import pyarrow as pa
+
+        if numpy_dtype(self.arrow.type) is None or pa.types.is_null(self.arrow.type):
+            return None
+        return to_array(pa.chunked_array([self.arrow]), column)
+
+    def read_as(self, kind: str) -> Cells:
+        """Return texts as numbers ("double"), as truths ("bool"), or as texts ("string").
+
+        Raises ValueError where they are none.
+        """
+        return Cells(self.arrow.cast(kind))
+
+    @property
+    def empty(self) -> bool:
+        """Whether no cell holds anything."""
+        return bool(self.arrow.null_count == len(self.arrow))
 
 
 class LabelArray(Source):

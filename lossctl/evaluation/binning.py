@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,9 @@ from lossctl.evaluation.groups import (
     Categories,
     Coded,
     Grouping,
-    cut_by_quantiles,
     cut_evenly,
 )
+from lossctl.evaluation.quantiles import find_quantiles
 from lossctl.evaluation.reading import Reader, Recipe
 from lossctl.evaluation.specs import Axis, BySpec
 
@@ -49,25 +49,29 @@ def asked_by(asked: Mapping[Any, Asked], number: int, place: int) -> Asked:
 
 
 def _find_bins(bins: Mapping[str, tuple[Axis, Asked]], recipe: Recipe) -> dict[str, Bins]:
-    """Read the columns once, and cut them: exactly, whatever the order of the rows."""
-    values: dict[str, list[Floats]] = {name: [] for name in bins}
-    low = dict.fromkeys(bins, np.inf)
-    high = dict.fromkeys(bins, -np.inf)
-    for chunk in Reader(recipe, {name: asked for name, (_, asked) in bins.items()}):
-        for name, (axis, _) in bins.items():
-            numbers = _check(name, chunk.columns[name])
-            if axis.quantiles:
-                values[name].append(numbers[~np.isnan(numbers)])
-                continue
-            finite = numbers[np.isfinite(numbers)]
-            low[name] = min(low[name], float(finite.min(initial=np.inf)))
-            high[name] = max(high[name], float(finite.max(initial=-np.inf)))
-    return {
-        name: cut_by_quantiles(np.concatenate(values.pop(name)), axis.bins)
-        if axis.quantiles
-        else cut_evenly(low[name], high[name], axis.bins)
-        for name, (axis, _) in bins.items()
-    }
+    """Read the columns, and cut them: exactly, whatever the order of the rows."""
+    found = {}
+    for name, (axis, asked) in bins.items():
+
+        def read(name: str = name, asked: Asked = asked) -> Iterator[Floats]:
+            for chunk in Reader(recipe, {name: asked}):
+                yield _check(name, chunk.columns[name])
+
+        if axis.quantiles:
+            found[name] = Bins(find_quantiles(read, np.linspace(0, 1, axis.bins + 1)))
+        else:
+            found[name] = cut_evenly(*_find_ends(read()), axis.bins)
+    return found
+
+
+def _find_ends(pieces: Iterator[Floats]) -> tuple[float, float]:
+    """Return the smallest and the largest finite number."""
+    low, high = np.inf, -np.inf
+    for numbers in pieces:
+        finite = numbers[np.isfinite(numbers)]
+        low = min(low, float(finite.min(initial=np.inf)))
+        high = max(high, float(finite.max(initial=-np.inf)))
+    return low, high
 
 
 def _check(name: str, column: Any) -> Floats:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.data.arrow_arrays import Column, numpy_dtype, to_array
+from lossctl.data.arrow_arrays import Column
 from lossctl.data.labels import Cells
 from lossctl.data.source import Source
 from lossctl.errors import DataError, FileError, UsageError, did_you_mean
@@ -36,15 +36,11 @@ class ClassNames:
         self, cells: Cells, source: Source, numbers: NDArray[np.int64], what: str
     ) -> NDArray[Any]:
         """Return the class index of each cell; numbers are indices already."""
-        import pyarrow as pa
-
-        arrow = cells.arrow
-        if numpy_dtype(arrow.type) is not None and not pa.types.is_null(arrow.type):
-            return to_array(pa.chunked_array([arrow]), Column(source.name, what))
-        coded = arrow.dictionary_encode("encode")
-        found = coded.dictionary.to_pylist()
+        given = cells.numbers(Column(source.name, what))
+        if given is not None:
+            return given
+        codes, found = cells.encode()
         indices = np.array([self._indices.get(str(one), UNKNOWN) for one in found], np.int64)
-        codes = coded.indices.to_numpy()
         values = indices[codes] if len(found) else np.empty(0, np.int64)
         if len(values) and values.min() == UNKNOWN:
             self._refuse(

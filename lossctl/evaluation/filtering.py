@@ -174,5 +174,5 @@ def _to_series(values: Any) -> pd.Series[Any]:
 
     if not isinstance(values, Cells):
         return pd.Series(values)
-    found: pd.Series[Any] = values.arrow.to_pandas()
+    found: pd.Series[Any] = values.series()
     return found

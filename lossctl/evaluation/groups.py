@@ -43,10 +43,9 @@ class Categories:
     def encode(self, values: Any) -> Codes:
         """Return the number of each row's label, the same in every chunk."""
         cells = values if isinstance(values, Cells) else join_cells([values])
-        coded = cells.arrow.dictionary_encode("encode")
-        found = coded.dictionary.to_pylist()
+        codes, found = cells.encode()
         numbers = np.fromiter(map(self._number, found), np.int64, len(found))
-        return numbers[coded.indices.to_numpy()] if len(found) else np.empty(0, np.int64)
+        return numbers[codes] if len(found) else np.empty(0, np.int64)
 
     def label(self, code: int) -> str:
         """Return the label behind a number."""
@@ -156,14 +155,6 @@ def write_label(value: Any) -> str:
 def cut_evenly(low: float, high: float, bins: int) -> Bins:
     """Return bins of equal width from the smallest to the largest number."""
     return Bins(np.linspace(low, high, bins + 1) if low <= high else np.empty(0))
-
-
-def cut_by_quantiles(numbers: Floats, bins: int) -> Bins:
-    """Return bins of about equally many rows; equal edges are one."""
-    known = numbers[~np.isnan(numbers)]
-    if not len(known):
-        return Bins(known)
-    return Bins(np.quantile(known, np.linspace(0, 1, bins + 1)))
 
 
 def _renumber(known: dict[int, int], keys: Codes) -> Codes:

@@ -49,7 +49,7 @@ class Reordered(Source):
         """Return rows, in the new order."""
         places = self._places[start:stop]
         if isinstance(self._values, Cells):
-            return Cells(self._values.arrow.take(places))
+            return self._values.take(places)
         return self._values[places]
 
     def whole(self) -> Array:
@@ -143,7 +143,7 @@ def _read_keys(table: Any, dataset: Dataset) -> Any:
             source.close()
         if not isinstance(cells, Cells):
             raise UsageError(f"{_call(table)} is one array, without a column {dataset.key!r}")
-        keys = pd.Index(cells.arrow.to_pandas())
+        keys = pd.Index(cells.series())
     else:
         if dataset.key not in table.columns:
             raise UsageError(

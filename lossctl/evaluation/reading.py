@@ -141,22 +141,20 @@ class Reader:
         """Return a column of a text file as numbers, or truths, if its first rows are such."""
         if not isinstance(cells, Cells) or not self.sources[WHERE, name].text:
             return cells
-        import pyarrow as pa
-
         known = self._kinds.get(name)
         for kind in (known,) if known else ("double", "bool", "string"):
             try:
-                typed = cells.arrow.cast(kind)
-            except pa.ArrowInvalid as error:
+                typed = cells.read_as(kind)
+            except ValueError as error:  # a broken number, to Arrow too
                 if known is None:
                     continue
                 raise DataError(
                     f"column {name!r} holds numbers in its first rows, but not in all: {error}",
                     "Correct the cell, or compare a column that holds one kind.",
                 ) from error
-            if typed.null_count < len(typed):
+            if not typed.empty:
                 self._kinds[name] = kind
-            return Cells(typed)
+            return typed
         return cells
 
     def _uneven(self) -> DataError:
@@ -171,5 +169,5 @@ class Reader:
 
 def _take(column: Any, keep: NDArray[np.bool_]) -> Any:
     if isinstance(column, Cells):
-        return Cells(column.arrow.take(np.flatnonzero(keep)))
+        return column.take(np.flatnonzero(keep))
     return column[keep]

@@ -107,7 +107,11 @@ class Slices(Sequence[SliceRow]):
         import pandas as pd
 
         frames = [cut.frame() for cut in self.cuts]
-        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+        if not frames:
+            return pd.DataFrame()
+        names = dict.fromkeys(name for cut in self.cuts for name in cut.by)
+        joined = pd.concat(frames, ignore_index=True)
+        return joined[[*names, *(name for name in joined.columns if name not in names)]]
 
 
 def sort_worst_first(values: Floats, kept: NDArray[np.int64], labels: Labels) -> NDArray[np.int64]:

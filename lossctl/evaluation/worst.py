@@ -59,7 +59,7 @@ def row_losses(rows: Rows) -> NDArray[np.float64]:
 def take_texts(column: Any, places: NDArray[np.int64]) -> list[str]:
     """Return some cells of a column as texts; an empty one is an empty text."""
     if isinstance(column, Cells):
-        values = column.arrow.take(places).to_pylist()
+        values = column.take(places).values()
     else:
         values = np.asarray(column)[places].tolist()
     return ["" if value is None else str(value) for value in values]
