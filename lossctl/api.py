@@ -24,6 +24,7 @@ from lossctl.losses.registry import find, list_file, list_losses
 if TYPE_CHECKING:
     from lossctl.evaluation.request import Request
     from lossctl.evaluation.result import Evaluation
+    from lossctl.evaluation.suite import SuiteResult
 
 Path = str | PathLike[str]
 
@@ -180,9 +181,9 @@ def evaluate(
 
     if elements is None:
         return Evaluator(request).run(progress)
-    from lossctl.output.row_files import open_row_file
+    from lossctl.output.row_files import open_rows
 
-    with open_row_file(elements) as write:
+    with open_rows(elements) as write:
         return Evaluator(request).run(progress, write)
 
 
@@ -192,13 +193,39 @@ def check_evaluation(dataset: Any = None, **arguments: Any) -> None:
 
     elements = arguments.pop("elements", None)
     if elements is not None:
-        from lossctl.output.row_files import check_row_file
+        from lossctl.output.row_files import check_rows
 
-        check_row_file(elements)
+        check_rows(elements)
     arguments.pop("progress", None)
     request = _request(dataset=dataset, **arguments)
     for source in open_columns(request.dataset, request.asked).values():
         source.close()
+
+
+def run_suite(
+    path: Path,
+    *,
+    jobs: Sequence[str] = (),
+    check: bool = False,
+    threads: int | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> SuiteResult:
+    """Run the evaluations that a TOML file describes, or only check that they can be run.
+
+    Under ``[job.NAME]`` stand the arguments of :func:`evaluate` as keys, with hyphens, under
+    ``[defaults]`` those of all jobs. ``jobs`` picks some by name. Jobs run in the directory of
+    the file, so that its paths are relative to it; one that fails does not stop the others.
+
+    Returns a :class:`~lossctl.evaluation.suite.SuiteResult` with a result or an error for each
+    job. Raises UsageError or FileError if the file itself is wrong.
+    """
+    from lossctl.evaluation import suite
+
+    chosen = suite.read_suite(path).pick(jobs)
+    given = {} if threads is None else {"threads": threads}
+    if check:
+        return suite.run_suite(chosen, check_evaluation, **given)
+    return suite.run_suite(chosen, evaluate, progress=progress, **given)
 
 
 def _request(

@@ -16,7 +16,7 @@ import numpy as np
 
 from lossctl.output.fields import NON_FINITE
 from lossctl.output.files import open_binary, open_text
-from lossctl.output.formats import pick_file_format
+from lossctl.output.formats import FileFormat, pick_file_format
 
 FORMATS = ("parquet", "csv", "tsv", "jsonl")
 
@@ -28,10 +28,15 @@ class RowFile(Protocol):
         """Write the rows."""
 
 
+def check_rows(path: str | PathLike[str]) -> FileFormat:
+    """Return the format that a file of rows is written in; raises UsageError."""
+    return pick_file_format(path, known=FORMATS)
+
+
 @contextmanager
 def open_rows(path: str | PathLike[str]) -> Iterator[RowFile]:
     """Open a file in the format of its suffix, which appears whole or not at all."""
-    kind = pick_file_format(path, known=FORMATS)
+    kind = check_rows(path)
     with ExitStack() as stack:
         if kind.name == "parquet":
             yield _ParquetRows(stack, path)
