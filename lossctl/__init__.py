@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         elements,
         evaluate,
         merge,
+        run_suite,
     )
     from lossctl.engine.result import Result
     from lossctl.losses.declaration import Option, loss
@@ -63,6 +64,7 @@ _ROOMS = {
         "elements",
         "evaluate",
         "merge",
+        "run_suite",
     ),
     "lossctl.losses.declaration": ("Option", "loss"),
     "lossctl.losses.inputs": (
@@ -128,6 +130,7 @@ __all__ = [
     "positive",
     "probability",
     "real",
+    "run_suite",
     "sign",
     "soft_label",
     "variance",

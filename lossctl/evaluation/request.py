@@ -201,7 +201,9 @@ def _name_model(given: Any, default: str, dataset: Dataset) -> tuple[str, Any]:
     if not isinstance(given, str):
         return str(given), given
     name, equals, reference = given.partition("=")
-    if equals and name and reference and not dataset.has(given) and "#" not in name:
+    ends = [end for part in given.split(",") for end in part.split(":")]
+    columns = given in dataset.names or all(end in dataset.names for end in ends)
+    if equals and name and reference and not columns and "#" not in name:
         return name.strip(), reference.strip()
     return given, given
 
