@@ -5,10 +5,12 @@ The columns are Arrow's or NumPy's, and stay so: nothing is held but the rows at
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from csv import writer
 from os import PathLike
 from typing import Any, Protocol
 
@@ -78,15 +80,19 @@ class _DelimitedRows:
         import pyarrow as pa
         from pyarrow import csv
 
+        if not self._begun:
+            names = io.StringIO()
+            writer(names, delimiter=self._delimiter, lineterminator="\n").writerow(columns)
+            self._write(names.getvalue())
+            self._begun = True
         sink = pa.BufferOutputStream()
         csv.write_csv(
             _to_table(columns),
             sink,
             csv.WriteOptions(
-                include_header=not self._begun, delimiter=self._delimiter, quoting_style="needed"
+                include_header=False, delimiter=self._delimiter, quoting_style="needed"
             ),
         )
-        self._begun = True
         self._write(sink.getvalue().to_pybytes().decode())
 
 
