@@ -7,13 +7,14 @@ from os import PathLike
 from typing import Any
 
 import lossctl
-from lossctl.data import load_array, open_sources
+from lossctl.data import is_live, load_array, open_sources
 from lossctl.datasets import check_evaluation, evaluate, run_suite
 from lossctl.engine import reduction as engine
 from lossctl.engine.options import check_options
 from lossctl.engine.plan import Plan, Settings
 from lossctl.engine.planning import make_plan
 from lossctl.engine.result import Result
+from lossctl.engine.scanning import answer
 from lossctl.engine.threads import available_threads
 from lossctl.errors import UsageError, did_you_mean
 from lossctl.losses.declaration import Loss
@@ -41,7 +42,7 @@ Path = str | PathLike[str]
 def compute(
     loss: str | Loss,
     *inputs: Any,
-    reduction: str = "mean",
+    reduction: str | None = None,
     sample_weight: Any = None,
     mask: Any = None,
     class_axis: int = 1,
@@ -61,7 +62,8 @@ def compute(
     ``"eval.parquet#logit_0:logit_9"``, in torch's order (predictions first) or by name, and
     ``options`` are the loss's own under torch's names. Inputs are read block by block.
 
-    ``reduction`` is none, mean, sum, batchmean, sum_over_batch_size or mean_with_sample_weight.
+    ``reduction`` is none, mean, sum, batchmean, sum_over_batch_size or mean_with_sample_weight;
+    by default it is the loss's own: mean, or sum_over_batch_size for those of Keras.
     ``sample_weight`` and ``mask`` (0 leaves out) have one number per sample, or the shape of the
     losses. ``class_axis`` says where the classes are; ``squeeze`` drops axes of length 1;
     ``nan`` is propagate, omit or error; ``dtype`` (float64, float32) is what elements are
@@ -81,8 +83,9 @@ def compute(
         )
     if part is not None and save_state is None:
         raise UsageError("a part is of no use without its state", "Add --save-state FILE.")
+    declared = find(loss)
     settings = Settings(
-        reduction=reduction,
+        reduction=declared.reduction if reduction is None else reduction,
         class_axis=class_axis,
         squeeze=squeeze,
         nan=nan,
@@ -90,7 +93,7 @@ def compute(
         threads=available_threads() if threads is None else threads,
         part=_parse_part(part) if isinstance(part, str) else part,
     )
-    plan = _plan(find(loss), inputs, sample_weight, mask, settings, options)
+    plan = _plan(declared, inputs, sample_weight, mask, settings, options)
     stream = engine.Elements(plan, progress)
     result = engine.compute(stream)
     if save_state is not None:
@@ -212,6 +215,8 @@ def _plan(
 ) -> Plan:
     references = _collect_inputs(loss, inputs, options)
     checked = check_options(loss, options, load_array)
+    answers = _ask(loss, references)
+    sample_weight = None if sample_weight is None else _number_or_reference(sample_weight)
     extras = [one for one in (sample_weight, mask) if one is not None]
     sources = open_sources([*references, *extras])
     names = [one.name for one in loss.inputs]
@@ -230,6 +235,7 @@ def _plan(
             settings,
             sample_weight=rest.pop(0) if sample_weight is not None else None,
             mask=rest.pop(0) if mask is not None else None,
+            answers=answers,
         )
     except BaseException:
         for source in sources:
@@ -241,6 +247,25 @@ def _plan(
         if name in plan.tensors and is_text(value)
     }
     return plan
+
+
+def _ask(loss: Loss, references: Sequence[Any]) -> dict[str, bool]:
+    """Answer the question that a loss has to a whole input, from a reading of its own."""
+    if loss.scan is None:
+        return {}
+    place = next(n for n, one in enumerate(loss.inputs) if one.name == loss.scan.input)
+    reference = references[place]
+    if is_live(reference):
+        raise UsageError(
+            f"{loss.key} looks at all of {loss.scan.input} before the work, and {reference} can be"
+            " read only once",
+            "Write it to a file first.",
+        )
+    (source,) = open_sources([reference])
+    try:
+        return {loss.scan.name: answer(loss.scan, source)}
+    finally:
+        source.close()
 
 
 def _collect_inputs(loss: Loss, inputs: Sequence[Any], options: dict[str, Any]) -> list[Any]:

@@ -26,7 +26,7 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict, train_test_split
-from sklearn.neural_network import MLPClassifier
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -115,7 +115,11 @@ def make_digits(train: Digits, test: Digits, out: Path) -> None:
     np.save(out / "preds.npy", logits)
     np.save(out / "labels.npy", test.labels.astype(np.int64))
     np.save(out / "log_probs.npy", log_softmax(logits).astype(np.float32))
+    np.save(out / "probs.npy", np.exp(log_softmax(logits)).astype(np.float32))
+    np.save(out / "one_hot.npy", np.eye(10, dtype=np.uint8)[test.labels])
     np.save(out / "digits_features.npy", features)
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    np.save(out / "digits_unit.npy", unit.astype(np.float32))
     np.save(out / "digits_weight.npy", weight)
     np.save(out / "digits_bias.npy", bias)
     probabilities = other.predict_proba(test.pixels)
@@ -289,6 +293,7 @@ def make_ctc(train: Digits, test: Digits, out: Path, count: int = 24, width: int
     np.savez_compressed(
         out / "ctc.npz",
         log_probs=log_softmax(logits).transpose(1, 0, 2).astype(np.float32, order="C"),
+        logits=logits.astype(np.float32),
         targets=targets,
         targets_concatenated=np.concatenate(texts),
         input_lengths=width - inked[:, ::-1].argmax(axis=1),
@@ -332,6 +337,38 @@ def make_segmentation(train: Digits, test: Digits, out: Path, count: int = 8) ->
     np.save(out / "segmentation_labels.npy", classes)
 
 
+def find_ink(image: Array) -> Array:
+    """Return the smallest box (x1, y1, x2, y2) around the pixels of at least half ink."""
+    rows, columns = (np.flatnonzero((image >= 0.5).any(axis=axis)) for axis in (1, 0))
+    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
+
+
+def compose_pages(digits: Digits, count: int) -> tuple[Array, Array]:
+    """Set one digit somewhere on 16 by 20 pixels; return the pages and the boxes of the ink."""
+    generator = np.random.default_rng(SEED)
+    pages, boxes = np.zeros((count, 16, 20)), np.zeros((count, 4))
+    for page, found in zip(pages, boxes, strict=True):
+        top, left = generator.integers(0, 9), generator.integers(0, 13)
+        image = digits.images[generator.integers(len(digits.labels))]
+        page[top : top + CELL, left : left + CELL] = image
+        found[:] = find_ink(page)
+    return pages, boxes
+
+
+def make_boxes(train: Digits, test: Digits, out: Path) -> None:
+    """Write where a network finds a digit on a page, and where it is, as corners in pixels."""
+    pages, boxes = compose_pages(train, 1500)
+    model = MLPRegressor(
+        hidden_layer_sizes=(48,), random_state=SEED, max_iter=80, n_iter_no_change=10_000
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(pages.reshape(len(pages), -1), boxes)
+    pages, boxes = compose_pages(test, 200)
+    predicted = model.predict(pages.reshape(len(pages), -1)).astype(np.float32)
+    np.savez(out / "boxes.npz", predicted=predicted, true=boxes.astype(np.int64))
+
+
 def main() -> None:
     """Write every file into the directory given, or beside this script."""
     out = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
@@ -341,6 +378,7 @@ def main() -> None:
     make_triplets(train, test, out)
     make_ctc(train, test, out)
     make_segmentation(train, test, out)
+    make_boxes(train, test, out)
     make_regression(out)
     make_binary(out)
 

@@ -8,6 +8,9 @@ for the losses whose terms cancel, because there the reference itself is no more
   the logits' last bit. lossctl keeps such a loss; test_exactness compares it with mpmath.
 - ``poisson_nll``, ``gaussian_nll``, ``kl_div``, the hinges on differences, ``cosine_embedding``
   and the triplets: differences by definition.
+- ``keras.log_cosh``, ``keras.categorical_generalized_cross_entropy`` near 0, and
+  ``keras.binary_focal_crossentropy`` of logits, where Keras subtracts a probability from 1.
+- ``keras.circle``: PyTorch's softplus is its argument from 20 on, and so off by 2e-9.
 - ``ctc``: a long sum of probabilities that may come near 1, whose logarithm is then near 0.
 """
 
@@ -22,6 +25,7 @@ import numpy as np
 
 import lossctl
 from lossctl.errors import LossctlWarning
+from tests import cancellation
 from tests.cases.case import Array, Case
 
 RELATIVE = 1e-12
@@ -168,6 +172,14 @@ def triplet_term(
     return np.asarray(margin + (size**2 if distance.startswith("squared") else size))
 
 
+def sigmoid_term(logits: Array, _: Array, from_logits: bool = False, **__: Any) -> Array:
+    """Return how often what a probability lacks of 1 is contained in the probability."""
+    if not from_logits:
+        return np.zeros(())
+    lack = np.exp(np.minimum(np.abs(logits), -np.log(1e-7)))
+    return np.asarray(np.max(lack, axis=None, initial=0.0) * np.ones(()))
+
+
 TERMS: dict[str, Callable[..., Array]] = {
     "ce": class_term,
     "linear_ce": linear_term,
@@ -180,4 +192,10 @@ TERMS: dict[str, Callable[..., Array]] = {
     "triplet_margin": triplet_term,
     "triplet_margin_with_distance": triplet_term,
     "ctc": lambda *_, **__: np.ones(()),
+    "keras.log_cosh": lambda *_, **__: np.ones(()),
+    "keras.cosine_similarity": lambda *_, **__: np.ones(()),
+    "keras.binary_focal_crossentropy": sigmoid_term,
+    "keras.circle": lambda *_, **__: np.full((), 3e6),
+    "keras.categorical_generalized_cross_entropy": lambda *_, q=0.5: np.full((), 1 / q),
+    **cancellation.TERMS,
 }

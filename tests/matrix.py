@@ -1,4 +1,4 @@
-"""The test matrix: for each loss of torch.nn, the calls on which it is compared with torch."""
+"""The test matrix: for each loss, the calls on which it is compared with its reference."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tests.cases import classification, margin, regression, sequence
+from tests.cases import (
+    classification,
+    evaluator,
+    keras_losses,
+    margin,
+    optax_losses,
+    regression,
+    sequence,
+)
 from tests.cases.case import Case, Draw
 
 CASES: dict[str, Callable[[Draw], Iterator[Case]]] = {
@@ -33,6 +41,8 @@ CASES: dict[str, Callable[[Draw], Iterator[Case]]] = {
     "triplet_margin_with_distance": margin.triplet_margin_with_distance_cases,
     "ctc": sequence.ctc_cases,
 }
+TORCH_KEYS = tuple(CASES)
+CASES |= evaluator.CASES | optax_losses.CASES | keras_losses.CASES
 KEYS = tuple(CASES)
 
 
@@ -44,4 +54,6 @@ def cases(key: str, rng: np.random.Generator, digits: int | None = None) -> list
 def reductions(key: str, case: Case) -> list[str]:
     """Return the reductions on which the reference has an answer for the case."""
     known = ["none", "mean", "sum", *(["batchmean"] if key == "kl_div" else [])]
+    if key in keras_losses.KEYS:
+        known += ["sum_over_batch_size", "mean_with_sample_weight"]
     return [name for name in known if name not in case.skipped]

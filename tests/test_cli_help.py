@@ -115,7 +115,7 @@ class TestHelp:
         done = run("list")
         assert (done.code, done.err) == (0, "")
         for key, loss in registry().items():
-            assert re.search(rf"│ +{key} +│", done.out)
+            assert re.search(rf"^    {re.escape(key)}  ", done.out, re.MULTILINE)
             assert loss.summary in done.out
         document = read_json(run("list", "--json").out)
         assert document["format"] == "lossctl.losses/1"

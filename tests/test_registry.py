@@ -150,7 +150,8 @@ def test_list_prints_every_loss_in_each_form() -> None:
     assert [one["key"] for one in json.loads(data)["losses"]] == list(KEYS)
     for loss in LOSSES.values():
         assert loss.summary in table
-        assert all(alias in table and f"`{alias}`" in markdown for alias in loss.aliases)
+        aliases = describe(loss)["aliases"]
+        assert all(alias in table and f"`{alias}`" in markdown for alias in aliases)
 
 
 @pytest.mark.parametrize("family", sorted({loss.family for loss in LOSSES.values()}))
@@ -231,6 +232,7 @@ def test_nothing_else_lists_losses() -> None:
     listed = []
     for path in sorted(PACKAGE.rglob("*.py")):
         foreign = {key for key, loss in LOSSES.items() if home(loss) != path}
+        foreign -= {n for loss in LOSSES.values() if home(loss) == path for n in loss.aliases}
         text = find_strings(path)
         listed += [f"{path.name}: {word!r}" for word in text if word in foreign]
         mentioned = foreign & set(re.findall(r"\w+", " ".join(text)))

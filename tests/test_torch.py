@@ -11,7 +11,7 @@ import pytest
 
 from lossctl.errors import DataError
 from tests.comparison import compute, differences, disagreements, tolerance
-from tests.matrix import KEYS, cases, reductions
+from tests.matrix import TORCH_KEYS, cases, reductions
 
 if TYPE_CHECKING:
     from tests.torch_samples import Sample
@@ -24,7 +24,7 @@ SAMPLES_RELATIVE = 1e-9
 AGREED_AT_LEAST = 1000
 
 
-@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("key", TORCH_KEYS)
 def test_agrees_with_torch(key: str) -> None:
     """Every case of the matrix agrees, on inputs of full precision and several seeds."""
     from tests.torch_reference import answer
@@ -57,7 +57,7 @@ def test_agrees_on_the_samples_of_torch() -> None:
     assert not wrong, "\n".join([f"{len(wrong)} disagreements", *wrong[:SHOWN]])
     assert agreed.total() >= AGREED_AT_LEAST, (agreed, refused)
     # Every sample of margin_ranking has a 0 among its signs.
-    assert set(agreed) == set(KEYS) - {"margin_ranking"}
+    assert set(agreed) == set(TORCH_KEYS) - {"margin_ranking"}
     assert set(refused) == {"targets that are not signs", "targets that torch broadcasts"}, refused
 
 

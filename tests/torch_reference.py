@@ -22,6 +22,8 @@ import pytest
 from tests.cases.case import Array, Case
 
 torch = pytest.importorskip("torch")
+NAME = "torch"
+VERSION: str = torch.__version__
 
 F = torch.nn.functional
 Tensor = Any

@@ -90,6 +90,11 @@ def _option(loss: Loss, parameter: Parameter) -> inspect.Parameter:
     if parameter.tensor:
         kind = str | None
         text += "; a file or a comma list"
+    elif parameter.option.axes:
+        kind = str | None
+        text += "; a comma list"
+    elif parameter.optional:
+        kind |= None
     option = typer.Option(flag, help=_escape(text), rich_help_panel=f"Options of {loss.key}")
     return inspect.Parameter(
         parameter.name,

@@ -208,7 +208,8 @@ app.add_typer(
     typer.Typer(
         cls=LossGroup,
         no_args_is_help=True,
-        help="Compute a loss: one subcommand per loss, e.g. lossctl compute ce --help.",
+        help="Compute a loss: one subcommand per loss, e.g. lossctl compute ce --help."
+        " FILE.py:NAME is a loss of your own.",
         subcommand_metavar="LOSS FILES... [OPTIONS]",
         context_settings={"help_option_names": ["-h", "--help"]},
     ),

@@ -27,7 +27,7 @@ from lossctl.data.tables import (
 )
 from lossctl.errors import UsageError
 
-__all__ = ["ArraySource", "Source", "load_array", "open_sources"]
+__all__ = ["ArraySource", "Source", "is_live", "load_array", "open_sources"]
 
 
 def open_sources(references: Sequence[object], labels: Collection[int] = ()) -> list[Source]:
@@ -65,6 +65,14 @@ def open_sources(references: Sequence[object], labels: Collection[int] = ()) -> 
     if () not in tables:
         opener.close()
     return [sources[place] for place in range(len(references))]
+
+
+def is_live(reference: object) -> bool:
+    """Whether something comes through a pipe, so that it can be read only once."""
+    if not is_reference(reference):
+        return False
+    files = find_files(reference)
+    return files.standard or any(path.exists() and not path.is_file() for path in files.paths)
 
 
 def load_array(reference: object) -> Array:

@@ -139,6 +139,7 @@ SUM_NOT_ONE = Rule(
     unit="distribution",
     first="sums to {value} at",
 )
+CLIPPED = Rule("clipped", "{are} outside [0, 1], where they are clipped to", is_error=False)
 NOT_A_NUMBER = Rule("nan", "{are} NaN", is_error=False, first="is at")
 INFINITE = Rule("infinite", "{are} infinite", is_error=False)
 
@@ -251,6 +252,16 @@ def _soft_label(numbers: Numbers, _: Context) -> Findings:
         )
 
 
+def _clipped(numbers: Numbers, _: Context) -> Findings:
+    if not numbers.within(0, 1):
+        yield from _broken(CLIPPED, (numbers.values < 0) | (numbers.values > 1), numbers.values)
+
+
+def _mass(numbers: Numbers, _: Context) -> Findings:
+    if not numbers.low >= 0:
+        yield from _broken(NEGATIVE_PROBABILITY, numbers.values < 0, numbers.values)
+
+
 def _density(numbers: Numbers, context: Context) -> Findings:
     # With more axes than two it is not known which one holds the classes.
     two_axes = numbers.values.ndim == 2 and context.whole_classes
@@ -325,6 +336,8 @@ CHECKS: dict[str, Check] = {
     "probabilities, not negative": _density,
     "log-probability": _log_probability,
     "variance": _variance,
+    "probability, clipped": _clipped,
+    "probabilities, divided by their sum": _mass,
     "label 0 or 1": _binary,
     "class label": _label,
     "probabilities of the classes": _class_probability,

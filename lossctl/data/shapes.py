@@ -1,8 +1,8 @@
 """Do the shapes fit together? Symbolic shapes against real ones.
 
 A pattern is a tuple of words: ``N`` samples, ``C`` classes, any other letter an axis of its own,
-``*D`` any number of axes, ``1`` an axis of length one, ``4`` one of four. Words that occur in several patterns must
-have the same size everywhere. Nothing is ever broadcast.
+``*D`` any number of axes, ``1`` an axis of length one, ``4`` one of four. Words that occur in
+several patterns must have the same size everywhere. Nothing is ever broadcast.
 """
 
 from __future__ import annotations

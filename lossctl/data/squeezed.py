@@ -56,6 +56,46 @@ class SqueezedSource(Source):
         self.source.close()
 
 
+class ReshapedSource(SqueezedSource):
+    """A source that lacks one axis of length 1, or has one more at its end."""
+
+    def __init__(self, source: Source, axis: int | None) -> None:
+        super().__init__(source)
+        self.axis = axis
+        kept = list(source.trailing)
+        if axis is None:
+            kept.append(1)
+        else:
+            del kept[axis - 1]
+        self.trailing = tuple(kept)
+
+    def place(self, position: tuple[int, ...]) -> str:
+        """Say where an element is in the source as it was given."""
+        if self.axis is None:
+            return self.source.place(position[: len(self.source.shape)])
+        if len(position) < self.axis:
+            return self.source.place(position)
+        return self.source.place((*position[: self.axis], 0, *position[self.axis :]))
+
+
+def align_trailing(source: Source, other: Source, class_axis: int | None = None) -> Source:
+    """Return a source with as many axes as another one, if one of length 1 is all they differ by.
+
+    Of two sources the longer one loses its last axis, unless the other one is a vector, which
+    gains one. For labels beside scores, ``class_axis`` says which axis of the scores they lack.
+    """
+    rank, wanted = len(source.shape), len(other.shape)
+    if class_axis is not None:
+        has_axis = rank == wanted > 1 and -rank <= class_axis < rank
+        axis = class_axis % rank if has_axis else 0
+        return ReshapedSource(source, axis) if axis and source.shape[axis] == 1 else source
+    if rank == wanted + 1 and source.shape[-1] == 1 and wanted > 1:
+        return ReshapedSource(source, rank - 1)
+    if rank == 1 and wanted == 2 and other.shape[-1] == 1:
+        return ReshapedSource(source, None)
+    return source
+
+
 def squeeze(source: Source, *, samples: bool = False) -> Source:
     """Return the source without its axes of length 1; the first only where ``samples`` says so."""
     if samples and 1 in source.shape:

@@ -106,11 +106,24 @@ def view_axes(form: Form, further: int) -> tuple[str, ...]:
     return tuple(words)
 
 
-def axis_order(form: Form, rank: int, class_axis: int) -> tuple[int, ...]:
-    """Return the source's axes in the order of the kernel's view."""
+def class_order(form: Form, rank: int, class_axis: int, *, last: bool) -> list[int]:
+    """Return the source's axes with the class axis where the form has it.
+
+    ``last`` says that the axis may be told of forms that have it at the end, too.
+    """
     axes = list(range(rank))
-    if form.axes[:2] == ("N", "C") and class_axis != 1:
+    if rank < 2 or not -rank <= class_axis < rank:
+        return axes
+    if form.axes[:2] == ("N", "C"):
         axes.insert(1, axes.pop(class_axis))
+    elif last and form.axes[:1] == ("N",) and form.axes[-1:] == ("C",):
+        axes.append(axes.pop(class_axis))
+    return axes
+
+
+def axis_order(form: Form, rank: int, class_axis: int, *, last: bool) -> tuple[int, ...]:
+    """Return the source's axes in the order of the kernel's view."""
+    axes = class_order(form, rank, class_axis, last=last)
     if "N" in form.axes and form.axes[0] != "N":
         axes.insert(0, axes.pop(form.axes.index("N")))
     return tuple(axes)

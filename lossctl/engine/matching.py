@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,13 +13,16 @@ from numpy.typing import NDArray
 from lossctl.data import shapes
 from lossctl.data.kinds import not_whole
 from lossctl.data.source import Source
-from lossctl.data.squeezed import squeeze
-from lossctl.engine.binding import INTEGER_KINDS, Bound
+from lossctl.data.squeezed import align_trailing, squeeze
+from lossctl.engine.binding import INTEGER_KINDS, Bound, class_order
 from lossctl.engine.plan import Settings
-from lossctl.errors import DataError, UsageError
+from lossctl.errors import DataError, UsageError, warn
 from lossctl.losses.declaration import Form, Kind, Loss
 
 Array = NDArray[Any]
+
+NUMBER_BYTES = 8
+MUCH_MEMORY = 2**30
 
 
 def match_inputs(
@@ -31,6 +35,8 @@ def match_inputs(
             return match_inputs(loss, kept, replace(settings, squeeze=False))
         except DataError:
             sources = [squeeze(source, samples=True) for source in sources]
+    if loss.squeeze_trailing:
+        sources = _align(loss, sources, settings.class_axis)
     readings = {tuple(one.name for one in loss.inputs): sources}
     for order in loss.other_orders:
         given = dict(zip(order, sources, strict=True))
@@ -52,27 +58,35 @@ def match_inputs(
     return *fitting[taken], notes
 
 
+def _align(loss: Loss, sources: Sequence[Source], class_axis: int) -> Sequence[Source]:
+    """Let the first two inputs differ by an axis of 1, as Keras does."""
+    first, second, *rest = sources
+    if loss.inputs[1].forms[0].kind == Kind.INDEX:
+        axis = class_axis if loss.along else -1
+        return [first, align_trailing(second, first, axis), *rest]
+    return [align_trailing(first, second), align_trailing(second, first), *rest]
+
+
 def _match_order(loss: Loss, sources: Sequence[Source], class_axis: int) -> shapes.Match:
     shape = sources[0].shape
-    if len(shape) > 1 and not -len(shape) <= class_axis < len(shape):
+    if len(shape) > (not loss.along) and not -len(shape) <= class_axis < len(shape):
         name = loss.inputs[0].name
         raise UsageError(f"{name} has shape {shapes.show(shape)}: it has no axis {class_axis}")
     rigid = [(i, s) for i, s in zip(loss.inputs, sources, strict=True) if not i.fits]
     forms = [
-        [(i.form(number).axes, _moved_shape(i.form(number), s.shape, class_axis)) for i, s in rigid]
+        [
+            (i.form(number).axes, _moved_shape(loss, i.form(number), s.shape, class_axis))
+            for i, s in rigid
+        ]
         for number in range(loss.form_count)
     ]
     return shapes.match([i.name for i, _ in rigid], forms, [s.shape for _, s in rigid])
 
 
-def _moved_shape(form: Form, shape: shapes.Shape, class_axis: int) -> shapes.Shape:
+def _moved_shape(loss: Loss, form: Form, shape: shapes.Shape, class_axis: int) -> shapes.Shape:
     """Return a shape with its class axis where the form has it."""
-    has_axis = len(shape) > 1 and -len(shape) <= class_axis < len(shape)
-    if class_axis == 1 or form.axes[:2] != ("N", "C") or not has_axis:
-        return shape
-    axes = list(shape)
-    axes.insert(1, axes.pop(class_axis))
-    return tuple(axes)
+    order = class_order(form, len(shape), class_axis, last=bool(loss.along))
+    return tuple(shape[axis] for axis in order)
 
 
 def refuse_integers(inputs: Sequence[Bound]) -> None:
@@ -97,6 +111,32 @@ def refuse_no_classes(inputs: Sequence[Bound], sizes: dict[str, int | None]) -> 
             f"{inputs[0].name} has shape {shapes.show(inputs[0].source.shape)}: it has no classes",
             "Class scores are (N, C) or (N, C, ...).",
         )
+
+
+def load_whole(loss: Loss, inputs: Sequence[Bound], sizes: dict[str, int | None]) -> None:
+    """Read all inputs of a loss that needs all samples at once, and say so where that is much."""
+    total = sum(math.prod(size or 0 for size in bound.source.shape) for bound in inputs)
+    if total * NUMBER_BYTES > MUCH_MEMORY:
+        warn(
+            f"{loss.key} compares all samples with each other: all of them are held in memory,"
+            f" {total * NUMBER_BYTES / 2**30:.1f} GiB"
+        )
+    try:
+        for bound in inputs:
+            bound.load()
+    except MemoryError as error:
+        raise DataError(
+            f"{loss.key} needs all samples at once, and they do not fit into memory",
+            "Take fewer samples: a batch as in training, or a sample of the dataset.",
+        ) from error
+    lengths = {bound.name: len(bound.array) for bound in inputs if bound.array is not None}
+    if len(set(lengths.values())) > 1:
+        counts = ", ".join(f"{name} has {count} samples" for name, count in lengths.items())
+        raise DataError(
+            f"the inputs differ in length: {counts}",
+            "All inputs must hold the same samples in the same order.",
+        )
+    sizes["N"] = next(iter(lengths.values()))
 
 
 def stretch(inputs: tuple[Bound, ...], loss: Loss) -> None:

@@ -47,8 +47,10 @@ def _check(loss: Loss, parameter: Parameter, value: Any, load: Callable[[Any], A
         if not isinstance(value, bool | np.bool_):
             raise UsageError(f"{label} must be true or false, but is {value!r}")
         return bool(value)
-    if value is None and parameter.default is None:
+    if value is None and (parameter.optional or parameter.default is None):
         return None
+    if parameter.option.axes:
+        return _axes(label, value)
     if parameter.type is str:
         value = str(value).lower() if isinstance(value, bool | np.bool_) else str(value)
     else:
@@ -60,6 +62,14 @@ def _check(loss: Loss, parameter: Parameter, value: Any, load: Callable[[Any], A
             hint = did_you_mean(value, [str(choice) for choice in parameter.option.choices])
         raise UsageError(f"{label} {objection}, but is {value}", hint)
     return value
+
+
+def _axes(label: str, value: Any) -> tuple[int, ...]:
+    """Return axes given as one number, several, or a comma list."""
+    listed = value.split(",") if isinstance(value, str) else value
+    if np.ndim(listed) == 0:
+        listed = [listed]
+    return tuple(_number(label, int, one) for one in listed)
 
 
 def _number(label: str, kind: type, value: Any) -> Any:
@@ -105,14 +115,22 @@ def bind_tensor(
     sizes: dict[str, int | None],
     further: tuple[int, ...],
 ) -> TensorOption:
-    """Check a tensor's shape against the sizes of the inputs."""
+    """Check a tensor's shape against the sizes of the inputs.
+
+    Words that no input has are bound to the sizes of the first option that has them.
+    """
     option = parameter.option
     words: list[str] = []
     wanted: list[int | None] = []
     for word in (option.shape or option.fits or "").split():
         words += ["*"] * len(further) if word == "*D" else [word]
-        wanted += further if word == "*D" else [sizes.get(word, 1)]
+        wanted += further if word == "*D" else [sizes.get(word)]
     if option.shape is not None:
+        if array.ndim == len(words):
+            pairs = zip(words, array.shape, strict=True)
+            new = {w: size for w, size in pairs if w != "*" and w not in sizes}
+            sizes |= new
+            wanted = [new.get(word, size) for word, size in zip(words, wanted, strict=True)]
         if array.shape != tuple(wanted):
             raise DataError(
                 f"{parameter.name} of {loss.key} has shape {show(array.shape)}, but should be"
@@ -135,4 +153,6 @@ def bind_tensor(
 
 
 def _meaning(shape: str) -> str:
+    if len(shape.split()) == 1 and shape != "C":
+        return f"entry of ({shape})"
     return "class" if shape == "C" else f"position of ({', '.join(shape.split())})"

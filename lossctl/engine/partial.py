@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.data.kinds import Rule
+from lossctl.engine.gathering import Sums, merge_sums
 from lossctl.engine.summation import ExactSum
 
 Position = tuple[int, ...]
@@ -79,6 +80,8 @@ class Partial:
     omitted: int = 0
     clamped: int = 0
     nan: int = 0
+    sums: Sums = field(default_factory=dict)
+    """Named sums, one per position that remains of a loss that is no sum over samples."""
     findings: dict[tuple[str, str], Finding] = field(default_factory=dict)
     rows: Rows | None = None
     """What each sample contributes, where that was asked for; it is not merged."""
@@ -95,6 +98,7 @@ class Partial:
         self.omitted += other.omitted
         self.clamped += other.clamped
         self.nan += other.nan
+        merge_sums(self.sums, other.sums)
         for finding in other.findings.values():
             self.note(finding)
 

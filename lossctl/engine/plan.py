@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lossctl.engine.binding import Bound
 from lossctl.engine.blocks import Cutting, Region
+from lossctl.engine.gathering import Gathering
 from lossctl.engine.options import TensorOption
 from lossctl.errors import UsageError
 from lossctl.losses.declaration import Loss
@@ -60,6 +61,10 @@ class Plan:
     """Words of the per-element losses in the kernel's view."""
     shape: tuple[int | None, ...]
     """Shape of the per-element losses as the user sees them."""
+    gathering: Gathering | None = None
+    """How contributions become losses, where the kernel's are not losses yet."""
+    answers: dict[str, bool] = field(default_factory=dict)
+    """What was asked of whole inputs before the work."""
     sample_weight: Bound | None = None
     mask: Bound | None = None
     notes: list[str] = field(default_factory=list)
@@ -76,6 +81,11 @@ class Plan:
     def classes(self) -> int:
         """The number of classes; 1 where an input has no axis for them."""
         return self.sizes.get("C", 1) or 0
+
+    @property
+    def single(self) -> bool:
+        """Whether there is one loss, known at the end, of many samples."""
+        return self.gathering is not None and self.gathering.across
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from lossctl.data import shapes
 from lossctl.data.source import Source
-from lossctl.data.squeezed import squeeze
+from lossctl.data.squeezed import ReshapedSource, squeeze
 from lossctl.engine.binding import Bound, axis_order, kind_under, view_axes
-from lossctl.engine.blocks import plan_cutting
+from lossctl.engine.blocks import Cutting, plan_cutting
+from lossctl.engine.gathering import plan_gathering
 from lossctl.engine.matching import (
+    load_whole,
     match_inputs,
     prepare,
     refuse_integers,
@@ -33,22 +36,37 @@ def make_plan(
     settings: Settings,
     sample_weight: Source | None = None,
     mask: Source | None = None,
+    answers: dict[str, bool] | None = None,
 ) -> Plan:
-    """Bind sources to a loss's inputs; raises DataError where shapes do not fit together."""
+    """Bind sources to a loss's inputs; raises DataError where shapes do not fit together.
+
+    ``answers`` holds what was asked of whole inputs.
+    """
     _check_settings(loss, settings)
+    if loss.along:
+        settings = replace(settings, class_axis=options[loss.along])
     match, ordered, notes = match_inputs(loss, sources, settings)
     sizes = dict(match.sizes)
     batched = any("N" in one.form(match.form).axes for one in loss.inputs)
     if not batched:
         sizes["N"] = 1
     inputs = tuple(
-        _bind(declared, source, match, batched, options, settings)
+        _bind(loss, declared, source, match, batched, options, settings)
         for declared, source in zip(loss.inputs, ordered, strict=True)
     )
     refuse_integers(inputs)
     stretch(inputs, loss)
     prepare(loss, inputs, sizes, options)
     refuse_no_classes(inputs, sizes)
+    if loss.whole:
+        load_whole(loss, inputs, sizes)
+    first = inputs[0]
+    gathering = plan_gathering(
+        loss,
+        options,
+        tuple(first.source.shape[axis] for axis in first.order),
+        vector=first.axes == ("N",),
+    )
     axes = tuple(word for axis in loss.result_axes(0) for word in _words(axis, len(match.further)))
     tensors = _tensors(loss, options, sizes, match.further)
     if sizes["N"] is None:  # an option with one number per sample tells how many there must be
@@ -56,6 +74,15 @@ def make_plan(
         sizes["N"] = next((length for length in lengths if length != 1), None)
     cost = _cost(loss, inputs, sizes, match.further)
     divisible = not any(bound.shared and "*" in bound.axes for bound in inputs)
+    if gathering is not None:
+        divisible = divisible and gathering.divisible
+    elif match.further:  # what a loss adds up within a sample must not be cut
+        divisible = divisible and "*" in axes
+    cutting = plan_cutting(
+        cost, match.further, itemsize=np.dtype(settings.dtype).itemsize, divisible=divisible
+    )
+    if loss.whole:
+        cutting = Cutting(sizes["N"] or 1, (tuple(slice(0, size) for size in match.further),))
     plan = Plan(
         loss=loss,
         inputs=inputs,
@@ -63,11 +90,11 @@ def make_plan(
         tensors=tensors,
         settings=settings,
         sizes=sizes,
-        cutting=plan_cutting(
-            cost, match.further, itemsize=np.dtype(settings.dtype).itemsize, divisible=divisible
-        ),
+        cutting=cutting,
         axes=axes,
-        shape=_result_shape(loss, match, sizes),
+        shape=_result_shape(loss, match, sizes) if gathering is None else gathering.shape,
+        gathering=gathering,
+        answers=answers or {},
         notes=notes + [note for name, one in tensors.items() for note in _odd_numbers(name, one)],
     )
     plan.sample_weight = _per_sample("sample weight", sample_weight, plan)
@@ -79,6 +106,11 @@ def _check_settings(loss: Loss, settings: Settings) -> None:
     if settings.reduction not in REDUCTIONS:
         raise UsageError(
             f"there is no reduction {settings.reduction!r}", f"There is: {', '.join(REDUCTIONS)}."
+        )
+    if loss.transform is not None and settings.reduction == "sum":
+        raise UsageError(
+            f"{loss.key} is the {loss.transform.name} of a mean, and has no sum",
+            "Choose another reduction, such as mean.",
         )
     if settings.nan not in NAN_POLICIES:
         raise UsageError(f"nan is one of {', '.join(NAN_POLICIES)}, not {settings.nan!r}")
@@ -93,12 +125,16 @@ def _check_settings(loss: Loss, settings: Settings) -> None:
         raise UsageError(f"threads must be a whole number, but is {settings.threads!r}")
     if settings.threads < 1:
         raise UsageError(f"threads must be at least 1, but is {settings.threads}")
+    if settings.class_axis != 1 and loss.along:
+        flag = loss.along.replace("_", "-")
+        raise UsageError(f"where the classes of {loss.key} are is said with --{flag}")
     has_class_axis = any(f.axes[:2] == ("N", "C") for one in loss.inputs for f in one.forms)
     if settings.class_axis != 1 and not has_class_axis:
         raise UsageError(f"{loss.key} has no class axis that could be moved")
 
 
 def _bind(
+    loss: Loss,
     declared: Input,
     source: Source,
     match: shapes.Match,
@@ -107,11 +143,6 @@ def _bind(
     settings: Settings,
 ) -> Bound:
     form = declared.form(match.form)
-    moved = (
-        settings.class_axis
-        if "C" in form.axes and len(match.further) + 2 == len(source.shape)
-        else 1
-    )
     shared = "N" not in declared.forms[0].axes or (batched and "N" not in form.axes)
     has_samples = "N" in form.axes or form.axes == ("1",)
     axes = view_axes(form, len(match.further))
@@ -120,7 +151,7 @@ def _bind(
         kind=kind_under(declared, form, options),
         source=source,
         axes=axes if has_samples or shared else ("N", *axes),
-        order=axis_order(form, len(source.shape), moved),
+        order=axis_order(form, len(source.shape), settings.class_axis, last=bool(loss.along)),
         batched=has_samples,
         shared=shared,
         picked=declared.picked,
@@ -167,8 +198,9 @@ def _tensors(
     sizes: dict[str, int | None],
     further: tuple[int, ...],
 ) -> dict[str, TensorOption]:
+    known = dict(sizes)
     return {
-        parameter.name: bind_tensor(loss, parameter, options[parameter.name], sizes, further)
+        parameter.name: bind_tensor(loss, parameter, options[parameter.name], known, further)
         for parameter in loss.parameters
         if parameter.tensor and options[parameter.name] is not None
     }
@@ -180,31 +212,38 @@ def _per_sample(name: str, source: Source | None, plan: Plan) -> Bound | None:
         return None
     if plan.settings.squeeze:
         source = squeeze(source)
-    shape, wanted = source.shape, plan.shape
+    shape, wanted, axes = source.shape, plan.shape, plan.axes
+    if plan.single and name == "mask":  # it leaves out parts of the one loss
+        first = plan.inputs[0]
+        axes, wanted = first.axes, tuple(first.source.shape[axis] for axis in first.order)
+    if plan.loss.squeeze_trailing and len(shape) == len(wanted) + 1 and shape[-1] == 1 and wanted:
+        source = ReshapedSource(source, len(wanted))
+        shape = source.shape
     fits = len(shape) <= len(wanted) and all(
         have == 1 or have is None or size is None or have == size
         for have, size in zip(shape, wanted, strict=False)
     )
-    if not fits or shape[:1] == (1,) != wanted[:1] or (not shape and wanted):
+    number = not shape and name != "mask"
+    if not number and (not fits or shape[:1] == (1,) != wanted[:1] or (not shape and wanted)):
         raise DataError(
             f"the {name} has shape {shapes.show(shape)}, but the losses are {shapes.show(wanted)}",
             f"A {name} has one number per sample, or the shape of the losses.",
         )
-    axes = plan.axes[: len(shape)] if wanted else plan.axes
     bound = Bound(
         name=name,
         kind=Kind.REAL,
         source=source,
-        axes=axes,
+        axes=axes[: len(shape)] if shape else axes[:1],
         order=tuple(range(len(shape))),
-        batched=bool(wanted),
+        batched=bool(shape),
         shared=False,
         fixed=frozenset(
             axis for axis, size in enumerate(shape) if axis and size == 1 != wanted[axis]
         ),
     )
-    if not wanted:
+    if not shape or (plan.single and name != "mask"):
         bound.load()
+        bound.fixed = frozenset({0})
     return bound
 
 

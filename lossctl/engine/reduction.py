@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.engine.execution import execute
+from lossctl.engine.gathering import finish_sums
 from lossctl.engine.partial import Finding, Partial
 from lossctl.engine.plan import Plan
 from lossctl.engine.result import Result
 from lossctl.engine.summary import Summary
+from lossctl.engine.summation import ExactSum
 from lossctl.errors import DataError, warn
 
 Array = NDArray[Any]
@@ -58,6 +60,8 @@ class Elements:
         for finding in self.partial.findings.values():
             _locate(self.plan, finding)
         _report_errors(self.plan, self.partial)
+        if self.plan.single:
+            yield _single_losses(Summary.of(self.plan), self.partial).astype(self.dtype)
 
     def result(self, elements: Array | None = None) -> Result:
         """Return the counts and the denominator of what has been iterated over."""
@@ -110,23 +114,22 @@ def finish(
     summary: Summary, partial: Partial, samples: int, elements: Array | None = None
 ) -> Result:
     """Turn sums and counts into a result, and tell what a person should know of it."""
-    denominator, name = _denominator(summary.reduction, partial, samples)
-    total = partial.total.value
+    total, denominator, name = _quotient(summary, partial, samples)
     omits = summary.settings["nan"] == "omit"
     notes = [
         finding.describe() + (" (left out)" if omits and finding.rule.code == "nan" else "")
         for finding in partial.findings.values()
     ]
     notes += summary.notes if partial.elements else ()
-    averaged = summary.reduction not in ("none", "sum") and summary.part is None
-    if averaged and denominator == 0:
+    averaged = summary.single or summary.reduction not in ("none", "sum")
+    if averaged and summary.part is None and (denominator == 0 or _is_empty(summary, partial)):
         notes.append(_nothing_left(partial))
     for note in notes:
         warn(note)
     return Result(
         loss=summary.loss,
         reduction=summary.reduction,
-        value=None if summary.reduction == "none" else _divide(total, denominator),
+        value=None if summary.reduction == "none" else _value(summary, total, denominator),
         elements=elements,
         total=total,
         denominator=denominator,
@@ -145,6 +148,7 @@ def finish(
             (name, source, fill(shape, samples)) for name, source, shape in summary.inputs
         ),
         shape=fill(summary.shape, samples),
+        transform=summary.transform if summary.reduction != "none" else "",
         part=summary.part,
         warnings=tuple(notes),
     )
@@ -155,8 +159,54 @@ def fill(shape: tuple[int | None, ...], samples: int) -> tuple[int, ...]:
     return tuple(samples if size is None else size for size in shape)
 
 
-def _denominator(reduction: str, partial: Partial, samples: int) -> tuple[float, str]:
-    match reduction:
+def _quotient(summary: Summary, partial: Partial, samples: int) -> tuple[float, float, str]:
+    """Return the total, what it is divided by, and what that is."""
+    reduction = summary.reduction
+    if not summary.single:
+        return partial.total.value, *_denominator(summary, partial, samples)
+    weighted = reduction in ("mean", "mean_with_sample_weight")
+    if not partial.sums:  # the one loss is a mean by itself
+        denominator = partial.denominator.value if weighted else float(partial.counted)
+        return partial.total.value, denominator, partial.denominator_name
+    losses = _single_losses(summary, partial)
+    total = ExactSum.of(losses.flat).value
+    if reduction in ("none", "sum"):
+        return total, 1.0, "a sum" if losses.ndim else "one loss of everything"
+    denominator = float(losses.size)
+    if weighted and summary.weight:
+        denominator = ExactSum.of(summary.weight).value
+    return total, denominator, "losses" if losses.ndim else "one loss of everything"
+
+
+def _single_losses(summary: Summary, partial: Partial) -> Array:
+    """Return the losses that are known at the end alone."""
+    if not partial.sums:
+        return np.array(_divide(partial.total.value, float(partial.counted)))
+    shape = fill(summary.shape, 0)
+    if _is_empty(summary, partial):
+        return np.full(shape, np.nan)
+    assert summary.declared is not None
+    options = {one.name: one.default for one in summary.declared.parameters} | summary.options
+    losses = finish_sums(summary.declared, partial.sums, options, shape)
+    return losses * np.reshape(summary.weight, shape) if summary.weight else losses
+
+
+def _is_empty(summary: Summary, partial: Partial) -> bool:
+    """Whether losses that are known at the end are made of nothing."""
+    return summary.single and partial.counted == 0
+
+
+def _value(summary: Summary, total: float, denominator: float) -> float:
+    mean = _divide(total, denominator)
+    if not summary.transform:
+        return mean
+    assert summary.declared is not None
+    assert summary.declared.transform is not None
+    return float(summary.declared.transform.apply(mean))
+
+
+def _denominator(summary: Summary, partial: Partial, samples: int) -> tuple[float, str]:
+    match summary.reduction:
         case "sum":
             return 1.0, "a sum"
         case "none":
@@ -165,7 +215,7 @@ def _denominator(reduction: str, partial: Partial, samples: int) -> tuple[float,
             return float(samples), "samples"
         case "sum_over_batch_size":
             kept = partial.elements - partial.masked - partial.omitted
-            return float(kept), "elements"
+            return float(kept if summary.keeps_ignored else partial.counted), "elements"
     return partial.denominator.value, partial.denominator_name
 
 

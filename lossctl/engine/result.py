@@ -19,8 +19,8 @@ class Result:
     ``value`` is the reduced loss (None for reduction ``none``), ``elements`` the per-element
     losses in the reference library's shape (None for reduced results). ``counted`` elements
     contributed; ``ignored``, ``masked`` and ``omitted`` (NaN) ones did not; ``clamped`` counts
-    elements whose logarithm or probability was clamped. ``value`` = ``total / denominator``,
-    and ``denominator_name`` says what the denominator is.
+    elements whose logarithm or probability was clamped. ``value`` = ``total / denominator`` (or
+    the ``transform`` of it), and ``denominator_name`` says what the denominator is.
     """
 
     loss: str
@@ -47,6 +47,8 @@ class Result:
     """Name of the input, where it came from, its shape."""
     shape: tuple[int, ...] = ()
     """Shape of the per-element losses."""
+    transform: str = ""
+    """What was done with the quotient to get the value, such as a square root."""
     part: tuple[int, int] | None = None
     """Which part of how many this is, where it is not the whole."""
     warnings: tuple[str, ...] = ()

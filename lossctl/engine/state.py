@@ -21,9 +21,11 @@ from lossctl.engine.result import Result
 from lossctl.engine.summary import Summary, plain_option
 from lossctl.engine.summation import ExactSum
 from lossctl.errors import DataError, FileError, UsageError
+from lossctl.losses.declaration import Loss
+from lossctl.losses.registry import find
 
 STATE_FORMAT = "lossctl.state/1"
-SETTINGS = {"dtype", "nan", "class_axis", "squeeze", "sample_weight", "mask"}
+SETTINGS = {"dtype", "nan", "class_axis", "squeeze", "sample_weight", "mask", "answers"}
 COUNTS = ("elements", "counted", "ignored", "masked", "omitted", "clamped", "nan")
 
 
@@ -58,6 +60,14 @@ class State:
                 "total": _encode_sum(partial.total),
                 "denominator": _encode_sum(partial.denominator),
                 "denominator_name": partial.denominator_name,
+                "single": summary.single,
+                "weight": [repr(one) for one in summary.weight],
+                "keeps_ignored": summary.keeps_ignored,
+                "transform": summary.transform,
+                "sums": {
+                    name: [_encode_sum(one) for one in parts]
+                    for name, parts in partial.sums.items()
+                },
                 **{count: getattr(partial, count) for count in COUNTS},
                 "findings": [_encode_finding(one) for one in partial.findings.values()],
             },
@@ -100,6 +110,7 @@ class State:
             "options": {name: plain_option(value) for name, value in summary.options.items()},
             "reduction": summary.reduction,
             **summary.settings,
+            "sample weights": repr(summary.weight) if summary.single else None,
             "number of parts": summary.part[1] if summary.part else None,
             "shapes of the inputs": shapes,
         }
@@ -127,13 +138,28 @@ def merge(states: Sequence[State]) -> Result:
     total = Partial()
     for state in ordered:
         total.merge(state.partial)
-    summary = replace(first.summary, part=None)
+    summary = replace(first.summary, part=None, declared=_declared(first))
     samples = sum(state.samples for state in states)
     if first.summary.part is not None:
-        samples = summary.shape[0] or 0 if summary.shape else 1
+        samples = _count_samples(summary)
     elif len(states) > 1:
         summary = _unsized(summary, f" and {len(states) - 1} more")
     return finish(summary, total, samples)
+
+
+def _declared(state: State) -> Loss | None:
+    """Return the loss itself, where sums have to be finished or the mean transformed with it."""
+    if state.summary.declared is not None:
+        return state.summary.declared
+    return find(state.summary.loss) if state.partial.sums or state.summary.transform else None
+
+
+def _count_samples(summary: Summary) -> int:
+    """Return the number of samples of a run of which all parts are there."""
+    for (_, _, shape), axis in zip(summary.inputs, summary.sample_axes, strict=True):
+        if axis is not None:
+            return shape[axis] or 0
+    return 1
 
 
 def _unsized(summary: Summary, more: str = "") -> Summary:
@@ -146,7 +172,8 @@ def _unsized(summary: Summary, more: str = "") -> Summary:
         )
         for (name, source, shape), axis in zip(summary.inputs, summary.sample_axes, strict=True)
     )
-    return replace(summary, inputs=inputs, shape=(None, *summary.shape[1:]))
+    shape = summary.shape if summary.single else (None, *summary.shape[1:])
+    return replace(summary, inputs=inputs, shape=shape)
 
 
 def _compare(first: State, other: State) -> None:
@@ -187,7 +214,8 @@ def _check_parts(states: Sequence[State]) -> None:
 def _check(raw: dict[str, Any]) -> None:
     """Raise ValueError where a state cannot have been written by this version."""
     part = raw["part"]
-    sums = [*raw["total"]["parts"], *raw["denominator"]["parts"]]
+    named = [one for parts in raw["sums"].values() for one in parts]
+    sums = [part for one in (raw["total"], raw["denominator"], *named) for part in one["parts"]]
     right = (
         set(raw["settings"]) == SETTINGS
         and (part is None or (len(part) == 2 and 1 <= part[0] <= part[1]))
@@ -251,6 +279,7 @@ def _decode_partial(raw: dict[str, Any]) -> Partial:
         total=_decode_sum(raw["total"]),
         denominator=_decode_sum(raw["denominator"]),
         denominator_name=raw["denominator_name"],
+        sums={name: [_decode_sum(one) for one in parts] for name, parts in raw["sums"].items()},
     )
     for count in COUNTS:
         setattr(partial, count, int(raw[count]))
@@ -271,4 +300,8 @@ def _decode_summary(raw: dict[str, Any]) -> Summary:
         sample_axes=tuple(raw["sample_axes"]),
         part=tuple(raw["part"]) if raw["part"] else None,
         notes=tuple(raw["notes"]),
+        single=bool(raw["single"]),
+        weight=tuple(map(float, raw["weight"])),
+        keeps_ignored=bool(raw["keeps_ignored"]),
+        transform=str(raw["transform"]),
     )

@@ -11,7 +11,7 @@ import numpy as np
 
 from lossctl.engine.plan import Plan
 from lossctl.engine.result import LARGE_TENSOR
-from lossctl.losses.declaration import Kind
+from lossctl.losses.declaration import Kind, Loss
 
 Part = tuple[int, int]
 
@@ -35,6 +35,16 @@ class Summary:
     part: Part | None = None
     notes: tuple[str, ...] = field(default_factory=tuple)
     """What a person should know whatever the numbers are."""
+    single: bool = False
+    """Whether ``shape`` is that of losses which are known at the end alone."""
+    weight: tuple[float, ...] = ()
+    """The weights of such losses, if they have any."""
+    keeps_ignored: bool = True
+    """Whether the size of a batch counts what is ignored; Keras masks it."""
+    transform: str = ""
+    """What is done with the mean at the end."""
+    declared: Loss | None = field(default=None, compare=False)
+    """The loss itself, where sums or the mean have to be finished with it."""
 
     @classmethod
     def of(cls, plan: Plan) -> Summary:
@@ -50,6 +60,7 @@ class Summary:
                 "squeeze": settings.squeeze,
                 "sample_weight": plan.sample_weight is not None,
                 "mask": plan.mask is not None,
+                "answers": plan.answers,
             },
             options=_changed_options(plan),
             given=plan.given,
@@ -57,8 +68,23 @@ class Summary:
             shape=plan.shape,
             sample_axes=tuple(one.order[0] if one.batched else None for one in plan.inputs),
             part=settings.part,
+            single=plan.single,
+            weight=_weight(plan),
+            keeps_ignored=plan.loss.reduction != "sum_over_batch_size",
+            transform=plan.loss.transform.name if plan.loss.transform is not None else "",
+            declared=plan.loss,
             notes=tuple(_standing_notes(plan)),
         )
+
+
+def _weight(plan: Plan) -> tuple[float, ...]:
+    """Return the weights of losses that are known at the end."""
+    weight = plan.sample_weight
+    if not plan.single or weight is None or weight.array is None:
+        return ()
+    shape = tuple(size or 0 for size in plan.shape)
+    spread = weight.array.reshape(weight.array.shape + (1,) * (len(shape) - weight.array.ndim))
+    return tuple(np.broadcast_to(spread, shape or (1,)).ravel().tolist())
 
 
 def _changed_options(plan: Plan) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ Array = NDArray[Any]
 FEW_CLASSES = 64
 CLAMPED = Rule(
     "clamped",
-    "{were} clamped, because what should be likely has the probability 0",
+    "{were} clamped",
     is_error=False,
     unit="logarithm",
     first="is at",
@@ -54,7 +54,7 @@ def process(plan: Plan, region: Region, blocks: Sequence[Array]) -> Outcome:
         for number, bound in enumerate(plan.inputs):
             kept = None if mask is None else _kept(bound, inputs[number], mask)
             _inspect(plan, bound, region, inputs[number], kept, partial)
-            if kept is not None and bound.kind in INTEGER_KINDS:
+            if kept is not None and bound.kind in INTEGER_KINDS and not plan.loss.whole:
                 inputs[number] = np.where(kept, inputs[number], 0)  # may be no index at all
         for one, values in ((plan.sample_weight, weight), (plan.mask, mask)):
             if one is not None and values is not None:
@@ -62,8 +62,14 @@ def process(plan: Plan, region: Region, blocks: Sequence[Array]) -> Outcome:
         if partial.broken:
             return Outcome(region, partial, None)
         terms = _call(plan, region, inputs)
+        gathering = plan.gathering
+        if gathering is not None and not gathering.across:
+            terms.losses = gathering.finish_block(plan.loss, terms.losses, terms.sums, plan.options)
+        elif gathering is not None and gathering.finished:
+            _add_sums(plan, region, terms, mask, partial)
+            return Outcome(region, partial, None)
         losses = _add_up(plan, region, terms, weight, mask, partial)
-    return Outcome(region, partial, losses)
+    return Outcome(region, partial, None if plan.single else losses)
 
 
 def _kept(bound: Bound, values: Array, mask: Array) -> NDArray[np.bool_] | None:
@@ -90,7 +96,7 @@ def _inspect(
         return  # checked before the first block
     context = Context(
         classes=plan.classes,
-        ignore_index=plan.options.get("ignore_index"),
+        ignore_index=plan.options.get("ignore_index", plan.options.get("ignore_class")),
         whole_classes=not region.partial or "C" in bound.axes,
     )
     for rule, broken, shown in kinds.check(bound.kind, values, context):
@@ -120,7 +126,7 @@ def _call(plan: Plan, region: Region, blocks: Sequence[Array]) -> Terms:
     arrays = [
         _cast(plan, bound, values) for bound, values in zip(plan.inputs, blocks, strict=False)
     ]
-    options = dict(plan.options)
+    options = {**plan.options, **plan.answers}
     for name, tensor in plan.tensors.items():
         options[name] = tensor.block(region).astype(plan.dtype, copy=False)
     returned = plan.loss.kernel(*arrays, **options)
@@ -178,6 +184,23 @@ def _add_up(
     return losses.astype(plan.dtype, copy=False)
 
 
+def _add_sums(
+    plan: Plan, region: Region, terms: Terms, mask: Array | None, partial: Partial
+) -> None:
+    """Apply the mask and the NaN policy to named contributions, and add them up."""
+    assert plan.gathering is not None
+    together: Array = sum(terms.sums.values(), np.zeros(()))
+    _note_marks(plan, region, terms, partial)
+    left_out = _left_out(plan, terms, together, mask, partial)
+    partial.elements = together.size
+    partial.counted = together.size - partial.ignored - partial.masked - partial.omitted
+    partial.denominator_name = terms.denominator
+    partial.sums = plan.gathering.add(terms.sums, left_out)
+    if not all(math.isfinite(one.value) for parts in partial.sums.values() for one in parts):
+        kept = together if left_out is None else np.where(left_out, 0, together)
+        _note_odd(plan, region, kept, partial)
+
+
 def _note_odd(plan: Plan, region: Region, losses: Array, partial: Partial) -> None:
     """Count the losses that are NaN, and tell of odd ones where nothing else explains them."""
     missing = np.isnan(losses)
@@ -195,7 +218,9 @@ def _note_marks(plan: Plan, region: Region, terms: Terms, partial: Partial) -> N
     ]
     if terms.clamped is not None:
         partial.clamped = int(np.count_nonzero(terms.clamped))
-        marks.append((CLAMPED, terms.clamped))
+        marks.append(
+            (replace(CLAMPED, text=f"{{were}} clamped, because {terms.clamp}"), terms.clamped)
+        )
     for rule, mask in marks:
         if mask.any():
             _note(plan, region, rule, mask, terms.losses, partial)
@@ -209,11 +234,14 @@ def _note(
     losses: Array,
     partial: Partial,
 ) -> None:
-    """Note something about losses."""
+    """Note something about losses, or about what they are made of."""
     first = _first(mask)
-    place = _result_position(plan, first, region)
+    bound = plan.inputs[0]
+    whole = mask.ndim == len(bound.axes) and (plan.single or mask.ndim > len(plan.axes))
+    place = bound.position(first, region) if whole else _result_position(plan, first, region)
     count = int(np.count_nonzero(mask))
-    partial.note(Finding(rule, plan.loss.key, count, place, float(losses[first])))
+    value = float(losses[first]) if losses.shape == mask.shape else math.nan
+    partial.note(Finding(rule, plan.loss.key, count, place, value))
 
 
 def _result_position(plan: Plan, local: tuple[int, ...], region: Region) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ are attributes of its library::
 
 from __future__ import annotations
 
+import pkgutil
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,10 +18,14 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Loss | Dialect:
+    if any(module.name == name for module in pkgutil.iter_modules(__path__)):
+        # `from lossctl.losses import regression` asks here first, while the registry is filled
+        raise AttributeError(f"module {__name__}.{name} is not imported yet")
+    from lossctl.losses.dialects import name_library
     from lossctl.losses.registry import Dialect, built_in, libraries
 
-    if name in libraries():
-        return Dialect(name)
+    if "." not in name and name_library(name) in libraries():
+        return Dialect(name_library(name))
     found = None if name.startswith("_") else built_in().find(name)
     if found is None or name not in (found.key, found.key.rpartition(".")[2]):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -122,6 +122,6 @@ def _enclose(x: Array, y: Array) -> Array:
 
 def _apart(x: Array, y: Array, eps: float) -> Array:
     """Return the squared distance of the centres, relative to that of the outer corners."""
-    centres = (x[:, 2:] + x[:, :2]) / 2 - (y[:, 2:] + y[:, :2]) / 2
+    centres = ((x[:, 2:] - y[:, 2:]) + (x[:, :2] - y[:, :2])) / 2
     width, height = _enclose(x, y)
     return (centres**2).sum(axis=1) / (width**2 + height**2 + eps)

@@ -89,7 +89,12 @@ def _weigh(
             distribution("target", "C"),
         ),
     ),
-    aliases=("cross_entropy", "softmax_cross_entropy"),
+    aliases=(
+        "cross_entropy",
+        "softmax_cross_entropy",
+        "optax.softmax_cross_entropy",
+        "optax.softmax_cross_entropy_with_integer_labels",
+    ),
     formula="−w_y log softmax(x)_y;  (1 − ε) of it + (ε/C) Σ_c w_c (−log softmax(x)_c)"
     " with smoothing ε;  −Σ_c w_c y_c log softmax(x)_c for probabilities y",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html",

@@ -48,7 +48,7 @@ from lossctl.losses.inputs import (
 from lossctl.losses.terms import Finish, Scan, Terms, Transform
 
 if TYPE_CHECKING:
-    from lossctl.losses.own.adoption import Home
+    from lossctl.losses.own.blame import Home
 
 Array = NDArray[Any]
 
@@ -99,6 +99,7 @@ class Option:
     above: float | None = None
     at_least: float | None = None
     at_most: float | None = None
+    below: float | None = None
     choices: tuple[Any, ...] = ()
     gap: tuple[float, float] | None = None
     """Two numbers between which the value may not lie."""
@@ -124,6 +125,7 @@ class Option:
                 ("above", self.above),
                 ("at least", self.at_least),
                 ("at most", self.at_most),
+                ("below", self.below),
             )
             if bound is not None
         ]
@@ -140,6 +142,7 @@ class Option:
         low = self.above is not None and not value > self.above
         low = low or (self.at_least is not None and value < self.at_least)
         high = self.at_most is not None and value > self.at_most
+        high = high or (self.below is not None and not value < self.below)
         amid = self.gap is not None and self.gap[0] < value < self.gap[1]
         return f"must be {self.bounds}" if low or high or amid else None
 
@@ -263,7 +266,7 @@ class Loss:
         """Register what is done with whole small inputs before the first block."""
         self.preparation = function
         if self.home is not None:
-            from lossctl.losses.own.adoption import guard
+            from lossctl.losses.own.blame import guard
 
             self.preparation = guard(function, self.home)
         return function
@@ -314,7 +317,8 @@ def loss(
     """Declare a loss; the decorated function is its kernel.
 
     Of your own loss only ``key`` and ``inputs`` must be said; its library is the file or package
-    that declares it. The losses of lossctl say everything (``library`` is torch by default).
+    that declares it. The losses of lossctl say everything (``library`` is what stands before a dot
+    in ``key``, or torch).
     ``example`` is what follows ``lossctl compute KEY`` in a command that runs on
     ``sample_data/``. ``traps`` are the facts that people stumble over. ``other_orders`` are
     further orders of the inputs that are recognised where the shapes leave no doubt.
@@ -341,7 +345,7 @@ def loss(
             source=source,
             formula=formula,
             example=example,
-            library=library or "torch",
+            library=library or str(key).rpartition(".")[0] or "torch",
             aliases=tuple(aliases),
             traps=tuple(traps),
             results=tuple(results),

@@ -70,13 +70,21 @@ def compare(losses: Sequence[Loss]) -> dict[str, Any]:
     """
     told = [tell_definition(one) for one in losses]
     differences, same = [], []
-    for fact in dict.fromkeys(fact for one in told for fact in one):
+    facts = dict.fromkeys(fact for one in told for fact in one)
+    for fact in sorted(facts, key=_rank):
         values = [one.get(fact, ABSENT) for one in told]
         if len(set(values)) > 1:
             differences.append({"fact": fact, "values": values})
         else:
             same.append({"fact": fact, "value": values[0]})
     return {"losses": [one.key for one in losses], "differences": differences, "same": same}
+
+
+def _rank(fact: str) -> int:
+    """Order facts as a declaration has them: what it is, inputs, options, results."""
+    if fact in ("library", "formula"):
+        return 0
+    return 1 if fact.startswith("input ") else 2 if fact.startswith("--") else 3
 
 
 def tell_definition(loss: Loss) -> dict[str, str]:

@@ -129,24 +129,21 @@ class Names:
 
     def nearest(self, name: str) -> list[str]:
         """Return the names most like one that nothing has: of its own dialect first."""
-        library, bare = split(name)
-        spelled = self._spellings()
-        close: list[str] = []
-        for folded in nearest(fold(bare), spelled):
-            of_name = spelled[folded]
-            asked = [one for one in of_name if library and one.startswith(f"{library}.")]
-            close += asked or of_name
-        return sorted(dict.fromkeys(close), key=lambda one: split(one)[0] != library)[:4]
-
-    def _spellings(self) -> dict[str, list[str]]:
-        """Return how each name is typed, without a prefix where it means something so."""
-        spelled: dict[str, list[str]] = {}
+        asked, bare = split(name)
+        known: dict[str, list[tuple[Loss, str]]] = {}
         for one in self.losses:
-            for name in spell(one):
-                shown = split(name)[1] if self.find(split(name)[1]) is one else name
-                shown = name if split(name)[0] == "" else shown
-                spelled.setdefault(fold(name), []).append(shown)
-        return spelled
+            for spelled in spell(one):
+                known.setdefault(fold(spelled), []).append((one, spelled))
+        close = [self._type(*pair, asked) for near in nearest(bare, known) for pair in known[near]]
+        return sorted(dict.fromkeys(close), key=lambda one: split(one)[0] != asked)[:4]
+
+    def _type(self, loss: Loss, name: str, asked: str) -> str:
+        """Return a name as it is typed: with a prefix where one was asked for or is needed."""
+        library, bare = split(name)
+        if asked == loss.library:
+            return f"{asked}.{bare}"
+        plain = library and loss.home is None and self.find(bare) is loss
+        return bare if plain else name
 
     def __iter__(self) -> Iterator[str]:
         for one in self.losses:

@@ -17,7 +17,7 @@ from lossctl.losses.declaration import (
     real,
     soft_label,
 )
-from lossctl.losses.numerics import at_least, take_class
+from lossctl.losses.numerics import at_least, at_most, log1p_exp, sigmoids, take_class
 from lossctl.losses.softmax import DistributionCrossEntropy, IndexCrossEntropy
 
 Array = NDArray[Any]
@@ -26,6 +26,7 @@ LOGITS = real("input", "*", help="logits of the positive class")
 TARGET: Input = soft_label("target", "*", help="1 for the positive class, 0 for the negative")
 GAMMA = Option("power of what was missing to a sure answer; 0 is cross entropy", at_least=0)
 SCORES = "binary.csv#logit binary.csv#target"
+SMALL_TAIL = 0.06
 FOCAL_SOURCE = "Lin et al. 2017, Focal loss for dense object detection, arXiv:1708.02002"
 
 
@@ -34,6 +35,7 @@ FOCAL_SOURCE = "Lin et al. 2017, Focal loss for dense object detection, arXiv:17
     family="binary",
     inputs=(LOGITS, TARGET),
     library="torchvision",
+    aliases=("sigmoid_focal",),
     formula="−α_y (1 − p_y)^γ log p_y, p_y the probability of what is right, σ(x) or σ(−x);"
     "  α_y is α for 1, 1 − α for 0",
     source=FOCAL_SOURCE,
@@ -90,15 +92,23 @@ def sigmoid_focal(
 
 def _focus(x: Array, y: Array, gamma: float, alpha: float | None) -> Array:
     """Return cross entropy times (1 − p_y)^γ; no part of it is one number less another."""
-    tail = np.exp(-np.abs(x))
-    inverse = 1 / (1 + tail)
-    lesser = tail * inverse
-    right = x >= 0
-    missing = y * np.where(right, lesser, inverse) + (1 - y) * np.where(right, inverse, lesser)
-    small = np.log1p(tail)
+    probability, complement = sigmoids(x)
+    missing = (y * complement + (1 - y) * probability) ** gamma
+    if gamma == 2:
+        lag = np.where(y == 1, -x, x)
+        missing = np.where((y == 0) | (y == 1), _square_sigmoid(lag), missing)
+    small = log1p_exp(x)
     losses = y * (at_least(-x, 0) + small) + (1 - y) * (at_least(x, 0) + small)
-    losses *= missing**gamma
+    losses *= missing
     return losses if alpha is None else losses * (alpha * y + (1 - alpha) * (1 - y))
+
+
+def _square_sigmoid(x: Array) -> Array:
+    """Return σ(x)² with half the error of a square: that of exp(2x) is not doubled."""
+    tail = np.exp(-np.abs(x))
+    whole = 1 + tail
+    greater = np.where(tail < SMALL_TAIL, (1 - tail / whole) ** 2, 1 / (whole * whole))
+    return np.where(x < 0, np.exp(2 * at_most(x, 0)) * greater, greater)
 
 
 @loss(

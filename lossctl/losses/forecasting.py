@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.declaration import Option, above_minus_one, loss, real
+from lossctl.losses.declaration import Option, Transform, above_minus_one, loss, real
 from lossctl.losses.numerics import at_least, at_most
 
 Array = NDArray[Any]
@@ -26,8 +26,8 @@ FAR = 20.0
     inputs=PAIR,
     library="optax",
     formula="log cosh(x − y)",
-    source="Chen et al. 2019, https://openreview.net/pdf?id=rkglvsC9Ym",
-    example="regression.csv#log_rate regression.csv#log_rate",
+    source="https://openreview.net/pdf?id=rkglvsC9Ym",
+    example=FOREST,
     traps=(
         "each element has its loss; Keras averages over the last axis",
         "frameworks lose errors below 1e-8, whose loss is ½ (x − y)²",
@@ -44,6 +44,32 @@ def log_cosh(input: Array, target: Array) -> Array:
     # cosh d − 1 = 2 sinh²(d/2) keeps its digits where cosh d is 1 and something.
     half = np.sinh(0.5 * at_most(distance, FAR))
     return np.where(distance < FAR, np.log1p(2 * half * half), far)
+
+
+@loss(
+    "rmse",
+    family="regression",
+    inputs=PAIR,
+    library="scikit-learn",
+    aliases=("root_mean_squared_error",),
+    formula="√ of the mean of (x − y)²",
+    source="https://scikit-learn.org/stable/modules/generated/"
+    "sklearn.metrics.root_mean_squared_error.html",
+    example=FOREST,
+    traps=(
+        "one root of the mean of everything; scikit-learn averages the roots of the columns of"
+        " a matrix",
+        "the losses of elements are the squares, without a root",
+    ),
+    transform=Transform("square root", math.sqrt, lambda mean: 0.5 / math.sqrt(mean)),
+)
+def rmse(input: Array, target: Array) -> Array:
+    """Square root of the mean squared error, in the unit of the values.
+
+    input and target have the same shape (*).
+    """
+    error = input - target
+    return np.multiply(error, error, out=error)
 
 
 @loss(
@@ -75,6 +101,7 @@ def msle(input: Array, target: Array) -> Array:
     family="regression",
     inputs=PAIR,
     library="scikit-learn",
+    aliases=("sklearn.mean_absolute_percentage_error",),
     formula="|x − y| / max(|y|, ε), ε = 2.2e-16",
     source="https://scikit-learn.org/stable/modules/generated/"
     "sklearn.metrics.mean_absolute_percentage_error.html",

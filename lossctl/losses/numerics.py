@@ -36,6 +36,34 @@ def softplus(x: Array) -> Array:
     return small
 
 
+def sigmoids(x: Array) -> tuple[Array, Array]:
+    """Return σ(x) and σ(−x); the lesser of them is nearly as exact as the exponential."""
+    tail = np.exp(-np.abs(x))
+    lesser = tail - tail * (tail / (1 + tail))
+    greater = 1 - lesser
+    rising = x >= 0
+    return np.where(rising, greater, lesser), np.where(rising, lesser, greater)
+
+
+def exp_below(x: Array, top: Array) -> Array:
+    """Return exp(x − top), with what the rounding of the difference took of it given back."""
+    difference = x - top
+    back = x - difference
+    error = (x - (difference + back)) + (back - top)
+    power = np.exp(difference)
+    return power + np.where(np.isfinite(error), power * error, 0)
+
+
+def log_softmax(x: Array) -> Array:
+    """Return log softmax over the last axis; the largest keeps its digits near 0."""
+    best = x.argmax(axis=-1, keepdims=True)
+    shifted = x - np.take_along_axis(x, best, axis=-1)
+    others = np.exp(shifted)
+    np.put_along_axis(others, best, 0, axis=-1)
+    shifted -= np.log1p(others.sum(axis=-1, keepdims=True))
+    return shifted
+
+
 def xlogy(x: Array, y: Array) -> Array:
     """Return x·log(y), and 0 where x is 0."""
     return np.where(x == 0, np.where(np.isnan(y), y, 0), x * np.log(y))

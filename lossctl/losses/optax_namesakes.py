@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.declaration import Option, loss, real, sign
-from lossctl.losses.numerics import at_least
+from lossctl.losses.numerics import at_least, power_of_two
 
 Array = NDArray[Any]
 
@@ -89,7 +89,12 @@ def triplet_margin(
     """
 
     def distance(other: Array) -> Array:
-        powers = np.abs(anchor - other) ** norm_degree
-        return (powers.sum(axis=-1) + eps) ** (1 / norm_degree)
+        size = np.abs(anchor - other)
+        least = eps ** (1 / norm_degree)
+        # Powers of numbers about 1 neither overflow nor multiply the rounding of 1/d.
+        scale = power_of_two(at_least(size.max(axis=-1, initial=0), least))
+        powers = ((size / scale[..., np.newaxis]) ** norm_degree).sum(axis=-1)
+        extra = eps / scale**norm_degree if eps else 0.0
+        return scale * (powers + extra) ** (1 / norm_degree)
 
     return at_least(distance(positive) - distance(negative) + margin, 0)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import lossctl.losses as room
 from lossctl.errors import UsageError
 from lossctl.losses.declaration import DECLARED, Loss
-from lossctl.losses.dialects import Names, rank, split
+from lossctl.losses.dialects import LIBRARIES, Names, rank, split
 
 
 @functools.cache
@@ -126,5 +126,8 @@ def _hint(name: str) -> str:
 
     if not split(name)[1]:
         return "Name one."
-    close = [*built_in().nearest(name), *offered().nearest(name)]
+    known = [built_in(), offered()]
+    if split(name)[0] not in ("", *LIBRARIES):  # a package is asked for
+        known.reverse()
+    close = [one for names_of in known for one in names_of.nearest(name)]
     return f"Did you mean {' or '.join(close[:4])}?" if close else "No name is near it."

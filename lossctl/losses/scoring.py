@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from lossctl.errors import UsageError
 from lossctl.losses.declaration import (
     Option,
     Terms,
+    Transform,
     binary,
     class_label,
     class_probability,
@@ -21,7 +23,13 @@ from lossctl.losses.declaration import (
     probability,
     real,
 )
-from lossctl.losses.numerics import align_classes, find_classes, take_class
+from lossctl.losses.numerics import (
+    align_classes,
+    find_classes,
+    separate_ignored,
+    take_class,
+)
+from lossctl.losses.softmax import IndexCrossEntropy
 
 Array = NDArray[Any]
 
@@ -39,7 +47,7 @@ CLASSES = either(
     "log_loss",
     family="scoring",
     inputs=(replace(PROBABILITIES, picked=True), CLASSES),
-    results=("N *D", ""),
+    results=("N *D", "", "N *D", ""),
     library="scikit-learn",
     formula="−log p_y, p clipped to [ε, 1 − ε] with the ε of the file's dtype",
     source="https://scikit-learn.org/stable/modules/generated/sklearn.metrics.log_loss.html",
@@ -76,7 +84,7 @@ def log_loss(input: Array, target: Array) -> Terms:
     "brier",
     family="scoring",
     inputs=(PROBABILITIES, CLASSES),
-    results=("N *D", ""),
+    results=("N *D", "", "N *D", ""),
     library="scikit-learn",
     aliases=("brier_score",),
     formula="½ Σ_c (p_c − [c = y])², which is (p − y)² for two classes; without ½ for three or"
@@ -128,7 +136,7 @@ def brier(
         ),
         either(class_label("target", "*", help="true labels"), index("target", "N *D", "")),
     ),
-    results=("N *D", ""),
+    results=("N *D", "", "N *D", ""),
     library="scikit-learn",
     aliases=("misclassification", "error_rate"),
     formula="0 where the right class is among the k best, 1 elsewhere",
@@ -167,3 +175,52 @@ def zero_one(
         return wrong
     always = "{are} right whatever the scores, because top_k is not below the number of classes"
     return Terms(wrong, notes={always: np.ones(wrong.shape, bool)})
+
+
+def _raise_e(mean: float) -> float:
+    """Return exp(mean), infinity where that is too large."""
+    try:
+        return math.exp(mean)
+    except OverflowError:
+        return math.inf
+
+
+@loss(
+    "perplexity",
+    family="classification",
+    inputs=(
+        real("input", "N C *D", "C", help="logits"),
+        index("target", "N *D", "", help="class indices"),
+    ),
+    library="literature",
+    aliases=("ppl",),
+    formula="exp of the mean of −log softmax(x)_y",
+    source="Jelinek et al. 1977, Perplexity: a measure of the difficulty of speech recognition"
+    " tasks, doi:10.1121/1.2016299",
+    example="preds.npy labels.npy",
+    traps=(
+        "takes logits; the natural logarithm, so that it is e to the mean of ce",
+        "the exponential of the mean, not the mean of exponentials; the losses of elements are"
+        " cross entropies",
+    ),
+    transform=Transform("exponential", _raise_e, _raise_e),
+    facts={"denominator": "elements kept"},
+)
+def perplexity(
+    input: Array,
+    target: Array,
+    *,
+    ignore_index: Annotated[int, Option("target value that is left out")] = -100,
+) -> Terms:
+    """Among how many equally likely classes the model is at a loss, on average.
+
+    input is (N, C, *D) or (C); target holds class indices (N, *D) or one index. A label outside
+    [0, C) is an error unless it is ignore_index.
+    """
+    target, ignored = separate_ignored(target, ignore_index)
+    running = IndexCrossEntropy(target, input.dtype, None)
+    running.add(input)
+    losses = running.loss
+    if ignored is not None:
+        losses[ignored] = 0
+    return Terms(losses, ignored=ignored, denominator="elements kept")

@@ -28,7 +28,7 @@ class Terms:
     the loss.
     """
 
-    losses: Array | None = None
+    losses: Array = field(default_factory=lambda: np.empty(0))
     weights: Array | None = None
     denominator: str = "elements"
     ignored: NDArray[np.bool_] | None = None
@@ -54,10 +54,8 @@ class Scan:
 
     ``holds`` says whether it is so in a piece of the input; the answer, whether it is so in all
     of it, is given to the kernel under ``name``. Reading ends where the question is settled.
-    ``note`` tells a person of a yes.
     """
 
     input: str
     name: str
     holds: Callable[[Array], bool]
-    note: str = ""

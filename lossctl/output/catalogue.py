@@ -175,7 +175,12 @@ def print_comparison(compared: dict[str, Any]) -> None:
     if not compared["differences"]:
         console.print("Nothing that the declarations say differs.")
         return
-    table = Table(box=box.ROUNDED, border_style=BORDER_STYLE, safe_box=True, show_lines=True)
+    table = Table(
+        box=box.ROUNDED,
+        border_style=BORDER_STYLE,
+        safe_box=True,
+        show_lines=console.is_terminal,  # where cells are folded
+    )
     table.add_column("", style=KEY_STYLE)
     for key in compared["losses"]:
         table.add_column(Text(fit_text(key, encoding)), overflow="fold")
@@ -183,7 +188,7 @@ def print_comparison(compared: dict[str, Any]) -> None:
         cells = (_break_cases(value, encoding) for value in one["values"])
         table.add_row(Text(one["fact"]), *map(Text, cells))
     console.print(table)
-    same = ", ".join(f"{one['fact']} ({one['value']})" for one in compared["same"])
+    same = ", ".join(one["fact"] for one in compared["same"])
     if same:
         console.print(Text(fit_text(f"the same: {same}", encoding)))
 

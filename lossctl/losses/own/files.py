@@ -13,6 +13,7 @@ import re
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
@@ -21,12 +22,22 @@ from typing import Any
 from lossctl.errors import FileError, OwnLossError, UsageError, did_you_mean
 from lossctl.losses.declaration import Loss
 from lossctl.losses.dialects import fold
-from lossctl.losses.own.adoption import LOADED, Home, blaming
+from lossctl.losses.own.blame import LOADED, Home, blaming
 
 REFERENCE = re.compile(r"(?s)(.+\.py)(?::(.*))?")
 
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file that has run: what it said then, and what came of it."""
+
+    source: bytes
+    module: ModuleType
+    losses: dict[str, Loss]
+
+
 _LOCK = threading.RLock()
-_LOADED: dict[Path, tuple[bytes, dict[str, Loss]]] = {}
+_LOADED: dict[Path, _File] = {}
 
 
 def split_reference(text: str) -> tuple[str, str | None] | None:
@@ -65,10 +76,23 @@ def load_file(path: str) -> dict[str, Loss]:
     with _LOCK:
         whole = place.resolve()
         known = _LOADED.get(whole)
-        if known is None or known[0] != source:
-            known = source, collect(_run(whole, source), path)
-            _LOADED[whole] = known
-        return known[1]
+        if known is None or known.source != source:
+            if known is not None:
+                _forget(known.module)
+            module = _run(whole, source)
+            try:
+                known = _LOADED[whole] = _File(source, module, collect(module, path))
+            except OwnLossError:
+                _forget(module)
+                raise
+        return known.losses
+
+
+def _forget(module: ModuleType) -> None:
+    """Drop the module of a file from the interpreter's, and its relative neighbours."""
+    package = module.__name__.partition(".")[0]
+    for name in [one for one in sys.modules if one.partition(".")[0] == package]:
+        del sys.modules[name]
 
 
 def collect(module: ModuleType, path: str) -> dict[str, Loss]:

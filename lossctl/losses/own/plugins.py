@@ -14,7 +14,7 @@ from types import ModuleType
 from lossctl.errors import OwnLossError, UsageError, warn
 from lossctl.losses.declaration import Loss
 from lossctl.losses.dialects import Names, fold, split
-from lossctl.losses.own.adoption import Home, blaming
+from lossctl.losses.own.blame import Home, blaming
 from lossctl.losses.own.files import collect
 
 GROUP = "lossctl.losses"

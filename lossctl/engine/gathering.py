@@ -1,0 +1,137 @@
+"""Losses that are not one per element: averages over an axis, and ratios of sums.
+
+A kernel's contributions are added up over some axes of its view. Where the sample axis is not
+among them, a block holds all that belongs to a loss. Where it is, exact sums are carried through
+all blocks, one per position that remains, and finished at the end: the answer never depends on
+the cutting.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.data.shapes import show
+from lossctl.engine.summation import ExactSum
+from lossctl.errors import UsageError
+from lossctl.losses.declaration import Loss
+
+Array = NDArray[Any]
+Sums = dict[str, list[ExactSum]]
+
+COUNT = "count"
+"""The name under which a loss is given the number of elements that its sums are made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathering:
+    """Which axes of the kernel's view are added up, and what is left."""
+
+    axes: tuple[int, ...] | None
+    """None for all, whatever axes the contributions have."""
+    across: bool
+    """Whether the sample axis is among them."""
+    finished: bool
+    """Whether the loss is made of the sums at the end; else it is their mean."""
+    shape: tuple[int | None, ...] = ()
+    """Sizes of the axes that remain."""
+    divisible: bool = True
+    """Whether samples may be cut along their further axes."""
+
+    def finish_block(
+        self, loss: Loss, losses: Array, sums: Mapping[str, Array], options: dict[str, Any]
+    ) -> Array:
+        """Return the losses of a block that holds all that belongs to them."""
+        if not self.finished:
+            return _mean(losses, self.axes)
+        totals = {name: values.sum(axis=self.axes) for name, values in sums.items()}
+        (first, *_) = sums.values()
+        axes = range(first.ndim) if self.axes is None else self.axes
+        totals[COUNT] = np.array(math.prod(first.shape[axis] for axis in axes))
+        assert loss.finish is not None
+        return np.asarray(loss.finish(totals, options))
+
+    def add(self, sums: Mapping[str, Array], left_out: NDArray[np.bool_] | None) -> Sums:
+        """Return the sums of a block, one per position that remains."""
+        (first, *_) = sums.values()
+        counted = np.ones(first.shape) if left_out is None else ~left_out
+        totals = {COUNT: counted.sum(axis=self.axes, dtype=np.float64)}
+        for name, values in sums.items():
+            kept = values if left_out is None else np.where(left_out, 0, values)
+            totals[name] = np.ascontiguousarray(kept).sum(axis=self.axes, dtype=np.float64)
+        return {
+            name: [ExactSum.of([number]) for number in np.ravel(total).tolist()]
+            for name, total in totals.items()
+        }
+
+
+def plan_gathering(
+    loss: Loss, options: Mapping[str, Any], shape: tuple[int | None, ...], *, vector: bool
+) -> Gathering | None:
+    """Return how contributions of this shape are gathered; None where each is a loss.
+
+    ``vector`` says that the inputs are one vector, all of which makes one loss.
+    """
+    if loss.finish is None and not loss.over:
+        return None
+    finished = loss.finish is not None
+    if loss.over in ("", "all"):
+        return Gathering(None, across=True, finished=finished)
+    if loss.over == "last":
+        if vector:
+            return Gathering(None, across=True, finished=finished)
+        return Gathering((-1,), across=False, finished=finished, shape=shape[:-1])
+    chosen = options[loss.over]
+    if chosen is None:
+        return Gathering(None, across=True, finished=finished)
+    axes = _check_axes(loss, chosen, shape)
+    rest = tuple(size for axis, size in enumerate(shape) if axis not in axes)
+    return Gathering(axes, 0 in axes, finished, rest, divisible=not rest)
+
+
+def finish_sums(loss: Loss, sums: Sums, options: dict[str, Any], shape: tuple[int, ...]) -> Array:
+    """Return the losses that sums over all blocks make."""
+    totals: dict[str, Any] = {
+        name: np.array([one.value for one in parts]).reshape(shape) for name, parts in sums.items()
+    }
+    if not shape:
+        totals = {name: float(total) for name, total in totals.items()}
+    assert loss.finish is not None
+    with np.errstate(all="ignore"):
+        return np.asarray(loss.finish(totals, options), dtype=np.float64)
+
+
+def merge_sums(into: Sums, other: Sums) -> None:
+    """Add the sums of other blocks."""
+    for name, parts in other.items():
+        if name not in into:
+            into[name] = [ExactSum() for _ in parts]
+        for mine, theirs in zip(into[name], parts, strict=True):
+            mine.merge(theirs)
+
+
+def _mean(losses: Array, axes: tuple[int, ...] | None) -> Array:
+    count = losses.size if axes is None else math.prod(losses.shape[axis] for axis in axes)
+    total: Array = losses.sum(axis=axes)
+    return total / count if count else np.full(total.shape, np.nan, total.dtype)
+
+
+def _check_axes(
+    loss: Loss, chosen: tuple[int, ...], shape: tuple[int | None, ...]
+) -> tuple[int, ...]:
+    rank = len(shape)
+    for axis in chosen:
+        if not -rank <= axis < rank:
+            raise UsageError(
+                f"{loss.over} of {loss.key} names axis {axis}, but the inputs have the shape"
+                f" {show(shape)}"
+            )
+    axes = tuple(sorted({axis % rank for axis in chosen}))
+    if len(axes) < len(chosen):
+        raise UsageError(f"{loss.over} of {loss.key} names an axis twice: {chosen}")
+    return axes

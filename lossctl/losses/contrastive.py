@@ -1,0 +1,105 @@
+"""Losses of the angles between embeddings, in pairs and in whole batches."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.losses.declaration import Option, Terms, class_label, loss, real
+from lossctl.losses.numerics import at_least, p_norm, softplus
+
+Array = NDArray[Any]
+
+SIMILARITIES = 2**20
+"""How many similarities are held at a time."""
+
+
+@loss(
+    "cosine_distance",
+    family="embedding",
+    inputs=(
+        real("input", "N *D F", "F", help="predicted embeddings"),
+        real("target", "N *D F", "F", help="true embeddings"),
+    ),
+    library="optax",
+    formula="1 − x·y / (max(‖x‖, √ε) max(‖y‖, √ε))",
+    source="https://optax.readthedocs.io/en/latest/api/losses.html",
+    example="triplets.npz#anchor triplets.npz#positive",
+    traps=(
+        "from 0 to 2; Keras's cosine similarity is the negative cosine, from -1 to 1",
+        "a vector of zeros has no angle: NaN, unless epsilon is above 0",
+    ),
+    facts={"axis": "the last"},
+)
+def cosine_distance(
+    input: Array,
+    target: Array,
+    *,
+    epsilon: Annotated[float, Option("least square of a length", at_least=0)] = 0.0,
+) -> Array:
+    """One less the cosine of the angle between two embeddings.
+
+    input and target are (N, *D, F) or (F); the losses are (N, *D) or one number.
+    """
+    return 1 - (_shorten(input, epsilon) * _shorten(target, epsilon)).sum(axis=-1)
+
+
+def _shorten(vectors: Array, epsilon: float) -> Array:
+    """Return vectors of length 1, but for such as are shorter than √epsilon."""
+    lengths = at_least(p_norm(vectors, 2), float(np.sqrt(epsilon)))
+    return vectors / lengths[..., np.newaxis]
+
+
+@loss(
+    "ntxent",
+    family="embedding",
+    inputs=(
+        real("input", "N F", help="embeddings"),
+        class_label("target", "N", help="labels: those of one label belong together"),
+    ),
+    library="optax",
+    aliases=("nt_xent",),
+    formula="−log(e_ij / (e_ij + Σ_k e_ik)) over the pairs i ≠ j of one label, k of the others;"
+    "  e_ij = exp(cos(x_i, x_j) / temperature)",
+    source="Chen et al. 2020, A simple framework for contrastive learning, arXiv:2002.05709",
+    example="digits_features.npy labels.npy --temperature 0.5",
+    traps=(
+        "it needs all pairs: the answer for a dataset is not the mean of those for its batches",
+        "mean divides by the pairs of one label, each counted both ways",
+        "a pair's rivals are the samples of other labels, not the other pairs of its own",
+    ),
+    whole=True,
+    facts={"axis": "each sample has the sum of its pairs", "denominator": "positive pairs"},
+)
+def ntxent(
+    input: Array,
+    target: Array,
+    *,
+    temperature: Annotated[float, Option("what the cosines are divided by", above=0)] = 0.07,
+) -> Terms:
+    """Cross entropy of telling the samples of the same label from all the others, by angle.
+
+    input is (N, F); target holds labels (N), any whole numbers. Without a pair of one label it
+    is NaN.
+    """
+    unit = _shorten(input, float(np.finfo(input.dtype).eps))
+    losses, pairs = np.zeros(len(unit), unit.dtype), np.zeros(len(unit), unit.dtype)
+    step = max(1, SIMILARITIES // max(1, len(unit)))
+    for start in range(0, len(unit), step):
+        rows = slice(start, start + step)
+        scores = unit[rows] @ unit.T / temperature
+        same = target[rows, np.newaxis] == target
+        rivals = _log_sum(np.where(same, -np.inf, scores))
+        same[np.arange(len(scores)), np.arange(start, start + len(scores))] = False
+        costs = np.where(same, softplus(rivals - scores), 0)
+        losses[rows], pairs[rows] = costs.sum(axis=1), same.sum(axis=1)
+    return Terms(losses, pairs, "positive pairs")
+
+
+def _log_sum(scores: Array) -> Array:
+    """Return log Σ exp of each row, as a column; minus infinity for rows of nothing."""
+    top = scores.max(axis=1, keepdims=True, initial=-np.inf)
+    top = np.where(top == -np.inf, 0, top)
+    return top + np.log(np.exp(scores - top).sum(axis=1, keepdims=True))

@@ -1,0 +1,191 @@
+"""Keras's losses of two classes, of probability distributions, and of counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.losses import binary
+from lossctl.losses.declaration import Option, Terms, density, loss, real
+from lossctl.losses.keras_inputs import (
+    AVERAGE,
+    AXIS_TRAP,
+    BINARY,
+    BINARY_SMOOTHING,
+    CLAMP,
+    CLIPPING,
+    EPSILON,
+    FROM_LOGITS,
+    GAMMA,
+    GREATEST_LOG,
+    LAST,
+    LEAST_LOG,
+    MEAN_AXIS,
+    UPPER,
+    VECTORS,
+    clip,
+    clipped_away,
+    evaluate,
+)
+from lossctl.losses.numerics import sigmoids, softplus
+
+Array = NDArray[Any]
+
+COLUMNS = "binary.csv#probability binary.csv#target"
+LEAST_LOG_REST = float(np.log1p(-UPPER))
+GREATEST_LOG_REST = float(np.log1p(-EPSILON))
+AXIS = {"axis": "averaged over the one given, else the last", "denominator": "per-sample losses"}
+
+
+def _smooth(target: Array, smoothing: float) -> Array:
+    return target * (1 - smoothing) + 0.5 * smoothing if smoothing else target
+
+
+@loss(
+    "keras.binary_crossentropy",
+    family="binary",
+    inputs=BINARY,
+    aliases=("bce",),
+    formula="mean over the axis of −y log p − (1 − y) log(1 − p), y smoothed to y (1 − s) + s/2",
+    source="https://keras.io/api/losses/probabilistic_losses/#binarycrossentropy-class",
+    example=COLUMNS,
+    traps=(
+        AXIS_TRAP,
+        "probabilities are clipped to [1e-7, 1 − 1e-7], so p = 0 against 1 costs 16.118"
+        " (torch: 100); logits are not clipped",
+    ),
+    facts=AXIS | CLIPPING | {"smoothing": "y (1 − s) + s/2"},
+    along="axis",
+    **AVERAGE,
+)
+def binary_crossentropy(
+    y_pred: Array,
+    y_true: Array,
+    *,
+    from_logits: Annotated[bool, FROM_LOGITS] = False,
+    label_smoothing: Annotated[float, BINARY_SMOOTHING] = 0.0,
+    axis: Annotated[int, MEAN_AXIS] = -1,
+) -> Terms:
+    """Binary cross entropy of probabilities or logits, averaged over an axis.
+
+    y_pred and y_true have the same shape (N, *D, C), or (N); a last axis of 1 may be missing.
+    """
+    smooth = _smooth(y_true, label_smoothing)
+    if from_logits:
+        return Terms(evaluate(binary.bce_with_logits, y_pred, smooth))
+    probability = clip(y_pred)
+    losses = (smooth - 1) * np.log1p(-probability) - smooth * np.log(probability)
+    return Terms(losses, clamped=clipped_away(y_pred, y_true), clamp=CLAMP)
+
+
+@loss(
+    "keras.binary_focal_crossentropy",
+    family="binary",
+    inputs=BINARY,
+    formula="mean over the axis of a (1 − p_t)^γ (−y log p − (1 − y) log(1 − p));"
+    "  p_t = y p + (1 − y)(1 − p),  a = y α + (1 − y)(1 − α) if balanced, else 1",
+    source="Lin et al. 2017, Focal loss for dense object detection, arXiv:1708.02002",
+    example=COLUMNS,
+    traps=(
+        AXIS_TRAP,
+        "alpha counts with apply_class_balancing alone; torchvision's focal loss always has it",
+        "logits are clipped too, as probabilities are",
+    ),
+    facts=AXIS | CLIPPING | {"smoothing": "y (1 − s) + s/2"},
+    along="axis",
+    **AVERAGE,
+)
+def binary_focal_crossentropy(
+    y_pred: Array,
+    y_true: Array,
+    *,
+    apply_class_balancing: Annotated[bool, Option("weigh the classes by alpha")] = False,
+    alpha: Annotated[float, Option("weight of class 1", at_least=0, at_most=1)] = 0.25,
+    gamma: Annotated[float, GAMMA] = 2.0,
+    from_logits: Annotated[bool, FROM_LOGITS] = False,
+    label_smoothing: Annotated[float, BINARY_SMOOTHING] = 0.0,
+    axis: Annotated[int, MEAN_AXIS] = -1,
+) -> Terms:
+    """Binary cross entropy in which confident right answers count little.
+
+    y_pred and y_true have the same shape (N, *D, C), or (N); a last axis of 1 may be missing.
+    """
+    smooth = _smooth(y_true, label_smoothing)
+    if from_logits:  # softplus keeps the digits that a probability near 1 has lost
+        probability, rest = sigmoids(y_pred)
+        log_p = np.clip(-softplus(-y_pred), LEAST_LOG, GREATEST_LOG)
+        log_rest = np.clip(-softplus(y_pred), LEAST_LOG_REST, GREATEST_LOG_REST)
+    else:
+        probability, rest = y_pred, 1 - y_pred
+        log_p, log_rest = np.log(clip(y_pred)), np.log1p(-clip(y_pred))
+    wrong = smooth * rest + (1 - smooth) * probability
+    losses = wrong**gamma * ((smooth - 1) * log_rest - smooth * log_p)
+    if apply_class_balancing:
+        losses *= smooth * alpha + (1 - smooth) * (1 - alpha)
+    return Terms(losses, clamped=clipped_away(probability, y_true), clamp=CLAMP)
+
+
+def _add(sums: Mapping[str, Any], _: Mapping[str, Any]) -> Any:
+    return sums["divergence"]
+
+
+@loss(
+    "keras.kl_divergence",
+    family="likelihood",
+    inputs=(
+        density("y_pred", *VECTORS, help="probabilities of the model"),
+        density("y_true", *VECTORS, help="probabilities of the reference distribution"),
+    ),
+    aliases=("kld", "kullback_leibler_divergence"),
+    formula="sum over the last axis of y log(y / p), both clipped to [1e-7, 1]",
+    source="https://keras.io/api/losses/probabilistic_losses/#kldivergence-class",
+    example="digits_other_probs.npy probs.npy",
+    traps=(
+        "takes probabilities; torch's kl_div takes log-probabilities of the model",
+        "sums the last axis, so that a loss is the divergence of a sample",
+    ),
+    facts={
+        "axis": "summed over the last",
+        "clipping": "probabilities to [1e-7, 1]",
+        "denominator": "per-sample losses",
+    },
+    finish=_add,
+    **AVERAGE,
+)
+def kl_divergence(y_pred: Array, y_true: Array) -> Terms:
+    """Kullback-Leibler divergence of the predicted from the true distribution.
+
+    y_pred and y_true have the same shape (N, *D, C), or (C).
+    """
+    predicted, true = np.clip(y_pred, EPSILON, 1), np.clip(y_true, EPSILON, 1)
+    clamped = (y_pred < EPSILON) & (y_true > EPSILON)
+    return Terms(sums={"divergence": true * np.log(true / predicted)}, clamped=clamped, clamp=CLAMP)
+
+
+@loss(
+    "keras.poisson",
+    family="likelihood",
+    inputs=(
+        real("y_pred", *VECTORS, help="predicted rates"),
+        real("y_true", *VECTORS, help="observed counts"),
+    ),
+    formula="mean over the last axis of p − y log(p + 1e-7)",
+    source="https://keras.io/api/losses/probabilistic_losses/#poisson-class",
+    example="regression.csv#pred_poisson regression.csv#target",
+    traps=(
+        AXIS_TRAP,
+        "takes rates, and gives NaN for negative ones; torch's poisson_nll takes their logarithms"
+        " unless --no-log-input",
+    ),
+    facts=LAST,
+    **AVERAGE,
+)
+def poisson(y_pred: Array, y_true: Array) -> Array:
+    """Negative log-likelihood of counts under Poisson rates, averaged over the last axis.
+
+    y_pred and y_true have the same shape (N, *D, C), or (N); a last axis of 1 may be missing.
+    """
+    return y_pred - y_true * np.log(y_pred + EPSILON)

@@ -1,0 +1,236 @@
+"""Keras's losses of one right class among several."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.losses.declaration import Option, Terms, index, loss, real
+from lossctl.losses.keras_inputs import (
+    BATCH,
+    CATEGORICAL,
+    CLAMP,
+    CLASS_AXIS,
+    CLASSES,
+    CLIPPING,
+    EPSILON,
+    FROM_LOGITS,
+    GAMMA,
+    GREATEST_LOG,
+    LEAST_LOG,
+    ROWS,
+    SMOOTHING,
+    UPPER,
+    scores,
+)
+from lossctl.losses.numerics import exp_below, find_classes
+from lossctl.losses.softmax import DistributionCrossEntropy, IndexCrossEntropy
+
+Array = NDArray[Any]
+
+FACTS = {
+    "axis": "classes along the one given, else the last",
+    "denominator": "per-sample losses",
+    "smoothing": "y (1 − s) + s/C, C the classes along the axis (keras#23437)",
+} | CLIPPING
+SUM_TRAP = "probabilities are divided by their sum first, then clipped to [1e-7, 1 − 1e-7]"
+SMOOTHING_TRAP = (
+    "label smoothing counts the classes along axis, as mended in keras#23437;"
+    " Keras 3.15.1 counts the last axis"
+)
+ALONG: dict[str, Any] = BATCH | {"results": ROWS, "along": "axis"}
+
+
+@loss(
+    "keras.categorical_crossentropy",
+    family="classification",
+    inputs=CATEGORICAL,
+    formula="−Σ_c y_c log(p_c / Σ p), y smoothed to y (1 − s) + s/C",
+    source="https://keras.io/api/losses/probabilistic_losses/#categoricalcrossentropy-class",
+    example="probs.npy one_hot.npy",
+    traps=("takes probabilities unless --from-logits", SUM_TRAP, SMOOTHING_TRAP),
+    facts=FACTS,
+    **ALONG,
+)
+def categorical_crossentropy(
+    y_pred: Array,
+    y_true: Array,
+    *,
+    from_logits: Annotated[bool, FROM_LOGITS] = False,
+    label_smoothing: Annotated[float, SMOOTHING] = 0.0,
+    axis: Annotated[int, CLASS_AXIS] = -1,
+) -> Terms:
+    """Cross entropy between a true and a predicted distribution over classes.
+
+    y_pred and y_true have the same shape, with the classes along axis.
+    """
+    smooth = _smooth(y_true, label_smoothing)
+    if from_logits:
+        running = DistributionCrossEntropy((len(y_pred), *y_pred.shape[2:]), y_pred.dtype)
+        running.add(y_pred, smooth)
+        return Terms(running.loss)
+    share = _Shares.of(y_pred)
+    return Terms(-(smooth * share.log).sum(axis=1), clamped=share.low & (y_true != 0), clamp=CLAMP)
+
+
+@loss(
+    "keras.categorical_focal_crossentropy",
+    family="classification",
+    inputs=CATEGORICAL,
+    formula="−Σ_c α (1 − p_c)^γ y_c log p_c, p divided by its sum, y smoothed to y (1 − s) + s/C",
+    source="Lin et al. 2017, Focal loss for dense object detection, arXiv:1708.02002",
+    example="probs.npy one_hot.npy",
+    traps=(
+        "alpha weighs all classes alike: it scales the loss",
+        "takes probabilities unless --from-logits, and clips either",
+        SMOOTHING_TRAP,
+    ),
+    facts=FACTS,
+    **ALONG,
+)
+def categorical_focal_crossentropy(
+    y_pred: Array,
+    y_true: Array,
+    *,
+    alpha: Annotated[float, Option("what the loss is multiplied by")] = 0.25,
+    gamma: Annotated[float, GAMMA] = 2.0,
+    from_logits: Annotated[bool, FROM_LOGITS] = False,
+    label_smoothing: Annotated[float, SMOOTHING] = 0.0,
+    axis: Annotated[int, CLASS_AXIS] = -1,
+) -> Terms:
+    """Cross entropy over classes in which confident right answers count little.
+
+    y_pred and y_true have the same shape, with the classes along axis.
+    """
+    if from_logits:
+        y_pred = exp_below(y_pred, y_pred.max(axis=1, keepdims=True, initial=-np.inf))
+    share = _Shares.of(y_pred)
+    factors = alpha * share.rest**gamma * _smooth(y_true, label_smoothing)
+    return Terms(-(factors * share.log).sum(axis=1), clamped=share.low & (y_true != 0), clamp=CLAMP)
+
+
+@loss(
+    "keras.sparse_categorical_crossentropy",
+    family="classification",
+    inputs=(scores(*CLASSES), index("y_true", *ROWS, help="class indices")),
+    formula="−log(p_y / Σ p)",
+    source="https://keras.io/api/losses/probabilistic_losses/#sparsecategoricalcrossentropy-class",
+    example="probs.npy labels.npy",
+    traps=(
+        "takes probabilities unless --from-logits",
+        SUM_TRAP,
+        "a label outside [0, C) is an error; Keras's backends give NaN, 0 or an error",
+        "what is ignored leaves the denominator, as a mask does",
+    ),
+    facts=FACTS | {"smoothing": "none", "labels": "class indices"},
+    **ALONG,
+)
+def sparse_categorical_crossentropy(
+    y_pred: Array,
+    y_true: Array,
+    *,
+    from_logits: Annotated[bool, FROM_LOGITS] = False,
+    ignore_class: Annotated[int | None, Option("label that is left out")] = None,
+    axis: Annotated[int, CLASS_AXIS] = -1,
+) -> Terms:
+    """Cross entropy of the right class.
+
+    y_pred has the classes along axis; y_true lacks that axis, or has a 1 there.
+    A label outside [0, C) is an error unless it is ignore_class.
+    """
+    ignored = None if ignore_class is None else y_true == ignore_class
+    target = y_true if ignored is None else np.where(ignored, 0, y_true)
+    terms = _index_logits(y_pred, target) if from_logits else _index_shares(y_pred, target)
+    if ignored is not None:
+        terms.losses[ignored] = 0
+        terms.ignored, terms.denominator = ignored, "elements kept"
+        if terms.clamped is not None:
+            terms.clamped &= ~ignored
+    return terms
+
+
+def _index_logits(logits: Array, target: Array) -> Terms:
+    running = IndexCrossEntropy(target, logits.dtype, None)
+    running.add(logits)
+    return Terms(running.loss)
+
+
+def _index_shares(masses: Array, target: Array) -> Terms:
+    """Return −log of the target's share; log1p keeps the digits of a share near 1."""
+    fortran = masses.ndim == 2 and masses.flags.f_contiguous
+    others = np.array(masses, order="F" if fortran else "C")
+    flat, places = find_classes(others, target)  # a view of what was copied, in either order
+    own = flat[places]
+    flat[places] = 0
+    rest = others.sum(axis=1)
+    share = own / (own + rest)
+    near = (own > rest) & (rest >= 0)
+    logs = np.where(near, -np.log1p(rest / own), np.log(np.clip(share, EPSILON, UPPER)))
+    return Terms(-np.clip(logs, LEAST_LOG, GREATEST_LOG), clamped=share < EPSILON, clamp=CLAMP)
+
+
+@loss(
+    "keras.categorical_generalized_cross_entropy",
+    family="classification",
+    inputs=(
+        real("y_pred", "N *D C", "C", help="probabilities of the classes"),
+        index("y_true", *ROWS, help="class indices"),
+    ),
+    results=ROWS,
+    formula="(1 − p_y^q) / q",
+    source="Zhang and Sabuncu 2018, Generalized cross entropy loss, arXiv:1805.07836",
+    example="probs.npy labels.npy --q 0.7",
+    traps=(
+        "takes class indices, and probabilities as they are: nothing is clipped or normalised",
+        "q near 0 is cross entropy, q near 1 is the absolute error",
+    ),
+    facts={"axis": "classes along the last", "denominator": "per-sample losses"},
+    **BATCH,
+)
+def categorical_generalized_cross_entropy(
+    y_pred: Array,
+    y_true: Array,
+    *,
+    q: Annotated[float, Option("robustness to wrong labels", above=0, below=1)] = 0.5,
+) -> Array:
+    """Loss of the right class's probability that wrong labels harm little.
+
+    y_pred is (N, *D, C) or (C); y_true holds class indices (N, *D), (N, *D, 1) or one index.
+    """
+    own = np.take_along_axis(y_pred, y_true[..., np.newaxis], axis=-1)[..., 0]
+    return -np.expm1(q * np.log(own)) / q  # 1 − pᵠ would lose the digits of a p near 1
+
+
+@dataclass(slots=True)
+class _Shares:
+    """What part each class has in the sum of them all, clipped as Keras clips it.
+
+    The largest may be near 1, where its logarithm and what it lacks of 1 come from the others.
+    """
+
+    log: Array
+    rest: Array
+    low: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, masses: Array) -> _Shares:
+        """Divide numbers by their sum over the classes."""
+        best = np.expand_dims(masses.argmax(axis=1), 1)
+        largest = np.take_along_axis(masses, best, axis=1)
+        others = masses.copy()
+        np.put_along_axis(others, best, 0, axis=1)
+        beside = others.sum(axis=1, keepdims=True)
+        share = masses / (largest + beside)
+        log, rest = np.log(np.clip(share, EPSILON, UPPER)), 1 - share
+        usable = (beside >= 0) & (largest > 0)
+        near = np.where(usable, -np.log1p(beside / largest), np.take_along_axis(log, best, axis=1))
+        np.put_along_axis(log, best, np.clip(near, LEAST_LOG, GREATEST_LOG), axis=1)
+        np.put_along_axis(rest, best, beside / (largest + beside), axis=1)
+        return cls(log, np.clip(rest, 1 - UPPER, UPPER), share < EPSILON)
+
+
+def _smooth(target: Array, smoothing: float) -> Array:
+    return target * (1 - smoothing) + smoothing / target.shape[1] if smoothing else target

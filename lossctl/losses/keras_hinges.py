@@ -1,0 +1,103 @@
+"""Keras's losses with a margin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.losses.declaration import Scan, loss, real
+from lossctl.losses.keras_inputs import AVERAGE, AXIS_TRAP, BATCH, LAST, ROWS, VECTORS
+from lossctl.losses.numerics import at_least
+
+Array = NDArray[Any]
+
+
+def _is_binary(labels: Array) -> bool:
+    return bool(((labels == 0) | (labels == 1)).all())
+
+
+SIGNED = (
+    real("y_pred", *VECTORS, help="scores, positive for the class +1"),
+    real("y_true", *VECTORS, help="-1 and +1, or 0 and 1 throughout"),
+)
+SCAN = Scan("y_true", "binary", _is_binary)
+LABELS = {"labels": "0 and 1 become −1 and +1, if there is nothing else among all labels"}
+LABEL_TRAP = "labels of 0 and 1 are taken as -1 and +1 if the whole of y_true is 0 and 1"
+
+
+def _lack(y_pred: Array, y_true: Array, binary: bool) -> Array:
+    """Return what a score lacks of a margin of 1."""
+    signs = 2 * y_true - 1 if binary else y_true
+    lack = 1 - signs * y_pred
+    return at_least(lack, 0, out=lack)
+
+
+@loss(
+    "keras.hinge",
+    family="margin",
+    inputs=SIGNED,
+    formula="mean over the last axis of max(1 − y p, 0)",
+    source="https://keras.io/api/losses/hinge_losses/#hinge-class",
+    example="binary.csv#logit binary.csv#target",
+    traps=(AXIS_TRAP, LABEL_TRAP),
+    facts=LAST | LABELS,
+    scan=SCAN,
+    **AVERAGE,
+)
+def hinge(y_pred: Array, y_true: Array, *, binary: bool) -> Array:
+    """Lack of a margin of 1 in a score, averaged over the last axis.
+
+    y_pred and y_true have the same shape (N, *D, C), or (N); a last axis of 1 may be missing.
+    """
+    return _lack(y_pred, y_true, binary)
+
+
+@loss(
+    "keras.squared_hinge",
+    family="margin",
+    inputs=SIGNED,
+    formula="mean over the last axis of max(1 − y p, 0)²",
+    source="https://keras.io/api/losses/hinge_losses/#squaredhinge-class",
+    example="binary.csv#logit binary.csv#target",
+    traps=(AXIS_TRAP, LABEL_TRAP),
+    facts=LAST | LABELS,
+    scan=SCAN,
+    **AVERAGE,
+)
+def squared_hinge(y_pred: Array, y_true: Array, *, binary: bool) -> Array:
+    """Square of what a score lacks of a margin of 1, averaged over the last axis.
+
+    y_pred and y_true have the same shape (N, *D, C), or (N); a last axis of 1 may be missing.
+    """
+    lack = _lack(y_pred, y_true, binary)
+    return np.multiply(lack, lack, out=lack)
+
+
+@loss(
+    "keras.categorical_hinge",
+    family="margin",
+    inputs=(
+        real("y_pred", "N *D C", "C", help="scores of the classes"),
+        real("y_true", "N *D C", "C", help="1 for the right class, 0 for the others"),
+    ),
+    results=ROWS,
+    formula="max(max_c (1 − y_c) p_c − Σ_c y_c p_c + 1, 0)",
+    source="https://keras.io/api/losses/hinge_losses/#categoricalhinge-class",
+    example="preds.npy one_hot.npy",
+    traps=(
+        "takes one-hot labels; for class indices there is multi_margin",
+        "the right class takes part in the maximum with a score of 0",
+    ),
+    facts={"axis": "classes along the last", "denominator": "per-sample losses"},
+    **BATCH,
+)
+def categorical_hinge(y_pred: Array, y_true: Array) -> Array:
+    """Lack of a margin of 1 between the right class's score and the best wrong one.
+
+    y_pred and y_true have the same shape (N, *D, C), or (C).
+    """
+    right = (y_true * y_pred).sum(axis=-1)
+    wrong = ((1 - y_true) * y_pred).max(axis=-1, initial=-np.inf)
+    return at_least(wrong - right + 1, 0)

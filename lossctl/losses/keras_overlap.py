@@ -1,0 +1,91 @@
+"""Keras's losses of overlap: ratios of sums over everything, or over the axes given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from numpy.typing import NDArray
+
+from lossctl.losses.declaration import Option, Terms, loss, real
+from lossctl.losses.keras_inputs import BATCH, EPSILON
+
+Array = NDArray[Any]
+
+MAPS = (
+    real("y_pred", "N *D", help="predicted share of each place"),
+    real("y_true", "N *D", help="true share of each place, such as 0 and 1"),
+)
+AXES = Option("axes that are added up; all of them if none is named", axes=True)
+RATIO: dict[str, Any] = BATCH | {"over": "axis"}
+FACTS = {"axis": "one ratio over those given, else over everything", "denominator": "ratios"}
+RATIO_TRAP = "without axis it is one ratio of sums over everything, not an average over samples"
+
+
+def _finish_dice(sums: Mapping[str, Any], _: Mapping[str, Any]) -> Any:
+    return 1 - 2 * sums["intersection"] / (sums["y_true"] + sums["y_pred"] + EPSILON)
+
+
+@loss(
+    "keras.dice",
+    family="segmentation",
+    inputs=MAPS,
+    formula="1 − 2 Σ y p / (Σ y + Σ p + 1e-7)",
+    source="https://keras.io/api/losses/segmentation_losses/#dice-class",
+    example="probs.npy one_hot.npy --axis 0",
+    traps=(RATIO_TRAP,),
+    facts=FACTS,
+    finish=_finish_dice,
+    **RATIO,
+)
+def dice(
+    y_pred: Array, y_true: Array, *, axis: Annotated[tuple[int, ...] | None, AXES] = None
+) -> Terms:
+    """One less the overlap of two maps: twice their intersection over their sizes.
+
+    y_pred and y_true have the same shape (N, *D); the losses have the axes that are not added up.
+    """
+    return Terms(sums={"intersection": y_true * y_pred, "y_true": y_true, "y_pred": y_pred})
+
+
+def _finish_tversky(sums: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+    hit = sums["intersection"]
+    wrong = options["alpha"] * sums["false_positives"] + options["beta"] * sums["false_negatives"]
+    return 1 - hit / (hit + wrong + EPSILON)
+
+
+@loss(
+    "keras.tversky",
+    family="segmentation",
+    inputs=MAPS,
+    formula="1 − Σ y p / (Σ y p + α Σ (1 − y) p + β Σ y (1 − p) + 1e-7)",
+    source="Salehi et al. 2017, Tversky loss function, arXiv:1706.05721",
+    example="probs.npy one_hot.npy --alpha 0.3 --beta 0.7",
+    traps=(
+        RATIO_TRAP,
+        "alpha weighs false positives and beta false negatives, as mended in keras#23333;"
+        " Keras 3.15.1 has them the other way round",
+    ),
+    facts=FACTS,
+    finish=_finish_tversky,
+    **RATIO,
+)
+def tversky(
+    y_pred: Array,
+    y_true: Array,
+    *,
+    alpha: Annotated[float, Option("weight of false positives")] = 0.5,
+    beta: Annotated[float, Option("weight of false negatives")] = 0.5,
+    axis: Annotated[tuple[int, ...] | None, AXES] = None,
+) -> Terms:
+    """Dice in which false positives and false negatives have weights of their own.
+
+    y_pred and y_true have the same shape (N, *D); the losses have the axes that are not added up.
+    """
+    return Terms(
+        sums={
+            "intersection": y_true * y_pred,
+            "false_positives": (1 - y_true) * y_pred,
+            "false_negatives": y_true * (1 - y_pred),
+        }
+    )

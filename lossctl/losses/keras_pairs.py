@@ -1,0 +1,90 @@
+"""Keras's loss of all pairs of a batch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.errors import DataError
+from lossctl.losses.declaration import Option, Terms, class_label, loss, real
+from lossctl.losses.keras_inputs import BATCH
+from lossctl.losses.numerics import softplus
+
+Array = NDArray[Any]
+
+PAIRS = 2**20
+"""How many pairs are looked at together."""
+
+
+@loss(
+    "keras.circle",
+    family="embedding",
+    inputs=(
+        real("y_pred", "N F", "N F", help="embeddings of length 1"),
+        class_label("y_true", "N", "N 1", help="labels: those of one label belong together"),
+    ),
+    results=("N",),
+    formula="log(1 + Σ_j exp(γ [d_ij + m]₊ (d_ij − m)) Σ_k exp(γ [1 + m − d_ik]₊ (1 − m − d_ik)))"
+    " over j of the same label and k of others;  d = max(1 − cosine, 0)",
+    source="Sun et al. 2020, Circle loss, arXiv:2002.10857",
+    example="digits_unit.npy labels.npy --gamma 8",
+    traps=(
+        "it needs all pairs: the answer for a dataset is not the mean of those for its batches",
+        "embeddings must have length 1; nothing is normalised",
+        "a sample whose loss is 0, such as one without a partner, leaves the denominator, as"
+        " Keras masks it",
+    ),
+    facts={"axis": "one loss per sample", "denominator": "samples with a loss above 0"},
+    whole=True,
+    **BATCH,
+)
+def circle(
+    y_pred: Array,
+    y_true: Array,
+    *,
+    ref_labels: Annotated[Array | None, Option("labels of other embeddings", shape="R")] = None,
+    ref_embeddings: Annotated[
+        Array | None, Option("other embeddings to compare with", shape="R F")
+    ] = None,
+    remove_diagonal: Annotated[bool, Option("a sample is no partner of itself")] = True,
+    gamma: Annotated[float, Option("scale of the similarities")] = 80.0,
+    margin: Annotated[float, Option("how far apart labels shall be")] = 0.4,
+) -> Terms:
+    """Cost of embeddings of one label far apart, and of others close together, of all pairs.
+
+    y_pred is (N, F); y_true holds labels (N) or (N, 1), any whole numbers. With ref_embeddings
+    (R, F) and ref_labels (R), samples are compared with those instead of each other.
+    """
+    labels = y_true.reshape(-1)
+    others = y_pred if ref_embeddings is None else ref_embeddings
+    other_labels = labels if ref_labels is None else ref_labels
+    if len(others) != len(other_labels):
+        raise DataError(
+            f"circle compares with {len(others)} embeddings, but {len(other_labels)} labels",
+            "Give both ref_embeddings and ref_labels, one label for each embedding.",
+        )
+    losses = np.empty(len(y_pred), y_pred.dtype)
+    step = max(1, PAIRS // max(1, len(others)))
+    for start in range(0, len(losses), step):
+        rows = slice(start, start + step)
+        distance = 1 - y_pred[rows] @ others.T
+        np.clip(distance, 0, np.inf, out=distance)
+        same = labels[rows, np.newaxis] == other_labels
+        apart = ~same
+        if remove_diagonal:
+            own = np.arange(start, min(start + len(distance), len(others)))
+            same[own - start, own] = False
+        near = gamma * np.clip(distance + margin, 0, np.inf) * (distance - margin)
+        far = gamma * np.clip(1 + margin - distance, 0, np.inf) * (1 - margin - distance)
+        losses[rows] = softplus(_log_sum(near, same) + _log_sum(far, apart))
+    return Terms(losses, ignored=losses == 0, denominator="samples with a loss above 0")
+
+
+def _log_sum(scores: Array, where: NDArray[np.bool_]) -> Array:
+    """Return log Σ exp over the places of each row; minus infinity for a row without any."""
+    top = scores.max(axis=1, where=where, initial=-np.inf)
+    shift = np.where(np.isfinite(top), top, 0)
+    powers = np.exp(scores - shift[:, np.newaxis], where=where, out=np.zeros_like(scores))
+    return shift + np.log(powers.sum(axis=1))

@@ -1,0 +1,192 @@
+"""Keras's losses of the difference between a prediction and a target."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.losses import forecasting, regression
+from lossctl.losses.declaration import Option, Terms, loss, real
+from lossctl.losses.keras_inputs import (
+    AVERAGE,
+    AXIS_TRAP,
+    BATCH,
+    CLASS_AXIS,
+    EPSILON,
+    LAST,
+    PAIR,
+    PREDICTED,
+    ROWS,
+    TRUE,
+    evaluate,
+)
+from lossctl.losses.numerics import at_least, dot, p_norm
+
+Array = NDArray[Any]
+
+COLUMNS = "regression.csv#pred_forest regression.csv#target"
+
+
+@loss(
+    "keras.mean_squared_error",
+    family="regression",
+    inputs=PAIR,
+    aliases=("mse",),
+    formula="mean over the last axis of (p − y)²",
+    source="https://keras.io/api/losses/regression_losses/#meansquarederror-class",
+    example=COLUMNS,
+    traps=(AXIS_TRAP,),
+    facts=LAST,
+    **AVERAGE,
+)
+def mean_squared_error(y_pred: Array, y_true: Array) -> Array:
+    """Squared error, averaged over the last axis.
+
+    y_pred and y_true have the same shape (N, *D, C), or (N); a last axis of 1 may be missing.
+    """
+    return evaluate(regression.mse, y_pred, y_true)
+
+
+@loss(
+    "keras.mean_absolute_error",
+    family="regression",
+    inputs=PAIR,
+    aliases=("mae",),
+    formula="mean over the last axis of |p − y|",
+    source="https://keras.io/api/losses/regression_losses/#meanabsoluteerror-class",
+    example=COLUMNS,
+    traps=(AXIS_TRAP,),
+    facts=LAST,
+    **AVERAGE,
+)
+def mean_absolute_error(y_pred: Array, y_true: Array) -> Array:
+    """Absolute error, averaged over the last axis.
+
+    y_pred and y_true have the same shape (N, *D, C), or (N); a last axis of 1 may be missing.
+    """
+    return evaluate(regression.l1, y_pred, y_true)
+
+
+@loss(
+    "keras.mean_absolute_percentage_error",
+    family="regression",
+    inputs=PAIR,
+    aliases=("mape",),
+    formula="mean over the last axis of 100 |p − y| / max(|y|, ε), ε = 1e-7",
+    source="https://keras.io/api/losses/regression_losses/#meanabsolutepercentageerror-class",
+    example=COLUMNS,
+    traps=(AXIS_TRAP, "in percent; a true value near 0 counts as 1e-7, so that its error is huge"),
+    facts=LAST | {"clipping": "|y_true| at least 1e-7"},
+    **AVERAGE,
+)
+def mean_absolute_percentage_error(y_pred: Array, y_true: Array) -> Terms:
+    """Absolute error in percent of the true value, averaged over the last axis.
+
+    y_pred and y_true have the same shape (N, *D, C), or (N); a last axis of 1 may be missing.
+    """
+    size = np.abs(y_true)
+    losses = np.abs(y_pred - y_true) / at_least(size, EPSILON)
+    small = size < EPSILON
+    return Terms(100 * losses, clamped=small, clamp="a true value below 1e-7 counts as 1e-7")
+
+
+@loss(
+    "keras.mean_squared_logarithmic_error",
+    family="regression",
+    inputs=PAIR,
+    aliases=("msle",),
+    formula="mean over the last axis of (log(1 + max(p, ε)) − log(1 + max(y, ε)))², ε = 1e-7",
+    source="https://keras.io/api/losses/regression_losses/#meansquaredlogarithmicerror-class",
+    example=COLUMNS,
+    traps=(AXIS_TRAP, "values below 1e-7, negative ones too, count as 1e-7"),
+    facts=LAST | {"clipping": "both at least 1e-7"},
+    **AVERAGE,
+)
+def mean_squared_logarithmic_error(y_pred: Array, y_true: Array) -> Terms:
+    """Squared difference of the logarithms of 1 + amount, averaged over the last axis.
+
+    y_pred and y_true have the same shape (N, *D, C), or (N); a last axis of 1 may be missing.
+    """
+    predicted, true = at_least(y_pred, EPSILON), at_least(y_true, EPSILON)
+    # log(1 + a) − log(1 + b) = log1p((a − b) / (1 + b)), which cancels nothing where a > b.
+    lesser = np.minimum(predicted, true)
+    ratio = np.abs(predicted - true) / (1 + lesser)
+    error = np.log1p(ratio, out=ratio)
+    negative = (y_pred < 0) | (y_true < 0)
+    return Terms(error * error, clamped=negative, clamp="a negative amount counts as 1e-7")
+
+
+@loss(
+    "keras.cosine_similarity",
+    family="embedding",
+    inputs=(
+        real("y_pred", "N *D C", "C", help=PREDICTED),
+        real("y_true", "N *D C", "C", help=TRUE),
+    ),
+    results=ROWS,
+    formula="−p·y / (max(‖p‖, ε) max(‖y‖, ε)), ε = 1e-7",
+    source="https://keras.io/api/losses/regression_losses/#cosinesimilarity-class",
+    example="triplets.npz#anchor triplets.npz#positive",
+    traps=("the cosine is negative: -1 is the same direction, 1 the opposite one",),
+    facts={"axis": "the one given, else the last", "denominator": "per-sample losses"},
+    along="axis",
+    **BATCH,
+)
+def cosine_similarity(
+    y_pred: Array, y_true: Array, *, axis: Annotated[int, CLASS_AXIS] = -1
+) -> Array:
+    """Negative cosine of the angle between two vectors.
+
+    y_pred and y_true have the same shape, with the vectors along axis. A vector of zeros gives 0.
+    """
+    return -dot(_shorten(y_pred), _shorten(y_true))
+
+
+def _shorten(vectors: Array) -> Array:
+    """Return vectors of length 1, but for such as are shorter than 1e-7."""
+    return vectors / at_least(p_norm(vectors, 2), EPSILON)[..., np.newaxis]
+
+
+@loss(
+    "keras.huber",
+    family="regression",
+    inputs=PAIR,
+    formula="mean over the last axis of ½ (p − y)² where |p − y| ≤ δ, δ (|p − y| − ½ δ) elsewhere",
+    source="https://keras.io/api/losses/regression_losses/#huber-class",
+    example=f"{COLUMNS} --delta 50",
+    traps=(AXIS_TRAP,),
+    facts=LAST,
+    **AVERAGE,
+)
+def huber(
+    y_pred: Array,
+    y_true: Array,
+    *,
+    delta: Annotated[float, Option("where the square turns into a line", above=0)] = 1.0,
+) -> Array:
+    """Squared error near zero, absolute error beyond delta, averaged over the last axis.
+
+    y_pred and y_true have the same shape (N, *D, C), or (N); a last axis of 1 may be missing.
+    """
+    return evaluate(regression.huber, y_pred, y_true, delta=delta)
+
+
+@loss(
+    "keras.log_cosh",
+    family="regression",
+    inputs=PAIR,
+    formula="mean over the last axis of log cosh(p − y)",
+    source="https://keras.io/api/losses/regression_losses/#logcosh-class",
+    example=COLUMNS,
+    traps=(AXIS_TRAP,),
+    facts=LAST,
+    **AVERAGE,
+)
+def log_cosh(y_pred: Array, y_true: Array) -> Array:
+    """Logarithm of the hyperbolic cosine of the error, averaged over the last axis.
+
+    y_pred and y_true have the same shape (N, *D, C), or (N); a last axis of 1 may be missing.
+    """
+    return evaluate(forecasting.log_cosh, y_pred, y_true)

@@ -1,0 +1,185 @@
+"""Losses of the overlap of two maps: each sample's, as optax defines them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.losses.declaration import Kind, Option, either, index, loss, real, soft_label
+from lossctl.losses.numerics import align_classes, sigmoids
+
+Array = NDArray[Any]
+
+
+def _given_softmax(options: Mapping[str, Any]) -> bool:
+    return not options["apply_softmax"]
+
+
+def _given_sigmoid(options: Mapping[str, Any]) -> bool:
+    return not options["apply_sigmoid"]
+
+
+MAPS = (
+    real(
+        "input",
+        "N C *D",
+        help="logits of the classes, or probabilities",
+        under=((_given_softmax, Kind.CLASS_PROBABILITY),),
+    ),
+    either(
+        soft_label("target", "N C *D", help="share of each class, or class indices"),
+        index("target", "N *D"),
+    ),
+)
+SMOOTH = Option("added above and below, so that nothing against nothing is right", at_least=0)
+SOFTMAX = Option("the input holds logits, not probabilities")
+BACKGROUND = Option("leave out class 0")
+PER_SAMPLE = {"axis": "all but the first: one loss per sample"}
+RATIOS = "each sample has its ratio; Keras's dice is one ratio of everything, unless told the axes"
+FREQUENCY_EPS = 1e-7
+
+
+@loss(
+    "optax.dice",
+    family="segmentation",
+    inputs=MAPS,
+    results=("N",),
+    library="optax",
+    formula="mean over the classes of 1 − (I + s) / (I + α (P − I) + β (T − I) + s),"
+    "  I = Σ p t,  P = Σ p,  T = Σ t over a sample's positions",
+    source="Milletari et al. 2016, V-Net, arXiv:1606.04797",
+    example="preds.npy labels.npy",
+    traps=(
+        RATIOS,
+        "takes logits unless --no-apply-softmax; of one class alone the sigmoid is taken",
+        "with class_weights the mean still divides by the number of classes",
+    ),
+    facts=PER_SAMPLE,
+)
+def dice(
+    input: Array,
+    target: Array,
+    *,
+    class_weights: Annotated[Array | None, Option("weight of each class", shape="C")] = None,
+    smooth: Annotated[float, SMOOTH] = 1.0,
+    alpha: Annotated[float, Option("weight of what is claimed wrongly")] = 0.5,
+    beta: Annotated[float, Option("weight of what is missed")] = 0.5,
+    apply_softmax: Annotated[bool, SOFTMAX] = True,
+    ignore_background: Annotated[bool, BACKGROUND] = False,
+    class_reduction: Annotated[
+        str, Option("what is made of the classes of a sample", choices=("mean", "sum"))
+    ] = "mean",
+) -> Array:
+    """How little two maps of classes overlap, per sample, averaged over the classes.
+
+    input is (N, C, *D); target has the same shape, or holds class indices (N, *D).
+    """
+    losses = _miss(*_share(input, target, softmax=apply_softmax), smooth, alpha, beta)
+    if class_weights is not None:
+        losses = losses * class_weights
+    if ignore_background and losses.shape[1] > 1:
+        losses = losses[:, 1:]
+    return losses.sum(axis=1) if class_reduction == "sum" else losses.mean(axis=1)
+
+
+@loss(
+    "binary_dice",
+    family="segmentation",
+    inputs=(
+        real(
+            "input",
+            "N *D",
+            help="logits of the positive class, or probabilities",
+            under=((_given_sigmoid, Kind.PROBABILITY),),
+        ),
+        soft_label("target", "N *D", help="1 for the positive class, 0 for the negative"),
+    ),
+    results=("N",),
+    library="optax",
+    formula="1 − (I + s) / (½ P + ½ T + s),  I = Σ p t,  P = Σ p,  T = Σ t over a sample",
+    source="Milletari et al. 2016, V-Net, arXiv:1606.04797",
+    example="attributes_logits.npy attributes.npy",
+    traps=(RATIOS, "takes logits unless --no-apply-sigmoid, with which optax itself fails"),
+    facts=PER_SAMPLE,
+)
+def binary_dice(
+    input: Array,
+    target: Array,
+    *,
+    smooth: Annotated[float, SMOOTH] = 1.0,
+    apply_sigmoid: Annotated[bool, Option("the input holds logits, not probabilities")] = True,
+) -> Array:
+    """How little two maps of one class overlap, per sample.
+
+    input and target are (N, *D); the losses are (N).
+    """
+    pair = sigmoids(input) if apply_sigmoid else (input, 1 - input)
+    claimed, absent = (one[:, np.newaxis] for one in pair)
+    return _miss(claimed, absent, target[:, np.newaxis], smooth, 0.5, 0.5)[:, 0]
+
+
+@loss(
+    "multiclass_generalized_dice",
+    family="segmentation",
+    inputs=MAPS,
+    results=("N",),
+    library="optax",
+    aliases=("generalized_dice",),
+    formula="mean over the classes of w_c dice_c,  w_c ∝ 1 / (frequency_c² + 1e-7), Σ w = C",
+    source="Sudre et al. 2017, Generalised Dice overlap, arXiv:1707.03237",
+    example="preds.npy labels.npy",
+    traps=(
+        "frequencies are counted over all samples, so that each sample's loss depends on the"
+        " others: the answer for a dataset is not the mean of those for its parts",
+        "a class that never occurs gets nearly all of the weight, as in optax",
+    ),
+    whole=True,
+    facts=PER_SAMPLE,
+)
+def multiclass_generalized_dice(
+    input: Array,
+    target: Array,
+    *,
+    smooth: Annotated[float, SMOOTH] = 1.0,
+    apply_softmax: Annotated[bool, SOFTMAX] = True,
+    ignore_background: Annotated[bool, BACKGROUND] = False,
+) -> Array:
+    """How little two maps of classes overlap, rare classes weighing as much as common ones.
+
+    input is (N, C, *D); target has the same shape, or holds class indices (N, *D).
+    """
+    shares = _share(input, target, softmax=apply_softmax)
+    frequency = shares[2].sum(axis=(0, *range(2, input.ndim)))
+    weights = 1 / (frequency**2 + FREQUENCY_EPS)
+    losses = _miss(*shares, smooth, 0.5, 0.5) * (weights / weights.sum() * len(weights))
+    if ignore_background and losses.shape[1] > 1:
+        losses = losses[:, 1:]
+    return losses.mean(axis=1)
+
+
+def _share(input: Array, target: Array, *, softmax: bool) -> tuple[Array, Array, Array]:
+    """Return probabilities, what they lack to 1, and the share of each class in the target."""
+    if target.ndim < input.ndim:
+        classes = align_classes(np.arange(input.shape[1]), input.ndim)
+        target = (target[:, np.newaxis] == classes).astype(input.dtype)
+    if not softmax:
+        return input, 1 - input, target
+    if input.shape[1] == 1:
+        return *sigmoids(input), target
+    powers = np.exp(input - input.max(axis=1, keepdims=True))
+    total = powers.sum(axis=1, keepdims=True)
+    return powers / total, (total - powers) / total, target
+
+
+def _miss(
+    claimed: Array, absent: Array, true: Array, smooth: float, alpha: float, beta: float
+) -> Array:
+    """Return what is not shared, relative to all: (n, c) from maps (n, c, *d)."""
+    positions = tuple(range(2, claimed.ndim))
+    shared = (claimed * true).sum(axis=positions)
+    wrong = alpha * (claimed * (1 - true)).sum(axis=positions)
+    missed = beta * (absent * true).sum(axis=positions)
+    return (wrong + missed) / (shared + wrong + missed + smooth)

@@ -1,0 +1,126 @@
+"""Whose code is at fault: errors of a user's code are told as theirs, with the file and line."""
+
+from __future__ import annotations
+
+import functools
+import linecache
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from lossctl.errors import LossctlError, OwnLossError
+
+LOADED = "_lossctl_own_"
+"""How the names of the modules begin that are made for files of users."""
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where the losses of one user are declared."""
+
+    module: str
+    file: str | None
+    package: str = ""
+    """The installed package that offers the losses, by the name it is installed under."""
+
+    @property
+    def label(self) -> str:
+        """What stands before the names of its losses, and in place of their library."""
+        if self.file and (self.module == "__main__" or self.module.startswith(LOADED)):
+            return Path(self.file).name
+        return self.module.partition(".")[0]
+
+    @property
+    def owner(self) -> str:
+        """Whose it is, as a person reads it."""
+        if self.label.endswith(".py") or not self.file or self.module == "__main__":
+            return "your own code"
+        return f"the package {self.label}"
+
+    def qualify(self, key: str) -> str:
+        """Return the name of a loss that nothing else can have."""
+        return f"{self.label}{':' if self.label.endswith('.py') else '.'}{key}"
+
+    def owns(self, module: str, file: str) -> bool:
+        """Whether code is of the same package, or of a file beside this one."""
+        if module.partition(".")[0] == self.module.partition(".")[0]:
+            return True
+        return self.file is not None and Path(file).parent == Path(self.file).parent
+
+
+def guard(function: Callable[..., Any], home: Home) -> Callable[..., Any]:
+    """Return a function of a user's whose errors are told as theirs, with their line."""
+
+    @functools.wraps(function)
+    def call(*inputs: Any, **options: Any) -> Any:
+        with blaming(home):
+            return function(*inputs, **options)
+
+    return call
+
+
+class blaming:  # noqa: N801 - read as a word: with blaming(home)
+    """Turn what user's code raises into an OwnLossError; what lossctl says itself passes."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        """Say whose error it is."""
+        if error is None or isinstance(error, LossctlError | MemoryError | BrokenPipeError):
+            return
+        if isinstance(error, Exception | SystemExit):
+            raise OwnLossError(_tell(error, self.home), say_whose(self.home)) from error
+
+
+def say_whose(home: Home) -> str:
+    """Return whose it is to mend something."""
+    return f"This is in {home.owner}, not in lossctl. --debug shows the traceback."
+
+
+def _tell(error: BaseException, home: Home) -> str:
+    """Say what was raised, and at which of their lines."""
+    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, SyntaxError):
+        said = f"{type(error).__name__}: {error.msg}"
+        if error.filename:
+            return f"{show_place(error.filename, error.lineno or 0, '')}: {said}"
+    place = ""
+    for frame, line in _walk(error.__traceback__):
+        code, module = frame.f_code, str(frame.f_globals.get("__name__", ""))
+        if home.owns(module, code.co_filename):
+            function = "" if code.co_name == "<module>" else code.co_name
+            place = show_place(code.co_filename, line, function)
+            source = linecache.getline(code.co_filename, line).strip()
+            shown = f"\n    {source}" if source else ""
+    if not place and home.file:
+        return f"{_show_file(home.file)}: {said}"
+    return f"{place}: {said}{shown}" if place else said
+
+
+def _walk(traceback: TracebackType | None) -> Iterator[tuple[Any, int]]:
+    while traceback is not None:
+        yield traceback.tb_frame, traceback.tb_lineno
+        traceback = traceback.tb_next
+
+
+def show_place(file: str, line: int, function: str) -> str:
+    """Return a place in code as a person reads it."""
+    return f"{_show_file(file)}, line {line}" + (f", in {function}" if function else "")
+
+
+def _show_file(file: str) -> str:
+    """Return the path from here, if the file is below here."""
+    try:
+        near = os.path.relpath(file)
+    except ValueError:  # another drive
+        return file
+    return file if near.startswith("..") or file.startswith("<") else near

@@ -1,0 +1,427 @@
+"""Losses of one's own: in a file, in a session; and whose fault an error is."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import pickle
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lossctl
+from lossctl.cli.shared import NAMES
+from lossctl.errors import DataError, FileError, OwnLossError, UsageError
+from lossctl.losses import inputs as kinds
+from lossctl.losses.inputs import Input
+from lossctl.losses.own.adoption import RESERVED
+from lossctl.losses.own.blame import LOADED
+from tests.command_line import read_json, read_table, run, run_process
+from tests.own_code import WING, own_loss
+
+PREDICTED = np.array([0.0, 1.0, 4.0, 30.0])
+TRUE = np.array([0.0, 2.0, 1.0, 0.0])
+
+
+def expect_wing(omega: float = 10.0, epsilon: float = 2.0) -> np.ndarray[Any, np.dtype[Any]]:
+    distance = np.abs(PREDICTED - TRUE)
+    beyond = distance - omega + omega * np.log1p(omega / epsilon)
+    return np.where(distance < omega, omega * np.log1p(distance / epsilon), beyond)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with a file of losses and two arrays, in which commands run."""
+    (tmp_path / "my_losses.py").write_text(WING, encoding="utf-8")
+    np.save(tmp_path / "p.npy", PREDICTED)
+    np.save(tmp_path / "y.npy", TRUE)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(folder: Path, code: str, name: str = "bad.py") -> str:
+    (folder / name).write_text(code, encoding="utf-8")
+    return f"{name}:mine"
+
+
+class TestInAFile:
+    def test_is_computed_like_any_other(self, folder: Path) -> None:
+        done = run_process(
+            "compute", "./my_losses.py:wing", "p.npy", "y.npy", "--omega", "5", cwd=folder
+        )
+        assert (done.code, done.err) == (0, "")
+        shown = read_table(done.out)
+        assert shown["loss"] == "my_losses.py:wing(omega=5.0)"
+        assert float(shown["value"]) == pytest.approx(expect_wing(5.0).mean(), rel=1e-5)
+
+    @pytest.mark.parametrize(
+        "name", ["my_losses.py:wing", "./my_losses.py:Wing", "my_losses.py:wing_distance"]
+    )
+    def test_is_found_by_its_names(self, folder: Path, name: str) -> None:
+        assert lossctl.compute(name, PREDICTED, TRUE).value == expect_wing().mean()
+
+    def test_is_found_by_an_absolute_path(self, folder: Path) -> None:
+        name = f"{folder / 'my_losses.py'}:wing"
+        assert lossctl.compute(name, PREDICTED, TRUE).name == "my_losses.py:wing"
+
+    def test_elements_weights_and_masks(self, folder: Path) -> None:
+        result = lossctl.compute(
+            "my_losses.py:wing", "p.npy", "y.npy", reduction="none", epsilon=1.0
+        )
+        assert np.array_equal(result.elements, expect_wing(epsilon=1.0))
+        weighed = lossctl.compute("my_losses.py:wing", PREDICTED, TRUE, sample_weight=[1, 0, 0, 3])
+        losses = expect_wing()
+        assert weighed.value == pytest.approx((losses[0] + 3 * losses[3]) / 4, rel=1e-15)
+
+    def test_has_flags_with_types_and_bounds(self, folder: Path) -> None:
+        shown = run("compute", "./my_losses.py:wing", "--help", env={"COLUMNS": "160"}).out
+        for text in ("--omega", "where the logarithm ends (above 0)", "[default: 10.0]"):
+            assert text in shown
+        assert "--epsilon" in shown
+        done = run("compute", "./my_losses.py:wing", "p.npy", "y.npy", "--omega", "0")
+        assert (done.code, "omega of my_losses.py:wing must be above 0" in done.err) == (2, True)
+        done = run("compute", "./my_losses.py:wing", "p.npy", "y.npy", "--epsilon", "two")
+        assert (done.code, "--epsilon must be a number" in done.err) == (2, True)
+        done = run("compute", "./my_losses.py:wing", "p.npy", "y.npy", "--omga", "1")
+        assert (done.code, "Did you mean --omega" in done.err) == (2, True)
+
+    def test_its_data_are_checked(self, folder: Path) -> None:
+        np.save("short.npy", TRUE[:3])
+        done = run("compute", "./my_losses.py:wing", "p.npy", "short.npy")
+        assert (done.code, "4 samples" in done.err) == (3, True)
+
+    def test_blocks_threads_and_states_give_the_same_bits(self, folder: Path) -> None:
+        random = np.random.default_rng(4)
+        big, other = random.normal(size=(2, 900_000)) * 20
+        one = lossctl.compute("my_losses.py:wing", big, other, threads=1)
+        for threads in (2, 5):
+            many = lossctl.compute("my_losses.py:wing", big, other, threads=threads)
+            assert many.value == one.value
+        for part in (1, 2):
+            lossctl.compute(
+                "my_losses.py:wing", big, other, part=(part, 2), save_state=f"{part}.json"
+            )
+        assert lossctl.merge(["1.json", "2.json"]).value == one.value
+
+    def test_found_from_many_threads_at_once(self, folder: Path) -> None:
+        with ThreadPoolExecutor(8) as pool:
+            work = [
+                pool.submit(lossctl.compute, "my_losses.py:wing", PREDICTED, TRUE)
+                for _ in range(32)
+            ]
+        assert {one.result().value for one in work} == {expect_wing().mean()}
+
+    def test_results_can_be_pickled(self, folder: Path) -> None:
+        result = lossctl.compute("my_losses.py:wing", PREDICTED, TRUE, omega=3)
+        assert pickle.loads(pickle.dumps(result)) == result  # noqa: S301 - our own bytes
+
+    def test_list_and_show(self, folder: Path) -> None:
+        done = run("list", "./my_losses.py")
+        assert (done.code, done.err) == (0, "")
+        assert "my_losses.py:wing" in done.out
+        assert "1 loss." in done.out
+        shown = run("show", "./my_losses.py:wing").out
+        for text in ("my_losses.py:wing", "Logarithmic near zero", "--omega FLOAT", "default 2.0"):
+            assert text in shown
+        assert "Formula" not in shown
+        document = read_json(run("show", "./my_losses.py:wing", "-f", "json").out)
+        assert document["losses"][0]["library"] == "my_losses.py"
+        compared = run("show", "--compare", "./my_losses.py:wing", "huber").out
+        assert "--omega" in compared
+        assert "--delta" in compared
+
+    def test_is_no_loss_of_lossctl(self, folder: Path) -> None:
+        write(folder, own_loss("return 0 * input + 7.0", key="mse"), "other.py")
+        assert lossctl.compute("other.py:mse", PREDICTED, TRUE).value == 7.0
+        assert lossctl.compute("mse", PREDICTED, TRUE).value != 7.0
+        lossctl.compute("other.py:mse", PREDICTED, TRUE, save_state="a.json")
+        lossctl.compute("mse", PREDICTED, TRUE, save_state="b.json")
+        with pytest.raises(UsageError):
+            lossctl.merge(["a.json", "b.json"])
+        assert "mine" not in run("list").out
+
+    def test_an_edit_counts_at_once(self, folder: Path) -> None:
+        for number in (1, 2, 3):
+            name = write(folder, own_loss(f"return 0 * input + {number}.0"))
+            assert lossctl.compute(name, PREDICTED, TRUE).value == number
+        assert not (folder / "__pycache__").exists()
+
+    def test_neighbours_can_be_imported_in_either_way(self, folder: Path) -> None:
+        other = folder / "other"
+        other.mkdir()
+        for place, number in ((folder, 1), (other, 2)):
+            (place / "shared_part.py").write_text(f"NUMBER = {number}.0\n")
+            for statement in ("from shared_part import NUMBER", "from .shared_part import NUMBER"):
+                code = own_loss("return 0 * input + NUMBER")
+                write(place, f"{statement}\n{code}", "near.py")
+                assert lossctl.compute(f"{place}/near.py:mine", PREDICTED, TRUE).value == number
+        assert "shared_part" not in sys.modules
+        assert str(other) not in sys.path
+        kept = [name for name in sys.modules if "near" in name or "shared_part" in name]
+        assert all(name.startswith(LOADED) for name in kept)
+
+    def test_dataclasses_and_late_annotations_work(self, folder: Path) -> None:
+        code = WING.replace("import numpy", "from dataclasses import dataclass\nimport numpy", 1)
+        code = "from __future__ import annotations\n" + code
+        code += "\n\n@dataclass\nclass Settings:\n    omega: float = 1.0\n"
+        write(folder, code, "late.py")
+        assert lossctl.compute("late.py:wing", PREDICTED, TRUE, omega=2).value > 0
+
+
+class TestReferences:
+    def test_a_name_that_the_file_lacks(self, folder: Path) -> None:
+        done = run("compute", "./my_losses.py:wign", "p.npy", "y.npy")
+        assert (done.code, "Did you mean wing?" in done.err) == (2, True)
+
+    def test_a_file_without_a_name(self, folder: Path) -> None:
+        for words in (("compute", "my_losses.py", "p.npy"), ("show", "my_losses.py:")):
+            done = run(*words)
+            assert (done.code, "Say my_losses.py:wing" in done.err) == (2, True)
+
+    def test_a_file_that_is_not_there(self, folder: Path) -> None:
+        done = run("compute", "./none.py:wing", "p.npy", "y.npy")
+        assert (done.code, "./none.py: No such file" in done.err) == (4, True)
+        (folder / "room.py").mkdir()
+        with pytest.raises(FileError, match="directory"):
+            lossctl.describe("room.py:wing")
+
+    def test_list_of_what_is_no_python_file(self, folder: Path) -> None:
+        done = run("list", "p.npy")
+        assert (done.code, "no Python file" in done.err) == (2, True)
+
+    @pytest.mark.parametrize("value", [3, np.abs, None])
+    def test_what_is_neither_name_nor_loss(self, value: Any) -> None:
+        with pytest.raises(UsageError, match="neither the name"):
+            lossctl.compute(value, PREDICTED, TRUE)
+
+
+BROKEN_FILES = {
+    "syntax": ("def wing(:\n", "line 1", "SyntaxError"),
+    "nul": ("x = 1\0\n", "", "SyntaxError"),
+    "dependency": ("import numpy\nimport nowhere_to_be_found\n", "line 2", "nowhere_to_be_found"),
+    "exception": ("one = 1\ntwo = one / 0\n", "line 2", "two = one / 0"),
+    "exit": ("import sys\nsys.exit(3)\n", "line 2", "SystemExit"),
+    "no loss": ("one = 1\n", "", "declares no loss"),
+    "no parentheses": ("from lossctl import loss\n@loss\ndef f(x): ...\n", "line 2", "inputs"),
+    "no inputs": (own_loss("return input").replace("inputs=PAIR", "inputs=()"), "line 4", "inputs"),
+    "no tuple": (own_loss("return input").replace("=PAIR", "=PAIR[0]"), "line 4", "Input"),
+    "one input": (own_loss("return input").replace("=PAIR", "=PAIR[:1]"), "line 4", "target"),
+    "no shape": (own_loss("return input").replace(', "*"', ""), "line 4", "shape of 'input'"),
+    "a word": (own_loss("return input").replace("=PAIR", "='ab'"), "line 4", "real("),
+    "name": (own_loss("return input", key="a b"), "line 4", "'a b'"),
+    "no default": (own_loss("return input", "a: int"), "line 4", "without a default"),
+    "type": (own_loss("return input", "a: dict = {}"), "line 4", "of type dict"),
+    "none": (own_loss("return input", "a: float = None"), "line 4", "say float | None"),
+    "bounds": (
+        "from typing import Annotated\n"
+        + own_loss("return input", "a: Annotated[float, Option('', above=0)] = 0.0"),
+        "line 5",
+        "must be above 0",
+    ),
+    "annotation": (
+        "from typing import Annotated\n" + own_loss("return input", "a: Annotated[float, 'b'] = 0"),
+        "line 5",
+        "Option(",
+    ),
+    "reserved": (own_loss("return input", "threads: int = 1"), "line 4", "'threads'"),
+    "kwargs": (own_loss("return input").replace("t):", "t, **more):"), "line 4", "**kwargs"),
+    "fact": (own_loss("return input", more=", facts={'colour': 'red'}"), "line 4", "colour"),
+    "library": (own_loss("return input", more=", library='keras'"), "line 4", "library"),
+    "twice": (own_loss("return input") + own_loss("return target").replace("f mine", "f m"), "",
+              "two losses named 'mine'"),
+    "class": (
+        'from lossctl import loss, real\n@loss("mine", inputs=[real("x", "*")])\nclass Mine: ...\n',
+        "line 2",
+        "function",
+    ),
+}  # fmt: skip
+"""What is wrong in a file, where that is said to be, and what is said."""
+
+BROKEN_KERNELS = {
+    "exception": ("return input + 1 / 0", "line 7, in mine", "ZeroDivisionError"),
+    "own class": ("raise type('Odd', (Exception,), {})('x')", "line 7, in mine", "Odd: x"),
+    "attribute": ("return input.nothing", "return input.nothing", "AttributeError"),
+    "writes": ("input -= target; return input", "line 7, in mine", "read-only"),
+    "nothing": ("pass", "in mine", "returned None"),
+    "reduced": ("return float(np.mean(input))", "in mine", "never reduces"),
+    "reduced array": ("return np.mean(input)", "in mine", "never reduces"),
+    "list": ("return list(input)", "in mine", "a list"),
+    "text": ("return np.array(['a'] * len(input))", "in mine", "<U1"),
+    "complex": ("return input * 1j", "in mine", "complex128"),
+    "shape": ("return input[:2]", "in mine", "shape (2,), but (4,) is declared: (N *D)"),
+    "more axes": ("return input[:, None] * [1, 2]", "in mine", "shape (4, 2)"),
+    "weights": ("return Terms(input, weights=input[:1])", "in mine", "weights (1,)"),
+    "no terms": ("return Terms()", "in mine", "None"),
+}
+
+
+def loaded_modules() -> set[str]:
+    return {name for name in sys.modules if name.startswith(LOADED)}
+
+
+class TestErrorsAreTheirs:
+    @pytest.mark.parametrize("kind", BROKEN_FILES)
+    def test_of_a_file(self, folder: Path, kind: str) -> None:
+        code, place, text = BROKEN_FILES[kind]
+        before = loaded_modules()
+        name = write(folder, code)
+        done = run("compute", name, "p.npy", "y.npy")
+        assert done.code == 2, done.err
+        assert "bad.py" in done.err
+        for part in (place, text):
+            assert part in done.err
+        assert "defect" not in done.err
+        assert loaded_modules() <= before
+
+    @pytest.mark.parametrize("kind", BROKEN_KERNELS)
+    def test_of_a_kernel(self, folder: Path, kind: str) -> None:
+        body, place, text = BROKEN_KERNELS[kind]
+        done = run("compute", write(folder, own_loss(body)), "p.npy", "y.npy")
+        assert done.code == 2, done.err
+        for part in ("bad.py, line ", place, text, "in your own code, not in lossctl"):
+            assert part in done.err
+        assert done.out == ""
+
+    def test_in_a_process_with_threads(self, folder: Path) -> None:
+        np.save("big.npy", np.zeros(1_500_000))
+        name = write(folder, own_loss("raise KeyError('deep')"))
+        done = run_process("compute", name, "big.npy", "big.npy", "-j", "3", cwd=folder)
+        assert (done.code, done.out) == (2, "")
+        assert done.err.startswith("error: bad.py, line 7, in mine: KeyError: 'deep'\n")
+        assert "Traceback" not in done.err
+        shown = run_process("compute", name, "p.npy", "y.npy", "--debug", cwd=folder).err
+        assert "Traceback" in shown
+        assert "KeyError: 'deep'" in shown
+
+    def test_in_a_neighbour_is_told_there(self, folder: Path) -> None:
+        (folder / "part.py").write_text("def halve(x):\n    return x / None\n")
+        name = write(folder, "from part import halve\n" + own_loss("return halve(input)"))
+        with pytest.raises(OwnLossError, match=r"part\.py, line 2, in halve: TypeError"):
+            lossctl.compute(name, PREDICTED, TRUE)
+
+    def test_data_can_be_refused(self, folder: Path) -> None:
+        body = "from lossctl.errors import DataError; raise DataError('too dull')"
+        done = run("compute", write(folder, own_loss(body)), "p.npy", "y.npy")
+        assert (done.code, done.err) == (3, "error: too dull\n")
+
+    def test_in_a_preparation(self, folder: Path) -> None:
+        code = own_loss("return input") + "@mine.prepare\ndef look(*a, **o):\n    return 1 / 0\n"
+        with pytest.raises(OwnLossError, match="line 10, in look: ZeroDivisionError"):
+            lossctl.compute(write(folder, code), PREDICTED, TRUE)
+
+    def test_of_declared_results(self, folder: Path) -> None:
+        pair = 'PAIR = (real("input", "N F"), real("target", "N F"))\n'
+        code = own_loss("return (input - target) ** 2").replace("@loss", f"{pair}@loss")
+        matrix = np.arange(6.0).reshape(3, 2)
+        with pytest.raises(OwnLossError, match=r"shape \(3, 2\), but \(3,\) is declared: \(N\)"):
+            lossctl.compute(write(folder, code), matrix, matrix)
+        code = code.replace("inputs=PAIR", "inputs=PAIR, results=('N F',)")
+        result = lossctl.compute(write(folder, code), matrix, 0 * matrix, reduction="none")
+        assert np.array_equal(result.elements, matrix**2)
+
+    def test_of_a_single_sample(self, folder: Path) -> None:
+        assert lossctl.compute("my_losses.py:wing", 3.0, 1.0, reduction="none").elements.shape == ()
+
+
+class TestInASession:
+    def declare(self) -> Any:
+        @lossctl.loss("gap", inputs=(lossctl.real("input", "*"), lossctl.real("target", "*")))
+        def gap(input: Any, target: Any, *, power: int = 1, sign: bool = False) -> Any:
+            gap = np.abs(input - target) ** power
+            return -gap if sign else gap
+
+        return gap
+
+    def test_is_passed_itself_or_called(self) -> None:
+        gap = self.declare()
+        expected = np.abs(PREDICTED - TRUE)
+        assert lossctl.compute(gap, PREDICTED, TRUE).value == expected.mean()
+        assert gap(PREDICTED, TRUE, power=2).value == (expected**2).mean()
+        assert gap(PREDICTED, TRUE, sign=True).value == -expected.mean()
+        blocks = list(lossctl.elements(gap, PREDICTED, TRUE))
+        assert np.array_equal(np.concatenate(blocks), expected)
+
+    def test_may_be_declared_again_and_again(self) -> None:
+        assert self.declare() is not self.declare()
+        assert lossctl.describe(self.declare())["key"] == "tests.gap"
+
+    def test_says_little_and_that_is_enough(self) -> None:
+        described = lossctl.describe(self.declare())
+        assert json.loads(json.dumps(described)) == described
+        assert (described["family"], described["summary"], described["formula"]) == ("own", "", "")
+        assert [one["type"] for one in described["options"]] == ["int", "bool"]
+
+    def test_errors_come_with_their_cause(self) -> None:
+        @lossctl.loss("odd", inputs=(lossctl.real("input", "*"),))
+        def odd(input: Any) -> Any:
+            raise LookupError("lost")
+
+        with pytest.raises(OwnLossError, match="in odd: LookupError: lost") as caught:
+            odd(PREDICTED)
+        assert isinstance(caught.value.__cause__, LookupError)
+        assert "test_own_losses.py, line " in caught.value.message
+
+    def test_in_a_script_has_the_name_of_its_file(self, tmp_path: Path) -> None:
+        script = tmp_path / "evaluate.py"
+        script.write_text(WING + "\n\nprint(wing([1.0], [2.0]).name)\n")
+        done = run_process_of_python(str(script))
+        assert done == "evaluate.py:wing\n"
+        assert run_process_of_python("-c", script.read_text()) == "__main__.wing\n"
+
+
+def run_process_of_python(*words: str) -> str:
+    import subprocess
+
+    from tests.command_line import environment
+
+    done = subprocess.run(
+        [sys.executable, *words], env=environment(), capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def test_reserved_are_the_names_that_every_computation_has() -> None:
+    api = set(inspect.signature(lossctl.compute).parameters) - {"options"}
+    assert {*api, *NAMES, "help"} == RESERVED
+
+
+class TestPublicNames:
+    def test_every_kind_of_input_is_offered(self) -> None:
+        makers = [
+            name
+            for name, value in vars(kinds).items()
+            if callable(value) and getattr(value, "__module__", "") == kinds.__name__
+            and not name.startswith("_") and not isinstance(value, type)
+        ]  # fmt: skip
+        assert len(makers) > 15
+        for name in makers:
+            assert getattr(lossctl, name) is getattr(kinds, name)
+            assert name in lossctl.__all__
+
+    def test_every_name_that_is_offered_is_there(self) -> None:
+        for name in lossctl.__all__:
+            assert getattr(lossctl, name) is not None
+        assert isinstance(lossctl.real("input", "*"), Input)
+
+    def test_none_of_them_hides_a_loss(self) -> None:
+        assert set(lossctl.__all__) & {"mse", "ce", "huber"} == set()
+
+
+def test_unreadable_file_is_a_file_error(tmp_path: Path) -> None:
+    path = tmp_path / "closed.py"
+    path.write_text(WING)
+    path.chmod(0)
+    if os.access(path, os.R_OK):
+        path.unlink()
+    with pytest.raises(FileError):
+        lossctl.describe(f"{path}:wing")
+
+
+def test_data_errors_are_no_usage_errors() -> None:
+    assert issubclass(OwnLossError, UsageError)
+    assert not issubclass(OwnLossError, DataError)
