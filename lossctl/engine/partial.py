@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -55,7 +56,7 @@ class Rows:
         left_out: NDArray[np.bool_] | None,
     ) -> Rows:
         """Add up along all axes but the first; denominators are 1 where there are none."""
-        flat = losses.reshape(len(losses), -1)
+        flat = losses.reshape(len(losses), math.prod(losses.shape[1:]))
         counted = np.full(len(flat), flat.shape[1], np.int64)
         if left_out is not None:
             counted -= np.broadcast_to(left_out, losses.shape).reshape(flat.shape).sum(axis=1)
