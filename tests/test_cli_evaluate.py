@@ -8,6 +8,8 @@ import io
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from lossctl.evaluation.suite import KEYS
 from tests.command_line import (
     SAMPLE_DATA,
     Run,
+    environment,
     read_json,
     run,
     run_on_terminal,
@@ -289,6 +292,32 @@ class TestHelp:
         keys = {key.replace("-", "_") for key in KEYS}
         assert flags - shown == keys
         assert set(inspect.signature(lossctl.evaluate).parameters) - {"progress"} == keys
+
+
+class TestStart:
+    """What the evaluator needs does not make other commands start later."""
+
+    @pytest.mark.parametrize(
+        ("words", "loaded"),
+        [
+            (("compute", "ce", "preds.npy", "labels.npy", "-f", "value"), ""),
+            (("evaluate", "--help"), "evaluate"),
+        ],
+    )
+    def test_commands_are_loaded_when_they_are_asked_for(
+        self, words: tuple[str, ...], loaded: str
+    ) -> None:
+        program = (
+            "import atexit, sys; from lossctl.cli import main;"
+            "names = ('lossctl.cli.evaluate', 'lossctl.evaluation', 'tomllib', 'pandas');"
+            "atexit.register(lambda: print(*(n for n in names if n in sys.modules),"
+            " file=sys.stderr)); main()"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", program, *words],
+            cwd=SAMPLE_DATA, env=environment(), capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert done.stderr.split() == ([f"lossctl.cli.{loaded}"] if loaded else [])
 
 
 class TestRun:
