@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lossctl.errors import UsageError
-from lossctl.evaluation import keyed, uncertainty
+from lossctl.evaluation import bootstrap, keyed, uncertainty
 from lossctl.evaluation.bootstrap import BLOCK, BUCKETS, draw_weights
 from lossctl.evaluation.jackknife import scatter
 from lossctl.evaluation.quantities import Quantity
@@ -152,6 +152,14 @@ def test_the_bootstrap_counts_rows_as_often_as_their_weights_say() -> None:
     assert spread.high[0] == pytest.approx(np.quantile(drawn, 0.975), rel=1e-3)
 
 
+def test_products_are_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    method = Method("bootstrap", replicates=50)
+    want = list(numbers(collect(method)))
+    monkeypatch.setattr(bootstrap, "FEW", 10**9)
+    monkeypatch.setattr(bootstrap, "WIDE", 2**14)  # cuts the slices elsewhere, too
+    assert list(numbers(collect(method))) == want
+
+
 def test_weights_are_poisson_numbers() -> None:
     weights = draw_weights(0, 1, 1000)
     assert weights.mean() == pytest.approx(1, abs=0.005)
@@ -269,12 +277,30 @@ def test_rows_that_do_not_count_change_nothing(name: Name) -> None:
 
 
 def test_rows_of_no_slice_are_left_out() -> None:
-    slices = np.where(DATA.slices == 4, -1, 0)
+    slices = DATA.slices % 3 - 1
     collected = Uncertainty([A], STANDARD)
     collected.add(DATA.columns, ROWS, slices)
-    kept = slices == 0
-    want = whole(A, [column[kept] for column in DATA.columns])
-    assert collected.spreads()[0].errors == pytest.approx(want.errors, rel=1e-10)
+    found = collected.spreads(2)[0]
+    for number in range(2):
+        want = whole(A, [column[slices == number] for column in DATA.columns])
+        assert found.errors[number] == pytest.approx(want.errors[0], rel=1e-10)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_models_may_leave_out_different_rows(name: Name) -> None:
+    rng = np.random.default_rng(8)
+    here, there = rng.random((2, DATA.size)) < 0.6
+    a, u, b, v = DATA.columns
+    columns = [a * here, u * here, b * there, v * there]
+    spread = collect(Method(name), (), False, [Contrast(B, A)], columns)[0]
+    totals = [column.sum() for column in columns]
+    mean_a, mean_b = totals[0] / totals[1], totals[2] / totals[3]
+    influence = (columns[2] - mean_b * columns[3]) / totals[3]
+    influence -= (columns[0] - mean_a * columns[1]) / totals[1]
+    assert spread.values[0] == pytest.approx(mean_b - mean_a, rel=1e-10)
+    error = math.sqrt((influence**2).sum())
+    precision = {"normal": 1e-3, "bootstrap": 0.1, "jackknife": 0.2, "cluster": 0.1}[name]
+    assert spread.errors[0] == pytest.approx(error, rel=precision)
 
 
 @pytest.mark.parametrize("name", METHODS)

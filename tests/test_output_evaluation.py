@@ -258,6 +258,12 @@ class TestTables:
         heavy = next(row for row in rows if "heavy" in row and "-0.16" in row)
         assert heavy.split()[-2] == "better"
 
+    def test_differences_come_worst_first(self) -> None:
+        rows = show(make_evaluation(), "table").splitlines()
+        light = next(place for place, row in enumerate(rows) if "+0.06" in row)
+        heavy = next(place for place, row in enumerate(rows) if "-0.16" in row)
+        assert light < heavy
+
     def test_80_columns(self, monkeypatch: pytest.MonkeyPatch) -> None:
         text = show_on_terminal(make_evaluation(), monkeypatch)
         assert "\x1b[1m" in text

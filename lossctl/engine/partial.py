@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -47,6 +48,8 @@ class Rows:
     denominators: NDArray[np.float64]
     counted: NDArray[np.int64]
     """How many of its losses count: not the ignored, masked and omitted ones."""
+    sums: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Named contributions of each sample, where the loss is made of their sums: ``(n, …)``."""
 
     @classmethod
     def of(
@@ -56,7 +59,7 @@ class Rows:
         left_out: NDArray[np.bool_] | None,
     ) -> Rows:
         """Add up along all axes but the first; denominators are 1 where there are none."""
-        flat = losses.reshape(len(losses), -1)
+        flat = losses.reshape(len(losses), math.prod(losses.shape[1:]))
         counted = np.full(len(flat), flat.shape[1], np.int64)
         if left_out is not None:
             counted -= np.broadcast_to(left_out, losses.shape).reshape(flat.shape).sum(axis=1)

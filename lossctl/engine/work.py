@@ -196,6 +196,10 @@ def _add_sums(
     partial.counted = together.size - partial.ignored - partial.masked - partial.omitted
     partial.denominator_name = terms.denominator
     partial.sums = plan.gathering.add(terms.sums, left_out)
+    if plan.settings.rows:
+        sums = plan.gathering.add_rows(terms.sums, left_out)
+        nothing = np.zeros(region.stop - region.start)
+        partial.rows = Rows(nothing, nothing, nothing.astype(np.int64), sums)
     if not all(math.isfinite(one.value) for parts in partial.sums.values() for one in parts):
         kept = together if left_out is None else np.where(left_out, 0, together)
         _note_odd(plan, region, kept, partial)

@@ -31,6 +31,8 @@ BLOCK = 1024
 """Buckets that are multiplied with their weights at once."""
 WIDE = 2**22
 """So many sums of replicates are held at once."""
+FEW = 32
+"""Up to so many rows are multiplied without the threads of the linear algebra library."""
 BITS = 38
 """Bits of the numbers that are resampled.
 
@@ -99,8 +101,15 @@ def _resample(
             dense = np.zeros((len(terms), last - first, width))
             dense[:, of[chosen], units[chosen] - number * BLOCK] = terms[:, start:stop][:, chosen]
             weights = draw_weights(seed, number, replicates)[:width]
-            sums += (_round(dense).reshape(-1, width) @ weights).reshape(sums.shape)
+            sums += _multiply(_round(dense).reshape(-1, width), weights).reshape(sums.shape)
         yield first, sums
+
+
+def _multiply(numbers: Floats, weights: Floats) -> Floats:
+    """Return the matrix product: of a few rows in this thread, since waking others costs more."""
+    if len(numbers) <= FEW:
+        return np.asarray(np.einsum("ij,jk->ik", numbers, weights))
+    return np.asarray(numbers @ weights)
 
 
 def _round(numbers: Floats) -> Floats:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from os import PathLike, fspath
 from typing import Any
 
+import numpy as np
+
 from lossctl.data import open_sources
 from lossctl.data.columns import read_names
 from lossctl.data.opening import is_reference
@@ -60,6 +62,8 @@ class Dataset:
     def resolve(self, asked: Asked) -> Any:
         """Return what to open for something: a reference, or an array."""
         given = asked.given
+        if asked.labels and isinstance(given, list | tuple):
+            return np.array(given, np.object_)  # labels, not the names of files
         if not isinstance(given, str):
             return self._without_key(given)
         if self.data is None or not self.has(given):

@@ -20,7 +20,7 @@ from lossctl.evaluation.quantities import Quantity, divide, transformed
 from lossctl.evaluation.reading import Reader, Recipe
 from lossctl.evaluation.request import BY, CLUSTER, ID, SHOW, Request
 from lossctl.evaluation.result import Comparison, Estimate, Evaluation, WorstRow
-from lossctl.evaluation.scan import Progress, Scan, Scored
+from lossctl.evaluation.scan import Progress, Scan, Scored, ask
 from lossctl.evaluation.slices import Cut, Slices, sort_worst_first
 from lossctl.evaluation.uncertainty import Contrast, Ratio, Spread, Uncertainty
 from lossctl.evaluation.worst import Worst, row_losses
@@ -100,7 +100,14 @@ class Evaluator:
         matching = None
         if request.dataset.key is not None:
             matching = match(request.dataset, request.asked, request.how)
-        recipe = Recipe(request.dataset, request.filter, matching, request.classes, request.indexed)
+        recipe = Recipe(
+            request.dataset,
+            request.filter,
+            matching,
+            request.classes,
+            request.indexed,
+            request.turned,
+        )
         groupings = make_groupings(request.by, request.asked, recipe)
         collections = [
             Collection(request, self.quantities),
@@ -109,7 +116,13 @@ class Evaluator:
                 for number, grouping in enumerate(groupings)
             ),
         ]
-        scan = Scan(Reader(recipe, request.asked), request.tasks, request.settings, progress)
+        scan = Scan(
+            Reader(recipe, request.asked),
+            request.tasks,
+            request.settings,
+            progress,
+            [ask(recipe, request.asked, task) for task in request.tasks],
+        )
         clusters = Categories() if CLUSTER in request.asked else None
         for scored in scan:
             units = None if clusters is None else clusters.encode(scored.chunk.columns[CLUSTER])
@@ -137,7 +150,7 @@ class Evaluator:
     ) -> Evaluation:
         request = self.request
         whole, *parts = collections
-        overall = self._estimate(scan, whole.spreads())
+        overall = self._estimate(scan, whole, whole.spreads())
         labels = [list(part.grouping.labels()) if part.grouping else [] for part in parts]
         spreads = [part.spreads() for part in parts]
         every = Slices(
@@ -179,20 +192,28 @@ class Evaluator:
             settings=request.described,
         )
 
-    def _estimate(self, scan: Scan, spreads: Sequence[Spread | None]) -> list[Estimate]:
+    def _estimate(
+        self, scan: Scan, whole: Collection, spreads: Sequence[Spread | None]
+    ) -> list[Estimate]:
         found = []
         for place, (task, tally) in enumerate(zip(self.request.tasks, scan.tallies, strict=True)):
             total, denominator = (one.value for one in self._totals[place])
             mean = divide(np.array([total]), np.array([denominator]))
+            value = float(transformed(task.spec.loss.transform, mean)[0])
+            if task.gathered:
+                value = float(self._value(whole, place)[0]) if denominator else np.nan
+                total, denominator = value, float(denominator > 0)
             spread = spreads[place]
             found.append(
                 Estimate(
                     model=task.model,
                     loss=task.spec.name,
-                    value=float(transformed(task.spec.loss.transform, mean)[0]),
+                    value=value,
                     total=total,
                     denominator=denominator,
-                    denominator_name=tally.partial.denominator_name,
+                    denominator_name="rows"
+                    if task.spec.reduction == "batchmean"
+                    else tally.partial.denominator_name,
                     counted=tally.partial.counted,
                     ignored=tally.partial.ignored,
                     masked=tally.partial.masked,
@@ -219,11 +240,11 @@ class Evaluator:
             for model in self.request.models:
                 place = self.request.task(model, spec.name)
                 sums, whole = part.sums[place], overall[place]
-                values = transformed(
-                    spec.loss.transform, divide(sums.totals[:size], sums.denominators[:size])
-                )
+                values = self._value(part, place)
                 with np.errstate(invalid="ignore"):
                     shares = divide(sums.totals[:size], np.full(size, whole.total))
+                    if self.request.tasks[place].gathered:  # parts of a ratio are no shares
+                        shares = np.full(size, np.nan)
                     gaps = values - whole.value
                 cuts.append(
                     Cut(
@@ -277,6 +298,12 @@ class Evaluator:
 
     def _value(self, part: Collection, task: int) -> Floats:
         sums, size = part.sums[task], part.size
+        if self.request.tasks[task].gathered:
+            totals = {
+                name: np.stack([one[:size] for one in parts], axis=1)
+                for name, parts in sums.sums.items()
+            }
+            return self.request.tasks[task].finish(totals) if totals else np.full(size, np.nan)
         means = divide(sums.totals[:size], sums.denominators[:size])
         return transformed(self.request.tasks[task].spec.loss.transform, means)
 

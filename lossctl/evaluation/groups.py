@@ -123,12 +123,18 @@ class GroupSums:
         self.totals = np.zeros(0)
         self.denominators = np.zeros(0)
         self.counted = np.zeros(0)
+        self.sums: dict[str, list[Floats]] = {}
 
     def add(self, codes: Codes, rows: Rows, size: int) -> None:
         """Add the rows of a chunk; ``size`` slices are known by now."""
         self.totals = add_by(self.totals, codes, rows.totals, size)
         self.denominators = add_by(self.denominators, codes, rows.denominators, size)
         self.counted = add_by(self.counted, codes, rows.counted, size)
+        for name, values in rows.sums.items():
+            known = self.sums.setdefault(name, [np.zeros(0)] * values.shape[1])
+            self.sums[name] = [
+                add_by(one, codes, values[:, place], size) for place, one in enumerate(known)
+            ]
 
 
 def add_by(sums: Floats, codes: Codes, numbers: NDArray[Any] | None, size: int) -> Floats:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.data.labels import Cells
-from lossctl.data.source import Source
+from lossctl.data.source import Array, Source
 from lossctl.errors import DataError
 from lossctl.evaluation.classes import ClassNames
 from lossctl.evaluation.dataset import Asked, Dataset, open_columns
@@ -44,6 +44,36 @@ class Recipe:
     classes: ClassNames | None = None
     indexed: frozenset[Any] = frozenset()
     """Columns that are class indices, or the names of classes."""
+    turned: frozenset[Any] = frozenset()
+    """Arrays whose second axis is the rows: they are held in memory."""
+
+
+class Turned(Source):
+    """A source of ``T N …`` as one whose rows are the samples."""
+
+    def __init__(self, source: Source) -> None:
+        if len(source.shape) < 2:
+            raise DataError(f"{source.name} has no second axis for the samples")
+        self.source = source
+        self.name, self.dtype, self.text = source.name, source.dtype, source.text
+        self._values = np.moveaxis(source.whole(), 1, 0)
+        self.length, self.trailing = self._values.shape[0], self._values.shape[1:]
+
+    def read(self, start: int, stop: int) -> Array:
+        """Return samples."""
+        return self._values[start:stop]
+
+    def whole(self) -> Array:
+        """Return all samples."""
+        return self._values
+
+    def place(self, position: tuple[int, ...]) -> str:
+        """Say where an element is in the source as it was given."""
+        return self.source.place(position)
+
+    def close(self) -> None:
+        """Close the source."""
+        self.source.close()
 
 
 @dataclass
@@ -64,6 +94,8 @@ class Reader:
         wanted = {**self.asked, **where}
         self.sources = open_columns(recipe.dataset, wanted)
         self._kinds: dict[str, str] = {}
+        for key in recipe.turned & self.sources.keys():
+            self.sources[key] = Turned(self.sources[key])
         if recipe.matching is not None:
             for key, one in wanted.items():
                 places = recipe.matching.places.get(table_of(recipe.dataset, one.given))

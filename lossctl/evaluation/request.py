@@ -8,23 +8,30 @@ from typing import Any
 
 import numpy as np
 
-from lossctl.data import load_array
 from lossctl.data.opening import is_reference
-from lossctl.engine.options import check_options
 from lossctl.engine.plan import NAN_POLICIES, Settings
 from lossctl.errors import UsageError, did_you_mean
 from lossctl.evaluation.classes import ClassNames, load_classes
 from lossctl.evaluation.dataset import Asked, Dataset, is_frame
+from lossctl.evaluation.feeding import (
+    MASK,
+    PRED,
+    TARGET,
+    WEIGHT,
+    check_gathered,
+    find_turned,
+    index_labels,
+    make_tasks,
+)
 from lossctl.evaluation.filtering import Filter
 from lossctl.evaluation.gates import Gate, Known, read_gates
 from lossctl.evaluation.joining import HOWS
-from lossctl.evaluation.scan import Task, refuse_sums
+from lossctl.evaluation.scan import Task, refuse_wholes
 from lossctl.evaluation.specs import Axis, BySpec, LossSpec, parse_by, parse_losses
 from lossctl.evaluation.uncertainty import Method
-from lossctl.losses.declaration import Kind
 
-TARGET, WEIGHT, MASK, ID, CLUSTER = "target", "sample weight", "mask", "id", "cluster"
-PRED, INPUT, BY, SHOW = "pred", "input", "by", "show"
+ID, CLUSTER, BY, SHOW = "id", "cluster", "by", "show"
+"""Keys of columns that no loss is fed with."""
 
 
 @dataclass
@@ -41,6 +48,7 @@ class Request:
     filter: Filter | None = None
     classes: ClassNames | None = None
     indexed: frozenset[Any] = frozenset()
+    turned: frozenset[Any] = frozenset()
     how: str = "exact"
     method: Method | None = None
     baseline: str | None = None
@@ -87,15 +95,16 @@ def make_request(
     _check_matching(on, how)
     _check_cluster(method, cluster_by)
     specs = parse_losses(loss)
-    refuse_sums(specs)
+    refuse_wholes(specs)
     dataset = Dataset.open(data, on)
     models = name_models(pred, dataset)
     shown = list_texts(show)
     identity = on if id is None and data is not None else id
     asked = _ask(models, target, sample_weight, mask, identity, cluster_by, shown)
     names = classes if isinstance(classes, ClassNames) else load_classes(_or_none(classes))
-    indexed = _index_labels(asked, specs, names)
-    tasks = _make_tasks(models, specs, asked, settings)
+    indexed = index_labels(asked, specs, names)
+    tasks = make_tasks(models, specs, asked, settings)
+    check_gathered(tasks, method, sample_weight)
     compared = _choose_baseline(baseline, models)
     slices = parse_by(by or None, dataset.names)
     known = Known(
@@ -123,6 +132,7 @@ def make_request(
         filter=_read_filter(where, dataset),
         classes=names,
         indexed=indexed,
+        turned=find_turned(tasks),
         how=how or "exact",
         method=method,
         baseline=compared,
@@ -239,93 +249,6 @@ def _check_numbers(settings: Settings, **counts: int) -> None:
         raise UsageError(f"nan is one of {', '.join(NAN_POLICIES)}, not {settings.nan!r}")
     if not isinstance(settings.threads, int) or settings.threads < 1:
         raise UsageError(f"threads must be at least 1, but is {settings.threads!r}")
-
-
-def _index_labels(
-    asked: dict[Any, Asked], specs: Sequence[LossSpec], classes: ClassNames | None
-) -> frozenset[Any]:
-    """Ask for the columns that may hold names of classes as labels."""
-    if classes is None:
-        return frozenset()
-    predicted = any(form.kind == Kind.LABEL for spec in specs for form in spec.loss.inputs[0].forms)
-    keys: list[Any] = [TARGET] if TARGET in asked else []
-    keys += [key for key in asked if predicted and isinstance(key, tuple) and key[0] == PRED]
-    chosen = []
-    for key in keys:
-        one = asked[key]
-        single = not isinstance(one.given, str) or not any(mark in one.given for mark in ":,")
-        if key != TARGET and (not single or not isinstance(one.given, str)):
-            continue
-        if single and _may_be_text(one.given):
-            asked[key] = Asked(one.given, labels=True, what=one.what)
-            chosen.append(key)
-    return frozenset(chosen)
-
-
-def _may_be_text(given: Any) -> bool:
-    if is_reference(given):
-        return True
-    dtype = getattr(given, "dtype", None)
-    return dtype is None or getattr(dtype, "kind", "O") in "OUT"
-
-
-def _make_tasks(
-    models: Mapping[str, Any],
-    specs: Sequence[LossSpec],
-    asked: dict[Any, Asked],
-    settings: Settings,
-) -> tuple[Task, ...]:
-    tasks = []
-    for place, model in enumerate(models):
-        for number, spec in enumerate(specs):
-            options = check_options(spec.loss, spec.options, load_array)
-            feeds = [
-                _feed(spec, name, (PRED, place), number, asked)
-                for name in (one.name for one in spec.loss.inputs)
-            ]
-            weight = WEIGHT if WEIGHT in asked else None
-            mask = MASK if MASK in asked else None
-            tasks.append(Task(model, spec, options, tuple(feeds), weight, mask))
-    if settings.class_axis != 1:
-        for spec in specs:
-            if not any(form.axes[:2] == ("N", "C") for form in spec.loss.inputs[0].forms):
-                raise UsageError(f"{spec.name} has no class axis that could be moved")
-    return tuple(tasks)
-
-
-def _feed(spec: LossSpec, name: str, pred: Any, number: int, asked: dict[Any, Asked]) -> Any:
-    """Return what feeds an input: the key of a column, or an array that all rows share."""
-    loss = spec.loss
-    declared = next(one for one in loss.inputs if one.name == name)
-    if name in spec.inputs:
-        given = spec.inputs[name]
-        if "N" not in declared.forms[0].axes and "*" not in declared.forms[0].axes:
-            return load_array(given)
-        constant = _read_number(given)
-        if constant is not None and declared.fits:
-            return constant
-        key = (INPUT, number, name)
-        asked[key] = Asked(given, what=name)
-        return key
-    if name == loss.inputs[0].name:
-        return pred
-    if name == spec.target:
-        if TARGET not in asked:
-            raise UsageError(
-                f"{spec.name} needs targets", "Name their column or file: --target label"
-            )
-        return TARGET
-    raise UsageError(
-        f"{spec.name} has an input {name!r}, and nothing feeds it",
-        f"Name its column with the loss: --loss {loss.key}:{name}=COLUMN",
-    )
-
-
-def _read_number(given: Any) -> np.ndarray[Any, Any] | None:
-    try:
-        return np.array(float(given)) if isinstance(given, str | int | float) else None
-    except ValueError:
-        return None
 
 
 def _check_cluster(method: Method | None, cluster_by: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -13,14 +13,17 @@ from numpy.typing import NDArray
 
 from lossctl.data.source import Array, ArraySource, Source
 from lossctl.engine.blocks import Region
+from lossctl.engine.gathering import COUNT
 from lossctl.engine.partial import Finding, Partial, Rows
 from lossctl.engine.plan import Plan, Settings
 from lossctl.engine.planning import make_plan
 from lossctl.engine.threads import keep_freed_memory
 from lossctl.engine.work import Outcome, process
 from lossctl.errors import DataError, UsageError
-from lossctl.evaluation.reading import Chunk, Reader
+from lossctl.evaluation.dataset import Asked
+from lossctl.evaluation.reading import Chunk, Reader, Recipe
 from lossctl.evaluation.specs import LossSpec
+from lossctl.losses.declaration import Loss
 
 Progress = Callable[[int, "int | None"], None]
 
@@ -36,6 +39,19 @@ class Task:
     """Keys of columns, or arrays that all rows share."""
     sample_weight: Any = None
     mask: Any = None
+
+    @property
+    def gathered(self) -> bool:
+        """Whether the loss is made of sums over rows, and is no mean of the losses of rows."""
+        return is_gathered(self.spec.loss, self.options)
+
+    def finish(self, sums: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Return the losses that sums make: one for each row of the sums."""
+        assert self.spec.loss.finish is not None
+        with np.errstate(all="ignore"):
+            losses = np.asarray(self.spec.loss.finish(sums, self.options))
+        empty = sums[COUNT].sum(axis=1) == 0
+        return np.where(empty, np.nan, losses.mean(axis=1))
 
     @property
     def columns(self) -> tuple[Any, ...]:
@@ -68,6 +84,8 @@ class Scan:
     tasks: Sequence[Task]
     settings: Settings
     progress: Progress | None = None
+    answers: Sequence[dict[str, bool]] = ()
+    """For each task, what was asked of a whole input."""
     tallies: list[Tally] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -87,7 +105,10 @@ class Scan:
         self._report()
 
     def _score(self, chunk: Chunk, pool: ThreadPoolExecutor | None) -> list[Rows]:
-        plans = [self._plan(task, chunk) for task in self.tasks]
+        answers = self.answers or [{} for _ in self.tasks]
+        plans = [
+            self._plan(task, chunk, known) for task, known in zip(self.tasks, answers, strict=True)
+        ]
         work: list[list[Future[Outcome] | Outcome]] = [
             [_work(plan, region) if pool is None else pool.submit(_work, plan, region)
              for region in plan.regions()]
@@ -101,14 +122,17 @@ class Scan:
                 for finding in outcome.partial.findings.values():
                     self._place(task, plan, finding, chunk.numbers)
                 tally.partial.merge(outcome.partial)
-            scores.append(_join(outcomes, len(chunk.numbers)))
+            scores.append(_join(task, outcomes, len(chunk.numbers)))
         return scores
 
-    def _plan(self, task: Task, chunk: Chunk) -> Plan:
+    def _plan(self, task: Task, chunk: Chunk, answers: dict[str, bool]) -> Plan:
         def wrap(key: Any, name: str) -> Source:
             if isinstance(key, np.ndarray):
                 return ArraySource(name, key)
-            source = ArraySource(self._source(key).name, _column(task, chunk.columns[key]))
+            values = _column(task, chunk.columns[key])
+            if key in self.reader.recipe.turned:
+                values = np.moveaxis(values, 0, 1)
+            source = ArraySource(self._source(key).name, values)
             source.text = self._source(key).text
             return source
 
@@ -120,9 +144,10 @@ class Scan:
             task.spec.loss,
             sources,
             task.options,
-            replace(self.settings, rows=True, threads=1, reduction=task.spec.loss.reduction),
+            replace(self.settings, rows=True, threads=1, reduction=task.spec.reduction),
             None if weight is None else wrap(weight, "sample weight"),
             None if mask is None else wrap(mask, "mask"),
+            answers,
         )
 
     def _source(self, key: Any) -> Source:
@@ -139,8 +164,10 @@ class Scan:
             finding.place = f"row {finding.position[0]}" if position else "the only element"
             return
         bound = plan.streams[place or 0]
-        if bound.batched and bound.order[:1] == (0,) and position:
-            position = (int(numbers[position[0]]), *position[1:])
+        if bound.batched and position:
+            axis = bound.order[0]
+            row = int(numbers[position[axis]])
+            position = (*position[:axis], row, *position[axis + 1 :])
             finding.position = position
         source = self._source(key)
         finding.place = source.place(position)
@@ -160,17 +187,35 @@ class Scan:
                 raise DataError(fatal[0].describe(), fatal[0].rule.remedy or remedy)
 
 
-def refuse_sums(specs: Sequence[LossSpec]) -> None:
-    """Raise UsageError for losses that are no sums over rows: slices of them mean nothing."""
+def refuse_wholes(specs: Sequence[LossSpec]) -> None:
+    """Raise UsageError for losses that compare rows with each other: no row has its own."""
     for spec in specs:
-        loss = spec.loss
-        across = loss.finish is not None and loss.over in ("", "all")
-        if loss.whole or across:
-            why = "sees all rows at once" if loss.whole else "is a ratio of sums over all rows"
+        if spec.loss.whole:
             raise UsageError(
-                f"{spec.name} {why}, and is no mean of the losses of rows",
-                f"lossctl compute {loss.key} gives its value over a whole file.",
+                f"{spec.name} compares all rows with each other, and rows have no losses of it",
+                f"lossctl compute {spec.loss.key} gives its value over a whole file.",
             )
+
+
+def is_gathered(loss: Loss, options: Mapping[str, Any]) -> bool:
+    """Whether a loss is made of named sums over rows."""
+    if loss.finish is None or loss.over == "last":
+        return False
+    axes = None if loss.over in ("", "all") else options[loss.over]
+    return axes is None or 0 in axes
+
+
+def ask(recipe: Recipe, asked: Mapping[Any, Asked], task: Task) -> dict[str, bool]:
+    """Answer the question that a loss has to a whole input, in a pass of its own."""
+    scan = task.spec.loss.scan
+    if scan is None:
+        return {}
+    place = next(n for n, one in enumerate(task.spec.loss.inputs) if one.name == scan.input)
+    key = task.inputs[place]
+    if isinstance(key, np.ndarray):
+        return {scan.name: scan.holds(key)}
+    pieces = (chunk.columns[key] for chunk in Reader(recipe, {key: asked[key]}))
+    return {scan.name: all(scan.holds(piece) for piece in pieces)}
 
 
 def _column(task: Task, values: Array) -> Array:
@@ -183,8 +228,10 @@ def _work(plan: Plan, region: Region) -> Outcome:
     return process(plan, region, [bound.block(region) for bound in plan.streams])
 
 
-def _join(outcomes: Sequence[Outcome], count: int) -> Rows:
+def _join(task: Task, outcomes: Sequence[Outcome], count: int) -> Rows:
     """Return what each row contributes, from blocks of rows or from several blocks of a row."""
+    if task.gathered:
+        return _join_sums(task, outcomes, count)
     totals, denominators = np.zeros(count), np.zeros(count)
     counted = np.zeros(count, np.int64)
     for outcome in outcomes:
@@ -195,4 +242,23 @@ def _join(outcomes: Sequence[Outcome], count: int) -> Rows:
         totals[some] += rows.totals
         denominators[some] += rows.denominators
         counted[some] += rows.counted
+    if task.spec.reduction == "batchmean":
+        denominators = np.ones(count)
     return Rows(totals, denominators, counted)
+
+
+def _join_sums(task: Task, outcomes: Sequence[Outcome], count: int) -> Rows:
+    """Return the sums of each row, and the loss that the row alone would have."""
+    sums: dict[str, NDArray[np.float64]] = {}
+    for outcome in outcomes:
+        rows = outcome.partial.rows
+        some = slice(outcome.region.start, outcome.region.stop)
+        for name, values in rows.sums.items() if rows is not None else ():
+            if name not in sums:
+                sums[name] = np.zeros((count, values.shape[1]))
+            sums[name][some] += values
+    if not sums:
+        return Rows(np.zeros(count), np.zeros(count), np.zeros(count, np.int64))
+    counted = sums[COUNT].sum(axis=1)
+    losses = np.where(counted > 0, task.finish(sums) * counted, 0)
+    return Rows(losses, counted, counted.astype(np.int64), sums)

@@ -14,6 +14,10 @@ from lossctl.losses.registry import find
 OPTION = re.compile(r":\s*[A-Za-z_][\w-]*\s*=")
 """Where the options of a loss begin."""
 
+REDUCTION = "reduction"
+MEANS = ("mean", "batchmean", "sum_over_batch_size", "mean_with_sample_weight")
+"""Reductions that divide a sum over rows by another one."""
+
 WORDS = {"true": True, "false": False, "none": None}
 
 
@@ -26,6 +30,13 @@ class LossSpec:
     loss: Loss
     options: dict[str, Any] = field(default_factory=dict)
     inputs: dict[str, Any] = field(default_factory=dict)
+    mean: str = ""
+    """The mean that is meant, if not the loss's own."""
+
+    @property
+    def reduction(self) -> str:
+        """How the losses of rows are averaged."""
+        return self.mean or self.loss.reduction
 
     @property
     def target(self) -> str | None:
@@ -53,7 +64,8 @@ def parse_losses(given: Any) -> tuple[LossSpec, ...]:
 def parse_loss(given: Any) -> LossSpec:
     """Return the loss of a text such as ``ce:label_smoothing=0.1``, with its options.
 
-    An option that is the name of an input says what feeds it: ``gaussian_nll:var=sigma2``.
+    An option that is the name of an input says what feeds it (``gaussian_nll:var=sigma2``), and
+    ``reduction`` is the mean that is meant (``kl_div:reduction=batchmean``).
     """
     if isinstance(given, tuple):
         loss, options = find(given[0]), dict(given[1])
@@ -66,7 +78,12 @@ def parse_loss(given: Any) -> LossSpec:
         options = _parse_options(loss, text)
     names = [one.name for one in loss.inputs]
     inputs = {name: options.pop(name) for name in names if name in options}
-    return LossSpec(f"{loss.key}:{text}" if text else loss.key, loss, options, inputs)
+    mean = options.pop(REDUCTION, "")
+    if mean and mean not in MEANS:
+        raise UsageError(
+            f"{loss.key}: the reduction {mean!r} is no mean", did_you_mean(str(mean), MEANS)
+        )
+    return LossSpec(f"{loss.key}:{text}" if text else loss.key, loss, options, inputs, mean)
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -90,8 +107,8 @@ def _parse_options(loss: Loss, text: str) -> dict[str, Any]:
     for part in parts:
         name, equals, value = (word.strip() for word in part.partition("="))
         name = name.replace("-", "_")
-        if not equals or (name not in known and name not in inputs):
-            hint = did_you_mean(name, [*known, *inputs[1:]])
+        if not equals or (name not in known and name not in (*inputs, REDUCTION)):
+            hint = did_you_mean(name, [*known, *inputs[1:], REDUCTION])
             raise UsageError(f"{loss.key} has no option {name!r}", hint)
         if name in options:
             raise UsageError(f"{loss.key}: the option {name!r} is given twice")

@@ -161,7 +161,7 @@ def _show_slice_comparison(
     limit: int,
     precision: int,
 ) -> Grid:
-    first = ones[: limit or None]
+    first = sorted(ones, key=_rank_difference)[: limit or None]
     interval = name_interval(one.interval for one in first)
     columns = [*(Column(name, right=False) for name in by), Column("difference")]
     columns += [Column(interval)] * bool(interval)
@@ -176,6 +176,11 @@ def _show_slice_comparison(
         rows.append(Row(cells, tone))
     title = f"{loss} by {', '.join(by)}: {model} against {ones[0].baseline}"
     return Grid(columns, rows, title, _count_hidden(len(ones), len(first)))
+
+
+def _rank_difference(one: Comparison) -> tuple[bool, float]:
+    """Return a key that puts the worst difference first, and what cannot be compared last."""
+    return math.isnan(one.difference), -one.difference
 
 
 def _judge(one: Comparison) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
@@ -158,8 +159,6 @@ def _join(cells: Sequence[str]) -> str:
 
 
 def _escape(text: str) -> str:
-    """Protect the signs of Markdown and HTML."""
-    shown = " ".join(text.split("\n"))
-    for sign in "\\`*_[]|<":
-        shown = shown.replace(sign, "\\" + sign)
-    return shown
+    """Protect the signs of Markdown and HTML; an underscore within a word is no sign."""
+    shown = re.sub(r"([\\`*\[\]|<]|\b_|_\b)", r"\\\1", text)
+    return " ".join(shown.split("\n"))
