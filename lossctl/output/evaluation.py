@@ -9,7 +9,12 @@ from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TextIO
 
-from lossctl.output.evaluation_files import write_delimited, write_json_lines, write_parquet
+from lossctl.output.evaluation_files import (
+    encode_record,
+    write_delimited,
+    write_json_lines,
+    write_parquet,
+)
 from lossctl.output.evaluation_records import Columns
 from lossctl.output.fields import encode_json, read_version
 from lossctl.output.files import open_binary, open_text
@@ -103,22 +108,22 @@ def encode_evaluation(
         if isinstance(value, dict | int | None) or one.name in {"models", "losses", "warnings"}:
             yield encode(value)
         else:
-            yield from _encode_records(value, encode, indent)
+            yield from _encode_records(value, encoding, indent)
         yield ",\n"
     yield f'{indent}  "passed": {encode(evaluation.passed)}\n{indent}}}'
 
 
-def _encode_records(records: Iterable[Any], encode: Any, indent: str) -> Iterator[str]:
+def _encode_records(records: Iterable[Any], encoding: str | None, indent: str) -> Iterator[str]:
     separator = "["
     for record in records:
-        yield f"{separator}\n{indent}    {encode(describe_record(record))}"
+        yield f"{separator}\n{indent}    {encode_record(describe_record(record), encoding)}"
         separator = ","
     yield "[]" if separator == "[" else f"\n{indent}  ]"
 
 
 def describe_record(record: Any) -> dict[str, Any]:
     """Return the fields of a record, those of its interval as an object."""
-    described = {one.name: getattr(record, one.name) for one in fields(record)}
+    described = {name: getattr(record, name) for name in record.__dataclass_fields__}
     if described.get("interval") is not None:
         described["interval"] = describe_record(described["interval"])
     return described
