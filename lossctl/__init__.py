@@ -16,7 +16,16 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from lossctl import losses
-    from lossctl.api import compare_definitions, compute, describe, describe_all, elements, merge
+    from lossctl.api import (
+        compare_definitions,
+        compute,
+        describe,
+        describe_all,
+        elements,
+        evaluate,
+        merge,
+        run_suite,
+    )
     from lossctl.engine.result import Result
     from lossctl.losses.declaration import Option, loss
     from lossctl.losses.inputs import (
@@ -53,7 +62,9 @@ _ROOMS = {
         "describe",
         "describe_all",
         "elements",
+        "evaluate",
         "merge",
+        "run_suite",
     ),
     "lossctl.losses.declaration": ("Option", "loss"),
     "lossctl.losses.inputs": (
@@ -105,6 +116,7 @@ __all__ = [
     "distribution",
     "either",
     "elements",
+    "evaluate",
     "index",
     "index_list",
     "labels",
@@ -118,6 +130,7 @@ __all__ = [
     "positive",
     "probability",
     "real",
+    "run_suite",
     "sign",
     "soft_label",
     "variance",

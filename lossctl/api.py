@@ -9,6 +9,7 @@ from typing import Any
 import lossctl
 from lossctl.data import Source, is_live, load_array, open_sources
 from lossctl.data.replayed import ReplayedSource
+from lossctl.datasets import check_evaluation, evaluate, run_suite
 from lossctl.engine import reduction as engine
 from lossctl.engine.options import check_options
 from lossctl.engine.plan import Plan, Settings
@@ -22,6 +23,19 @@ from lossctl.losses.description import compare as compare_declarations
 from lossctl.losses.description import describe as describe_declaration
 from lossctl.losses.dialects import name_library
 from lossctl.losses.registry import find, list_file, list_losses
+
+__all__ = [
+    "check_evaluation",
+    "compare_definitions",
+    "compute",
+    "describe",
+    "describe_all",
+    "elements",
+    "evaluate",
+    "is_text",
+    "merge",
+    "run_suite",
+]
 
 Path = str | PathLike[str]
 

@@ -19,7 +19,16 @@ ROOMS = {
     "losses": {"numpy"},
     "data": {"numpy", "pyarrow"},
     "engine": {"numpy", "lossctl.losses", "lossctl.data"},
-    "output": {"rich", "pyarrow", "numpy", "lossctl.engine.result", "lossctl.__version__"},
+    "evaluation": {"numpy", "pandas", "lossctl.engine", "lossctl.losses", "lossctl.data"},
+    "output": {
+        "rich",
+        "pyarrow",
+        "numpy",
+        "lossctl.engine.result",
+        "lossctl.evaluation.result",
+        "lossctl.evaluation.suite",
+        "lossctl.__version__",
+    },
     "cli": {"typer", "lossctl.api", "lossctl.losses", "lossctl.output", "lossctl.__version__"},
 }
 """What the files of a room may import, beside the standard library and lossctl.errors.
@@ -88,6 +97,8 @@ def test_every_exception_is_needed() -> None:
         ("data/new.py", "from lossctl import losses", "lossctl.losses"),
         ("engine/new.py", "import rich.table", "rich.table"),
         ("engine/new.py", "from lossctl.output import tables", "lossctl.output.tables"),
+        ("evaluation/new.py", "import pyarrow", "pyarrow"),
+        ("evaluation/new.py", "from lossctl.output import rows", "lossctl.output.rows"),
         ("output/new.py", "from lossctl.engine.plan import Plan", "lossctl.engine.plan.Plan"),
         ("cli/new.py", "import numpy as np", "numpy"),
         ("cli/new.py", "import typerx", "typerx"),

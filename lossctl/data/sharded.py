@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lossctl.data.labels import CELL
 from lossctl.data.references import find_column
 from lossctl.data.source import Array, Source
 from lossctl.data.tables import Layout, Table
@@ -153,6 +154,7 @@ class ShardedTable(Table):
                 continue
             self._begun.append((rows, table))
             places = {column: self._find(table, column) for column in columns}
+            table.plain = frozenset(places[column] for column in columns if column in self.plain)
             for arrays in table.pieces(sorted(places.values())):
                 piece = {column: arrays[place] for column, place in places.items()}
                 self._check_shapes(piece, table.path)
@@ -162,7 +164,7 @@ class ShardedTable(Table):
 
     def layout(self, column: int) -> Layout | None:
         """Return what the first shard says."""
-        return self._first.layout(column)
+        return (CELL, ()) if column in self.plain else self._first.layout(column)
 
     def misfits(self) -> Mapping[int, str]:
         """Return what does not fit in the first shard."""
@@ -219,6 +221,8 @@ class ShardedTable(Table):
                 f"but {table.path} has {_list(table.names)}.",
                 "Shards need the same columns.",
             )
+        if column in self.plain:
+            return place
         ours, theirs = self._first.layout(column), table.layout(place)
         if ours is not None and theirs is not None and not _fits(ours, theirs):
             what = f"column {self.names[column]!r}"

@@ -14,6 +14,7 @@ import numpy as np
 
 from lossctl.data.ahead import Ahead
 from lossctl.data.arrow_arrays import Column, ragged
+from lossctl.data.labels import CELL, join_cells
 from lossctl.data.source import Array, Source
 from lossctl.errors import UsageError
 
@@ -36,6 +37,8 @@ class Table(ABC):
     text: bool = False
     live: bool = False
     """True where the rows come through a pipe: they are read when they are needed, not ahead."""
+    plain: frozenset[int] = frozenset()
+    """Columns that are given as cells, because what they hold need not be numbers."""
 
     @abstractmethod
     def pieces(self, columns: Sequence[int]) -> Iterator[Mapping[int, Array]]:
@@ -349,3 +352,26 @@ class TableSource(Source):
                 rows = piece.columns[column][first - piece.start : last - piece.start]
                 joined[first - start : last - start, place] = rows
         return joined
+
+
+class LabelSource(TableSource):
+    """One column of a table as cells, whatever it holds."""
+
+    def __init__(self, name: str, scan: SharedScan, column: int) -> None:
+        super().__init__(name, scan, [column], vector=True)
+        self.dtype = CELL
+
+    def _find_layout(self, column: int) -> Layout:
+        return CELL, ()
+
+    def read(self, start: int, stop: int) -> Any:
+        """Return the cells of the rows."""
+        if self._whole is not None:
+            return self._whole[start:stop]
+        column = self._columns[0]
+        return join_cells(
+            [
+                piece.columns[column][max(start - piece.start, 0) : stop - piece.start]
+                for piece in self._scan.rows(self, start, stop)
+            ]
+        )

@@ -41,6 +41,8 @@ class Settings:
     threads: int = 1
     part: tuple[int, int] | None = None
     """Work on the k-th of n parts of the blocks."""
+    rows: bool = False
+    """Keep what each sample contributes, beside the sums."""
 
 
 @dataclass(slots=True)

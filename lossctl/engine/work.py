@@ -14,7 +14,7 @@ from lossctl.data import kinds
 from lossctl.data.kinds import Context, Rule
 from lossctl.engine.binding import INTEGER_KINDS, Bound
 from lossctl.engine.blocks import Region
-from lossctl.engine.partial import Finding, Partial
+from lossctl.engine.partial import Finding, Partial, Rows
 from lossctl.engine.plan import Plan
 from lossctl.losses.declaration import Kind, Terms
 
@@ -180,6 +180,8 @@ def _add_up(
         partial.counted if shares is None else float(np.sum(shares, dtype=np.float64))
     )
     partial.denominator_name = _denominator_name(terms.denominator, weight is not None)
+    if plan.settings.rows:
+        partial.rows = Rows.of(summed, shares if averaging else None, left_out)
     if mask is not None:
         losses = np.where(_spread(mask, losses) == 0, 0, losses)
     return losses.astype(plan.dtype, copy=False)
@@ -197,6 +199,10 @@ def _add_sums(
     partial.counted = together.size - partial.ignored - partial.masked - partial.omitted
     partial.denominator_name = terms.denominator
     partial.sums = plan.gathering.add(terms.sums, left_out)
+    if plan.settings.rows:
+        sums = plan.gathering.add_rows(terms.sums, left_out)
+        nothing = np.zeros(region.stop - region.start)
+        partial.rows = Rows(nothing, nothing, nothing.astype(np.int64), sums)
     if not all(math.isfinite(one.value) for parts in partial.sums.values() for one in parts):
         kept = together if left_out is None else np.where(left_out, 0, together)
         _note_odd(plan, region, kept, partial)
