@@ -76,6 +76,15 @@ class TestEvaluate:
         assert document["overall"][0]["value"] == pytest.approx(digits_losses().mean(), rel=1e-12)
         assert document["rows"] == 899
 
+    def test_standard_input(self) -> None:
+        words = "--pred '-#pred_linear' --target '-#target' --by '-#age_band'"
+        line = f"lossctl evaluate {words} --loss l1 -f json < regression.csv"
+        done = run_shell(line, SAMPLE_DATA)
+        assert (done.code, done.err) == (0, "")
+        document = read_json(done.out)
+        assert document["overall"][0]["value"] == pytest.approx(44.2949, rel=1e-5)
+        assert len(document["slices"]) == 3
+
     def test_slices(self) -> None:
         words = ("--loss", "ce", "--by", "ink_band", "-f", "csv")
         rows = [one for one in read_rows(evaluate(*DIGITS, *words).out) if one["record"] == "slice"]
