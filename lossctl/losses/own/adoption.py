@@ -42,7 +42,7 @@ def adopt(loss: Loss) -> Loss:
     kernel = loss.kernel
     if not isinstance(kernel, FunctionType):
         raise TypeError(f"@loss(...) stands before a function, but {kernel!r} is none")
-    home = Home(kernel.__module__, inspect.unwrap(kernel).__globals__.get("__file__"))
+    home = Home(kernel.__module__ or "__main__", inspect.unwrap(kernel).__globals__.get("__file__"))
     for objection in _object(loss):
         code = kernel.__code__
         place = show_place(code.co_filename, code.co_firstlineno, "")
