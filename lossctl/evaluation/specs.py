@@ -64,8 +64,8 @@ def parse_losses(given: Any) -> tuple[LossSpec, ...]:
 def parse_loss(given: Any) -> LossSpec:
     """Return the loss of a text such as ``ce:label_smoothing=0.1``, with its options.
 
-    An option that is the name of an input says what feeds it (``gaussian_nll:var=sigma2``), and
-    ``reduction`` is the mean that is meant (``kl_div:reduction=batchmean``).
+    An option that is the name of an input says what feeds it (``var=sigma2``), and
+    ``reduction`` is the mean that is meant (``reduction=batchmean``).
     """
     if isinstance(given, tuple):
         loss, options = find(given[0]), dict(given[1])
