@@ -55,8 +55,8 @@ class Window(Protocol):
     def forget(self, before: int) -> None:
         """Let go of the bytes before a place."""
 
-    def close(self) -> None:
-        """Let go of everything."""
+    def close(self) -> bool:
+        """Let go of everything; return False where the file is still being read."""
 
 
 class TextFile:
@@ -133,9 +133,9 @@ class TextFile:
             return file.read(segment.size)
 
     def close(self) -> None:
-        """Close the file."""
-        self._window.close()
-        self._file.close()
+        """Close the file, unless a thread waits for it: closing would wait as well."""
+        if self._window.close():
+            self._file.close()
         self.origin.close()
 
     def _take(self, stop: int) -> Text:
@@ -208,8 +208,9 @@ class _Mapped:
     def forget(self, before: int) -> None:
         self._kept = before
 
-    def close(self) -> None:
+    def close(self) -> bool:
         self._map = b""
+        return True
 
     def _reach(self, stop: int) -> None:
         if min(stop, self._size) > self._base + len(self._map):
@@ -263,10 +264,10 @@ class _Stream:
         self._map.move(0, before - self._start, self._end - before)
         self._start = before
 
-    def close(self) -> None:
-        self._chunks.close()
+    def close(self) -> bool:
         self._map = mmap.mmap(-1, 1)
         self._start = self._end
+        return self._chunks.close()
 
     def _take(self, stop: int) -> bool:
         """Append a chunk, in a map that has room up to a place; say whether there was one."""

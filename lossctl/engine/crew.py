@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from threading import Condition, Lock, Thread
+from time import monotonic
 from typing import Any
 
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ AHEAD = 2
 MOST_WITH_ELEMENTS = 3
 
 PATIENCE = 1.0
-"""Seconds to wait for a helper that is to leave: it may be reading from a silent pipe."""
+"""Seconds to wait for helpers that are to leave: one may be reading from a silent pipe."""
 
 
 class Crew:
@@ -68,13 +69,15 @@ class Crew:
             elif not (self._claim(wait=False) and self._work_once()):
                 self._wait_for_next()
 
-    def dismiss(self) -> None:
-        """Let the helpers finish the piece at hand and leave."""
+    def dismiss(self) -> bool:
+        """Let the helpers finish the piece at hand and leave; return whether all have left."""
         with self._changed:
             self._dismissed = True
             self._changed.notify_all()
+        end = monotonic() + PATIENCE
         for helper in self._helpers:
-            helper.join(PATIENCE)
+            helper.join(max(0.0, end - monotonic()))
+        return not any(helper.is_alive() for helper in self._helpers)
 
     def _help(self) -> None:
         try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import replace
 from itertools import chain, islice
 
@@ -21,34 +22,37 @@ def execute(plan: Plan) -> Iterator[Outcome]:
 
     What lies behind the last block is given back (the pages of a mapped file count as memory).
     """
-    try:
-        for number, outcome in enumerate(_process_all(plan), start=1):
+    with closing(_process_all(plan)) as outcomes:
+        for number, outcome in enumerate(outcomes, start=1):
             for bound in plan.streams:
                 if outcome.region.partial and number % BLOCKS_PER_RELEASE == 0:
                     bound.source.release_all()
                 elif bound.streamed:
                     bound.source.release(outcome.region.start)
             yield outcome
-    finally:
-        for bound in plan.streams:
-            bound.source.close()
 
 
-def _process_all(plan: Plan) -> Iterator[Outcome]:
-    pieces = read_pieces(plan)
-    first = list(islice(pieces, 2))
-    everything = chain(first, pieces)
-    if len(first) > 1:
-        keep_freed_memory()
-    if plan.settings.threads == 1 or len(first) < 2:
-        for region, blocks in everything:
-            yield process(plan, region, blocks)
-        return
-    crew = Crew(plan, everything)
+def _process_all(plan: Plan) -> Generator[Outcome, None, None]:
+    idle = True
     try:
-        yield from crew.outcomes()
+        pieces = read_pieces(plan)
+        first = list(islice(pieces, 2))
+        everything = chain(first, pieces)
+        if len(first) > 1:
+            keep_freed_memory()
+        if plan.settings.threads == 1 or len(first) < 2:
+            for region, blocks in everything:
+                yield process(plan, region, blocks)
+            return
+        crew = Crew(plan, everything)
+        try:
+            yield from crew.outcomes()
+        finally:
+            idle = crew.dismiss()
     finally:
-        crew.dismiss()
+        if idle:  # to close what a helper is reading from would wait for the helper
+            for bound in plan.streams:
+                bound.source.close()
 
 
 def read_pieces(plan: Plan) -> Iterator[Piece]:
