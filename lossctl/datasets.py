@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from os import PathLike
+from os.path import realpath
 from typing import TYPE_CHECKING, Any
 
 from lossctl.engine.plan import Settings
 from lossctl.engine.threads import available_threads
+from lossctl.errors import UsageError
 
 if TYPE_CHECKING:
     from lossctl.evaluation.request import Request
@@ -79,15 +81,17 @@ def evaluate(
 
     if elements is None:
         return Evaluator(request).run(progress)
+    from lossctl.evaluation.dataset import refuse_input
     from lossctl.output.row_files import open_rows
 
+    refuse_input(elements, request.dataset, request.asked)
     with open_rows(elements) as write:
         return Evaluator(request).run(progress, write)
 
 
 def check_evaluation(dataset: Any = None, **arguments: Any) -> None:
     """Raise what :func:`evaluate` would raise before its work: names, conditions, files."""
-    from lossctl.evaluation.dataset import open_columns
+    from lossctl.evaluation.dataset import open_columns, refuse_input
 
     elements = arguments.pop("elements", None)
     if elements is not None:
@@ -96,8 +100,21 @@ def check_evaluation(dataset: Any = None, **arguments: Any) -> None:
         check_rows(elements)
     arguments.pop("progress", None)
     request = _request(dataset=dataset, **arguments)
+    if elements is not None:
+        refuse_input(elements, request.dataset, request.asked)
     for source in open_columns(request.dataset, request.asked).values():
         source.close()
+
+
+def check_written(path: Path, **arguments: Any) -> None:
+    """Raise UsageError if a file to write is one that :func:`evaluate` reads or writes."""
+    from lossctl.evaluation.dataset import refuse_input
+
+    elements = arguments.pop("elements", None)
+    if elements is not None and realpath(path) == realpath(elements):
+        raise UsageError(f"{path} would be written twice", "Write the rows to another file.")
+    request = _request(**arguments)
+    refuse_input(path, request.dataset, request.asked)
 
 
 def run_suite(

@@ -256,6 +256,8 @@ class TestUsage:
             ((*DIGITS, "--loss", "ce", "-f", "jsn"), "Did you mean json"),
             ((*DIGITS, "--loss", "ce", "-o", "out.npy"), ".parquet"),
             ((*DIGITS, "--loss", "ce", "--elements", "out.xyz"), "out.xyz"),
+            ((*DIGITS, "--loss", "ce", "-o", "digits.parquet"), "would be overwritten"),
+            ((*DIGITS, "--loss", "ce", "-o", "a.csv", "--elements", "a.csv"), "written twice"),
             ((*DIGITS, "--loss", "ce", "--wrost", "3"), "--worst"),
             ((*DIGITS, "--loss", "ce", "--worst", "-1"), "--worst must be at least 0"),
         ],

@@ -103,6 +103,31 @@ def test_rows_are_matched_by_key(tmp_path: Path) -> None:
     assert value(frames) == pytest.approx(MSE, rel=1e-12)
 
 
+def test_columns_of_another_file_may_be_called_like_the_datasets(tmp_path: Path) -> None:
+    data = write(FRAME, tmp_path / "data.csv")
+    other = write(FRAME.iloc[::-1], tmp_path / "other.csv")
+    found = lossctl.evaluate(
+        data, pred=f"{other}#logit_0:logit_2", target="label", loss="ce", on="id"
+    )
+    assert value(found) == pytest.approx(CE, rel=1e-12)
+    odd = FRAME.rename(columns={"logit_0": "a#0", "logit_2": "a#2"})
+    found = lossctl.evaluate(odd, pred="a#0:a#2", target="label", loss="ce")
+    assert value(found) == pytest.approx(CE, rel=1e-12)
+
+
+@pytest.mark.parametrize("written", ["data.csv", "./meta.parquet", "link.csv"])
+def test_inputs_are_never_overwritten(tmp_path: Path, written: str) -> None:
+    data = write(FRAME, tmp_path / "data.csv")
+    meta = write(FRAME, tmp_path / "meta.parquet")
+    (tmp_path / "link.csv").symlink_to(data)
+    before = Path(data).read_bytes(), Path(meta).read_bytes()
+    with pytest.raises(UsageError, match="is read, and would be overwritten"):
+        lossctl.evaluate(
+            data, pred="pred", target=f"{meta}#target", loss="mse", elements=tmp_path / written
+        )
+    assert (Path(data).read_bytes(), Path(meta).read_bytes()) == before
+
+
 def test_keys_without_a_match_are_counted_and_named(tmp_path: Path) -> None:
     preds = write(FRAME[["id", "pred"]][3:], tmp_path / "preds.csv")
     data = write(FRAME.drop(columns="pred")[:-2], tmp_path / "eval.csv")

@@ -24,7 +24,7 @@ from lossctl.errors import UsageError
 from lossctl.evaluation.result import Evaluation, Verdict, WorstRow
 from lossctl.output.evaluation import check_output, write_evaluation
 from lossctl.output.evaluation_grids import format_intervals
-from lossctl.output.grids import draw_bar
+from lossctl.output.grids import Column, Grid, Row, draw_bar, write_markdown
 from tests.command_line import read_json, read_terminal, strip_styles
 from tests.evaluation_samples import make_estimate, make_evaluation, make_interval, make_slice
 
@@ -320,6 +320,12 @@ class TestMarkdown:
         lines = show(evaluation, "markdown").splitlines()
         assert "| ce > 0.3 | passed | 0.2 | 0.3 |  |" in lines
         assert "| **ce > 0.1** | **failed** | **0.2** | **0.1** |  |" in lines
+
+    def test_bold_cells_have_no_spaces_at_their_ends(self) -> None:
+        grid = Grid([Column("a")], [Row(["0.2724 … 0.602 "], "bad")])
+        stream = io.StringIO()
+        write_markdown([], [grid], stream)
+        assert "| **0.2724 … 0.602** |" in stream.getvalue()
 
 
 class TestBars:

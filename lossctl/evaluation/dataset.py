@@ -10,13 +10,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike, fspath
+from os.path import realpath
 from typing import Any
 
 import numpy as np
 
 from lossctl.data import open_sources
 from lossctl.data.columns import read_names
-from lossctl.data.opening import is_reference
+from lossctl.data.opening import find_files, is_reference
 from lossctl.data.references import choose_columns, parse_reference
 from lossctl.data.source import Source
 from lossctl.errors import UsageError, did_you_mean
@@ -85,6 +86,8 @@ class Dataset:
         if given in self.names:
             return True
         parts = [end for part in given.split(",") for end in (part, *part.split(":"))]
+        if "#" in given:  # columns of another file may be called like this dataset's
+            parts = [part for part in parts if "#" in part]
         return any(part in self.names for part in parts)
 
     def _check_file(self, asked: Asked) -> str:
@@ -128,6 +131,15 @@ def open_columns(dataset: Dataset, asked: Mapping[Any, Asked]) -> dict[Any, Sour
         if not is_reference(reference):
             source.name = one.given if isinstance(one.given, str) else one.what
     return dict(zip(asked, sources, strict=True))
+
+
+def refuse_input(path: str | PathLike[str], dataset: Dataset, asked: Mapping[Any, Asked]) -> None:
+    """Raise UsageError if a file to write is one of those that are read."""
+    for given in (dataset.data, *(dataset.resolve(one) for one in asked.values())):
+        if is_reference(given) and realpath(path) in find_files(given).key:
+            raise UsageError(
+                f"{fspath(path)} is read, and would be overwritten", "Write to another file."
+            )
 
 
 def is_frame(given: Any) -> bool:

@@ -150,7 +150,7 @@ def fit_lines(text: str, encoding: str) -> str:
 
 
 def _mark(row: Row) -> list[str]:
-    cells = [_escape(cell) for cell in row.cells]
+    cells = [_escape(cell.strip()) for cell in row.cells]  # "**a **" is not bold
     return [f"**{cell}**" if cell and row.tone == "bad" else cell for cell in cells]
 
 
