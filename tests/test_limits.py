@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import lossctl
+from tests.benchmarks.processes import Process
 from tests.command_line import command, environment
 from tests.peak_memory import measure_peak
 
@@ -141,6 +142,8 @@ def test_elements_of_ten_million_rows_in_little_memory(
 
 
 ALLOWED = 200 << 20
+GROUPED = 250 << 20
+"""The evaluator's own: the libraries that read Parquet and make slices are within it."""
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +218,31 @@ def test_elements_of_pieces_that_are_larger_than_the_memory(
     peak = measure_peak(*words, "-o", target)
     assert (peak - start) >> 20 < ALLOWED >> 20
     assert np.load(target, mmap_mode="r").size >= 300_000
+
+
+def test_ten_thousand_groups_in_flat_memory(tmp_path: Path) -> None:
+    """The launcher is small, unlike this process, so that the peak is that of the evaluation."""
+    least = Process("start", tuple(command("--version")), tmp_path).turn().memory
+    assert least is not None
+    peaks = []
+    for rows in (1_000_000, 10_000_000):
+        path, random = tmp_path / f"{rows}.parquet", np.random.default_rng(rows)
+        error, group = random.normal(size=rows), random.integers(10_000, size=rows)
+        columns = {"p": error, "t": np.zeros(rows), "group": group}
+        pq.write_table(pa.table(columns), path)
+        words = ("--pred", "p", "--target", "t", "--by", "group", "--loss", "mse", "-j", 2)
+        target = tmp_path / f"{rows}.csv"
+        run = command("evaluate", path, *words, "-o", target)
+        peak = Process("evaluate", tuple(run), tmp_path).turn().memory
+        assert peak is not None
+        peaks.append(peak - least)
+        path.unlink()
+    rows_of = pc.read_csv(target).to_pandas().query("record == 'slice'").set_index("group")
+    found, counts = rows_of.sort_index(), np.bincount(group)
+    assert found.rows.tolist() == counts.tolist()
+    np.testing.assert_allclose(found.value, np.bincount(group, error**2) / counts, rtol=1e-12)
+    assert peaks[1] >> 20 < GROUPED >> 20
+    assert peaks[1] < 1.25 * peaks[0], "memory grows with the rows"
 
 
 @pytest.mark.parametrize("columns", [100, 1000, 5000])

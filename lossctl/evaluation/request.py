@@ -27,6 +27,7 @@ from lossctl.evaluation.filtering import Filter
 from lossctl.evaluation.gates import Gate, Known, read_gates
 from lossctl.evaluation.joining import HOWS
 from lossctl.evaluation.scan import Task, refuse_wholes
+from lossctl.evaluation.settings import describe_settings
 from lossctl.evaluation.specs import Axis, BySpec, LossSpec, parse_by, parse_losses
 from lossctl.evaluation.uncertainty import Method
 
@@ -121,6 +122,25 @@ def make_request(
             asked[BY, number, place] = Asked(axis.given, labels=not axis.bins, what="by")
     for one in asked.values():
         dataset.resolve(one)
+    given = {
+        "dataset": data,
+        "pred": models,
+        "target": target,
+        "by": by,
+        "where": where,
+        "on": on,
+        "how": None if on is None else how or "exact",
+        "sample_weight": sample_weight,
+        "mask": mask,
+        "id": identity,
+        "classes": None if names is None else names.names,
+        "cluster_by": cluster_by,
+        "baseline": compared,
+        "worst": worst,
+        "show": shown,
+        "min_size": min_size,
+        "fail_if": list_texts(fail_if),
+    }
     return Request(
         dataset=dataset,
         models=models,
@@ -140,6 +160,7 @@ def make_request(
         worst=worst,
         show=shown,
         min_size=min_size,
+        described=describe_settings(given, tasks, settings, method),
     )
 
 
