@@ -8,9 +8,12 @@ from typing import Any
 
 import lossctl
 from lossctl.data import Source, is_live, load_array, open_sources
+from lossctl.data.classes import IndexedSource, load_classes
+from lossctl.data.labels import CELL
 from lossctl.data.replayed import ReplayedSource
 from lossctl.datasets import check_evaluation, evaluate, run_suite
 from lossctl.engine import reduction as engine
+from lossctl.engine.labels import find_labels, name_columns
 from lossctl.engine.options import check_options
 from lossctl.engine.plan import Plan, Settings
 from lossctl.engine.planning import make_plan
@@ -47,6 +50,7 @@ def compute(
     sample_weight: Any = None,
     mask: Any = None,
     class_axis: int = 1,
+    classes: Any = None,
     squeeze: bool = False,
     nan: str = "propagate",
     dtype: str = "float64",
@@ -66,7 +70,9 @@ def compute(
     ``reduction`` is none, mean, sum, batchmean, sum_over_batch_size or mean_with_sample_weight;
     by default it is the loss's own: mean, or sum_over_batch_size for those of Keras.
     ``sample_weight`` and ``mask`` (0 leaves out) have one number per sample, or the shape of the
-    losses. ``class_axis`` says where the classes are; ``squeeze`` drops axes of length 1;
+    losses. ``class_axis`` says where the classes are; ``classes`` are their names, in the order
+    of the indices, for labels that are texts and tables whose columns are called so (a list, a
+    comma list or a file of one a line); ``squeeze`` drops axes of length 1;
     ``nan`` is propagate, omit or error; ``dtype`` (float64, float32) is what elements are
     computed in, sums are always float64; ``threads`` defaults to all cores.
 
@@ -93,7 +99,7 @@ def compute(
         threads=available_threads() if threads is None else threads,
         part=_parse_part(part) if isinstance(part, str) else part,
     )
-    plan = _plan(declared, inputs, sample_weight, mask, settings, options)
+    plan = _plan(declared, inputs, sample_weight, mask, settings, options, classes)
     stream = engine.Elements(plan, progress)
     result = engine.compute(stream)
     if save_state is not None:
@@ -107,6 +113,7 @@ def elements(
     sample_weight: Any = None,
     mask: Any = None,
     class_axis: int = 1,
+    classes: Any = None,
     squeeze: bool = False,
     nan: str = "propagate",
     dtype: str = "float64",
@@ -129,7 +136,7 @@ def elements(
         dtype=dtype,
         threads=available_threads() if threads is None else threads,
     )
-    plan = _plan(find(loss), inputs, sample_weight, mask, settings, options)
+    plan = _plan(find(loss), inputs, sample_weight, mask, settings, options, classes)
     return engine.Elements(plan, progress)
 
 
@@ -220,12 +227,20 @@ def _plan(
     mask: Any,
     settings: Settings,
     options: dict[str, Any],
+    classes: Any = None,
 ) -> Plan:
     references = _collect_inputs(loss, inputs, options)
+    named, labels = load_classes(classes), []
+    if named is not None:
+        references = [
+            name_columns(declared, one, named)
+            for declared, one in zip(loss.inputs, references, strict=True)
+        ]
+        labels = find_labels(loss.inputs, references)
     checked = check_options(loss, options, load_array)
     sample_weight = None if sample_weight is None else _number_or_reference(sample_weight)
     extras = [one for one in (sample_weight, mask) if one is not None]
-    sources = open_sources([*references, *extras])
+    sources = open_sources([*references, *extras], labels)
     names = [one.name for one in loss.inputs]
     names += [
         name for name, one in (("sample weight", sample_weight), ("mask", mask)) if one is not None
@@ -233,6 +248,9 @@ def _plan(
     for name, reference, source in zip(names, [*references, *extras], sources, strict=True):
         if not is_text(reference):
             source.name = name
+    for place in labels if named is not None else ():
+        if sources[place].dtype == CELL:
+            sources[place] = IndexedSource(sources[place], named, names[place])
     rest = list(sources[len(references) :])
     try:
         for source in sources if settings.part is not None else ():

@@ -64,9 +64,7 @@ def list_options() -> list[inspect.Parameter]:
             "where", str | None, None, "keep the rows where this holds: 'age > 40 and sex == 1'",
             DATA, metavar="EXPRESSION",
         ),
-        make_option(
-            "classes", str | None, None, "names of the classes: a comma list or a file", DATA
-        ),
+        _take_shared("classes"),
         _take_shared("class_axis"),
         _take_shared("squeeze"),
         _take_shared("nan"),

@@ -51,6 +51,7 @@ SHARED = [
     make_option("sample_weight", str | None, None, "weight of each sample: a file", DATA),
     make_option("mask", str | None, None, "0 leaves a sample out: a file", DATA),
     make_option("class_axis", int, 1, "where the classes are", DATA),
+    make_option("classes", str | None, None, "names of the classes: a comma list or a file", DATA),
     make_option(
         "squeeze",
         bool,

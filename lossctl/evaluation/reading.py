@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lossctl.data.labels import Cells
 from lossctl.data.source import Array, Source
 from lossctl.errors import DataError
-from lossctl.evaluation.classes import ClassNames
+from lossctl.data.classes import ClassNames
 from lossctl.evaluation.dataset import Asked, Dataset, open_columns
 from lossctl.evaluation.filtering import Filter
 from lossctl.evaluation.joining import Matching, Reordered, table_of

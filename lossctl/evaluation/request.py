@@ -11,7 +11,7 @@ import numpy as np
 from lossctl.data.opening import is_reference
 from lossctl.engine.plan import NAN_POLICIES, Settings
 from lossctl.errors import UsageError, did_you_mean
-from lossctl.evaluation.classes import ClassNames, load_classes
+from lossctl.data.classes import ClassNames, load_classes
 from lossctl.evaluation.dataset import Asked, Dataset, is_frame
 from lossctl.evaluation.feeding import (
     MASK,

@@ -71,6 +71,70 @@ class ClassNames:
         )
 
 
+class IndexedSource(Source):
+    """A column of labels as the indices of their classes."""
+
+    def __init__(self, source: Source, classes: ClassNames, what: str) -> None:
+        self.source = source
+        self.name = source.name
+        self.trailing = ()
+        self.dtype = np.dtype(np.int64)
+        self._classes = classes
+        self._what = what
+
+    @property
+    def length(self) -> int | None:  # type: ignore[override]  # it may become known on the way
+        """The number of rows."""
+        return self.source.length
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """Return the indices of the rows."""
+        return self._index(self.source.read(start, stop), start)
+
+    def whole(self) -> NDArray[Any]:
+        """Return all indices."""
+        return self._index(self.source.whole(), 0)
+
+    def count(self) -> int:
+        """Count the rows of the source."""
+        return self.source.count()
+
+    def measure(self) -> None:
+        """Pass it on."""
+        self.source.measure()
+
+    def skip(self, row: int) -> None:
+        """Pass it on."""
+        self.source.skip(row)
+
+    def place(self, position: tuple[int, ...]) -> str:
+        """Say where a label is in the source."""
+        return self.source.place(position)
+
+    def release(self, stop: int) -> None:
+        """Pass on what has been read."""
+        self.source.release(stop)
+
+    def release_all(self) -> None:
+        """Pass it on."""
+        self.source.release_all()
+
+    def close(self) -> None:
+        """Close the source."""
+        self.source.close()
+
+    def _index(self, cells: Any, start: int) -> NDArray[Any]:
+        numbers = np.arange(start, start + len(cells))
+        indices = self._classes.index(cells, self.source, numbers, self._what)
+        if indices.dtype.kind not in "iu":
+            raise DataError(
+                f"{self._what}: {self.name} holds {indices.dtype}, neither names of classes nor"
+                " their indices",
+                "Convert it to whole numbers or to texts.",
+            )
+        return indices
+
+
 def load_classes(given: Any) -> ClassNames | None:
     """Return the names in a list, a comma list, or a file of one name a line."""
     if given is None:
