@@ -96,7 +96,8 @@ def test_an_interrupt_does_not_wait_for_compressed_input(threads: str) -> None:
         stderr=subprocess.PIPE,
         env=environment(),
     ) as process:
-        assert process.stdin is not None and process.stderr is not None
+        assert process.stdin is not None
+        assert process.stderr is not None
         process.stdin.write(packed[:-100])
         process.stdin.flush()
         time.sleep(2.5)  # until all has been read
