@@ -11,7 +11,7 @@ from lossctl.data import Source, is_live, load_array, open_sources
 from lossctl.data.classes import IndexedSource, load_classes
 from lossctl.data.labels import CELL
 from lossctl.data.replayed import ReplayedSource
-from lossctl.datasets import check_evaluation, evaluate, run_suite
+from lossctl.datasets import check_evaluation, check_written, evaluate, run_suite
 from lossctl.engine import reduction as engine
 from lossctl.engine.labels import find_labels, name_columns
 from lossctl.engine.options import check_options
@@ -29,6 +29,7 @@ from lossctl.losses.registry import find, list_file, list_losses
 
 __all__ = [
     "check_evaluation",
+    "check_written",
     "compare_definitions",
     "compute",
     "describe",
@@ -232,10 +233,8 @@ def _plan(
     references = _collect_inputs(loss, inputs, options)
     named, labels = load_classes(classes), []
     if named is not None:
-        references = [
-            name_columns(declared, one, named)
-            for declared, one in zip(loss.inputs, references, strict=True)
-        ]
+        pairs = zip(loss.inputs, references, strict=True)
+        references = [name_columns(declared, one, named) for declared, one in pairs]
         labels = find_labels(loss.inputs, references)
     checked = check_options(loss, options, load_array)
     sample_weight = None if sample_weight is None else _number_or_reference(sample_weight)
@@ -248,8 +247,8 @@ def _plan(
     for name, reference, source in zip(names, [*references, *extras], sources, strict=True):
         if not is_text(reference):
             source.name = name
-    for place in labels if named is not None else ():
-        if sources[place].dtype == CELL:
+    for place in labels:
+        if named is not None and sources[place].dtype == CELL:
             sources[place] = IndexedSource(sources[place], named, names[place])
     rest = list(sources[len(references) :])
     try:

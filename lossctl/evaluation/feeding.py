@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from lossctl.data import load_array
+from lossctl.data.classes import ClassNames
 from lossctl.data.opening import is_reference
 from lossctl.engine.options import check_options
 from lossctl.engine.plan import Settings
 from lossctl.errors import UsageError
-from lossctl.data.classes import ClassNames
 from lossctl.evaluation.dataset import Asked
 from lossctl.evaluation.scan import Task
 from lossctl.evaluation.specs import LossSpec

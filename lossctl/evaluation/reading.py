@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lossctl.data.classes import ClassNames
 from lossctl.data.labels import Cells
 from lossctl.data.source import Array, Source
 from lossctl.errors import DataError
-from lossctl.data.classes import ClassNames
 from lossctl.evaluation.dataset import Asked, Dataset, open_columns
 from lossctl.evaluation.filtering import Filter
 from lossctl.evaluation.joining import Matching, Reordered, table_of

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from lossctl.data.classes import ClassNames, load_classes
 from lossctl.data.opening import is_reference
 from lossctl.engine.plan import NAN_POLICIES, Settings
 from lossctl.errors import UsageError, did_you_mean
-from lossctl.data.classes import ClassNames, load_classes
 from lossctl.evaluation.dataset import Asked, Dataset, is_frame
 from lossctl.evaluation.feeding import (
     MASK,
