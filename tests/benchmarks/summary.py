@@ -39,14 +39,14 @@ def _list_lines(comparison: Comparison) -> Iterator[str]:
     losses = group_by(comparison.arrays, "case")
     if losses:
         names = (LOSSCTL, LOSSCTL_FLOAT32, TORCH)
-        ratios = [f"{TORCH} ÷ {name}" for name in names[:2]]
+        ratios = ("÷ lossctl", "÷ float32")
         yield from head("within a process", "elements", *names, *ratios)
         for case, group in losses.items():
             yield _describe_loss(case, names, _take_largest(group))
 
 
 def _list_processes(case: str, group: Sequence[Measurement]) -> Iterator[str]:
-    about = f"{FILE_CASES[case].title}: {format_count(group[0].count)} {FILE_CASES[case].unit}"
+    about = f"`{case}`, {format_count(group[0].count)} {FILE_CASES[case].unit}"
     for place, one in enumerate(group):
         yield row(
             "" if place else about,
