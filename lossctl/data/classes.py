@@ -95,6 +95,10 @@ class IndexedSource(Source):
         """Return all indices."""
         return self._index(self.source.whole(), 0)
 
+    def expect(self) -> int | None:
+        """Ask the source."""
+        return self.source.expect()
+
     def count(self) -> int:
         """Count the rows of the source."""
         return self.source.count()

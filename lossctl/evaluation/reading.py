@@ -108,10 +108,10 @@ class Reader:
         finally:
             self.close()
 
-    @property
-    def length(self) -> int | None:
-        """How many rows there are, if that is known."""
-        return next((s.length for s in self.sources.values() if s.length is not None), None)
+    def expect(self) -> int | None:
+        """Return about how many rows there are, where that is known or can be guessed."""
+        guesses = (source.expect() for source in self.sources.values())
+        return next((one for one in guesses if one is not None), None)
 
     def close(self) -> None:
         """Close all sources."""

@@ -101,7 +101,7 @@ class Scan:
             for chunk in self.reader:
                 yield Scored(chunk, self._score(chunk, pool))
                 if self.progress is not None:
-                    self.progress(self.reader.seen, self.reader.length)
+                    self.progress(self.reader.seen, self.reader.expect())
         self._report()
 
     def _score(self, chunk: Chunk, pool: ThreadPoolExecutor | None) -> list[Rows]:
