@@ -91,6 +91,11 @@ class Plan:
         return np.dtype(self.settings.dtype)
 
     @property
+    def averages(self) -> bool:
+        """Whether the losses are divided by the sum of their denominators."""
+        return self.settings.reduction in ("mean", "mean_with_sample_weight")
+
+    @property
     def streams(self) -> tuple[Bound, ...]:
         """Everything that is read per region: inputs, weights, mask."""
         return (*self.inputs, *(one for one in (self.sample_weight, self.mask) if one))

@@ -154,8 +154,9 @@ def _add_up(
     """Apply weight, mask and the NaN policy; add the losses and denominators up."""
     assert terms.losses is not None
     losses = np.ascontiguousarray(terms.losses, dtype=plan.dtype)
-    averaging = plan.settings.reduction in ("mean", "mean_with_sample_weight")
-    summed = terms.mean_losses if averaging and terms.mean_losses is not None else losses
+    summed = losses
+    if terms.mean_divisors is not None and plan.averages:
+        summed = losses / terms.mean_divisors
     _note_marks(plan, region, terms, partial)
     left_out = _left_out(plan, terms, losses, mask, partial)
     shares = terms.weights

@@ -45,6 +45,7 @@ from lossctl.losses.inputs import (
     soft_label,
     variance,
 )
+from lossctl.losses.slopes import Differentiable
 from lossctl.losses.terms import Finish, Scan, Terms, Transform
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ Preparation = Callable[..., dict[str, Array]]
 
 
 @dataclass(eq=False)
-class Loss:
+class Loss(Differentiable):
     """A declared loss. Calling it computes the reduced loss of arrays or files."""
 
     key: str

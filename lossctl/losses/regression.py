@@ -34,6 +34,12 @@ def l1(input: Array, target: Array) -> Array:
     return np.abs(error, out=error)
 
 
+@l1.gradient
+def l1_slope(input: Array, target: Array) -> Array:
+    """Return the sign of the error; 0 at the kink."""
+    return np.sign(input - target)
+
+
 @loss(
     "mse",
     family="regression",
@@ -51,6 +57,12 @@ def mse(input: Array, target: Array) -> Array:
     """
     error = input - target
     return np.multiply(error, error, out=error)
+
+
+@mse.gradient
+def mse_slope(input: Array, target: Array) -> Array:
+    """Return twice the error."""
+    return 2 * (input - target)
 
 
 @loss(
@@ -84,6 +96,13 @@ def smooth_l1(
     return np.multiply(distance, bounded, out=distance)
 
 
+@smooth_l1.gradient
+def smooth_l1_slope(input: Array, target: Array, *, beta: float) -> Array:
+    """Return the error over beta, and its sign beyond beta."""
+    error = input - target
+    return np.sign(error) if beta == 0 else np.clip(error / beta, -1, 1)
+
+
 @loss(
     "huber",
     family="regression",
@@ -109,3 +128,9 @@ def huber(
     bounded = at_most(distance, delta)
     distance -= 0.5 * bounded
     return np.multiply(distance, bounded, out=distance)
+
+
+@huber.gradient
+def huber_slope(input: Array, target: Array, *, delta: float) -> Array:
+    """Return the error, clipped to delta."""
+    return np.clip(input - target, -delta, delta)

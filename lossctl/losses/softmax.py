@@ -87,6 +87,27 @@ class IndexCrossEntropy:
         """Return Σ_c weight_c · (−log softmax_c), (n, *d)."""
         return self.below_top + self.weight_seen * self.log_sum
 
+    def slope(
+        self, logits: Array, weights: Array, first_class: int = 0, smoothing: float = 0.0
+    ) -> Array:
+        """Return the derivative of the smoothed loss by some of the logits that were added.
+
+        The own part is ``weights`` (n, *d) times softmax less 1 at the target, whose digits are
+        kept where the target is nearly certain; the smoothing term has the factor ``smoothing``.
+        """
+        total = (np.exp(self.own - self.top) + self.others)[:, np.newaxis]
+        share = np.exp(logits - self.top[:, np.newaxis]) / total
+        slope = np.multiply(share, weights[:, np.newaxis], order="C")
+        local = self.target - first_class
+        inside = (local >= 0) & (local < logits.shape[1])
+        flat, places = find_classes(slope, np.where(inside, local, 0))
+        flat[places[inside]] = -(self.others / total[:, 0] * weights)[inside]
+        if smoothing and self.smoothing_weight is not None:
+            weight = self.smoothing_weight[first_class : first_class + logits.shape[1]]
+            all_weights = self.smoothing_weight.sum()
+            slope += smoothing * (all_weights * share - align_classes(weight, share.ndim))
+        return slope
+
 
 class DistributionCrossEntropy:
     """Running sum of −Σ_c a_c log softmax_c for factors a (target times class weight).
@@ -130,6 +151,14 @@ class DistributionCrossEntropy:
     def loss(self) -> Array:
         """Return the weighted cross entropy, (n, *d)."""
         return self.below_top + self.factor_sum * np.log1p(self.others)
+
+    def softmax(self, logits: Array) -> Array:
+        """Return softmax of some of the classes that were added."""
+        return np.exp(logits - self.top[:, np.newaxis]) / (1 + self.others)[:, np.newaxis]
+
+    def slope(self, logits: Array, factors: Array) -> Array:
+        """Return the derivative of the loss by these logits: (Σ a) softmax − a."""
+        return self.factor_sum[:, np.newaxis] * self.softmax(logits) - factors
 
 
 def _rounding(logits: Array, exponentials: Array, top: Array, where: Array) -> Array:

@@ -164,7 +164,7 @@ def _object_to_returned(loss: Loss, inputs: list[Any], returned: Any) -> str | N
             f" {expected} is declared: {axes}; results=... says otherwise"
         )
     if isinstance(returned, Terms):
-        for name in ("weights", "ignored", "clamped", "mean_losses"):
+        for name in ("weights", "ignored", "clamped", "mean_divisors"):
             part = getattr(returned, name)
             if part is not None and np.shape(part) != losses.shape:
                 return f"its losses have shape {losses.shape}, but its {name} {np.shape(part)}"

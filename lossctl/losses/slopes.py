@@ -1,0 +1,87 @@
+"""The gradient of a loss, as it is declared beside its maths."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, overload
+
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Differentiation = Callable[..., "Array | tuple[Array, ...]"]
+Declaration = Callable[[Differentiation], Differentiation]
+
+
+@dataclass(frozen=True, slots=True)
+class Slope:
+    """The derivative of each loss of a block by the prediction inputs.
+
+    The function takes the kernel's inputs and those of its options that it names. It returns an array of the shape of the first input,
+    or a tuple of arrays for the inputs named in ``by``: at every place the derivative of the loss
+    that the place belongs to. Along an axis that the losses lack (classes, features) a loss has
+    as many derivatives as the axis has places, and a mean or weight that the kernel takes is part
+    of them. What the reduction, sample weights and masks do is the engine's business, and what is
+    ignored may get any number. At kinks and clamps it follows the library of the loss.
+
+    A function with the parameter ``upstream`` is given the derivative of the reduced loss by each
+    loss of the block, or by each named sum, and multiplies by it itself: for an input whose places
+    belong to several losses.
+    """
+
+    function: Differentiation
+    by: tuple[str, ...] = ()
+    beside: Callable[..., Array] | None = None
+    """What a loss is added to before differences are compared with the declared gradient, where
+    a library's gradient is not the derivative of its loss alone."""
+    note: str = ""
+    """What a person should know of the convention."""
+
+    @property
+    def options(self) -> frozenset[str]:
+        """The options that the function takes, ``upstream`` among them."""
+        parameters = inspect.signature(self.function).parameters.values()
+        return frozenset(one.name for one in parameters if one.kind == one.KEYWORD_ONLY)
+
+    def differentiate(self, *inputs: Array, **options: Any) -> tuple[Array, ...]:
+        """Return the derivatives, with the options that the function does not take left out."""
+        taken = {name: value for name, value in options.items() if name in self.options}
+        found = self.function(*inputs, **taken)
+        return found if isinstance(found, tuple) else (found,)
+
+
+@dataclass(eq=False)
+class Differentiable:
+    """What a loss is that may declare a gradient."""
+
+    slope: Slope | None = field(default=None, init=False)
+    """The declared gradient; None where there is none."""
+
+    @overload
+    def gradient(self, function: Differentiation) -> Differentiation: ...
+
+    @overload
+    def gradient(
+        self,
+        *,
+        by: tuple[str, ...] = (),
+        beside: Callable[..., Array] | None = None,
+        note: str = "",
+    ) -> Declaration: ...
+
+    def gradient(
+        self,
+        function: Differentiation | None = None,
+        *,
+        by: tuple[str, ...] = (),
+        beside: Callable[..., Array] | None = None,
+        note: str = "",
+    ) -> Differentiation | Declaration:
+        """Declare the derivative of each loss by the inputs ``by``: see :class:`Slope`."""
+
+        def declare(function: Differentiation) -> Differentiation:
+            self.slope = Slope(function, by, beside, note)
+            return function
+
+        return declare if function is None else declare(function)
