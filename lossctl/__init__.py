@@ -17,6 +17,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from lossctl import losses
     from lossctl.api import compare_definitions, compute, describe, describe_all, elements, merge
+    from lossctl.differentiation import gradient
+    from lossctl.engine.gradients import Gradient
     from lossctl.engine.result import Result
     from lossctl.losses.declaration import Option, loss
     from lossctl.losses.inputs import (
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
     from lossctl.losses.terms import Scan, Terms, Transform
 
 _ROOMS = {
+    "lossctl.differentiation": ("gradient",),
+    "lossctl.engine.gradients": ("Gradient",),
     "lossctl.engine.result": ("Result",),
     "lossctl.api": (
         "compare_definitions",
@@ -85,6 +89,7 @@ _ROOMS = {
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
+    "Gradient",
     "Option",
     "Result",
     "Scan",
@@ -105,6 +110,7 @@ __all__ = [
     "distribution",
     "either",
     "elements",
+    "gradient",
     "index",
     "index_list",
     "labels",

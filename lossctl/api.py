@@ -79,7 +79,7 @@ def compute(
         threads=available_threads() if threads is None else threads,
         part=_parse_part(part) if isinstance(part, str) else part,
     )
-    plan = _plan(declared, inputs, sample_weight, mask, settings, options)
+    plan = plan_computation(declared, inputs, sample_weight, mask, settings, options)
     stream = engine.Elements(plan, progress)
     result = engine.compute(stream)
     if save_state is not None:
@@ -113,7 +113,7 @@ def elements(
         dtype=dtype,
         threads=available_threads() if threads is None else threads,
     )
-    plan = _plan(find(loss), inputs, sample_weight, mask, settings, options)
+    plan = plan_computation(find(loss), inputs, sample_weight, mask, settings, options)
     return engine.Elements(plan, progress)
 
 
@@ -191,7 +191,7 @@ def _save_state(stream: engine.Elements, path: Path) -> None:
         file.write(state.encode() + "\n")
 
 
-def _plan(
+def plan_computation(
     loss: Loss,
     inputs: Sequence[Any],
     sample_weight: Any,
@@ -199,6 +199,7 @@ def _plan(
     settings: Settings,
     options: dict[str, Any],
 ) -> Plan:
+    """Open the inputs and make a plan; ``options`` may hold inputs by name, which leave it."""
     references = _collect_inputs(loss, inputs, options)
     checked = check_options(loss, options, load_array)
     answers = _ask(loss, references)

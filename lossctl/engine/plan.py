@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from lossctl.engine.gathering import Gathering
 from lossctl.engine.options import TensorOption
 from lossctl.errors import UsageError
 from lossctl.losses.declaration import Loss
+
+if TYPE_CHECKING:
+    from lossctl.engine.derivation import Derivation
 
 Array = NDArray[Any]
 
@@ -69,6 +72,8 @@ class Plan:
     """What a person should know before any data are read."""
     given: dict[str, str] = field(default_factory=dict)
     """Tensor-valued options as the user wrote them."""
+    derivation: Derivation | None = None
+    """How blocks are differentiated, where gradients are asked for in place of sums."""
 
     @property
     def samples(self) -> int | None:

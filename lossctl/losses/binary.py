@@ -15,8 +15,8 @@ Array = NDArray[Any]
 TARGET: Input = soft_label("target", "*", help="1 for the positive class, 0 for the negative")
 ELEMENT_WEIGHT = Option("weight of each element's loss", fits="N *D")
 LOG_FLOOR = -100.0
-LEAST_VARIANCE = 1e-12
-"""What torch raises p (1 − p) to before it divides by it."""
+LEAST_VARIANCE = float(np.float32(1e-12))
+"""What torch raises p (1 − p) to before it divides by it, held in single precision."""
 
 
 @loss(

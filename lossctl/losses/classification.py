@@ -63,12 +63,14 @@ def nll(
 
 
 @nll.gradient
-def nll_slope(input: Array, target: Array, *, weight: Array | None, ignore_index: int) -> Array:
+def nll_slope(
+    input: Array, target: Array, *, weight: Array | None, ignore_index: int, upstream: Array
+) -> Array:
     """Return −w_y at the right class, and 0 at the others."""
     target, _ = separate_ignored(target, ignore_index)
     slope = np.zeros(input.shape)
     flat, places = find_classes(slope, target)
-    flat[places] = -1.0 if weight is None else -weight[target]
+    flat[places] = -upstream if weight is None else -upstream * weight[target]
     return slope
 
 
@@ -307,7 +309,8 @@ def linear_ce_slope(
 
     def add(slope_of_logits: Array, part: slice) -> None:
         rows = linear_weight[part].astype(input.dtype, copy=False)
-        slope_of_logits *= upstream[:, np.newaxis]
+        shares = upstream[:, np.newaxis]
+        slope_of_logits = np.where(shares == 0, 0, slope_of_logits * shares)
         slope[:] += np.tensordot(slope_of_logits, rows, axes=([a + 1 for a in axes], list(axes)))
 
     if target.ndim == len(further) + 2:

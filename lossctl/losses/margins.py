@@ -80,8 +80,8 @@ def hinge_embedding(
 
 @hinge_embedding.gradient
 def hinge_embedding_slope(input: Array, target: Array, *, margin: float) -> Array:
-    """Return 1 for pairs that belong together, −1 where the hinge of others is above 0."""
-    return np.where(target == 1, 1.0, np.where(margin - input > 0, -1.0, 0.0))
+    """Return 1 for pairs that belong together, −1 where that of others is not below 0."""
+    return np.where(target == 1, 1.0, np.where(margin - input >= 0, -1.0, 0.0))
 
 
 @loss(

@@ -69,6 +69,7 @@ def _occupy(
         shares = np.where(inside, shares, 0)
         added = np.bincount(index.ravel(), shares.ravel(), samples * classes)
         found[:, frame] = added.reshape(samples, classes)
+        found[np.isnan(shares).any(axis=0), frame] = np.nan
 
 
 def _go_forward(

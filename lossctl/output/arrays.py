@@ -37,18 +37,19 @@ def write_npy(stream: ElementStream, file: BinaryIO) -> Result:
             "an NPY file of a length that is only known at the end cannot be written to a pipe",
             "Write it to a file, or take a format of lines.",
         )
-    _write_npy_header(file, tuple(size or 0 for size in shape), dtype)
+    write_npy_header(file, tuple(size or 0 for size in shape), dtype)
     file.writelines(rows.losses.data for rows in read_rows(stream))
     result = stream.result()
     if not known:
         # NumPy leaves room in the header for axis 0 to grow: the data stay where they are.
         file.seek(0)
-        _write_npy_header(file, result.shape, dtype)
+        write_npy_header(file, result.shape, dtype)
         file.seek(0, io.SEEK_END)
     return result
 
 
-def _write_npy_header(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+def write_npy_header(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Write what stands before the numbers of an NPY file."""
     description = np.lib.format.dtype_to_descr(dtype)
     header = {"descr": description, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)

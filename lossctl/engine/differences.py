@@ -1,0 +1,330 @@
+"""Numerical derivatives of the fourth order, where none is declared and to check those that are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.engine.binding import Bound
+from lossctl.engine.blocks import Region
+from lossctl.engine.plan import Plan
+from lossctl.engine.work import call_kernel
+from lossctl.errors import UsageError
+from lossctl.losses.declaration import Kind
+
+Array = NDArray[Any]
+
+# Places (in steps) and factors of five points: in the middle, and at either end.
+CENTRAL = ((-2, 1 / 12), (-1, -2 / 3), (1, 2 / 3), (2, -1 / 12))
+AHEAD = ((0, -25 / 12), (1, 4.0), (2, -3.0), (3, 4 / 3), (4, -1 / 4))
+BEHIND = tuple((-place, -factor) for place, factor in AHEAD)
+
+STEP = float(np.finfo(np.float64).eps) ** 0.2
+"""Balances the error of the formula and that of rounding."""
+
+STEPS = (1e-2, 1e-3, 1e-4, 1e-5)
+KINK_STEP = 1e-6
+KINK = 1e-3
+AGREEMENT = 1e-6
+MOST_PAIRED = 4096
+"""Numbers of an input of which all belong to one loss that can be moved one by one."""
+
+BOUNDED = {
+    Kind.PROBABILITY,
+    Kind.SOFT_LABEL,
+    Kind.DENSITY,
+    Kind.DISTRIBUTION,
+    Kind.VARIANCE,
+    Kind.POSITIVE,
+    Kind.NOT_NEGATIVE,
+    Kind.CLASS_PROBABILITY,
+    Kind.CLIPPED,
+    Kind.MASS,
+}
+"""Kinds of numbers with a bound at 0, near which steps must be small."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block's inputs as the kernel takes them, and what its losses count for."""
+
+    plan: Plan
+    region: Region
+    arrays: Sequence[Array]
+    options: dict[str, Any]
+    upstream: Array | dict[str, Array]
+
+    def contribute(self, number: int, values: Array, *, alone: bool = True) -> Array:
+        """Return what the losses contribute with other values of an input.
+
+        ``alone`` leaves out what the gradient of a library has beside that of its loss.
+        """
+        arrays = [values if n == number else one for n, one in enumerate(self.arrays)]
+        with np.errstate(all="ignore"):
+            terms = call_kernel(self.plan, arrays, self.options)
+            if isinstance(self.upstream, dict):
+                parts = [terms.sums[name] * share for name, share in self.upstream.items()]
+                return np.asarray(sum(parts[1:], parts[0]))
+            losses = terms.losses
+            assert losses is not None
+            slope = self.plan.loss.slope
+            if slope is not None and slope.beside is not None and not alone:
+                losses = losses + slope.beside(*arrays, **self.options)
+            return np.where(self.upstream == 0, 0, losses * self.upstream)
+
+    def row(self, number: int) -> Block:
+        """Return the block of one sample."""
+        if self.plan.loss.whole:
+            return self
+        rows = slice(number, number + 1)
+        bounds = self.plan.inputs
+        arrays = [
+            one if bound.shared or 0 in bound.fixed else one[rows]
+            for bound, one in zip(bounds, self.arrays, strict=True)
+        ]
+        options = dict(self.options)
+        for name, tensor in self.plan.tensors.items():
+            if tensor.axes[:1] == ("N",) and len(options[name]) > 1:
+                options[name] = options[name][rows]
+        upstream: Any = self.upstream
+        if isinstance(upstream, dict):
+            upstream = {name: share[rows] for name, share in upstream.items()}
+        else:
+            upstream = upstream[rows]
+        return replace(self, arrays=arrays, options=options, upstream=upstream)
+
+
+@dataclass(slots=True)
+class Agreement:
+    """How declared derivatives compare with differences, at some elements."""
+
+    compared: int = 0
+    kinks: int = 0
+    """Elements at a kink or a clamp, where a derivative is a convention."""
+    difference: float = 0.0
+    """The largest absolute difference."""
+    relative: float = 0.0
+    """The largest difference, relative to the larger of the two and to the typical size."""
+    input: str = ""
+    place: tuple[int, ...] = ()
+    declared: float = 0.0
+    numerical: float = 0.0
+    found: list[tuple[str, tuple[int, ...], float, float]] = field(default_factory=list)
+
+    def merge(self, other: Agreement) -> None:
+        """Add what was compared in another block."""
+        self.compared += other.compared
+        self.kinks += other.kinks
+        self.found += other.found
+
+    def judge(self, sizes: Mapping[str, float]) -> None:
+        """Find the largest difference; ``sizes`` are the typical sizes of the gradients."""
+        for name, place, declared, numerical in self.found:
+            apart = abs(declared - numerical)
+            size = max(abs(declared), abs(numerical), sizes[name])
+            relative = apart / size if size else 0.0
+            self.difference = max(self.difference, apart)
+            if not relative <= self.relative or not self.input:
+                self.relative, self.input, self.place = relative, name, place
+                self.declared, self.numerical = declared, numerical
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the declared derivatives are those of the loss."""
+        return self.relative <= AGREEMENT
+
+
+def differentiate_block(block: Block, inputs: Sequence[str]) -> dict[str, Array]:
+    """Return the gradient of a block by differences.
+
+    Places that belong to different losses are moved together.
+    """
+    found = {}
+    for number, bound in enumerate(block.plan.inputs):
+        if bound.name in inputs:
+            values = np.asarray(block.arrays[number], dtype=np.float64)
+            found[bound.name] = _differentiate_input(block, number, bound, values)
+    return found
+
+
+def _differentiate_input(block: Block, number: int, bound: Bound, values: Array) -> Array:
+    shape = _shape_of(block.upstream)
+    steps = _choose_step(values, bound.kind)
+    if block.plan.loss.whole:
+        return _differentiate_singly(block, number, values, steps)
+    along = [True, *(_is_apart(axis, bound, values, shape) for axis in range(1, values.ndim))]
+    moving = [1 if apart else size for apart, size in zip(along, values.shape, strict=True)]
+    slope = np.zeros(values.shape)
+    for index in np.ndindex(*moving):
+        box = tuple(
+            slice(None) if apart else slice(at, at + 1)
+            for apart, at in zip(along, index, strict=True)
+        )
+        direction = np.zeros(values.shape)
+        direction[box] = steps[box]
+
+        def contribute(places: float, direction: Array = direction) -> Array:
+            return block.contribute(number, values + places * direction)
+
+        change = _difference(contribute)
+        while change.ndim > values.ndim:
+            change = change.sum(axis=-1)
+        part = slope[box]
+        slope[box] = _align(change, along, part.shape) / steps[box]
+    return slope
+
+
+def _align(change: Array, along: Sequence[bool], shape: tuple[int, ...]) -> Array:
+    """Give changes of losses the axes of the input that they belong to."""
+    if change.ndim == len(along):
+        return np.broadcast_to(change, shape)
+    rest = iter(change.shape)
+    sizes = [next(rest) if apart else 1 for apart in along]
+    return change.reshape(sizes)
+
+
+def _is_apart(axis: int, bound: Bound, values: Array, shape: tuple[int, ...]) -> bool:
+    """Whether places along an axis of an input belong to different losses."""
+    if len(shape) == values.ndim:
+        return bool(shape[axis] == values.shape[axis])
+    starred = [at for at, word in enumerate(bound.axes) if word == "*"]
+    return axis in starred[: len(shape) - 1]
+
+
+def _differentiate_singly(block: Block, number: int, values: Array, steps: Array) -> Array:
+    if values.size > MOST_PAIRED:
+        raise UsageError(
+            f"{block.plan.loss.key} compares all samples with each other and declares no gradient:"
+            f" differences by {values.size} numbers would take {4 * values.size} evaluations",
+            "Declare its gradient (@my_loss.gradient), or take fewer samples.",
+        )
+    slope = np.zeros(values.shape)
+    for place in np.ndindex(*values.shape):
+        slope[place] = differentiate_at(block, number, values, place, float(steps[place]))
+    return slope
+
+
+def differentiate_at(
+    block: Block, number: int, values: Array, place: tuple[int, ...], step: float
+) -> float:
+    """Return the derivative of the block's contribution by one of its numbers."""
+
+    def contribute(places: float) -> Array:
+        moved = values.copy()
+        moved[place] += places * step
+        return block.contribute(number, moved, alone=False)
+
+    return float(_difference(contribute).sum()) / step
+
+
+def _difference(contribute: Callable[[float], Array]) -> Array:
+    """Return the derivative times the step: in the middle, or from one side at a bound."""
+    change = _combine(contribute, CENTRAL)
+    for formula in (AHEAD, BEHIND):
+        missing = ~np.isfinite(change)
+        if not missing.any():
+            break
+        change = np.where(missing, _combine(contribute, formula), change)
+    return change
+
+
+def _combine(contribute: Callable[[float], Array], formula: Sequence[tuple[float, float]]) -> Array:
+    with np.errstate(all="ignore"):
+        parts = [factor * contribute(place) for place, factor in formula]
+        return np.asarray(sum(parts[1:], parts[0]))
+
+
+def _choose_step(values: Array, kind: Kind) -> Array:
+    """Return how far each number is moved, relative to its size."""
+    size = np.abs(values)
+    scale: Array = np.maximum(size, 1)
+    if kind in BOUNDED:
+        scale = np.where((size > 0) & (size < 1), size, 1) / 4
+    return STEP * scale
+
+
+def _shape_of(upstream: Array | dict[str, Array]) -> tuple[int, ...]:
+    first = next(iter(upstream.values())) if isinstance(upstream, dict) else upstream
+    return tuple(first.shape)
+
+
+def compare(block: Block, slopes: Mapping[str, Array], count: int) -> Agreement:
+    """Compare a block's gradient with differences at so many elements of each input."""
+    agreement = Agreement()
+    region = block.region
+    seed = [region.start, *(cut.start or 0 for cut in region.further)]
+    random = np.random.default_rng(seed)
+    for number, bound in enumerate(block.plan.inputs):
+        slope = slopes.get(bound.name)
+        if slope is None or not slope.size or bound.fixed:
+            continue
+        for flat in random.choice(slope.size, min(count, slope.size), replace=False):
+            place = tuple(int(at) for at in np.unravel_index(flat, slope.shape))
+            _compare_at(block, number, bound, place, float(slope[place]), agreement)
+    return agreement
+
+
+def _compare_at(
+    block: Block,
+    number: int,
+    bound: Bound,
+    place: tuple[int, ...],
+    declared: float,
+    agreement: Agreement,
+) -> None:
+    row = block.row(place[0])
+    local = place if block.plan.loss.whole else (0, *place[1:])
+    values = np.asarray(row.arrays[number], dtype=np.float64)
+    size = abs(float(values[local]))
+    scale = size / 4 if bound.kind in BOUNDED and 0 < size < 1 else max(size, 1.0)
+    numerical = _estimate(row, number, values, local, scale)
+    clamped = numerical == 0 != declared and bool(_note(block))
+    finite = np.isfinite(numerical) and np.isfinite(declared)
+    if clamped or not finite or _is_kink(row, number, values, local, KINK_STEP * scale, declared):
+        agreement.kinks += 1
+        return
+    agreement.compared += 1
+    agreement.found.append((bound.name, bound.position(place, block.region), declared, numerical))
+
+
+def _note(block: Block) -> str:
+    slope = block.plan.loss.slope
+    return "" if slope is None else slope.note
+
+
+def _estimate(
+    block: Block, number: int, values: Array, place: tuple[int, ...], scale: float
+) -> float:
+    """Return the derivative by the step whose next smaller one agrees best."""
+    estimates = [differentiate_at(block, number, values, place, step * scale) for step in STEPS]
+    gaps = [abs(one - other) for one, other in pairwise(estimates)]
+    best = int(np.argmin([gap if np.isfinite(gap) else np.inf for gap in gaps]))
+    return estimates[best + 1]
+
+
+def _is_kink(
+    block: Block,
+    number: int,
+    values: Array,
+    place: tuple[int, ...],
+    step: float,
+    declared: float,
+) -> bool:
+    """Whether slopes differ on both sides, and the declared one is between them."""
+
+    def contribute(distance: float) -> Array:
+        moved = values.copy()
+        moved[place] += distance
+        return block.contribute(number, moved, alone=False)
+
+    middle = contribute(0.0)
+    right = float((contribute(step) - middle).sum()) / step
+    left = float((middle - contribute(-step)).sum()) / step
+    margin = KINK * max(abs(right), abs(left))
+    low, high = min(left, right) - margin, max(left, right) + margin
+    return abs(right - left) > margin and low <= declared <= high

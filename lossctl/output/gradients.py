@@ -1,0 +1,117 @@
+"""Gradients as files: boxes of an array, in any order, behind a header of its shape."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import product
+from os import PathLike, fspath
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.errors import FileError
+from lossctl.output.arrays import write_npy_header
+from lossctl.output.elements import write_elements
+from lossctl.output.files import open_binary
+from lossctl.output.formats import pick_file_format
+
+if TYPE_CHECKING:
+    from lossctl.engine.result import Result
+
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+
+_SPOOL_NUMBERS = 262_144
+
+
+class BoxWriter:
+    """Writes boxes of an array where they belong in a file, in the order of C."""
+
+    def __init__(self, file: BinaryIO | IO[bytes], shape: Shape, dtype: np.dtype[Any]) -> None:
+        self._file = file
+        self._shape = shape
+        self._dtype = dtype
+        self._begin = self._at = file.tell() if file.seekable() else 0
+
+    def write(self, start: Shape, values: Array) -> None:
+        """Write a box that begins at ``start``."""
+        shape = self._shape
+        values = np.ascontiguousarray(values, self._dtype).reshape(values.shape)
+        if not values.size:
+            return
+        # Behind the last axis that the box does not fill, its numbers lie next to each other.
+        cut = len(shape)
+        while cut and values.shape[cut - 1] == shape[cut - 1]:
+            cut -= 1
+        cut = max(0, cut - 1)
+        run = values.shape[cut:]
+        spans = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+        behind = sum(first * span for first, span in zip(start, spans, strict=True))
+        size = math.prod(run)
+        flat = values.reshape(-1, size)
+        for number, place in enumerate(product(*map(range, values.shape[:cut]))):
+            offset = behind + sum(at * span for at, span in zip(place, spans, strict=False))
+            self._put(offset, flat[number])
+
+    def _put(self, offset: int, numbers: Array) -> None:
+        place = self._begin + offset * self._dtype.itemsize
+        if place != self._at:
+            if not self._file.seekable():
+                raise FileError(
+                    "a gradient whose parts are found out of order cannot be written to a pipe",
+                    "Write it to a file.",
+                )
+            self._file.seek(place)
+        self._file.write(numbers.data)
+        self._at = place + numbers.nbytes
+
+
+class _Spool:
+    """A gradient that was written to a temporary file, as a stream of elements."""
+
+    column = "gradient"
+
+    def __init__(self, file: IO[bytes], shape: Shape, dtype: np.dtype[Any], result: Result) -> None:
+        self.shape: tuple[int | None, ...] = shape
+        self.dtype = dtype
+        self._file = file
+        self._result = result
+
+    def __iter__(self) -> Iterator[Array]:
+        self._file.seek(0)
+        while len(numbers := np.fromfile(self._file, self.dtype, _SPOOL_NUMBERS)):
+            yield numbers
+
+    def result(self) -> Result:
+        """Return the loss whose gradient it is."""
+        return self._result
+
+
+@contextmanager
+def open_gradient(
+    path: str | PathLike[str],
+    shape: Shape,
+    given_shape: Shape,
+    dtype: np.dtype[Any],
+    result: Result,
+) -> Iterator[BoxWriter]:
+    """Open a file for the boxes of an array of ``shape``, which is stored as ``given_shape``.
+
+    NPY files are written in place; for other formats a temporary file beside the target holds
+    the numbers until all are there.
+    """
+    if pick_file_format(path).name == "npy":
+        with open_binary(path) as file:
+            write_npy_header(file, given_shape, dtype)
+            yield BoxWriter(file, shape, dtype)
+        return
+    folder = Path(fspath(path)).resolve().parent
+    with tempfile.TemporaryFile(dir=folder if folder.is_dir() else None) as spool:
+        yield BoxWriter(spool, shape, dtype)
+        spool.flush()
+        write_elements(_Spool(spool, given_shape, dtype, result), target=path)
