@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lossctl import losses
     from lossctl.api import compare_definitions, compute, describe, describe_all, elements, merge
     from lossctl.differentiation import gradient
-    from lossctl.engine.gradients import Gradient
+    from lossctl.engine.gradient_result import Gradient
     from lossctl.engine.result import Result
     from lossctl.losses.declaration import Option, loss
     from lossctl.losses.inputs import (
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 _ROOMS = {
     "lossctl.differentiation": ("gradient",),
-    "lossctl.engine.gradients": ("Gradient",),
+    "lossctl.engine.gradient_result": ("Gradient",),
     "lossctl.engine.result": ("Result",),
     "lossctl.api": (
         "compare_definitions",

@@ -13,14 +13,8 @@ from numpy.typing import NDArray
 from lossctl.api import plan_computation
 from lossctl.data import is_live
 from lossctl.engine import reduction as engine
-from lossctl.engine.gradients import (
-    Gradient,
-    Gradients,
-    Piece,
-    derive,
-    name_inputs,
-    with_derivation,
-)
+from lossctl.engine.gradient_result import Gradient, Piece
+from lossctl.engine.gradients import Gradients, derive, name_inputs, with_derivation
 from lossctl.engine.plan import Plan, Settings
 from lossctl.engine.threads import available_threads
 from lossctl.errors import UsageError
@@ -48,6 +42,7 @@ def gradient(
     dtype: str = "float64",
     threads: int | None = None,
     output: str | PathLike[str] | None = None,
+    keep: bool = True,
     check: bool = False,
     progress: Callable[[int, int | None], None] | None = None,
     **options: Any,
@@ -61,13 +56,14 @@ def gradient(
 
     ``output`` is a file for the gradient (.npy, or another format of per-element losses), with
     ``{input}`` in its name where there are several prediction inputs; without it, the arrays are
-    in memory. ``check`` compares with differences at some hundred elements.
+    in memory, unless ``keep`` is false: then the gradient is measured only. ``check`` compares it
+    with differences at some hundred elements.
 
     >>> import lossctl
     >>> lossctl.gradient("mse", [1.0, 2.0, 3.0], [1.0, 2.0, 5.0])["input"]
     array([ 0.        ,  0.        , -1.33333333])
 
-    Returns a :class:`~lossctl.engine.gradients.Gradient`. Warns with LossctlWarning. Raises
+    Returns a :class:`~lossctl.engine.gradient_result.Gradient`. Warns with LossctlWarning. Raises
     UsageError, DataError or FileError.
     """
     declared = find(loss)
@@ -96,7 +92,8 @@ def gradient(
     second = plan()
     derivation = derive(second, names, result, first.partial, check=check)
     stream = Gradients(with_derivation(second, derivation), names, result.samples, progress)
-    arrays = _fill(stream, files, result, _find_shapes(second, names, result.samples))
+    shapes = _find_shapes(second, names, result.samples)
+    arrays = _fill(stream, files, result, shapes, keep=keep)
     return Gradient(
         result=result,
         measures=tuple(stream.measures.values()),
@@ -109,12 +106,21 @@ def gradient(
 
 
 def _fill(
-    stream: Gradients, files: Mapping[str, str], result: Result, shapes: Mapping[str, Shape]
+    stream: Gradients,
+    files: Mapping[str, str],
+    result: Result,
+    shapes: Mapping[str, Shape],
+    *,
+    keep: bool,
 ) -> dict[str, Array]:
     """Put the pieces of a gradient into files, or into arrays."""
     dtype = stream.plan.dtype
     for measure in stream.measures.values():
         measure.shape = shapes[measure.name]
+    if not files and not keep:
+        for _ in stream:
+            continue
+        return {}
     if not files:
         arrays = {name: np.zeros(shape, dtype) for name, shape in stream.shapes.items()}
         for piece in stream:

@@ -19,9 +19,11 @@ ROOMS = {
     "losses": {"numpy"},
     "data": {"numpy", "pyarrow"},
     "engine": {"numpy", "lossctl.losses", "lossctl.data"},
-    "output": {"rich", "pyarrow", "numpy", "lossctl.engine.result", "lossctl.__version__"},
+    "output": {"rich", "pyarrow", "numpy", "lossctl.__version__"},
     "cli": {"typer", "lossctl.api", "lossctl.losses", "lossctl.output", "lossctl.__version__"},
 }
+ROOMS["output"] |= {"lossctl.engine.result", "lossctl.engine.gradient_result"}
+ROOMS["cli"] |= {"lossctl.differentiation"}
 """What the files of a room may import, beside the standard library and lossctl.errors.
 
 numpy is the language of results, so the output room may speak it. The command line hands what

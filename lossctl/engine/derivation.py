@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from lossctl.engine.binding import Bound
 from lossctl.engine.blocks import Region
-from lossctl.engine.differences import Agreement, Block, compare, differentiate_block
+from lossctl.engine.differences import Block, compare, differentiate_block
 from lossctl.engine.gathering import Gathering
+from lossctl.engine.gradient_result import Agreement
 from lossctl.engine.partial import Partial
 from lossctl.engine.plan import Plan
 from lossctl.engine.work import find_left_out, spread

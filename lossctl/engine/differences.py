@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lossctl.engine.binding import Bound
 from lossctl.engine.blocks import Region
+from lossctl.engine.gradient_result import Agreement
 from lossctl.engine.plan import Plan
 from lossctl.engine.work import call_kernel
 from lossctl.errors import UsageError
@@ -30,7 +31,6 @@ STEP = float(np.finfo(np.float64).eps) ** 0.2
 STEPS = (1e-2, 1e-3, 1e-4, 1e-5)
 KINK_STEP = 1e-6
 KINK = 1e-3
-AGREEMENT = 1e-6
 MOST_PAIRED = 4096
 """Numbers of an input of which all belong to one loss that can be moved one by one."""
 
@@ -75,7 +75,8 @@ class Block:
             slope = self.plan.loss.slope
             if slope is not None and slope.beside is not None and not alone:
                 losses = losses + slope.beside(*arrays, **self.options)
-            return np.where(self.upstream == 0, 0, losses * self.upstream)
+            products: Array = np.where(self.upstream == 0, 0, losses * self.upstream)
+            return products
 
     def row(self, number: int) -> Block:
         """Return the block of one sample."""
@@ -97,46 +98,6 @@ class Block:
         else:
             upstream = upstream[rows]
         return replace(self, arrays=arrays, options=options, upstream=upstream)
-
-
-@dataclass(slots=True)
-class Agreement:
-    """How declared derivatives compare with differences, at some elements."""
-
-    compared: int = 0
-    kinks: int = 0
-    """Elements at a kink or a clamp, where a derivative is a convention."""
-    difference: float = 0.0
-    """The largest absolute difference."""
-    relative: float = 0.0
-    """The largest difference, relative to the larger of the two and to the typical size."""
-    input: str = ""
-    place: tuple[int, ...] = ()
-    declared: float = 0.0
-    numerical: float = 0.0
-    found: list[tuple[str, tuple[int, ...], float, float]] = field(default_factory=list)
-
-    def merge(self, other: Agreement) -> None:
-        """Add what was compared in another block."""
-        self.compared += other.compared
-        self.kinks += other.kinks
-        self.found += other.found
-
-    def judge(self, sizes: Mapping[str, float]) -> None:
-        """Find the largest difference; ``sizes`` are the typical sizes of the gradients."""
-        for name, place, declared, numerical in self.found:
-            apart = abs(declared - numerical)
-            size = max(abs(declared), abs(numerical), sizes[name])
-            relative = apart / size if size else 0.0
-            self.difference = max(self.difference, apart)
-            if not relative <= self.relative or not self.input:
-                self.relative, self.input, self.place = relative, name, place
-                self.declared, self.numerical = declared, numerical
-
-    @property
-    def agrees(self) -> bool:
-        """Whether the declared derivatives are those of the loss."""
-        return self.relative <= AGREEMENT
 
 
 def differentiate_block(block: Block, inputs: Sequence[str]) -> dict[str, Array]:
@@ -245,7 +206,7 @@ def _choose_step(values: Array, kind: Kind) -> Array:
     scale: Array = np.maximum(size, 1)
     if kind in BOUNDED:
         scale = np.where((size > 0) & (size < 1), size, 1) / 4
-    return STEP * scale
+    return np.asarray(STEP * scale)
 
 
 def _shape_of(upstream: Array | dict[str, Array]) -> tuple[int, ...]:
@@ -325,6 +286,11 @@ def _is_kink(
     middle = contribute(0.0)
     right = float((contribute(step) - middle).sum()) / step
     left = float((middle - contribute(-step)).sum()) / step
-    margin = KINK * max(abs(right), abs(left))
+    rounding = float(np.finfo(np.float64).eps * 16 * np.abs(middle).sum()) / step
+    margin = max(KINK * max(abs(right), abs(left)), rounding)
     low, high = min(left, right) - margin, max(left, right) + margin
-    return abs(right - left) > margin and low <= declared <= high
+    if not (abs(right - left) > margin and low <= declared <= high):
+        return False
+    # What curvature makes of the difference shrinks with the step; a corner stays.
+    nearer = contribute(step / 4) - middle - (middle - contribute(-step / 4))
+    return abs(float(nearer.sum())) / (step / 4) > 0.5 * abs(right - left)

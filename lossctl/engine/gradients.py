@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from lossctl.engine.binding import Bound
 from lossctl.engine.blocks import Region
 from lossctl.engine.derivation import Derivation, Slopes, differentiate_finish
-from lossctl.engine.differences import Agreement
 from lossctl.engine.execution import execute
 from lossctl.engine.gathering import COUNT
+from lossctl.engine.gradient_result import Agreement, Measure, Piece
 from lossctl.engine.partial import Partial
 from lossctl.engine.plan import Plan
 from lossctl.engine.reduction import Progress, fill
@@ -34,94 +34,13 @@ CHECKED = 256
 """Elements of each input, about, at which a gradient is compared with differences."""
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A box of the gradient by an input, and where it begins."""
-
-    name: str
-    start: tuple[int, ...]
-    values: Array
-
-
-@dataclass(slots=True)
-class Measure:
-    """What there is to say of the gradient by one input."""
-
-    name: str
-    shape: tuple[int, ...]
-    elements: int = 0
-    norm: float = 0.0
-    largest: float = 0.0
-    """The largest absolute value."""
-    place: tuple[int, ...] = ()
-    zeros: int = 0
-    nan: int = 0
-    infinite: int = 0
-
-    @property
-    def typical(self) -> float:
-        """The root mean square."""
-        return self.norm / math.sqrt(self.elements) if self.elements else 0.0
-
-    def add(self, piece: Piece) -> None:
-        """Take in a piece of the gradient; NaN is counted, and left out of the sizes."""
-        values = piece.values
-        self.elements += values.size
-        if not values.size:
-            return
-        self.zeros += values.size - int(np.count_nonzero(values))
-        size = np.abs(values)
-        top = float(size.max())
-        if not math.isfinite(top):
-            missing = np.isnan(size)
-            self.nan += int(np.count_nonzero(missing))
-            self.infinite += int(np.count_nonzero(np.isinf(size)))
-            size = np.where(missing, 0, size)
-            top = float(size.max())
-        if top > self.largest or not self.place:
-            local = np.unravel_index(int(np.argmax(size)), size.shape)
-            self.largest = top
-            self.place = tuple(
-                int(at) + first for at, first in zip(local, piece.start, strict=True)
-            )
-        self.norm = math.hypot(self.norm, _measure_norm(size, top))
-
-
-@dataclass(slots=True)
-class Gradient:
-    """The gradient of a reduced loss by the prediction inputs.
-
-    ``arrays`` holds it by the names of the inputs, in their shapes; it is empty where the gradient
-    was written to ``files``. ``result`` is the loss itself. ``measures`` say how large it is.
-    """
-
-    result: Result
-    measures: tuple[Measure, ...]
-    arrays: dict[str, Array] = field(default_factory=dict)
-    files: dict[str, str] = field(default_factory=dict)
-    numerical: bool = False
-    """Whether it was found by differences, because the loss declares none."""
-    note: str = ""
-    """What a person should know of the gradient of this loss."""
-    agreement: Agreement | None = None
-    """How it compares with differences, where that was asked for."""
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        """Return the only gradient, or the first."""
-        return np.array(next(iter(self.arrays.values())), dtype=dtype, copy=copy)
-
-    def __getitem__(self, name: str) -> Array:
-        """Return the gradient by an input."""
-        return self.arrays[name]
-
-
 def name_inputs(loss: Loss) -> tuple[str, ...]:
     """Return the inputs by which a loss is differentiated; UsageError if it declares none."""
     if loss.slope is not None:
         return loss.slope.by or (loss.inputs[0].name,)
     if loss.home is None:
         raise UsageError(
-            f"{loss.key} declares no gradient", "'lossctl show LOSS' says which losses have one."
+            f"{loss.key} declares no gradient", "'lossctl grad --help' lists the losses that do."
         )
     return (loss.inputs[0].name,)
 
@@ -232,12 +151,3 @@ def _fold(total: Array, slope: Array, bound: Bound, region: Region) -> None:
             cut = slice(region.start, region.stop)
         box.append(slice(None) if axis in bound.fixed else cut)
     total[tuple(box)] += folded
-
-
-def _measure_norm(size: Array, top: float) -> float:
-    """Return the Euclidean norm; numbers whose squares leave the range are scaled first."""
-    if not 0 < top < math.inf:
-        return top
-    if 1e-140 < top < 1e140:
-        return math.sqrt(float(np.square(size, dtype=np.float64).sum()))
-    return top * math.sqrt(float(np.square(size / top, dtype=np.float64).sum()))

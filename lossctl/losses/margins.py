@@ -48,8 +48,7 @@ def margin_ranking_slope(
 ) -> tuple[Array, Array]:
     """Return −y and y where the hinge is not below 0 (at 0 too, as in torch)."""
     active = margin - target * (input1 - input2) >= 0
-    slope = np.where(active, target, 0)
-    return -slope, slope
+    return np.where(active, -target, 0), np.where(active, target, 0)
 
 
 @loss(

@@ -71,13 +71,14 @@ def ctc(
     )
 
 
-def _all_frames(log_probs: Array, *_: Array, **__: Any) -> Array:
-    """Return Σ exp of all frames, which has the derivative exp(x)."""
-    return np.exp(log_probs).sum(axis=(1, 2))
+def _add_frames(log_probs: Array, _: Array, input_lengths: Array, __: Array, **___: Any) -> Array:
+    """Return Σ exp of the frames that count, which has the derivative exp(x)."""
+    inside = np.arange(log_probs.shape[1]) < input_lengths[:, np.newaxis]
+    return np.where(inside, np.exp(log_probs).sum(axis=2), 0).sum(axis=1)
 
 
 @ctc.gradient(
-    beside=_all_frames,
+    beside=_add_frames,
     note="as torch leaves it in log_probs: exp(x) less the probability of the class given the"
     " labels, which is the gradient by the logits behind a log-softmax",
 )

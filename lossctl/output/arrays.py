@@ -17,6 +17,7 @@ from lossctl.output.rows import (
     count_elements,
     index_rows,
     name_axes,
+    name_column,
     read_rows,
 )
 
@@ -61,12 +62,12 @@ def write_parquet(stream: ElementStream, file: BinaryIO) -> Result:
     import pyarrow.parquet as pq
 
     shape = stream.shape
-    axes = name_axes(shape)
+    axes, column = name_axes(shape), name_column(stream)
     dtype = choose_dtype(stream)
-    fields = [*((axis, pa.int64()) for axis in axes), ("loss", pa.from_numpy_dtype(dtype))]
+    fields = [*((axis, pa.int64()) for axis in axes), (column, pa.from_numpy_dtype(dtype))]
     schema = pa.schema(fields)
     # Indices count upwards: their differences take next to no space.
-    encoding = dict.fromkeys(axes, "DELTA_BINARY_PACKED") | {"loss": "PLAIN"}
+    encoding = dict.fromkeys(axes, "DELTA_BINARY_PACKED") | {column: "PLAIN"}
     with pq.ParquetWriter(
         file, schema, use_dictionary=False, column_encoding=encoding, compression="zstd"
     ) as writer:

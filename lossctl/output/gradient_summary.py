@@ -1,0 +1,168 @@
+"""What is printed of a gradient: how large it is, where it is zero or NaN, whether it is right."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, TextIO
+
+from lossctl.errors import UsageError, did_you_mean
+from lossctl.output.fields import FIELDS, encode_json, read_record, read_version
+from lossctl.output.wording import fit_text, format_number, format_shape, read_encoding
+
+if TYPE_CHECKING:
+    from lossctl.engine.gradient_result import Agreement, Gradient, Measure
+
+GRADIENT_FORMAT = "lossctl.gradient/1"
+"""Name and version of the JSON object's shape."""
+
+FORMATS = ("table", "json")
+NUMERICAL = "by differences of the fourth order: the loss declares no gradient"
+
+
+def check_summary_format(name: str | None) -> str:
+    """Return the name if a summary can be printed so."""
+    if name is not None and name not in FORMATS:
+        raise UsageError(
+            f"there is no format {name!r} for the summary of a gradient",
+            did_you_mean(name, FORMATS),
+        )
+    return name or "table"
+
+
+def write_summary(
+    gradient: Gradient, format: str = "table", stream: TextIO | None = None, precision: int = 6
+) -> None:
+    """Print what there is to say of a gradient."""
+    out = sys.stdout if stream is None else stream
+    if format == "json":
+        _write_json(gradient, out)
+    else:
+        _print_table(gradient, out, precision)
+
+
+def _write_json(gradient: Gradient, stream: TextIO) -> None:
+    """Write one object, a key on each line."""
+    encoding = read_encoding(stream)
+    result = gradient.result
+    record: dict[str, Any] = {
+        "format": GRADIENT_FORMAT,
+        "version": read_version(),
+        "gradients": [_describe_measure(one, gradient) for one in gradient.measures],
+        "numerical": gradient.numerical,
+        "note": gradient.note,
+        "check": _describe_agreement(gradient.agreement),
+        "result": read_record(result, FIELDS),
+    }
+    lines = (
+        f"  {encode_json(key, encoding)}: {encode_json(value, encoding)}"
+        for key, value in record.items()
+    )
+    stream.write("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def _describe_measure(measure: Measure, gradient: Gradient) -> dict[str, Any]:
+    return {
+        "input": measure.name,
+        "shape": measure.shape,
+        "norm": measure.norm,
+        "largest": measure.largest,
+        "largest_at": measure.place,
+        "elements": measure.elements,
+        "zeros": measure.zeros,
+        "nan": measure.nan,
+        "infinite": measure.infinite,
+        "file": gradient.files.get(measure.name),
+    }
+
+
+def _describe_agreement(agreement: Agreement | None) -> dict[str, Any] | None:
+    if agreement is None:
+        return None
+    return {
+        "agrees": agreement.agrees,
+        "compared": agreement.compared,
+        "kinks": agreement.kinks,
+        "largest_difference": agreement.difference,
+        "relative": agreement.relative,
+        "input": agreement.input,
+        "position": agreement.place,
+        "declared": agreement.declared,
+        "numerical": agreement.numerical,
+    }
+
+
+def _print_table(gradient: Gradient, stream: TextIO, precision: int) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from lossctl.output.tables import BORDER_STYLE, KEY_STYLE, describe_result, open_console
+
+    encoding = read_encoding(stream)
+    table = Table(box=box.ROUNDED, show_header=False, border_style=BORDER_STYLE, safe_box=True)
+    table.add_column(style=KEY_STYLE, no_wrap=True)
+    table.add_column(overflow="fold")
+
+    def add(key: str, text: str, *, end: bool = False) -> None:
+        table.add_row(
+            Text(fit_text(key, encoding)), Text(fit_text(text, encoding)), end_section=end
+        )
+
+    for measure in gradient.measures:
+        rows = list(_describe_rows(measure, gradient, precision))
+        for number, (key, text) in enumerate(rows, start=1):
+            add(key, text, end=number == len(rows))
+    extra = list(_describe_origin(gradient, precision))
+    for number, (key, text) in enumerate(extra, start=1):
+        add(key, text, end=number == len(extra))
+    add("value", format_number(float(gradient.result), precision))
+    for key, text in describe_result(gradient.result, precision, encoding):
+        add(key, text)
+    open_console(stream).print(table)
+
+
+def _describe_rows(
+    measure: Measure, gradient: Gradient, precision: int
+) -> Iterator[tuple[str, str]]:
+    """Yield what there is to say of the gradient by one input."""
+    yield "gradient by", f"{measure.name}  {format_shape(measure.shape)}"
+    yield "norm", format_number(measure.norm, precision)
+    if measure.elements:
+        place = f" at {format_shape(measure.place)}" if measure.place else ""
+        yield "largest", f"{format_number(measure.largest, precision)}{place}"
+        yield "zero", _count(measure.zeros, measure.elements)
+    if measure.nan:
+        yield "NaN", _count(measure.nan, measure.elements)
+    if measure.infinite:
+        yield "infinite", _count(measure.infinite, measure.elements)
+    if measure.name in gradient.files:
+        yield "written to", gradient.files[measure.name]
+
+
+def _count(number: int, of: int) -> str:
+    """Return a count with its share."""
+    return f"{number} of {of} ({100 * number / of:.3g} %)"
+
+
+def _describe_origin(gradient: Gradient, precision: int) -> Iterator[tuple[str, str]]:
+    if gradient.numerical:
+        yield "found", NUMERICAL
+    if gradient.note:
+        yield "convention", gradient.note
+    agreement = gradient.agreement
+    if agreement is None:
+        return
+    kinks = f", {agreement.kinks} at kinks or clamps left out" if agreement.kinks else ""
+    yield "compared", f"{agreement.compared} elements with differences{kinks}"
+    if not agreement.compared:
+        return
+    verdict = "agrees" if agreement.agrees else "DISAGREES"
+    yield (
+        "check",
+        f"{verdict}: largest difference {format_number(agreement.difference, 3)},"
+        f" {format_number(agreement.relative, 3)} of the size"
+        f" ({agreement.input} at {format_shape(agreement.place)}:"
+        f" {format_number(agreement.declared, precision)} declared,"
+        f" {format_number(agreement.numerical, precision)} by differences)",
+    )
