@@ -73,7 +73,7 @@ class Derivation:
         slope = plan.loss.slope
         assert slope is not None
         bounds = [one for one in plan.inputs if one.name in self.inputs]
-        if "upstream" in slope.options:
+        if slope.takes_upstream:
             products = slope.differentiate(*arrays, **options, upstream=upstream)
         else:
             assert not isinstance(upstream, dict)

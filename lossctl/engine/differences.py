@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from lossctl.engine.binding import Bound
 from lossctl.engine.blocks import Region
-from lossctl.engine.gradient_result import Agreement
+from lossctl.engine.gradient_result import Agreement, Comparison
 from lossctl.engine.plan import Plan
 from lossctl.engine.work import call_kernel
 from lossctl.errors import UsageError
@@ -28,7 +27,15 @@ BEHIND = tuple((-place, -factor) for place, factor in AHEAD)
 STEP = float(np.finfo(np.float64).eps) ** 0.2
 """Balances the error of the formula and that of rounding."""
 
-STEPS = (1e-2, 1e-3, 1e-4, 1e-5)
+STEPS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
+"""Tried in turn, relative to the size of a number, until two agree."""
+
+ROUNDING = 8 * float(np.finfo(np.float64).eps)
+DOUBT = 4.0
+"""How many times the change from one step to the next a difference may be off."""
+
+ENOUGH = 1e-9
+TINY = float(np.finfo(np.float64).tiny)
 KINK_STEP = 1e-6
 KINK = 1e-3
 MOST_PAIRED = 4096
@@ -74,7 +81,7 @@ class Block:
             assert losses is not None
             slope = self.plan.loss.slope
             if slope is not None and slope.beside is not None and not alone:
-                losses = losses + slope.beside(*arrays, **self.options)
+                losses = losses + slope.beside(*arrays, **slope.pick(slope.beside, self.options))
             products: Array = np.where(self.upstream == 0, 0, losses * self.upstream)
             return products
 
@@ -243,29 +250,47 @@ def _compare_at(
     values = np.asarray(row.arrays[number], dtype=np.float64)
     size = abs(float(values[local]))
     scale = size / 4 if bound.kind in BOUNDED and 0 < size < 1 else max(size, 1.0)
-    numerical = _estimate(row, number, values, local, scale)
-    clamped = numerical == 0 != declared and bool(_note(block))
-    finite = np.isfinite(numerical) and np.isfinite(declared)
-    if clamped or not finite or _is_kink(row, number, values, local, KINK_STEP * scale, declared):
+    if not np.isfinite(declared) or _is_convention(row, number, local):
+        agreement.kinks += 1
+        return
+    numerical, doubt = _estimate(row, number, values, local, scale)
+    if not np.isfinite(numerical) or _is_kink(
+        row, number, values, local, KINK_STEP * scale, declared
+    ):
         agreement.kinks += 1
         return
     agreement.compared += 1
-    agreement.found.append((bound.name, bound.position(place, block.region), declared, numerical))
+    where = bound.position(place, block.region)
+    agreement.found.append(Comparison(bound.name, where, declared, numerical, doubt))
 
 
-def _note(block: Block) -> str:
+def _is_convention(block: Block, number: int, place: tuple[int, ...]) -> bool:
+    """Whether the declared derivative at a place follows a library where it is none."""
     slope = block.plan.loss.slope
-    return "" if slope is None else slope.note
+    if slope is None or slope.convention is None:
+        return False
+    marks = slope.convention(*block.arrays, **slope.pick(slope.convention, block.options))
+    shape = block.arrays[number].shape
+    return bool(np.broadcast_to(marks, shape)[place])
 
 
 def _estimate(
     block: Block, number: int, values: Array, place: tuple[int, ...], scale: float
-) -> float:
-    """Return the derivative by the step whose next smaller one agrees best."""
-    estimates = [differentiate_at(block, number, values, place, step * scale) for step in STEPS]
-    gaps = [abs(one - other) for one, other in pairwise(estimates)]
-    best = int(np.argmin([gap if np.isfinite(gap) else np.inf for gap in gaps]))
-    return estimates[best + 1]
+) -> tuple[float, float]:
+    """Return the derivative by the step that serves best, and how far it may be off."""
+    size = float(np.abs(block.contribute(number, values, alone=False)).sum())
+    best, least = np.nan, np.inf
+    before = np.nan
+    for step in STEPS:
+        now = differentiate_at(block, number, values, place, step * scale)
+        rounding = ROUNDING * size / (step * scale)
+        doubt = DOUBT * abs(now - before) + rounding
+        if doubt / max(abs(now), TINY) < least:
+            best, least = now, doubt / max(abs(now), TINY)
+        if least <= ENOUGH:
+            break
+        before = now
+    return best, least * max(abs(best), TINY)
 
 
 def _is_kink(
@@ -286,7 +311,7 @@ def _is_kink(
     middle = contribute(0.0)
     right = float((contribute(step) - middle).sum()) / step
     left = float((middle - contribute(-step)).sum()) / step
-    rounding = float(np.finfo(np.float64).eps * 16 * np.abs(middle).sum()) / step
+    rounding = 2 * ROUNDING * float(np.abs(middle).sum()) / step
     margin = max(KINK * max(abs(right), abs(left)), rounding)
     low, high = min(left, right) - margin, max(left, right) + margin
     if not (abs(right - left) > margin and low <= declared <= high):

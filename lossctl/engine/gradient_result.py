@@ -27,6 +27,22 @@ class Piece:
     values: Array
 
 
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A declared derivative and the one by differences, which may be off by ``doubt``."""
+
+    name: str
+    place: tuple[int, ...]
+    declared: float
+    numerical: float
+    doubt: float
+
+    @property
+    def apart(self) -> float:
+        """The difference that the doubt does not explain."""
+        return max(0.0, abs(self.declared - self.numerical) - self.doubt)
+
+
 @dataclass(slots=True)
 class Agreement:
     """How declared derivatives compare with differences, at some elements."""
@@ -37,12 +53,13 @@ class Agreement:
     difference: float = 0.0
     """The largest absolute difference."""
     relative: float = 0.0
-    """The largest difference, relative to the larger of the two and to the typical size."""
+    """The largest difference beyond the error of differences, relative to the larger of the two
+    and to the typical size."""
     input: str = ""
     place: tuple[int, ...] = ()
     declared: float = 0.0
     numerical: float = 0.0
-    found: list[tuple[str, tuple[int, ...], float, float]] = field(default_factory=list)
+    found: list[Comparison] = field(default_factory=list)
 
     def merge(self, other: Agreement) -> None:
         """Add what was compared in another block."""
@@ -52,14 +69,13 @@ class Agreement:
 
     def judge(self, sizes: Mapping[str, float]) -> None:
         """Find the largest difference; ``sizes`` are the typical sizes of the gradients."""
-        for name, place, declared, numerical in self.found:
-            apart = abs(declared - numerical)
-            size = max(abs(declared), abs(numerical), sizes[name])
-            relative = apart / size if size else 0.0
-            self.difference = max(self.difference, apart)
+        for one in self.found:
+            size = max(abs(one.declared), abs(one.numerical), sizes[one.name])
+            relative = one.apart / size if size else 0.0
+            self.difference = max(self.difference, abs(one.declared - one.numerical))
             if not relative <= self.relative or not self.input:
-                self.relative, self.input, self.place = relative, name, place
-                self.declared, self.numerical = declared, numerical
+                self.relative, self.input, self.place = relative, one.name, one.place
+                self.declared, self.numerical = one.declared, one.numerical
 
     @property
     def agrees(self) -> bool:

@@ -72,10 +72,10 @@ class Gradients:
             self.agreement.merge(slopes.agreement)
             for bound in self.bounds:
                 slope = slopes.arrays[bound.name]
-                if bound.name in kept:
-                    _fold(kept[bound.name], slope, bound, region)
-                else:
+                if bound.name not in kept:
                     yield self._measured(_make_piece(bound, region, slope))
+                elif slope.size:
+                    _fold(kept[bound.name], slope, bound, region)
             first = region.start if first is None else first
             if self.progress is not None:
                 self.progress(region.stop - first, self.samples)

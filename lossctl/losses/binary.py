@@ -58,8 +58,13 @@ def bce(
     return Terms(losses, clamped=clamped)
 
 
+def _is_near_bound(input: Array, *_: Array) -> NDArray[np.bool_]:
+    return input * (1 - input) < LEAST_VARIANCE
+
+
 @bce.gradient(
-    note="as torch does, p (1 − p) is raised to 1e-12: finite where a logarithm is clamped"
+    convention=_is_near_bound,
+    note="as torch does, p (1 − p) is raised to 1e-12: finite where a logarithm is clamped",
 )
 def bce_slope(input: Array, target: Array, *, weight: Array | None) -> Array:
     """Return (p − y) / (p (1 − p))."""

@@ -106,8 +106,13 @@ def gaussian_nll(
     return losses + 0.5 * math.log(2 * math.pi) if full else losses
 
 
+def _is_raised(_: Array, __: Array, var: Array, *, eps: float) -> NDArray[np.bool_]:
+    return var < eps
+
+
 @gaussian_nll.gradient(
     by=("input", "var"),
+    convention=_is_raised,
     note="as in torch, a variance below eps has the derivative that it has at eps",
 )
 def gaussian_nll_slope(

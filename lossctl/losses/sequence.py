@@ -71,9 +71,13 @@ def ctc(
     )
 
 
-def _add_frames(log_probs: Array, _: Array, input_lengths: Array, __: Array, **___: Any) -> Array:
+def _add_frames(
+    log_probs: Array, targets: Array, input_lengths: Array, target_lengths: Array, *, blank: int
+) -> Array:
     """Return Σ exp of the frames that count, which has the derivative exp(x)."""
+    losses = negative_log_likelihood(log_probs, targets, input_lengths, target_lengths, blank)
     inside = np.arange(log_probs.shape[1]) < input_lengths[:, np.newaxis]
+    inside &= np.isfinite(losses)[:, np.newaxis]
     return np.where(inside, np.exp(log_probs).sum(axis=2), 0).sum(axis=1)
 
 
