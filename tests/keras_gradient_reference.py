@@ -1,0 +1,41 @@
+"""What PyTorch's autograd leaves in the predictions of Keras's losses, in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.cases.case import Array, Case
+from tests.keras_reference import keras, loss_class, mend
+
+torch = pytest.importorskip("torch")
+
+
+def backward(key: str, case: Case, reduction: str) -> dict[str, Array]:
+    """Return the gradient of Keras's reduced loss by the predictions."""
+    from keras.src.losses.loss import reduce_weighted_values
+
+    y_pred, y_true = case.inputs
+    y_true, options = mend(key, y_true, dict(case.options))
+    predicted = torch.from_numpy(np.array(y_pred, dtype=np.float64)).requires_grad_()
+    if "ref_embeddings" in options:
+        others = keras.ops.convert_to_tensor(options.pop("ref_embeddings"), dtype="float64")
+        labels = keras.ops.convert_to_tensor(options.pop("ref_labels"), dtype="int32")
+        losses = keras.losses.circle(
+            y_true, predicted, ref_labels=labels, ref_embeddings=others, **options
+        )
+    elif key == "keras.ctc":
+        losses = keras.losses.ctc(y_true.astype(np.int64), predicted)
+    else:
+        value = loss_class(key)(reduction=reduction, **options)(y_true, predicted)
+        return {"y_pred": differentiate(value, predicted)}
+    mask = losses > 0 if key == "keras.circle" else None
+    value = reduce_weighted_values(losses, mask=mask, reduction=reduction, dtype="float64")
+    return {"y_pred": differentiate(value, predicted)}
+
+
+def differentiate(value: object, predicted: object) -> Array:
+    """Return the derivative of a number by a tensor; 0 where it has no say."""
+    (found,) = torch.autograd.grad(value, predicted, allow_unused=True)
+    shape = predicted.shape  # type: ignore[attr-defined]
+    return np.zeros(shape) if found is None else np.asarray(found)
