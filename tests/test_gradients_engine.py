@@ -23,7 +23,7 @@ DECLARED = [key for key, loss in registry().items() if loss.slope is not None]
 LOGITS, LABELS = RANDOM.normal(size=(6, 4)), np.array([0, 3, 1, 1, 2, 0])
 UNDECLARED_LIBRARIES = {"keras", "optax", "scikit-learn", "torchvision", "literature"}
 """Libraries of which some losses have no gradient yet."""
-AWKWARD = ("extreme", "awkward", "zero-parallel", "minus-infinity", "ties")
+AWKWARD = ("extreme", "awkward", "zero-parallel", "minus-infinity", "ties", "ends")
 """Cases at kinks, and with numbers too small to be moved by differences."""
 
 

@@ -26,7 +26,7 @@ from lossctl.engine.plan import Plan
 from lossctl.engine.reduction import Progress, fill
 from lossctl.engine.result import Result
 from lossctl.errors import UsageError
-from lossctl.losses.declaration import Loss
+from lossctl.losses.declaration import Loss, Transform
 
 Array = NDArray[Any]
 
@@ -96,7 +96,7 @@ def derive(
     loss = plan.loss
     factor = 1 / result.denominator if result.denominator else math.nan
     if loss.transform is not None:
-        factor *= loss.transform.slope(result.total * factor)
+        factor *= _slope_of(loss.transform, result.total * factor)
     totals: Mapping[str, Array] = {}
     if partial.sums:
         assert plan.gathering is not None
@@ -118,6 +118,14 @@ def derive(
         numerical=loss.slope is None,
         checked=-(-CHECKED // max(1, blocks)) if check else 0,
     )
+
+
+def _slope_of(transform: Transform, mean: float) -> float:
+    """Return the slope of a transform, infinity where it is steep (a root at 0)."""
+    try:
+        return transform.slope(mean)
+    except ZeroDivisionError:
+        return math.inf
 
 
 def _weigh_single(plan: Plan) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.declaration import Option, box, loss
-from lossctl.losses.numerics import at_least
+from lossctl.losses.numerics import at_least, open_half
 
 Array = NDArray[Any]
 
@@ -45,6 +45,19 @@ def giou(input: Array, target: Array, *, eps: Annotated[float, EPS] = 1e-7) -> A
     return 1 - (intersection / (union + eps) - (area - union) / (area + eps))
 
 
+@giou.gradient
+def giou_slope(input: Array, target: Array, *, eps: float) -> Array:
+    """Return the slopes of both ratios."""
+    _, union = _overlap(input, target)
+    by_union = _union_slope(input, target)
+    sides, side_slopes = _enclose(input, target), _enclose_slope(input, target)
+    area, by_area = sides[0] * sides[1], _product_slope(sides, side_slopes)
+    outer = (by_union * (area + eps)[:, np.newaxis] - by_area * (union + eps)[:, np.newaxis]) / (
+        (area + eps) ** 2
+    )[:, np.newaxis]
+    return -_iou_slope(input, target, eps) - outer
+
+
 @loss(
     "diou",
     family="boxes",
@@ -63,6 +76,12 @@ def diou(input: Array, target: Array, *, eps: Annotated[float, EPS] = 1e-7) -> A
     input and target are (N, 4) or (4). A box whose sides are turned round is an error.
     """
     return 1 - _iou(input, target, eps) + _apart(input, target, eps)
+
+
+@diou.gradient
+def diou_slope(input: Array, target: Array, *, eps: float) -> Array:
+    """Return the slopes of both ratios."""
+    return _apart_slope(input, target, eps) - _iou_slope(input, target, eps)
 
 
 @loss(
@@ -99,6 +118,30 @@ def ciou(
     return share + _apart(input, target, CIOU_EPS) + rising * aspect
 
 
+def _has_aspect(input: Array, target: Array) -> Array:
+    """Return where the weight of the proportions, taken as constant, is above 0."""
+    angles = [np.arctan2(*(one[:, 2:] - one[:, :2]).T) for one in (input, target)]
+    return (angles[0] != angles[1])[:, np.newaxis]
+
+
+@ciou.gradient(
+    convention=_has_aspect,
+    note="as in torchvision, the weight α of the proportions is taken as constant",
+)
+def ciou_slope(input: Array, target: Array, *, eps: float) -> Array:
+    """Return the slopes of both ratios and of the difference of the proportions."""
+    width, height = (input[:, 2:] - input[:, :2]).T
+    angles = [np.arctan2(*(one[:, 2:] - one[:, :2]).T) for one in (input, target)]
+    turn = angles[1] - angles[0]
+    aspect = 4 / math.pi**2 * turn**2
+    share = 1 - _iou(input, target, CIOU_EPS)
+    weight = np.where(aspect == 0, 0, aspect / (share + aspect + eps))
+    square = width * width + height * height
+    by_angle = weight * 8 / math.pi**2 * turn / np.where(square == 0, 1, square)
+    by_sides = np.stack([height, -width, -height, width], axis=1)
+    return diou_slope(input, target, eps=CIOU_EPS) + by_angle[:, np.newaxis] * by_sides
+
+
 def _area(boxes: Array) -> Array:
     return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
 
@@ -125,3 +168,45 @@ def _apart(x: Array, y: Array, eps: float) -> Array:
     centres = ((x[:, 2:] - y[:, 2:]) + (x[:, :2] - y[:, :2])) / 2
     width, height = _enclose(x, y)
     return (centres**2).sum(axis=1) / (width**2 + height**2 + eps)
+
+
+def _overlap_slope(x: Array, y: Array) -> Array:
+    """Return the slope of the common area by the first box's corners."""
+    sides = np.minimum(x[:, 2:], y[:, 2:]) - np.maximum(x[:, :2], y[:, :2])
+    slopes = np.concatenate(
+        [-open_half(x[:, :2] - y[:, :2]), open_half(y[:, 2:] - x[:, 2:])], axis=1
+    )
+    meet = (sides > 0).all(axis=1, keepdims=True)
+    return np.where(meet, _product_slope(sides.T, slopes), 0)
+
+
+def _product_slope(sides: Array, slopes: Array) -> Array:
+    """Return the slope of an area by corners, from those of its width and height."""
+    width, height = sides
+    return slopes * np.stack([height, width, height, width], axis=1)
+
+
+def _union_slope(x: Array, y: Array) -> Array:
+    own = np.tile([-1.0, -1.0, 1.0, 1.0], (len(x), 1))
+    return _product_slope((x[:, 2:] - x[:, :2]).T, own) - _overlap_slope(x, y)
+
+
+def _iou_slope(x: Array, y: Array, eps: float) -> Array:
+    intersection, union = (one[:, np.newaxis] for one in _overlap(x, y))
+    common = _overlap_slope(x, y)
+    return (common - intersection / (union + eps) * _union_slope(x, y)) / (union + eps)
+
+
+def _enclose_slope(x: Array, y: Array) -> Array:
+    """Return the slopes of the enclosing box's sides by the first box's corners."""
+    return np.concatenate([-open_half(y[:, :2] - x[:, :2]), open_half(x[:, 2:] - y[:, 2:])], axis=1)
+
+
+def _apart_slope(x: Array, y: Array, eps: float) -> Array:
+    centres = ((x[:, 2:] - y[:, 2:]) + (x[:, :2] - y[:, :2])) / 2
+    sides = _enclose(x, y)
+    diagonal = ((sides**2).sum(axis=0) + eps)[:, np.newaxis]
+    by_centre = np.concatenate([centres, centres], axis=1)
+    by_diagonal = 2 * np.concatenate([sides.T, sides.T], axis=1) * _enclose_slope(x, y)
+    square = (centres**2).sum(axis=1, keepdims=True)
+    return (by_centre - square / diagonal * by_diagonal) / diagonal
