@@ -16,8 +16,17 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from lossctl import losses
-    from lossctl.api import compare_definitions, compute, describe, describe_all, elements, merge
-    from lossctl.differentiation import gradient
+    from lossctl.api import (
+        compare_definitions,
+        compute,
+        describe,
+        describe_all,
+        elements,
+        evaluate,
+        gradient,
+        merge,
+        run_suite,
+    )
     from lossctl.engine.gradient_result import Gradient
     from lossctl.engine.result import Result
     from lossctl.losses.declaration import Option, loss
@@ -48,7 +57,6 @@ if TYPE_CHECKING:
     from lossctl.losses.terms import Scan, Terms, Transform
 
 _ROOMS = {
-    "lossctl.differentiation": ("gradient",),
     "lossctl.engine.gradient_result": ("Gradient",),
     "lossctl.engine.result": ("Result",),
     "lossctl.api": (
@@ -57,7 +65,10 @@ _ROOMS = {
         "describe",
         "describe_all",
         "elements",
+        "evaluate",
+        "gradient",
         "merge",
+        "run_suite",
     ),
     "lossctl.losses.declaration": ("Option", "loss"),
     "lossctl.losses.inputs": (
@@ -110,6 +121,7 @@ __all__ = [
     "distribution",
     "either",
     "elements",
+    "evaluate",
     "gradient",
     "index",
     "index_list",
@@ -124,6 +136,7 @@ __all__ = [
     "positive",
     "probability",
     "real",
+    "run_suite",
     "sign",
     "soft_label",
     "variance",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.api import plan_computation
+from lossctl.calls import plan_computation
 from lossctl.data import is_live
 from lossctl.engine import reduction as engine
 from lossctl.engine.gradient_result import Gradient, Piece

@@ -115,7 +115,11 @@ def make_digits(train: Digits, test: Digits, out: Path) -> None:
     np.save(out / "preds.npy", logits)
     np.save(out / "labels.npy", test.labels.astype(np.int64))
     np.save(out / "log_probs.npy", log_softmax(logits).astype(np.float32))
+    np.save(out / "probs.npy", np.exp(log_softmax(logits)).astype(np.float32))
+    np.save(out / "one_hot.npy", np.eye(10, dtype=np.uint8)[test.labels])
     np.save(out / "digits_features.npy", features)
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    np.save(out / "digits_unit.npy", unit.astype(np.float32))
     np.save(out / "digits_weight.npy", weight)
     np.save(out / "digits_bias.npy", bias)
     probabilities = other.predict_proba(test.pixels)
@@ -289,6 +293,7 @@ def make_ctc(train: Digits, test: Digits, out: Path, count: int = 24, width: int
     np.savez_compressed(
         out / "ctc.npz",
         log_probs=log_softmax(logits).transpose(1, 0, 2).astype(np.float32, order="C"),
+        logits=logits.astype(np.float32),
         targets=targets,
         targets_concatenated=np.concatenate(texts),
         input_lengths=width - inked[:, ::-1].argmax(axis=1),

@@ -10,6 +10,7 @@ for the losses whose terms cancel, because there the reference itself is no more
   and the triplets: differences by definition.
 - ``keras.log_cosh``, ``keras.categorical_generalized_cross_entropy`` near 0, and
   ``keras.binary_focal_crossentropy`` of logits, where Keras subtracts a probability from 1.
+- ``keras.circle``: PyTorch's softplus is its argument from 20 on, and so off by 2e-9.
 - ``ctc``: a long sum of probabilities that may come near 1, whose logarithm is then near 0.
 """
 
@@ -194,6 +195,7 @@ TERMS: dict[str, Callable[..., Array]] = {
     "keras.log_cosh": lambda *_, **__: np.ones(()),
     "keras.cosine_similarity": lambda *_, **__: np.ones(()),
     "keras.binary_focal_crossentropy": sigmoid_term,
+    "keras.circle": lambda *_, **__: np.full((), 3e6),
     "keras.categorical_generalized_cross_entropy": lambda *_, q=0.5: np.full((), 1 / q),
     **cancellation.TERMS,
 }

@@ -115,4 +115,4 @@ def reduce(
 
 def to_array(tensor: Any) -> Array:
     """Return a tensor as a float64 array."""
-    return np.asarray(keras.ops.convert_to_numpy(tensor), dtype=np.float64)
+    return np.asarray(tensor.detach().cpu().numpy(), dtype=np.float64)

@@ -293,7 +293,7 @@ class TestElements:
         whole = lossctl.compute("l1", big, other, reduction="none")
         assert np.array_equal(np.concatenate(blocks), whole.elements)
         result = stream.result()
-        assert (result.counted, result.total) == (400_000, whole.total)
+        assert (result.counted, result.total) == (600_000, whole.total)
 
     def test_takes_the_options(self) -> None:
         stream = lossctl.elements("ce", LOGITS, target=LABELS, ignore_index=1, mask=[1] * 5 + [0])

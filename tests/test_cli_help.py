@@ -32,7 +32,9 @@ LOSSES = sorted(registry())
 
 
 class TestHelp:
-    @pytest.mark.parametrize("words", [(), ("compute",), ("list",), ("show",)])
+    @pytest.mark.parametrize(
+        "words", [(), ("compute",), ("evaluate",), ("run",), ("list",), ("show",)]
+    )
     @pytest.mark.parametrize("flag", ["--help", "-h"])
     def test_of_every_command(self, words: tuple[str, ...], flag: str) -> None:
         done = run(*words, flag)
@@ -42,7 +44,7 @@ class TestHelp:
 
     def test_lists_every_command_and_loss(self) -> None:
         root = run("--help").out
-        for name in ("compute", "list", "show", "--version"):
+        for name in ("compute", "evaluate", "run", "list", "show", "--version"):
             assert name in root
         losses = run("compute", "--help").out
         for key in LOSSES:

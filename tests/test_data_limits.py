@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import mmap
-import os
 import shutil
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,9 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lossctl.data import open_sources
+from lossctl.data import npy, open_sources, spools
 from lossctl.data.npy import FileSource
-from tests.command_line import command, environment
+from lossctl.data.squeezed import SqueezedSource
+from tests.peak_memory import measure_peak
 from tests.source_files import (
     encode,
     encode_array,
@@ -70,6 +68,76 @@ def test_one_number_and_bfloat16_without_a_map(tmp_path: Path) -> None:
         assert np.array_equal(numbers.read(0, 1), exact[:1])
 
 
+@pytest.mark.parametrize("rows", [1, 7, 50, 200])
+def test_many_columns_one_after_another(
+    tmp_path: Path, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    array = np.asfortranarray(np.random.default_rng(3).normal(size=(101, 4, 50)))
+    path = write(tmp_path / "x.npy", encode_array(array))
+    monkeypatch.setattr(npy, "WINDOW_BYTES", array[:20].nbytes)
+    (source,) = open_sources([path])
+    assert isinstance(source, FileSource)
+    assert equal_bits(source.whole(), array)
+    assert equal_bits(read_in_blocks(source, rows), array)
+    monkeypatch.setattr(spools, "LARGE_BYTES", 1000)
+    (source,) = open_sources([path])
+    assert not isinstance(source, FileSource)
+    source.close()
+
+
+BOXES = [
+    (slice(1, 3), slice(0, 4), slice(0, 5)),
+    (slice(2, 3), slice(1, 3), slice(0, 5)),
+    (slice(0, 3), slice(3, 4), slice(2, 4)),
+    (slice(0, 3), slice(0, 4), slice(0, 5)),
+    (slice(0, 3), slice(0, 4), slice(1, 2)),
+]
+
+
+@pytest.fixture
+def read_bytes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list of how many bytes were read from arrays that are not mapped."""
+    seen: list[int] = []
+    read_into = FileSource._read_into
+
+    def note(self: FileSource, array: Any, first: int) -> None:
+        seen.append(array.nbytes)
+        read_into(self, array, first)
+
+    monkeypatch.setattr(FileSource, "_read_into", note)
+    return seen
+
+
+@pytest.mark.usefixtures("_no_maps")
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("box", BOXES)
+def test_a_box_of_a_row_without_a_map(
+    tmp_path: Path, order: Any, box: tuple[slice, ...], read_bytes: list[int]
+) -> None:
+    array = np.asarray(np.random.default_rng(3).normal(size=(7, 3, 4, 5)), order=order)
+    (source,) = open_sources([write(tmp_path / "x.npy", encode_array(array))])
+    with closing(source):
+        expected = array[(slice(2, 4), *box)]
+        assert equal_bits(source.read_box(2, 4, box), expected)
+        if order == "C":
+            assert sum(read_bytes) == expected.nbytes
+        assert len(source.read_box(6, 9, box)) == 1
+
+
+def test_a_box_of_other_sources(tmp_path: Path) -> None:
+    array = np.random.default_rng(3).normal(size=(6, 1, 4, 5))
+    for number in range(3):
+        np.save(tmp_path / f"{number}.npy", array[2 * number : 2 * number + 2])
+    (source,) = open_sources([f"{tmp_path}/*.npy"])
+    box = (slice(0, 1), slice(1, 3), slice(0, 5))
+    with closing(source):
+        for start, stop in ((0, 1), (3, 4), (1, 4)):
+            expected = array[(slice(start, stop), *box)]
+            assert equal_bits(source.read_box(start, stop, box), expected)
+            squeezed = SqueezedSource(source).read_box(start, stop, box[1:])
+            assert equal_bits(squeezed, expected[:, 0])
+
+
 @pytest.mark.usefixtures("_no_maps")
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "feather", "arrows", "lz4.feather"])
 def test_tables_without_a_map(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,23 +148,10 @@ def test_tables_without_a_map(tmp_path: Path, kind: str, monkeypatch: pytest.Mon
     assert equal_bits(read_in_blocks(source), values)
 
 
-def measure(*words: object) -> int:
-    """Run lossctl as a process, and return the most memory that it held."""
-    process = subprocess.Popen(command(*words), env=environment(), stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    with process.stdout:
-        out = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    assert out
-    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
 @pytest.fixture(scope="module")
 def start() -> int:
     """Return the memory of a process that does nothing."""
-    return measure("--version")
+    return measure_peak("--version")
 
 
 def write_large(directory: Path, kind: str) -> tuple[str, str]:
@@ -127,6 +182,6 @@ def write_large(directory: Path, kind: str) -> tuple[str, str]:
 def test_memory_is_flat(tmp_path: Path, kind: str, start: int) -> None:
     first, second = write_large(tmp_path, kind)
     try:
-        assert measure("compute", "mse", first, second, "-f", "value") < start + ALLOWED
+        assert measure_peak("compute", "mse", first, second, "-f", "value") < start + ALLOWED
     finally:
         shutil.rmtree(tmp_path)

@@ -151,8 +151,10 @@ def test_cut_off_npy_says_how_much_is_missing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"cut off.*\(10, 3\) of float64, 240 bytes, and 239"):
         open_sources([tmp_path / "x.npy"])
     (tmp_path / "x.npy").write_bytes(whole[:60])
-    with pytest.raises(DataError, match="header is broken"):
-        open_sources([tmp_path / "x.npy"])
+    for size in (60, 9, 7):
+        (tmp_path / "x.npy").write_bytes(whole[:size])
+        with pytest.raises(DataError, match=f"cut off: .* within its NPY header, after {size} b"):
+            open_sources([tmp_path / "x.npy"])
 
 
 def test_wrong_beginning_names_what_was_found(tmp_path: Path) -> None:
@@ -167,20 +169,35 @@ def test_wrong_beginning_names_what_was_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "header",
+    ("header", "what"),
     [
-        "{'descr': '<f8', 'fortran_order': False, 'shape': (-1,)}",
-        "{'descr': '<f8', 'fortran_order': False}",
-        "{'descr': '<f8', 'fortran_order': False, 'shape': (1,}",
-        "{'descr': 'nonsense', 'fortran_order': False, 'shape': (1,)}",
-        "{'descr': '<f8', 'fortran_order': False, 'shape': (10, 99999999999999999)}",
-        "__import__('os')",
-        "",
+        ("{'descr': '<f8', 'fortran_order': False, 'shape': (-1,)}", r"a shape of \(-1,\)"),
+        ("{'descr': '<f8', 'fortran_order': False}", "lacks shape"),
+        ("{'fortran_order': False}", "lacks descr and shape"),
+        ("{'descr': '<f8', 'fortran_order': False, 'shape': (1,}", "does not describe an array"),
+        ("{'descr': '<f8', 'fortran_order': 3, 'shape': (1,)}", "is 3, neither True nor False"),
+        ("{'descr': '<f8', 'fortran_order': False, 'shape': (1.5,)}", r"shape \(1\.5,\) is not"),
+        ("{'descr': '<f8', 'fortran_order': False, 'shape': [1]}", r"shape \[1\] is not a tuple"),
+        ("{'descr': '<f8', 'fortran_order': False, 'shape': (1,), 'x': 1}", "says more than"),
+        ("{'descr': 'nonsense', 'fortran_order': False, 'shape': (1,)}", "dtype 'nonsense' is no"),
+        ("{'descr': '<f8', 'fortran_order': False, 'shape': (10, 99999999999999999)}", "cut off"),
+        ("__import__('os')", "does not describe an array"),
+        ("[1]", "does not describe an array"),
+        ("", "does not describe an array"),
+        (f"{{{' ' * 20_000}}}", "claims to be 20,003 bytes long"),
     ],
 )
-def test_broken_headers(tmp_path: Path, header: str) -> None:
-    with pytest.raises(DataError, match=r"x\.npy"):
+def test_broken_headers(tmp_path: Path, header: str, what: str) -> None:
+    with pytest.raises(DataError, match=rf"x\.npy.*{what}"):
         open_sources([save_header(tmp_path / "x.npy", header, b"\0" * 80)])
+
+
+def test_versions_that_are_not_known(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros(3))
+    content = (tmp_path / "x.npy").read_bytes()
+    (tmp_path / "x.npy").write_bytes(content.replace(b"\x93NUMPY\1\0", b"\x93NUMPY\7\1"))
+    with pytest.raises(DataError, match=r"version 7\.1 of the format is not known"):
+        open_sources([tmp_path / "x.npy"])
 
 
 def test_content_counts_before_the_suffix(tmp_path: Path) -> None:

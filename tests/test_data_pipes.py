@@ -9,14 +9,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from lossctl.data import load_array, open_sources, origins
+from lossctl.data import load_array, open_sources, spools
+from lossctl.data.numeric import raise_bfloat16
 from lossctl.errors import DataError, FileError, UsageError
 from tests.command_line import command, environment
 from tests.source_files import (
@@ -29,35 +30,12 @@ from tests.source_files import (
     read_in_blocks,
     read_in_pieces,
 )
+from tests.standard_input import standard_input
 
 SCORES = np.random.default_rng(3).normal(size=5000)
 LABELS = np.arange(5000) % 7
 CONTENTS = {kind: encode({"score": SCORES, "label": LABELS}, kind) for kind in TABLES}
 Feed = Callable[..., None]
-
-
-@contextmanager
-def standard_input(content: bytes, chunk: int = 1 << 20) -> Iterator[None]:
-    """Put a real pipe, filled by a thread in chunks, in the place of standard input."""
-    reading, writing = os.pipe()
-
-    def fill() -> None:
-        with os.fdopen(writing, "wb", buffering=0) as pipe:
-            for start in range(0, len(content), chunk):
-                try:
-                    pipe.write(content[start : start + chunk])
-                except BrokenPipeError:
-                    return
-
-    thread = threading.Thread(target=fill)
-    with os.fdopen(reading, "r") as pipe, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "stdin", pipe)
-        thread.start()
-        try:
-            yield
-        finally:
-            pipe.buffer.read()
-            thread.join()
 
 
 @pytest.fixture(autouse=True)
@@ -107,6 +85,48 @@ def test_npy_out_of_a_pipe(order: Any, pack: Callable[[bytes], bytes]) -> None:
         (source,) = open_sources(["-"])
         assert source.shape == (1000, 5)
         assert equal_bits(read_in_blocks(source), array)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("dtype", ["f8", "V2"])
+def test_large_rows_out_of_a_pipe(
+    order: Any, pack: Callable[[bytes], bytes], dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spools, "LARGE_BYTES", 1000)
+    array = np.asarray(SCORES.reshape(5, 1000), order=order)
+    if dtype == "V2":
+        array = array.view("V2") if order == "C" else array.T.copy().view("V2").T
+    with standard_input(pack(encode_array(array)), 777):
+        (source,) = open_sources(["-"])
+        assert source.shape == array.shape
+        found = np.concatenate([source.read(row, row + 1) for row in range(len(array))])
+        again = source.read_box(1, 2, (slice(3, 9),))  # it is on the disk now
+        source.release(2)
+        source.release_all()
+        assert equal_bits(again, found[1:2, 3:9])
+        assert equal_bits(source.whole(), found)
+        source.close()
+        expected = raise_bfloat16(array.copy()) if dtype == "V2" else array
+        assert equal_bits(found, expected)
+
+
+def test_large_rows_that_are_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spools, "LARGE_BYTES", 1000)
+    content = encode_array(SCORES.reshape(5, 1000))[:-8]
+    with (
+        standard_input(content),
+        closing(open_sources(["-"])[0]) as source,
+        pytest.raises(DataError, match=r"cut off.* 40,000 bytes, and 39,992"),
+    ):
+        source.read(0, 1)
+
+
+def test_large_rows_in_a_member(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(spools, "LARGE_BYTES", 1000)
+    np.savez_compressed(tmp_path / "x.npz", score=SCORES.reshape(5, 1000))
+    (source,) = open_sources([tmp_path / "x.npz"])
+    assert equal_bits(read_in_blocks(source, 2), SCORES.reshape(5, 1000))
 
 
 def test_members_of_an_archive_out_of_a_pipe() -> None:
@@ -180,6 +200,18 @@ def test_lines_late_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
         source.close()
 
 
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_lines_longer_than_the_window(
+    pack: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_in_pieces(monkeypatch, 100_000)
+    texts = ["ab" * size for size in (10, 3_000_000, 5, 700_000, 2_500_000, 1)]
+    rows = "".join(f'{row},"{text}"\n' for row, text in enumerate(texts * 2))
+    with standard_input(pack(f"x,text\n{rows}".encode())):
+        (source,) = open_sources(["-#x"])
+        assert read_in_blocks(source, 2).tolist() == list(range(12))
+
+
 def test_tabs_are_seen_only_on_standard_input(tmp_path: Path) -> None:
     (tmp_path / "eval").write_bytes(CONTENTS["tsv"])
     with pytest.raises(DataError, match=r"(?s)1 tab.*name it .tsv"):
@@ -199,7 +231,7 @@ def test_a_terminal_is_no_input(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_copies_of_pipes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(origins, "SPOOL_BYTES", 2000)
+    monkeypatch.setattr(spools, "SPOOL_BYTES", 2000)
     with (
         standard_input(CONTENTS["parquet"]),
         pytest.raises(FileError, match=r"standard input is Parquet.* is larger than.*GiB"),

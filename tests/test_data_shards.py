@@ -19,6 +19,7 @@ from lossctl.data.shards import sort_naturally
 from lossctl.data.source import Source
 from lossctl.errors import DataError, FileError, LossctlError, UsageError
 from tests.source_files import (
+    COMPRESSIONS,
     TABLES,
     TYPED_TABLES,
     encode,
@@ -52,8 +53,6 @@ def _pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 def write_tables(directory: Path, kind: str) -> None:
     """Write the scores and their row numbers as shards of a table."""
     for number, start, stop in zip(NUMBERS, CUTS, CUTS[1:], strict=False):
-        if kind == "jsonl" and start == stop:
-            continue  # JSON Lines without rows are a file without bytes, which is refused
         columns = {"score": SCORES[start:stop], "row": np.arange(start, stop)}
         write(directory / f"part-{number}.{kind}", encode(columns, kind))
 
@@ -217,6 +216,49 @@ def test_arrays_that_differ(tmp_path: Path, other: Any, what: str) -> None:
         open_sources([f"{tmp_path}/*.npy"])
 
 
+@pytest.mark.parametrize("nothing", [b"", b"\n\n"])
+@pytest.mark.parametrize("packed", [None, *COMPRESSIONS])
+def test_shards_of_json_lines_without_rows(
+    tmp_path: Path, nothing: bytes, packed: str | None
+) -> None:
+    suffix = f"jsonl.{packed}" if packed else "jsonl"
+    pack = COMPRESSIONS[packed] if packed else bytes
+    for number, content in enumerate(
+        [nothing, nothing, b'{"x": 1}\n{"x": 2}\n', nothing, b'{"x": 3}\n', nothing]
+    ):
+        write(tmp_path / f"{number}.{suffix}", pack(content))
+    for reference in (f"{tmp_path}/*.{suffix}#x", f"{tmp_path}/*.{suffix}"):
+        source = open_one(reference)
+        assert read_in_blocks(source, 2).tolist() == [1, 2, 3]
+        assert source.whole().tolist() == [1, 2, 3]
+        assert source.place((2,)) == f"row 0 (line 1) of {tmp_path}/4.{suffix}, column 'x'"
+        source.close()
+    with pytest.raises(DataError, match="is empty"):
+        open_sources([tmp_path / f"0.{suffix}"])
+    with pytest.raises(DataError, match=r"\[01\].* all of its 2 files are empty"):
+        open_sources([f"{tmp_path}/[01].{suffix}"])
+
+
+@pytest.mark.parametrize("kind", ["csv", "npy", "parquet"])
+def test_shards_without_bytes(tmp_path: Path, kind: str) -> None:
+    content = encode_array(SCORES) if kind == "npy" else encode({"x": SCORES}, kind)
+    write(tmp_path / f"0.{kind}", content)
+    write(tmp_path / f"1.{kind}", b"")
+    with pytest.raises(DataError, match=rf"1.{kind} is empty"):
+        read_in_blocks(open_one(f"{tmp_path}/*.{kind}"))
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow"])
+def test_shards_are_compared_before_they_are_read(tmp_path: Path, kind: str) -> None:
+    for number in range(4):
+        columns = {"x": SCORES, "y": SCORES, "z" if number == 3 else "u": SCORES}
+        write(tmp_path / f"{number}.{kind}", encode(columns, kind))
+    assert len(read_in_blocks(open_one(f"{tmp_path}/*.{kind}#x"), 500)) == 4000
+    source = open_one(f"{tmp_path}/*.{kind}#u")
+    with closing(source), pytest.raises(DataError, match=rf"3.{kind} has x, y, z"):
+        source.read(0, 1)
+
+
 def test_one_number_in_every_file(tmp_path: Path) -> None:
     for name in "ab":
         write(tmp_path / f"{name}.npy", encode_array(np.float64(1)))
@@ -277,7 +319,8 @@ def test_shards_are_not_kept_open(tmp_path: Path) -> None:
         write(tmp_path / f"{number}.npz", b"")
         np.savez_compressed(tmp_path / f"{number}.npz", x=SCORES)
         write(tmp_path / f"{number}.csv", encode({"x": SCORES}, "csv"))
-    for kind in ("npz", "csv"):
+        write(tmp_path / f"{number}.parquet", encode({"x": SCORES}, "parquet"))
+    for kind in ("npz", "csv", "parquet"):
         source = open_one(f"{tmp_path}/*.{kind}")
         most = 0
         for start in range(0, 50_000, 500):

@@ -310,7 +310,8 @@ def test_one_huge_sample_gives_the_same_elements(
         cut.append(region)
         return original(plan, region, blocks)
 
-    monkeypatch.setattr("lossctl.engine.execution.process", spy)
+    for module in ("crew", "execution"):  # many blocks, one block
+        monkeypatch.setattr(f"lossctl.engine.{module}.process", spy)
     result = lossctl.compute(key, *inputs, reduction="none")
     assert len(cut) > len(inputs[0])
     assert all(region.partial for region in cut)

@@ -16,7 +16,14 @@ import numpy as np
 import pytest
 
 from lossctl.losses.registry import registry
-from tests import definitions, evaluator_definitions, evaluator_points, exact_points
+from tests import (
+    definitions,
+    evaluator_definitions,
+    evaluator_points,
+    exact_points,
+    keras_definitions,
+    keras_points,
+)
 from tests.cases.case import Array, Case
 from tests.comparison import compute
 from tests.exact_points import Points
@@ -25,8 +32,10 @@ UNITS = 4
 DIGITS = 400
 """So many that 1 + exp(-745), with a loss of 5e-324, keeps 70 digits of it."""
 SHOWN = 20
-POINTS = exact_points.POINTS | evaluator_points.POINTS
-DEFINITIONS = definitions.DEFINITIONS | evaluator_definitions.DEFINITIONS
+POINTS = exact_points.POINTS | evaluator_points.POINTS | keras_points.POINTS
+DEFINITIONS = (
+    definitions.DEFINITIONS | evaluator_definitions.DEFINITIONS | keras_definitions.DEFINITIONS
+)
 EVALUATOR = ("scikit-learn", "torchvision", "optax", "literature")
 
 
@@ -49,6 +58,13 @@ def test_every_loss_of_evaluators_and_of_optax_has_points() -> None:
     assert set(evaluator_points.POINTS) == set(evaluator_definitions.DEFINITIONS)
     assert declared == set(evaluator_points.POINTS) | evaluator_points.WHOLE_BATCH
     assert all(registry()[key].whole for key in evaluator_points.WHOLE_BATCH)
+
+
+def test_every_loss_of_keras_has_points() -> None:
+    """One that is declared is compared with its definition, unless no sample has one of its own."""
+    declared = {key for key, loss in registry().items() if loss.library == "keras"}
+    assert set(keras_points.POINTS) == set(keras_definitions.DEFINITIONS)
+    assert declared == {*keras_points.POINTS, *keras_points.ELSEWHERE}
 
 
 def test_definitions_tell_wrong_values() -> None:

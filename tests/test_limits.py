@@ -6,11 +6,14 @@ libraries take and 600 MiB of address space more, in which none of the files wou
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
+import shutil
 import struct
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +24,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import lossctl
+from tests.benchmarks.processes import Process
 from tests.command_line import command, environment
+from tests.peak_memory import measure_peak
 
 pytestmark = pytest.mark.slow
 
@@ -134,6 +139,134 @@ def test_elements_of_ten_million_rows_in_little_memory(
         losses = np.load(target, mmap_mode="r")
         assert losses.shape == (columns.num_rows,)
         assert losses[-1] == abs(columns["p"][-1].as_py() - columns["y"][-1].as_py())
+
+
+ALLOWED = 200 << 20
+GROUPED = 250 << 20
+"""The evaluator's own: the libraries that read Parquet and make slices are within it."""
+
+
+@pytest.fixture(scope="module")
+def start() -> int:
+    """Return the memory of a process that does nothing."""
+    return measure_peak("--version")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return a directory of files that were written in as large pieces as can be."""
+    folder = tmp_path_factory.mktemp("pieces")
+    random = np.random.default_rng(11)
+    rows = 8_000_000
+    long = pa.table({name: random.normal(size=rows) for name in "pt"})
+    for codec in ("lz4", "zstd", "uncompressed"):
+        pf.write_feather(long, str(folder / f"{codec}.arrow"), codec, chunksize=rows)
+        options = pa.ipc.IpcWriteOptions(compression=None if codec == "uncompressed" else codec)
+        with pa.ipc.new_stream(folder / f"{codec}.arrows", long.schema, options=options) as writer:
+            writer.write_table(long)
+    pq.write_table(long, folder / "long.parquet", row_group_size=rows)
+    text = pa.BufferOutputStream()
+    pc.write_csv(long.slice(0, rows // 2), text)
+    (folder / "long.csv").write_bytes(text.getvalue())
+    (folder / "long.csv.gz").write_bytes(gzip.compress(text.getvalue(), 1))
+    (folder / "long.csv.zst").write_bytes(pa.compress(text.getvalue(), "zstd", asbytes=True))
+    lines = "".join(f'{{"p": {row / 7}, "t": {row}}}\n' for row in range(1_500_000)).encode()
+    (folder / "long.jsonl").write_bytes(lines)
+    (folder / "long.jsonl.gz").write_bytes(gzip.compress(lines, 1))
+    (folder / "long.jsonl.zst").write_bytes(pa.compress(lines, "zstd", asbytes=True))
+    rows = 300_000
+    wide = pa.table({f"logit_{place}": random.normal(size=rows) for place in range(100)})
+    wide = wide.append_column("label", pa.array(random.integers(0, 100, rows)))
+    pq.write_table(wide, folder / "wide.parquet", row_group_size=rows)
+    pf.write_feather(wide, str(folder / "wide.arrow"), "lz4", chunksize=rows)
+    with pa.ipc.new_stream(folder / "wide.arrows", wide.schema) as writer:
+        writer.write_table(wide)
+    yield folder
+    shutil.rmtree(folder)
+
+
+LONG = [
+    *("lz4.arrow", "zstd.arrow", "uncompressed.arrow", "lz4.arrows", "uncompressed.arrows"),
+    *("long.parquet", "long.csv", "long.csv.gz", "long.csv.zst"),
+    *("long.jsonl", "long.jsonl.gz", "long.jsonl.zst"),
+]
+WIDE = ["wide.parquet", "wide.arrow", "wide.arrows"]
+
+
+@pytest.mark.parametrize("threads", [2, 8])
+@pytest.mark.parametrize("piped", [False, True], ids=["file", "pipe"])
+@pytest.mark.parametrize("name", LONG + WIDE)
+def test_pieces_that_are_larger_than_the_memory(
+    folder: Path, start: int, name: str, piped: bool, threads: int
+) -> None:
+    path = folder / name
+    shown = "-" if piped else path
+    loss, first, second = ("mse", "p", "t") if name in LONG else ("ce", "logit_0:logit_99", "label")
+    words = ("compute", loss, "-j", threads, "-f", "value", "--")
+    stdin = path if piped else None
+    peak = measure_peak(*words, f"{shown}#{first}", f"{shown}#{second}", stdin=stdin)
+    assert (peak - start) >> 20 < ALLOWED >> 20
+
+
+@pytest.mark.parametrize("name", ["wide.parquet", "lz4.arrow", "long.csv.zst"])
+def test_elements_of_pieces_that_are_larger_than_the_memory(
+    folder: Path, start: int, name: str, tmp_path: Path
+) -> None:
+    loss, first, second = ("mse", "p", "t") if name in LONG else ("ce", "logit_0:logit_99", "label")
+    path, target = folder / name, tmp_path / "losses.npy"
+    words = ("compute", loss, f"{path}#{first}", f"{path}#{second}", "-r", "none", "-j", 2)
+    peak = measure_peak(*words, "-o", target)
+    assert (peak - start) >> 20 < ALLOWED >> 20
+    assert np.load(target, mmap_mode="r").size >= 300_000
+
+
+def test_ten_thousand_groups_in_flat_memory(tmp_path: Path) -> None:
+    """The launcher is small, unlike this process, so that the peak is that of the evaluation."""
+    least = Process("start", tuple(command("--version")), tmp_path).turn().memory
+    assert least is not None
+    peaks = []
+    for rows in (1_000_000, 10_000_000):
+        path, random = tmp_path / f"{rows}.parquet", np.random.default_rng(rows)
+        error, group = random.normal(size=rows), random.integers(10_000, size=rows)
+        columns = {"p": error, "t": np.zeros(rows), "group": group}
+        pq.write_table(pa.table(columns), path)
+        words = ("--pred", "p", "--target", "t", "--by", "group", "--loss", "mse", "-j", 2)
+        target = tmp_path / f"{rows}.csv"
+        run = command("evaluate", path, *words, "-o", target)
+        peak = Process("evaluate", tuple(run), tmp_path).turn().memory
+        assert peak is not None
+        peaks.append(peak - least)
+        path.unlink()
+    rows_of = pc.read_csv(target).to_pandas().query("record == 'slice'").set_index("group")
+    found, counts = rows_of.sort_index(), np.bincount(group)
+    assert found.rows.tolist() == counts.tolist()
+    np.testing.assert_allclose(found.value, np.bincount(group, error**2) / counts, rtol=1e-12)
+    assert peaks[1] >> 20 < GROUPED >> 20
+    assert peaks[1] < 1.25 * peaks[0], "memory grows with the rows"
+
+
+@pytest.mark.parametrize("columns", [100, 1000, 5000])
+def test_columns_one_after_another(tmp_path: Path, start: int, columns: int) -> None:
+    rows = 50_000_000 // columns
+    path, labels = tmp_path / "x.npy", tmp_path / "labels.npy"
+    array = np.lib.format.open_memmap(path, "w+", np.float64, (rows, columns), fortran_order=True)
+    array[:, ::7] = 1
+    del array
+    np.save(labels, np.arange(rows) % columns)
+    peak = measure_peak("compute", "ce", path, labels, "-j", 2, "-f", "value")
+    path.unlink()
+    assert (peak - start) >> 20 < ALLOWED >> 20
+
+
+@pytest.mark.parametrize("piped", [False, True], ids=["file", "pipe"])
+def test_one_sample_of_a_gigabyte(tmp_path: Path, start: int, piped: bool) -> None:
+    path = tmp_path / "x.npy"
+    np.lib.format.open_memmap(path, "w+", np.float32, (1, 32_768, 8192))[0, ::100] = 1
+    first = "-" if piped else path
+    words = ("compute", "mse", "-j", 2, "-f", "value", "--", first, path)
+    peak = measure_peak(*words, stdin=path if piped else None)
+    path.unlink()
+    assert (peak - start) >> 20 < ALLOWED >> 20
 
 
 def peak_of(*words: object) -> float:

@@ -7,7 +7,6 @@ import gzip
 import io
 import itertools
 import json
-import os
 import re
 import tracemalloc
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lossctl.errors import FileError, UsageError
+from lossctl.errors import UsageError
 from lossctl.output import element_table, rows
 from lossctl.output.elements import write_elements
 from tests.test_output_samples import SampleStream, make_result
@@ -165,18 +164,6 @@ def test_npy_takes_blocks_as_they_come(tmp_path: Path) -> None:
 
     write_elements(Strided(losses), target=tmp_path / "l.npy")
     np.testing.assert_array_equal(np.load(tmp_path / "l.npy"), losses)
-
-
-def test_npy_of_unknown_length_does_not_go_into_a_pipe(tmp_path: Path) -> None:
-    reading, writing = os.pipe()
-    target = tmp_path / "pipe.npy"
-    target.symlink_to(f"/dev/fd/{writing}")
-    try:
-        with pytest.raises(FileError, match="pipe"):
-            write_elements(SampleStream(make_losses((3,)), length_known=False), target=target)
-    finally:
-        os.close(reading)
-        os.close(writing)
 
 
 @pytest.mark.parametrize("known", KNOWN)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lossctl.errors import UsageError
-from lossctl.output.formats import FileFormat, check_text_format, find_file_format, pick_file_format
+from lossctl.output.formats import FileFormat, check_format, find_file_format, pick_file_format
 
 
 @pytest.mark.parametrize(
@@ -13,6 +13,7 @@ from lossctl.output.formats import FileFormat, check_text_format, find_file_form
     [
         ("losses.npy", FileFormat("npy")),
         ("losses.parquet", FileFormat("parquet")),
+        ("losses.arrow", FileFormat("arrow")),
         ("out/losses.v2.csv", FileFormat("csv")),
         ("LOSSES.TSV", FileFormat("tsv")),
         ("losses.json", FileFormat("json")),
@@ -48,6 +49,6 @@ def test_request_and_suffix_must_agree() -> None:
 
 
 def test_unknown_format_is_answered_with_the_nearest() -> None:
-    assert check_text_format("csv") == "csv"
+    assert check_format("csv") == "csv"
     with pytest.raises(UsageError, match="Did you mean jsonl or json"):
-        check_text_format("jsonll")
+        check_format("jsonll")

@@ -24,21 +24,26 @@ main()
 """
 
 
-def run_with_terminal(patience: float, *words: str, cwd: Path, **env: str) -> Run:
-    """Run lossctl with standard error on a terminal and standard output in a pipe."""
+def run_with_terminal(
+    patience: float, *words: str, cwd: Path, out: int | None = subprocess.PIPE, **env: str
+) -> Run:
+    """Run lossctl with standard error on a terminal and standard output in a pipe.
+
+    With ``out=None``, both are on the terminal, and what it received is returned as it is.
+    """
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-W", "error", "-c", IMPATIENT, str(patience), *words],
         cwd=cwd,
         env=environment(TERM="xterm-256color", COLUMNS="100") | env,
-        stdout=subprocess.PIPE,
+        stdout=theirs if out is None else out,
         stderr=theirs,
         text=True,
     )
     os.close(theirs)
     shown = read_terminal(ours)
-    out, _ = process.communicate(timeout=60)
-    return Run(process.returncode, out, strip_styles(shown))
+    printed, _ = process.communicate(timeout=60)
+    return Run(process.returncode, printed or "", strip_styles(shown) if out else shown)
 
 
 @pytest.fixture
@@ -75,6 +80,39 @@ def test_per_element_losses_show_it_too(tmp_path: Path, mse: tuple[str, ...]) ->
     assert done.code == 0
     assert "/1300000" in done.err
     assert np.load(tmp_path / "losses.npy").shape == (1_300_000,)
+
+
+@pytest.mark.parametrize(
+    ("words", "printed"),
+    [
+        (("-f", "value"), "nan"),
+        ((), "│ value"),
+        (("-r", "none"), "│ sample"),
+        (("-r", "none", "--limit", "6000"), "│ sample"),
+        (("-r", "none", "-o", "losses.npy"), "warning:"),
+    ],
+)
+def test_goes_before_anything_is_printed(
+    tmp_path: Path, mse: tuple[str, ...], words: tuple[str, ...], printed: str
+) -> None:
+    values = np.zeros(1_300_000, np.float32)
+    values[-1] = np.nan
+    np.save(tmp_path / "p", values)
+    done = run_with_terminal(0, *mse[:4], *words, cwd=tmp_path, out=None)
+    assert done.code == 0
+    assert "/1300000" in done.err
+    shown = strip_styles(done.err)
+    assert shown.count("warning:") == 1
+    last = max(shown.rindex("samples ━"), shown.rindex("\x1b[2K"))  # drawn, and wiped out
+    assert shown.rindex("\x1b[2K") == last
+    assert last < min(shown.index(printed), shown.index("warning:"))
+
+
+def test_lines_on_a_terminal_are_progress_enough(tmp_path: Path, mse: tuple[str, ...]) -> None:
+    np.save(tmp_path / "p", np.zeros(20_000))
+    np.save(tmp_path / "y", np.zeros(20_000))
+    done = run_with_terminal(0, *mse[:4], "-r", "none", "-f", "value", cwd=tmp_path, out=None)
+    assert (done.code, done.err) == (0, "0.0\n" * 20_000)
 
 
 def test_nothing_off_a_terminal() -> None:

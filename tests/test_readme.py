@@ -56,7 +56,9 @@ def test_python_blocks_print_what_is_shown(monkeypatch: pytest.MonkeyPatch, fold
     """The blocks are one session, in the order of the page."""
     monkeypatch.chdir(folder)
     session = "\n".join(block.text for block in PYTHON)
-    test = doctest.DocTestParser().get_doctest(session, {}, "README.md", "README.md", 0)
+    test = doctest.DocTestParser().get_doctest(
+        session, {"__name__": "__main__"}, "README.md", "README.md", 0
+    )
     report: list[str] = []
     results = doctest.DocTestRunner(verbose=False).run(test, out=report.append)
     assert results.failed == 0, "".join(report)

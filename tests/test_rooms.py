@@ -19,11 +19,19 @@ ROOMS = {
     "losses": {"numpy"},
     "data": {"numpy", "pyarrow"},
     "engine": {"numpy", "lossctl.losses", "lossctl.data"},
-    "output": {"rich", "pyarrow", "numpy", "lossctl.__version__"},
+    "evaluation": {"numpy", "pandas", "lossctl.engine", "lossctl.losses", "lossctl.data"},
+    "output": {
+        "rich",
+        "pyarrow",
+        "numpy",
+        "lossctl.engine.result",
+        "lossctl.engine.gradient_result",
+        "lossctl.evaluation.result",
+        "lossctl.evaluation.suite",
+        "lossctl.__version__",
+    },
     "cli": {"typer", "lossctl.api", "lossctl.losses", "lossctl.output", "lossctl.__version__"},
 }
-ROOMS["output"] |= {"lossctl.engine.result", "lossctl.engine.gradient_result"}
-ROOMS["cli"] |= {"lossctl.differentiation"}
 """What the files of a room may import, beside the standard library and lossctl.errors.
 
 numpy is the language of results, so the output room may speak it. The command line hands what
@@ -90,6 +98,8 @@ def test_every_exception_is_needed() -> None:
         ("data/new.py", "from lossctl import losses", "lossctl.losses"),
         ("engine/new.py", "import rich.table", "rich.table"),
         ("engine/new.py", "from lossctl.output import tables", "lossctl.output.tables"),
+        ("evaluation/new.py", "import pyarrow", "pyarrow"),
+        ("evaluation/new.py", "from lossctl.output import rows", "lossctl.output.rows"),
         ("output/new.py", "from lossctl.engine.plan import Plan", "lossctl.engine.plan.Plan"),
         ("cli/new.py", "import numpy as np", "numpy"),
         ("cli/new.py", "import typerx", "typerx"),

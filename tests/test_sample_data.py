@@ -44,7 +44,7 @@ def test_every_command_is_tested() -> None:
 
 def test_every_file_is_described_and_no_other() -> None:
     files = {path.name for path in SAMPLE_DATA.iterdir() if path.is_file()} - {"README.md"}
-    described = set(re.findall(r"`([\w-]+\.(?:npy|npz|csv|parquet|py))`", README))
+    described = set(re.findall(r"`([\w-]+\.(?:npy|npz|csv|parquet|toml|py))`", README))
     assert described == files
 
 

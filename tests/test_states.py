@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import struct
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from lossctl.engine import blocks, summation
 from lossctl.engine.state import State
 from lossctl.errors import DataError, FileError, LossctlWarning, UsageError
 from tests.command_line import SAMPLE_DATA, run
+from tests.source_files import read_in_pieces
 
 Array = NDArray[Any]
 
@@ -171,6 +173,13 @@ class TestRefusals:
         with pytest.raises(UsageError, match=r"part 2 is given twice: .*part-2.json and .*copy"):
             lossctl.merge([*parts, copy])
 
+    def test_a_state_given_twice_by_two_names(self, parts: list[Path], tmp_path: Path) -> None:
+        (tmp_path / "link.json").symlink_to(parts[1])
+        (tmp_path / "deeper").mkdir()
+        for other in (tmp_path / "link.json", tmp_path / "deeper" / ".." / parts[1].name):
+            with pytest.raises(UsageError, match=r"(?s)is given twice.Name each state once"):
+                lossctl.merge([*parts, other])
+
     @pytest.mark.parametrize(
         ("changed", "said"),
         [
@@ -205,7 +214,7 @@ class TestRefusals:
             lossctl.merge(parts)
 
     @pytest.mark.parametrize(
-        "text", ["", "{}", "[]", "null", '{"format": "lossctl.state/1"}', "\0"]
+        "text", ["", "{}", "[]", "null", '{"format": "lossctl.state/2"}', "\0"]
     )
     def test_no_state(self, parts: list[Path], text: str) -> None:
         parts[0].write_text(text)
@@ -216,7 +225,7 @@ class TestRefusals:
             lossctl.merge(parts)
 
     def test_another_format(self, parts: list[Path]) -> None:
-        parts[0].write_text(parts[0].read_text().replace("lossctl.state/1", "lossctl.state/9"))
+        parts[0].write_text(parts[0].read_text().replace("lossctl.state/2", "lossctl.state/9"))
         with pytest.raises(DataError, match=r"its format is 'lossctl.state/9'"):
             lossctl.merge(parts)
 
@@ -231,6 +240,14 @@ class TestRefusals:
             lossctl.compute("mse", [1.0], [1.0], part="1/2")
         with pytest.raises(UsageError, match="per-element"):
             lossctl.compute("mse", [1.0], [1.0], reduction="none", save_state=tmp_path / "x")
+        for name, value in {"part": "1/2", "save_state": tmp_path / "x"}.items():
+            given: dict[str, Any] = {name: value}
+            with pytest.raises(UsageError, match=f"have no {name.replace('_', ' ')}"):
+                lossctl.compute("mse", [1.0], [1.0], reduction="none", **given)
+            with pytest.raises(UsageError, match=f"have no {name.replace('_', ' ')}"):
+                lossctl.elements("mse", [1.0], [1.0], **given)
+        with pytest.raises(UsageError, match="have no reduction"):
+            lossctl.elements("mse", [1.0], [1.0], reduction="mean")
         with pytest.raises(UsageError, match="nothing to merge"):
             lossctl.merge([])
 
@@ -269,6 +286,18 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     assert not (tmp_path / "x.json").exists()
 
 
+def test_notes_of_any_part_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("x,y,t\n" + "0.5,1.5,1\n" * 4000 + "0.5,1.5,0.0\n" * 4000)
+    inputs = (f"{tmp_path}/t.csv#x,y", f"{tmp_path}/t.csv#t")
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        read_in_pieces(patch, 1000)
+        whole = lossctl.compute("ce", *inputs)
+        merged = lossctl.merge(save_parts(tmp_path, 4, "ce", *inputs))
+    assert whole.warnings == merged.warnings
+    assert "whole float64 numbers" in whole.warnings[0]
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -278,6 +307,7 @@ def test_on_the_command_line(tmp_path: Path) -> None:
         {"samples": -1},
         {"counted": 7},
         {"inputs": []},
+        {"extras": [["mask", "m.npy"]]},
         {"total": {"parts": ["nan"], "special": 0, "huge": "0"}},
         {"total": {"parts": [1e999], "special": 0, "huge": "0"}},
     ],

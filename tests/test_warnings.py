@@ -31,7 +31,7 @@ class TestWarnings:
         done = compute(
             "nll", save(here, "x", logits, suffix), save(here, "y", LABELS, suffix), "-f", "value"
         )
-        words = ("input: 2 values", "positive", "0.25", "row 0", "x.", "log_softmax")
+        words = ("nll: 1 element", "positive", "row 0", "x.", "log_softmax")
         self.only(done, *words)
         assert done.value == -np.mean(logits[range(4), LABELS])
 

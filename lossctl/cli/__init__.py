@@ -8,6 +8,7 @@ import gc
 import os
 import signal
 import sys
+import threading
 
 # Imports make many objects and no garbage: fewer collections save a tenth of the start-up time.
 gc.set_threshold(100_000, 50, 50)
@@ -30,7 +31,7 @@ def main() -> None:
     try:
         app(prog_name="lossctl")
     except SystemExit as leaving:
-        if "pyarrow" not in sys.modules:
+        if "pyarrow" not in sys.modules and threading.active_count() == 1:
             raise
         _leave_at_once(leaving.code)
 
@@ -40,6 +41,7 @@ def _leave_at_once(code: object) -> None:
 
     Its idle threads are sometimes still there when they run, and the system then ends a run that
     has succeeded ("terminate called without an active exception", one in some thirty here).
+    Nor is a thread waited for that reads from a silent pipe.
     """
     atexit._run_exitfuncs()  # noqa: SLF001 - what others registered still runs
     for stream in (sys.stdout, sys.stderr):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -119,24 +120,28 @@ def _compute(
 ) -> None:
     """Call the public API and hand the result to the output room."""
     from lossctl import api
-    from lossctl.output.formats import check_text_format, pick_file_format
+    from lossctl.output.formats import check_stream_format, pick_file_format
     from lossctl.output.progress import show_progress
 
     if output.target is not None:
         pick_file_format(output.target, output.format)
     else:
-        check_text_format(output.format or "table")
-    with show_progress(settings.pop("progress")) as progress:
-        if settings["reduction"] != "none" or settings["save_state"] or settings["part"]:
-            from lossctl.output.reduced import write_reduced
+        check_stream_format(output.format or "table", sys.stdout)
+    shown = settings.pop("progress")
+    if settings["reduction"] != "none" or settings["save_state"] or settings["part"]:
+        from lossctl.output.reduced import write_reduced
 
+        with show_progress(shown) as progress:
             result = api.compute(loss, *inputs, **settings, **options, progress=progress)
-            write_reduced(result, output.format, output.target, precision=output.precision)
-            return
-        from lossctl.output.elements import write_elements
+        write_reduced(result, output.format, output.target, precision=output.precision)
+        return
+    from lossctl.output.elements import write_elements
 
-        for name in ("reduction", "part", "save_state"):
-            del settings[name]
+    for name in ("reduction", "part", "save_state"):
+        del settings[name]
+    # Lines that run over a terminal show by themselves how it goes.
+    lines = output.target is None and output.format not in (None, "table") and sys.stdout.isatty()
+    with show_progress(shown and not lines) as progress:
         stream = api.elements(loss, *inputs, **settings, **options, progress=progress)
         write_elements(
             stream, output.format, output.target, limit=output.limit, precision=output.precision

@@ -81,7 +81,7 @@ def _adapt(loss: Loss, shared: inspect.Parameter) -> inspect.Parameter:
 
 def _differentiate(loss: Loss, inputs: list[str], values: dict[str, Any]) -> None:
     """Call the public API and hand the result to the output room."""
-    from lossctl.differentiation import gradient
+    from lossctl.api import gradient
     from lossctl.errors import CheckError
     from lossctl.output.gradient_summary import check_summary_format, write_summary
     from lossctl.output.progress import show_progress

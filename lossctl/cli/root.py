@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import os
 import sys
@@ -18,11 +19,16 @@ from typer.exceptions import TyperException
 
 import lossctl
 from lossctl.cli.compute import LossGroup
+from lossctl.cli.gates import leave_pipe
 from lossctl.cli.grad import GradGroup
 from lossctl.cli.values import MARK, TRUE, take_plain_values
 from lossctl.errors import Exit, LossctlError, LossctlWarning, UsageError, did_you_mean
 
 EPILOG = "Try it on the sample data:  lossctl compute ce preds.npy labels.npy --ignore-index 0"
+
+
+LAZY_COMMANDS = {"evaluate": "lossctl.cli.evaluate", "run": "lossctl.cli.run"}
+"""The modules of commands that would make others start later."""
 
 
 class ClosedPipeError(Exception):
@@ -51,7 +57,8 @@ class Root(TyperGroup):
         except TyperException as error:
             _fail(explain_usage(error, words), Exit.USAGE, words)
         except ClosedPipeError:
-            code = _leave_pipe()
+            leave_pipe()
+            code = Exit.DONE
         except SystemExit as leaving:
             if leaving.code != 1 or not _reader_is_gone():
                 raise
@@ -79,8 +86,16 @@ class Root(TyperGroup):
             _fail(bug, Exit.INTERNAL, words)
         sys.exit(int(code or 0))
 
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the subcommands."""
+        names = super().list_commands(ctx)
+        first = ["compute", *LAZY_COMMANDS]
+        return [*first, *(name for name in names if name not in first)]
+
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return a subcommand."""
+        """Return a subcommand; some are built only when they are asked for."""
+        if cmd_name in LAZY_COMMANDS:
+            return importlib.import_module(LAZY_COMMANDS[cmd_name]).build_command()
         command = super().get_command(ctx, cmd_name)
         return command if command is None else take_plain_values(command)
 
@@ -143,13 +158,6 @@ def _fail(error: LossctlError, code: int, words: list[str]) -> NoReturn:
     sys.exit(int(code))
 
 
-def _leave_pipe() -> int:
-    """Stop quietly when the reader of standard output is gone."""
-    sink = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(sink, sys.stdout.fileno())
-    return Exit.DONE
-
-
 def explain_usage(error: Any, words: list[str]) -> UsageError:
     """Turn what the command-line parser says into our own message, with the nearest names."""
     context = getattr(error, "ctx", None)
@@ -178,6 +186,12 @@ def explain_usage(error: Any, words: list[str]) -> UsageError:
         remedy = f"{example} {remedy}"
     if text.startswith("Got unexpected extra argument"):
         text = f"{path} takes {wanted or 'no words'}; too many: {text.partition('(s) ')[2]}"
+    if text.startswith("No such command") and context is not None:
+        name = text.partition("'")[2].partition("'")[0]
+        known = context.command.list_commands(context)
+        return UsageError(
+            f"{path} has no command {name!r}", f"{did_you_mean(name, known)} {remedy}"
+        )
     if not text:  # without any words, the help has been printed
         sys.exit(int(Exit.USAGE))
     return UsageError(text, remedy)
@@ -229,7 +243,7 @@ def root(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Compute loss values from prediction files."""
+    """Compute loss values from prediction files, and evaluate datasets."""
 
 
 @app.command(
@@ -237,7 +251,10 @@ def root(
     epilog="For example:  lossctl merge 'part-*.json'",
 )
 def merge_command(
-    states: Annotated[list[str], typer.Argument(metavar="STATE...", help="Files of states.")],
+    states: Annotated[
+        list[str],
+        typer.Argument(metavar="STATE...", help="Files of states, or patterns in quotes."),
+    ],
     format: Annotated[
         str | None,
         typer.Option("-f", "--format", help="table, json, jsonl, csv, tsv or value"),
@@ -246,13 +263,10 @@ def merge_command(
     precision: Annotated[int, typer.Option(min=1, max=17, help="significant digits in tables")] = 6,
 ) -> None:
     """Add up the states that compute --save-state stored: parts of a run, or several files."""
-    from glob import glob
-
     from lossctl.api import merge
     from lossctl.output.reduced import write_reduced
 
-    paths = [path for state in states for path in sorted(glob(state)) or [state]]  # noqa: PTH207 - absolute too
-    write_reduced(merge(paths), format, output, precision=precision)
+    write_reduced(merge(states), format, output, precision=precision)
 
 
 def _choose_form(format: str | None, *flags: tuple[str, bool]) -> str:

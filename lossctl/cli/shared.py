@@ -22,16 +22,16 @@ class Output:
     precision: int
 
 
-def _shared(
+def make_option(
     name: str, kind: Any, default: Any, help: str, panel: str, *flags: str, **more: Any
 ) -> inspect.Parameter:
+    """Return a parameter that is an option; a variable of the environment sets its default."""
     option = typer.Option(
         *(flags or ("--" + name.replace("_", "-"),)),
         help=help.replace("[", "\\["),
         rich_help_panel=panel,
-        envvar=None if name == "format" else f"LOSSCTL_{name.upper()}",
         show_envvar=False,
-        **more,
+        **({"envvar": None if name == "format" else f"LOSSCTL_{name.upper()}"} | more),
     )
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
@@ -39,7 +39,7 @@ def _shared(
 
 
 SHARED = [
-    _shared(
+    make_option(
         "reduction",
         str,
         "mean",
@@ -48,10 +48,11 @@ SHARED = [
         "-r",
         "--reduction",
     ),
-    _shared("sample_weight", str | None, None, "weight of each sample: a file", DATA),
-    _shared("mask", str | None, None, "0 leaves a sample out: a file", DATA),
-    _shared("class_axis", int, 1, "where the classes are", DATA),
-    _shared(
+    make_option("sample_weight", str | None, None, "weight of each sample: a file", DATA),
+    make_option("mask", str | None, None, "0 leaves a sample out: a file", DATA),
+    make_option("class_axis", int, 1, "where the classes are", DATA),
+    make_option("classes", str | None, None, "names of the classes: a comma list or a file", DATA),
+    make_option(
         "squeeze",
         bool,
         False,
@@ -59,32 +60,45 @@ SHARED = [
         DATA,
         "--squeeze/--no-squeeze",
     ),
-    _shared("nan", str, "propagate", "propagate, omit or error", DATA),
-    _shared("dtype", str, "float64", "float64 or float32: what elements are computed in", WORK),
-    _shared("threads", int | None, None, "worker threads (all cores)", WORK, "-j", "--threads"),
-    _shared(
+    make_option("nan", str, "propagate", "propagate, omit or error", DATA),
+    make_option("dtype", str, "float64", "float64 or float32: what elements are computed in", WORK),
+    make_option("threads", int | None, None, "worker threads (all cores)", WORK, "-j", "--threads"),
+    make_option(
         "format",
         str | None,
         None,
-        "table, json, jsonl, csv, tsv or value (table, or by the suffix of --output)",
+        "table, json, jsonl, csv, tsv or value; npy, parquet or arrow (a stream) in a pipe, where"
+        " npy of unknown length waits in a temporary file (table, or by the suffix of --output)",
         OUTPUT,
         "-f",
         "--format",
     ),
-    _shared(
+    make_option(
         "output",
         str | None,
         None,
-        "write there: .npy .csv .tsv .parquet .json .jsonl, text ones also with .gz or .zst",
+        "write there: .npy .csv .tsv .parquet .arrow .json .jsonl, text ones also with .gz or .zst;"
+        " - is standard output",
         OUTPUT,
         "-o",
         "--output",
     ),
-    _shared("limit", int, 20, "per-element losses shown in a table; 0 shows all", OUTPUT, min=0),
-    _shared("precision", int, 6, "significant digits in tables", OUTPUT, min=1, max=17),
-    _shared("part", str | None, None, "work on one part of the blocks only, such as 3/40", WORK),
-    _shared("save_state", str | None, None, "store the sums in a file for 'lossctl merge'", WORK),
-    _shared(
+    make_option(
+        "limit", int, 20, "per-element losses shown in a table; 0 shows all", OUTPUT, min=0
+    ),
+    make_option("precision", int, 6, "significant digits in tables", OUTPUT, min=1, max=17),
+    make_option(
+        "part",
+        str | None,
+        None,
+        "work on one part of the blocks only, such as 3/40;"
+        " the rows of text files are counted first",
+        WORK,
+    ),
+    make_option(
+        "save_state", str | None, None, "store the sums in a file for 'lossctl merge'", WORK
+    ),
+    make_option(
         "progress",
         bool,
         True,
@@ -92,7 +106,7 @@ SHARED = [
         WORK,
         "--progress/--no-progress",
     ),
-    _shared("debug", bool, False, "show the traceback of an error", WORK, "--debug"),
+    make_option("debug", bool, False, "show the traceback of an error", WORK, "--debug"),
 ]
 NAMES = [parameter.name for parameter in SHARED]
 OUTPUT_NAMES = ("format", "output", "limit", "precision")
@@ -102,13 +116,18 @@ def split_shared(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]
     """Separate settings, a loss's own inputs and options, and what is to become of the result."""
     shared = {name: values[name] for name in NAMES}
     own = {name: value for name, value in values.items() if name not in shared}
-    chosen = {name: shared.pop(name) for name in OUTPUT_NAMES}
+    output = take_output(shared)
     del shared["debug"]
-    # The suffix of an output file goes before a default from the environment.
+    return shared, own, output
+
+
+def take_output(values: dict[str, Any]) -> Output:
+    """Take out of the values what is to become of the result."""
+    chosen = {name: values.pop(name) for name in OUTPUT_NAMES}
     if chosen["output"] == "-":  # standard output, by its usual name
         chosen["output"] = None
+    # The suffix of an output file goes before a default from the environment.
     default = None if chosen["output"] else os.environ.get("LOSSCTL_FORMAT")
-    output = Output(
+    return Output(
         chosen["format"] or default, chosen["output"], chosen["limit"], chosen["precision"]
     )
-    return shared, own, output

@@ -6,27 +6,36 @@ at once. A reference is ``FILE`` or ``FILE#columns``, or something array-like.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from os import PathLike
 
 import numpy as np
 
+from lossctl.data.labels import wrap_labels
 from lossctl.data.memory import to_memory_array, wrap_memory
 from lossctl.data.opening import Opener, find_files, is_reference
-from lossctl.data.references import Reference, choose_columns
+from lossctl.data.references import Reference, choose_columns, find_column
 from lossctl.data.source import Array, ArraySource, Source
-from lossctl.data.tables import SharedScan, Table, TableSource, choose_all, refuse_lists
+from lossctl.data.tables import (
+    LabelSource,
+    SharedScan,
+    Table,
+    TableSource,
+    choose_all,
+    refuse_lists,
+)
 from lossctl.errors import UsageError
 
 __all__ = ["ArraySource", "Source", "is_live", "load_array", "open_sources"]
 
 
-def open_sources(references: Sequence[object]) -> list[Source]:
+def open_sources(references: Sequence[object], labels: Collection[int] = ()) -> list[Source]:
     """Open files, shards, columns (``FILE#columns``), standard input (``-``) and array-likes.
 
     A pattern, a directory, or a list of paths is one array in several files. Columns of the
-    same files share one scan.
+    same files share one scan. Those at the places ``labels`` are one column each, of anything:
+    they are read as cells, as Arrow holds them.
     """
     sources: dict[int, Source] = {}
     tables: dict[tuple[str, ...], tuple[Table, dict[int, Reference]]] = {}
@@ -35,7 +44,9 @@ def open_sources(references: Sequence[object]) -> list[Source]:
         undo.callback(opener.close)
         for place, given in enumerate(references):
             if not is_reference(given):
-                sources[place] = wrap_memory(given)
+                named = type(given).__name__
+                wrapped = wrap_labels(given, named) if place in labels else wrap_memory(given)
+                sources[place] = wrapped
                 continue
             files = find_files(given)
             if files.key not in tables:
@@ -47,7 +58,7 @@ def open_sources(references: Sequence[object]) -> list[Source]:
                 tables[files.key] = (opened, {})
             tables[files.key][1][place] = files.reference
         for table, columns in tables.values():
-            for place, source in _open_columns(table, columns).items():
+            for place, source in _open_columns(table, columns, labels).items():
                 undo.callback(source.close)
                 sources[place] = source
         undo.pop_all()
@@ -82,22 +93,45 @@ def load_array(reference: object) -> Array:
         source.close()
 
 
-def _open_columns(table: Table, references: dict[int, Reference]) -> dict[int, Source]:
+def _open_columns(
+    table: Table, references: dict[int, Reference], labels: Collection[int]
+) -> dict[int, Source]:
     """Open what several references name in one table, as columns of one scan."""
     chosen: dict[int, list[int]] = {}
     for place, reference in references.items():
         table.check_header(reference.fragment)
+        if place in labels:
+            chosen[place] = [_choose_label(table, reference)]
+            continue
         chosen[place] = (
             choose_all(table)
             if reference.fragment is None
             else choose_columns(reference.fragment, table.names, reference.path)
         )
         refuse_lists(table, chosen[place], reference.text)
-    scan = SharedScan(table, sorted({column for columns in chosen.values() for column in columns}))
+    numbers = {c for place, columns in chosen.items() if place not in labels for c in columns}
+    everything = {column for columns in chosen.values() for column in columns}
+    table.plain = frozenset(everything - numbers)
+    scan = SharedScan(table, sorted(everything))
     return {
-        place: TableSource(references[place].text, scan, columns, vector=len(columns) == 1)
+        place: LabelSource(references[place].text, scan, columns[0])
+        if place in labels
+        else TableSource(references[place].text, scan, columns, vector=len(columns) == 1)
         for place, columns in chosen.items()
     }
+
+
+def _choose_label(table: Table, reference: Reference) -> int:
+    """Return the one column that a reference to labels names."""
+    if reference.fragment is not None:
+        return find_column(reference.fragment, table.names, reference.path)
+    columns = [column for column in range(len(table.names)) if not table.hidden(column)]
+    if len(columns) != 1:
+        raise UsageError(
+            f"{reference.path} has {len(columns)} columns, and one is needed here.",
+            f"Name it: {table.called}#{table.names[columns[0]] if columns else 'NAME'}",
+        )
+    return columns[0]
 
 
 def _parse_numbers(text: str) -> Array | None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+PATIENCE = 1.0
+"""Seconds to wait for an item that nobody wants: its maker may read from a silent pipe."""
 
 
 class Ahead(Generic[T]):
@@ -19,8 +22,11 @@ class Ahead(Generic[T]):
 
     def take(self) -> T | None:
         """Return the next item, or None where there are no more."""
+        if self._coming is None:
+            return next(self._items, None)
+        wait([self._coming])  # which may be interrupted: it stays the coming one until then
         coming, self._coming = self._coming, None
-        return coming.result() if coming is not None else next(self._items, None)
+        return coming.result()
 
     def prepare(self) -> None:
         """Begin to make the next item."""
@@ -29,8 +35,11 @@ class Ahead(Generic[T]):
                 self._pool = ThreadPoolExecutor(1, "lossctl-reader")
             self._coming = self._pool.submit(next, self._items, None)
 
-    def close(self) -> None:
-        """Wait for the item that is being made, and make no more."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = self._coming = None
+    def close(self) -> bool:
+        """Make no more items; return whether none is being made that takes for ever."""
+        if self._pool is None:
+            return True
+        busy = wait([self._coming] if self._coming is not None else [], PATIENCE).not_done
+        self._pool.shutdown(wait=not busy, cancel_futures=True)
+        self._pool = self._coming = None
+        return not busy

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from os import SEEK_CUR
 from typing import Any, BinaryIO
 
 from lossctl.data import typed_tables
-from lossctl.data.mapping import map_file
+from lossctl.data.arrow_batches import BatchReader
+from lossctl.data.arrow_messages import RECORDS, find_messages, read_message
+from lossctl.data.mapping import MappedFile, map_file
 from lossctl.data.origins import Origin
 from lossctl.data.source import Array
 from lossctl.data.typed_tables import TypedTable
@@ -26,27 +30,30 @@ class ArrowTable(TypedTable):
         super().__init__(origin, "Arrow")
         self._streamed = streamed
         self._file = file
-        self._mapped = map_file(file) if origin.mapped else None
-        if self._mapped is not None and not self._is_plain():
-            self._mapped = None
-        self._input = self._open_input()
-        self._reader = self._open(None)
-        self._take_schema(self._reader.schema)
-        if not streamed and hasattr(self._reader, "count_rows"):
-            with self._explain():
-                self.length = int(self._reader.count_rows())
+        self._mapped = None
+        self._reader: Any = None
+        with self._explain():
+            if origin.mapped and is_plain(file, streamed=streamed):
+                self._mapped = map_file(file)
+            if self._mapped is not None:
+                self._reader = self._open(self._mapped)
+            else:
+                self._reader = BatchReader(file, self.path, streamed=streamed)
+            self._take_schema(self._reader.schema)
+            if not streamed:
+                self.length = self._reader.count_rows()
 
     def pieces(self, columns: Sequence[int]) -> Iterator[Mapping[int, Array]]:
         """Read batch after batch, small ones together and large ones in slices."""
         first = 0
-        held: deque[tuple[Mapping[int, Array], int]] = deque()
-        for table, end in self._tables(columns):
-            arrays = self._convert(table, columns, first)
-            first += table.num_rows
-            held.append((arrays, end))
+        held: deque[Slice] = deque()
+        for one in self._slices(columns):
+            arrays = self._convert(one.table, columns, first)
+            first += one.table.num_rows
+            held.append(replace(one, table=None, arrays=arrays))
             yield arrays
             if len(held) == PIECES_HELD:
-                self._release(*held.popleft())
+                held.popleft().release()
 
     def reopen(self) -> ArrowTable:
         """Return the same file at its beginning."""
@@ -55,107 +62,105 @@ class ArrowTable(TypedTable):
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-        self._mapped = self._input = self._reader = None
+        self._mapped = self._reader = None
         self.origin.close()
 
-    def _is_plain(self) -> bool:
-        """Say whether the columns lie in the mapped file as they are, not compressed."""
-        assert self._mapped is not None
-        self._input = self._open_input()
-        reader = self._open(None)
-        with self._explain():
-            try:
-                batch = reader.read_next_batch() if self._streamed else reader.get_batch(0)
-            except (StopIteration, ValueError):  # there is none
-                return True
-        return any(self._mapped.covers(buffer.address) for buffer in _buffers(batch))
-
-    def _open_input(self) -> Any:
+    def _open(self, mapped: MappedFile) -> Any:
         import pyarrow as pa
 
-        if self._mapped is not None:
-            return pa.BufferReader(self._mapped.content)
-        if self.origin.mapped:
-            return pa.OSFile(str(self.origin.location))
-        return pa.PythonFile(self._file, "r")
+        stream = pa.BufferReader(mapped.content)
+        return (pa.ipc.open_stream if self._streamed else pa.ipc.open_file)(stream)
 
-    def _open(self, columns: Sequence[int] | None) -> Any:
-        import pyarrow as pa
-
-        options = pa.ipc.IpcReadOptions(included_fields=columns, use_threads=True)
-        with self._explain():
-            if self._streamed:
-                return pa.ipc.open_stream(self._input, options=options)
-            return pa.ipc.open_file(self._input, options=options)
-
-    def _tables(self, columns: Sequence[int]) -> Iterator[tuple[Any, int]]:
-        """Yield batches as tables, at least one, and where in the mapped file they end."""
+    def _slices(self, columns: Sequence[int]) -> Iterator[Slice]:
+        """Yield the batches as tables, at least one, joined or cut to a fit size."""
         import pyarrow as pa
 
         run: list[Any] = []
         held = 0
         schema = None
-        for batch in self._batches(columns):
+        for batch, mapped in self._batches(columns):
             schema = batch.schema
             rows = max(1, batch.num_rows * typed_tables.PIECE_BYTES // max(1, batch.nbytes))
-            for start in range(0, batch.num_rows, rows):
-                piece = batch.slice(start, rows)
-                run.append(piece)
-                held += piece.nbytes
-                if held >= JOINED_BYTES:
-                    yield (
-                        pa.Table.from_batches(run),
-                        self._end(run) if rows >= batch.num_rows else 0,
-                    )
-                    run, held = [], 0
+            if run and (mapped is not self._mapped or rows < batch.num_rows):
+                yield Slice(pa.Table.from_batches(run), self._mapped, _find_end(run, self._mapped))
+                run, held = [], 0
+            if mapped is not self._mapped or rows < batch.num_rows:
+                for start in range(0, batch.num_rows, rows):
+                    yield Slice(pa.Table.from_batches([batch.slice(start, rows)]), mapped)
+                continue
+            run.append(batch)
+            held += batch.nbytes
+            if held >= JOINED_BYTES:
+                yield Slice(pa.Table.from_batches(run), mapped, _find_end(run, mapped))
+                run, held = [], 0
         if run or schema is None:
-            yield pa.Table.from_batches(run, schema or self._schema), self._end(run)
+            table = pa.Table.from_batches(run, schema or self._schema)
+            yield Slice(table, self._mapped, _find_end(run, self._mapped))
 
-    def _batches(self, columns: Sequence[int]) -> Iterator[Any]:
-        chosen = sorted(set(columns))
-        if self._streamed:
-            yield from self._checked(iter(self._reader), chosen)
-            return
-        # Columns that are not asked for are not decompressed; where nothing is compressed, to
-        # ask for some makes copies of them.
-        reader = self._reader if self._mapped is not None else self._open(chosen)
-        batches = map(reader.get_batch, range(reader.num_record_batches))
-        yield from self._checked(batches, None if self._mapped is None else chosen)
-
-    def _checked(self, batches: Iterator[Any], chosen: list[int] | None) -> Iterator[Any]:
+    def _batches(self, columns: Sequence[int]) -> Iterator[tuple[Any, MappedFile | None]]:
         """Yield batches whose buffers are as long as they say, so that they can be read."""
+        batches = self._read(sorted(set(columns)))
         while True:
             with self._explain():
-                batch = next(batches, None)
+                batch, mapped = next(batches, (None, None))
                 if batch is None:
                     return
-                if chosen is not None:
-                    batch = batch.select(chosen)
                 batch.validate(full=any(field.type.num_fields for field in batch.schema))
-            yield batch
+            yield batch, mapped
 
-    def _end(self, batches: Sequence[Any]) -> int:
-        """Return where in the mapped file these batches end; 0 where they are not in it."""
+    def _read(self, columns: Sequence[int]) -> Iterator[tuple[Any, MappedFile | None]]:
         if self._mapped is None:
-            return 0
-        return max(
-            (
-                self._mapped.offset(buffer.address) + buffer.size
-                for batch in batches
-                for buffer in _buffers(batch)
-                if self._mapped.covers(buffer.address)
-            ),
-            default=0,
-        )
-
-    def _release(self, arrays: Mapping[int, Array], end: int) -> None:
-        """Give back the memory of a piece, and of all before it where it ends its batches."""
-        if self._mapped is not None:
-            for array in arrays.values():
-                self._mapped.release_array(array, typed_tables.PIECE_BYTES)
-            self._mapped.release(0, end)
+            yield from self._reader.read(columns)
+            return
+        # To ask pyarrow for some columns makes copies of them.
+        if self._streamed:
+            for batch in self._reader:
+                yield batch.select(columns), self._mapped
+            return
+        for number in range(self._reader.num_record_batches):
+            yield self._reader.get_batch(number).select(columns), self._mapped
 
 
-def _buffers(batch: Any) -> Iterator[Any]:
-    for column in batch.columns:
-        yield from (buffer for buffer in column.buffers() if buffer is not None and buffer.size)
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Some rows: a table, or the arrays made of it, the file they lie in, and where they end."""
+
+    table: Any
+    mapped: MappedFile | None
+    end: int = 0
+    arrays: Mapping[int, Array] = field(default_factory=dict)
+
+    def release(self) -> None:
+        """Give back the memory of the rows, and of all before them where they end a batch."""
+        if self.mapped is not None:
+            for array in self.arrays.values():
+                self.mapped.release_array(array, typed_tables.PIECE_BYTES)
+            self.mapped.release(0, self.end)
+
+
+def is_plain(file: BinaryIO, *, streamed: bool) -> bool:
+    """Say whether columns lie in a file as they are, not compressed; it is at its start then."""
+    places = [] if streamed else find_messages(file)[1]
+    file.seek(places[0] if places else 0)
+    message = read_message(file) if streamed or places else None
+    while message is not None and message.kind != RECORDS:
+        file.seek(message.size, SEEK_CUR)
+        message = read_message(file)
+    file.seek(0)
+    return message is None or message.codec is None
+
+
+def _find_end(batches: Sequence[Any], mapped: MappedFile | None) -> int:
+    """Return where in the mapped file these batches end; 0 where they are not in it."""
+    if mapped is None:
+        return 0
+    return max(
+        (
+            mapped.offset(buffer.address) + buffer.size
+            for batch in batches
+            for column in batch.columns
+            for buffer in column.buffers()
+            if buffer is not None and buffer.size and mapped.covers(buffer.address)
+        ),
+        default=0,
+    )

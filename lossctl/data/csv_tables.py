@@ -17,6 +17,7 @@ from lossctl.data.csv_lines import (
     is_number,
     split_record,
 )
+from lossctl.data.labels import Cells
 from lossctl.data.origins import Origin
 from lossctl.data.source import Array
 from lossctl.data.text_files import Segment, Text, is_blank
@@ -149,6 +150,7 @@ class CsvTable(TextTable):
         if is_blank(data):
             return pa.schema([(name, pa.float64()) for name in chosen]).empty_table()
         block = block or BLOCK_BYTES * min(max(len(names) // 32, 1), 16)
+        texts = dict.fromkeys((names[column] for column in self.plain), pa.string())
         quotes = self._text.quotes
         if quotes % 2:
             self._check_quotes(data)
@@ -162,11 +164,16 @@ class CsvTable(TextTable):
                 convert_options=csv.ConvertOptions(
                     include_columns=chosen,
                     null_values=[""],
-                    column_types=dict.fromkeys(chosen, pa.binary()) if as_text else None,
-                    check_utf8=False,
+                    strings_can_be_null=not as_text,
+                    column_types=dict.fromkeys(chosen, pa.binary()) if as_text else texts,
+                    check_utf8=bool(texts) and not as_text,
                 ),
             )
         except pa.ArrowInvalid as error:
+            if "UTF8" in str(error):
+                raise DataError(
+                    f"{self.path}: its labels are not UTF-8 text", "Write the file as UTF-8."
+                ) from error
             if "straddl" in str(error) and block < len(data):
                 return self._parse(data, columns, as_text=as_text, block=len(data) + 1)
             raise self._explain(data) from error
@@ -202,10 +209,12 @@ class CsvTable(TextTable):
 
     def _read(self, data: Text, columns: Sequence[int], segment: Segment) -> Mapping[int, Array]:
         table = self._parse(data, columns)
-        arrays: dict[int, Array] = {}
+        arrays: dict[int, Any] = {}
         for column, values in zip(columns, table.columns, strict=True):
             where = Column(str(self.path), self.names[column], segment.first_row)
-            if numpy_dtype(values.type) is None:
+            if column in self.plain:
+                arrays[column] = Cells(values)
+            elif numpy_dtype(values.type) is None:
                 arrays[column] = self._convert_texts(data, column, segment)
             else:
                 arrays[column] = to_array(values, where)

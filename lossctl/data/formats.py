@@ -6,7 +6,7 @@ import re
 from enum import Enum
 from pathlib import Path
 
-from lossctl.data import npy
+from lossctl.data import npy_header
 from lossctl.data.origins import STANDARD_INPUT, Origin
 from lossctl.errors import DataError
 
@@ -25,7 +25,7 @@ class Format(Enum):
 
 
 MAGIC = {
-    npy.MAGIC: Format.NPY,
+    npy_header.MAGIC: Format.NPY,
     b"PK\x03\x04": Format.NPZ,
     b"PK\x05\x06": Format.NPZ,
     b"PAR1": Format.PARQUET,
@@ -72,6 +72,13 @@ READABLE = (
 )
 OBJECT = re.compile(rb'(\xef\xbb\xbf)?\s*\{\s*["}]')
 LIST = re.compile(rb"(\xef\xbb\xbf)?\s*\[")
+
+
+def recognise_shard(origin: Origin, begin: bytes) -> Format:
+    """Return the format of one file of several: JSON Lines without rows have no bytes."""
+    if not begin and SUFFIXES.get(origin.suffix) is Format.JSON_LINES:
+        return Format.JSON_LINES
+    return recognise(origin, begin)
 
 
 def recognise(origin: Origin, begin: bytes) -> Format:

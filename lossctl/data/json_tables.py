@@ -14,6 +14,7 @@ from lossctl.data.json_lines import (
     to_arrow,
     unquote_numbers,
 )
+from lossctl.data.labels import Cells
 from lossctl.data.origins import Origin
 from lossctl.data.source import Array
 from lossctl.data.text_files import Segment, Text, is_blank
@@ -30,7 +31,7 @@ class JsonTable(TextTable):
     stand for numbers, broken lines) is read object by object.
     """
 
-    def __init__(self, origin: Origin, file: BinaryIO) -> None:
+    def __init__(self, origin: Origin, file: BinaryIO, *, shard: bool = False) -> None:
         super().__init__(origin, file)
         self._types: dict[str, Any] = {}
         self._start: Any = self._parse(self._peek())
@@ -39,7 +40,7 @@ class JsonTable(TextTable):
             self.names = list(dict.fromkeys(name for one in objects.rows for name in one))
         else:
             self.names = list(self._start.schema.names)
-        if not self.names:
+        if not self.names and not shard:
             raise DataError(f"{self.path} is empty: it has no fields and no rows.")
 
     def misfits(self) -> Mapping[int, str]:
@@ -58,7 +59,30 @@ class JsonTable(TextTable):
         """Return the same file at its beginning."""
         return JsonTable(self.origin, self.origin.open())
 
-    def _read(self, data: Text, columns: Sequence[int], segment: Segment) -> Mapping[int, Array]:
+    def _read(self, data: Text, columns: Sequence[int], segment: Segment) -> Mapping[int, Any]:
+        plain = [column for column in columns if column in self.plain]
+        numbers = [column for column in columns if column not in self.plain]
+        arrays: dict[int, Any] = self._read_plain(data, plain) if plain else {}
+        return {**arrays, **self._read_numbers(data, numbers, segment)} if numbers else arrays
+
+    def _read_plain(self, data: Text, columns: Sequence[int]) -> dict[int, Cells]:
+        import pyarrow as pa
+
+        names = {column: self.names[column] for column in columns}
+        if is_blank(data):
+            return {column: Cells(pa.array([], pa.string())) for column in names}
+        fields = _read_json(data, None)
+        if fields is not None and set(names.values()) <= set(fields.column_names):
+            return {column: Cells(fields.column(name)) for column, name in names.items()}
+        rows = self._load(data).rows
+        return {
+            column: Cells(pa.array([_to_text(row.get(name)) for row in rows], pa.string()))
+            for column, name in names.items()
+        }
+
+    def _read_numbers(
+        self, data: Text, columns: Sequence[int], segment: Segment
+    ) -> Mapping[int, Array]:
         names = [self.names[column] for column in columns]
         if segment.offset == 0 and self._start is not None and _has_numbers(self._start, names):
             fields = self._start
@@ -131,6 +155,10 @@ def _read_json(data: Text, schema: Any, block: int = BLOCK_BYTES) -> Any:
         if "straddl" in str(error) and block < len(data):
             return _read_json(data, schema, len(data) + 1)
         return None
+
+
+def _to_text(value: Any) -> str | None:
+    return None if value is None else str(value)
 
 
 def _has_numbers(fields: Any, names: Sequence[str]) -> bool:

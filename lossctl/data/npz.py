@@ -12,7 +12,7 @@ from typing import IO
 from lossctl.data.npy import StreamSource, map_array
 from lossctl.data.origins import Origin
 from lossctl.data.references import find_column
-from lossctl.data.source import Array, Source
+from lossctl.data.source import Source
 from lossctl.errors import DataError, UsageError
 
 LOCAL_HEADER = struct.Struct("<26xHH")
@@ -74,9 +74,9 @@ class MemberSource(StreamSource):
         super().close()
         self._archive_file.close()
 
-    def _read_into(self, array: Array, before: int) -> None:
+    def _take(self, size: int, before: int) -> bytes:
         try:
-            super()._read_into(array, before)
+            return super()._take(size, before)
         except BROKEN as error:
             raise broken(self.name, error) from error
 

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lossctl.data.files import explain_refusal
-from lossctl.data.formats import AT_HAND, Format, recognise
+from lossctl.data.formats import AT_HAND, Format, recognise, recognise_shard
 from lossctl.data.origins import STANDARD_INPUT, Origin, open_file, open_standard_input, peek
 from lossctl.data.references import Reference, parse_reference
 from lossctl.data.sharded import ShardedSource, ShardedTable
 from lossctl.data.shards import find_shards
 from lossctl.data.source import Source
 from lossctl.data.tables import Table
-from lossctl.errors import UsageError
+from lossctl.errors import DataError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,23 +91,26 @@ class Opener:
         return open_origin(reference, self._standard)
 
 
-def open_path(reference: Reference, path: Path, *, quiet: bool = False) -> Source | Table:
-    """Open a file by what it is; it stays open in what is returned."""
+def open_path(reference: Reference, path: Path, shard: int | None = None) -> Source | Table:
+    """Open a file by what it is, perhaps one of several shards; it stays open in what is returned.
+
+    Only the first shard warns about its header, and a shard may have no rows and no columns.
+    """
     origin = open_file(path)
-    opened = open_origin(reference, origin, quiet=quiet)
+    opened = open_origin(reference, origin, shard)
     if isinstance(opened, Source):  # a table may open the file again
         origin.close()
     return opened
 
 
-def open_origin(reference: Reference, origin: Origin, *, quiet: bool = False) -> Source | Table:
+def open_origin(reference: Reference, origin: Origin, shard: int | None = None) -> Source | Table:
     """Open an input by what it is; it stays open in what is returned."""
     with ExitStack() as undo:
         undo.callback(origin.close)
         file = origin.open()
         undo.callback(file.close)
         try:
-            opened = _open_format(reference, origin, file, quiet)
+            opened = _open_format(reference, origin, file, shard)
         except OSError as error:
             raise explain_refusal(origin.path, error) from error
         undo.pop_all()
@@ -115,9 +118,9 @@ def open_origin(reference: Reference, origin: Origin, *, quiet: bool = False) ->
 
 
 def _open_format(
-    reference: Reference, origin: Origin, file: BinaryIO, quiet: bool
+    reference: Reference, origin: Origin, file: BinaryIO, shard: int | None
 ) -> Source | Table:
-    kind = recognise(origin, peek(file))
+    kind = (recognise if shard is None else recognise_shard)(origin, peek(file))
     if kind in AT_HAND and not origin.mapped:
         file = origin.spool(file, kind.value)
     match kind:
@@ -140,11 +143,11 @@ def _open_format(
             from lossctl.data.csv_tables import CsvTable
 
             delimiter = "\t" if kind is Format.TSV else ","
-            return CsvTable(origin, file, delimiter, quiet=quiet)
+            return CsvTable(origin, file, delimiter, quiet=bool(shard))
         case Format.JSON_LINES:
             from lossctl.data.json_tables import JsonTable
 
-            return JsonTable(origin, file)
+            return JsonTable(origin, file, shard=shard is not None)
 
 
 def _open_npy(reference: Reference, origin: Origin, file: BinaryIO) -> Source:
@@ -170,12 +173,22 @@ def _open_shards(files: Files) -> Source | Table:
     def open_shard(number: int) -> Source | Table:
         path = files.paths[number]
         shard = Reference(f"{path}{fragment}", path, reference.fragment)
-        return open_path(shard, path, quiet=number > 0)
+        return open_path(shard, path, number)
 
     first = open_shard(0)
+    for number in range(1, len(files.paths)):
+        if isinstance(first, Source) or first.names:
+            break
+        first.close()
+        first = open_shard(number)
     if isinstance(first, Table):
         with ExitStack() as undo:
             undo.callback(first.close)
+            if not first.names:
+                raise DataError(
+                    f"{reference.path}: all of its {len(files.paths)} files are empty.",
+                    "Write them again.",
+                )
             table = ShardedTable(reference.path, files.paths, open_shard, first)
             undo.pop_all()
         return table

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import io
-import shutil
 import sys
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from lossctl.data.compression import decompress, find_compression
 from lossctl.data.files import explain_refusal, is_regular, open_binary
-from lossctl.errors import DataError, FileError, UsageError
+from lossctl.data.spools import Spool
+from lossctl.errors import DataError, UsageError
 
 SNIFFED_BYTES = 4096
 COPIED_BYTES = 1 << 20
-SPOOL_BYTES = 8 << 30
-"""How much of a pipe is copied to a temporary file where a format needs all of it at hand."""
-
 STANDARD_INPUT = "-"
 
 
@@ -37,7 +33,7 @@ class Origin:
         self.live = live
         self._compression = find_compression(peek(file))
         self.mapped = not live and self._compression is None
-        self._spool: IO[bytes] | None = None
+        self._spool: Spool | None = None
         self._first: BinaryIO | None = self._unpack(file)
 
     @property
@@ -62,26 +58,11 @@ class Origin:
 
     def spool(self, file: BinaryIO, what: str) -> BinaryIO:
         """Copy the bytes to a temporary file, which vanishes when it is closed; return that."""
-        directory = tempfile.gettempdir()
-        limit = min(SPOOL_BYTES, shutil.disk_usage(directory).free)
-        try:
-            self._spool = tempfile.TemporaryFile()  # noqa: SIM115 - it stays open with the origin
-            with file:
-                copied = _copy(file, self._spool, limit)
-            self._spool.flush()
-        except OSError as error:
-            raise FileError(
-                f"{self.path}: could not be copied to a temporary file in {directory}: "
-                f"{error.strerror or error}.",
-                "Write it to a file first, or set TMPDIR to a directory with room.",
-            ) from error
-        if not copied:
-            raise FileError(
-                f"{self.path} is {what}, which has to be copied to a temporary file, and is "
-                f"larger than what may be copied to {directory}: {limit / 2**30:.1f} GiB.",
-                "Write it to a file first.",
-            )
-        self.location = Path(f"/dev/fd/{self._spool.fileno()}")
+        self._spool = Spool(self.path, what)
+        with file:
+            self._spool.append_stream(file)
+        self._spool.flush()
+        self.location = self._spool.location
         self.live, self.mapped, self._compression = False, True, None
         return self.open()
 
@@ -156,14 +137,3 @@ class _Rejoined(io.RawIOBase):
         if not self.closed and self._rest is not getattr(sys.stdin, "buffer", None):
             self._rest.close()
         super().close()
-
-
-def _copy(file: IO[bytes], to: IO[bytes], limit: int) -> bool:
-    """Copy a stream; say whether it was no longer than the limit."""
-    copied = 0
-    while chunk := file.read(COPIED_BYTES):
-        copied += len(chunk)
-        if copied > limit:
-            return False
-        to.write(chunk)
-    return True

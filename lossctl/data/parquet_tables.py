@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 from lossctl.data import typed_tables
 from lossctl.data.origins import Origin
 from lossctl.data.source import Array
+from lossctl.data.spools import ColumnSpool, Spool
 from lossctl.data.typed_tables import TypedTable
 
 BUFFER_BYTES = 1 << 16
@@ -21,6 +23,13 @@ the cache: three times as fast as to read the row group (10 million rows, 2 colu
 third of the memory.
 """
 
+SPOOLED_BYTES = 1 << 18
+"""What is decoded at once on the way to a spool; by one thread, as each would keep memory."""
+
+COLUMNS_AT_ONCE = 8
+"""Of more columns, large row groups are spooled, some columns after others: every column that is
+read would hold a page and a dictionary, and those of 100 columns take 300 MB."""
+
 
 class ParquetTable(TypedTable):
     """A Parquet file, whose row groups are read as they are asked for."""
@@ -30,14 +39,30 @@ class ParquetTable(TypedTable):
 
         super().__init__(origin, "Parquet")
         with self._explain():
-            self._file = pq.ParquetFile(origin.location, buffer_size=BUFFER_BYTES, pre_buffer=False)
+            self._file: Any = pq.ParquetFile(
+                origin.location, buffer_size=BUFFER_BYTES, pre_buffer=False
+            )
             self._take_schema(self._file.schema_arrow)
+            self._leaves = self._find_leaves()
         self.length = int(self._file.metadata.num_rows)
 
     def pieces(self, columns: Sequence[int]) -> Iterator[Mapping[int, Array]]:
         """Read the row groups in batches, or small ones together."""
         first = 0
-        for table in self._tables(columns):
+        groups = range(self._file.metadata.num_row_groups)
+        sizes = [self._measure(columns, group) for group in groups]
+        most = COLUMN_BYTES * min(len(columns), COLUMNS_AT_ONCE)
+        if max(sizes, default=0) <= most:
+            tables = self._read_groups(sizes, columns)
+        elif len(columns) <= COLUMNS_AT_ONCE:
+            tables = self._read_batches(columns, typed_tables.PIECE_BYTES)
+        else:
+            for group in groups:
+                for piece in self._spool_group(group, columns, first):
+                    yield piece
+                    first += len(next(iter(piece.values())))
+            return
+        for table in tables:
             yield self._convert(table, columns, first)
             first += table.num_rows
 
@@ -47,28 +72,39 @@ class ParquetTable(TypedTable):
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+        self._file = None  # its metadata may be large, and there may be many shards
         self.origin.close()
 
-    def _tables(self, columns: Sequence[int]) -> Iterator[Any]:
-        # A name that stands twice cannot be asked for: then everything is read.
-        twice = len(set(self.names)) < len(self.names)
-        names = None if twice else list(dict.fromkeys(self.names[column] for column in columns))
-        sizes = self._measure(columns)
-        if max(sizes, default=0) > COLUMN_BYTES * len(columns):
-            row = -(-sum(sizes) // max(1, self._file.metadata.num_rows))
-            yield from self._read_batches(max(1, typed_tables.PIECE_BYTES // row), names)
-            return
+    def _names_of(self, columns: Sequence[int]) -> list[str] | None:
+        """Return what to ask for: everything where a name that stands twice cannot be."""
+        if len(set(self.names)) < len(self.names):
+            return None
+        return list(dict.fromkeys(self.names[column] for column in columns))
+
+    def _read_groups(self, sizes: Sequence[int], columns: Sequence[int]) -> Iterator[Any]:
+        names = self._names_of(columns)
         for groups in _join(sizes, typed_tables.PIECE_BYTES):
             with self._explain():
                 table = self._file.read_row_groups(groups, columns=names)
             yield table
 
-    def _read_batches(self, rows: int, names: list[str] | None) -> Iterator[Any]:
+    def _read_batches(
+        self, columns: Sequence[int], held: int, group: int | None = None
+    ) -> Iterator[Any]:
+        """Read a row group, or all of them, in batches of about ``held`` bytes."""
         import pyarrow as pa
 
+        metadata = self._file.metadata
+        groups = range(metadata.num_row_groups) if group is None else [group]
+        size = sum(self._measure(columns, one) for one in groups)
+        count = sum(metadata.row_group(one).num_rows for one in groups)
+        rows = max(1, held * count // max(1, size))
         with self._explain():
-            batches = self._file.iter_batches(rows, columns=names)
+            batches = self._file.iter_batches(
+                rows, groups, columns=self._names_of(columns), use_threads=group is None
+            )
         while True:
             with self._explain():
                 batch = next(batches, None)
@@ -76,28 +112,45 @@ class ParquetTable(TypedTable):
                 return
             yield pa.Table.from_batches([batch])
 
-    def _measure(self, columns: Sequence[int]) -> list[int]:
-        """Return about how many bytes the columns in every row group are once decoded."""
-        layouts = {self.names[column]: self.layout(column) for column in columns}
-        widths = {name: layout[0].itemsize for name, layout in layouts.items() if layout}
-        metadata = self._file.metadata
-        leaves = [
-            (leaf, widths[name])
-            for leaf in range(metadata.num_columns)
-            for name in (_top(metadata.schema.column(leaf).path, widths),)
-            if name is not None
-        ]
-        return [
-            sum(metadata.row_group(group).column(leaf).num_values * size for leaf, size in leaves)
-            for group in range(metadata.num_row_groups)
-        ]
+    def _spool_group(
+        self, group: int, columns: Sequence[int], first: int
+    ) -> Iterator[Mapping[int, Array]]:
+        """Copy a row group to a temporary file, some columns after others, and read that."""
+        spool = Spool(
+            self.path, "Parquet with large row groups", "Write it in row groups of fewer rows"
+        )
+        with closing(spool):
+            written = ColumnSpool(spool)
+            for start in range(0, len(columns), COLUMNS_AT_ONCE):
+                chosen = columns[start : start + COLUMNS_AT_ONCE]
+                row = first
+                for table in self._read_batches(chosen, SPOOLED_BYTES, group):
+                    for column, rows in self._convert(table, chosen, row).items():
+                        written.add(column, rows)
+                    row += table.num_rows
+            if self._file.metadata.row_group(group).num_rows:
+                yield from written.pieces(typed_tables.PIECE_BYTES)
 
+    def _measure(self, columns: Sequence[int], group: int) -> int:
+        """Return about how many bytes the columns in a row group are once decoded."""
+        row_group = self._file.metadata.row_group(group)
+        size = 0
+        for column in columns:
+            layout = self.layout(column)
+            assert layout is not None
+            leaves = self._leaves.get(self.names[column], ())
+            size += sum(row_group.column(leaf).num_values for leaf in leaves) * layout[0].itemsize
+        return size
 
-def _top(path: str, names: Mapping[str, Any]) -> str | None:
-    """Return the column that a leaf belongs to, whose own name may have dots in it."""
-    if path in names:
-        return path
-    return next((name for name in names if path.startswith(f"{name}.")), None)
+    def _find_leaves(self) -> dict[str, list[int]]:
+        """Return what each column is stored as: itself, or the elements of its lists."""
+        names, leaves = set(self.names), dict[str, list[int]]()
+        for leaf, stored in enumerate(self._file.schema):
+            path = stored.path
+            while path not in names and "." in path:
+                path = path.rpartition(".")[0]
+            leaves.setdefault(path, []).append(leaf)
+        return leaves
 
 
 def _join(sizes: Sequence[int], limit: int) -> Iterator[list[int]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lossctl.data.labels import CELL
 from lossctl.data.references import find_column
 from lossctl.data.source import Array, Source
 from lossctl.data.tables import Layout, Table
@@ -49,6 +50,14 @@ class ShardedSource(Source):
             start = min(stop, end)
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
+    def read_box(self, start: int, stop: int, box: tuple[slice, ...]) -> Array:
+        """Return rows cut to the box, of one shard without reading more of it."""
+        number = self._find(start)
+        first, end = self._starts[number : number + 2]
+        if not first <= start < stop <= end:
+            return super().read_box(start, stop, box)
+        return self._turn_to(number).read_box(start - first, stop - first, box)
+
     def whole(self) -> Array:
         """Return the complete array."""
         assert self.length is not None
@@ -68,6 +77,11 @@ class ShardedSource(Source):
         first = self._starts[self._number] if self._current is not None else stop
         if stop > first and self._current is not None:
             self._current.release(stop - first)
+
+    def release_all(self) -> None:
+        """Let go of the memory of the shard that is open."""
+        if self._current is not None:
+            self._current.release_all()
 
     def close(self) -> None:
         """Close the shard that is open."""
@@ -119,17 +133,28 @@ class ShardedTable(Table):
         self._current: Table | None = None
         self._begun: list[tuple[int, Table]] = []
         self._shapes: dict[int, tuple[int, ...]] = {}
+        self._start = paths.index(first.path)
+        self._kinds: dict[object, Table] = {}
         if first.length is not None:
-            self.length = first.length + sum(map(self._measure, range(1, len(paths))))
+            self.length = first.length + sum(
+                self._measure(number) for number in range(len(paths)) if number != self._start
+            )
 
     def pieces(self, columns: Sequence[int]) -> Iterator[Mapping[int, Array]]:
-        """Read one shard after another."""
+        """Read one shard after another, once those that were measured are known to fit."""
+        for table in self._kinds.values():
+            for column in columns:
+                self._find(table, column)
         rows = 0
         for number in range(len(self._paths)):
-            table = self._first if number == 0 else self._open_table(number)
+            table = self._first if number == self._start else self._open_table(number)
             self._current = table
+            if not table.names:
+                table.close()
+                continue
             self._begun.append((rows, table))
             places = {column: self._find(table, column) for column in columns}
+            table.plain = frozenset(places[column] for column in columns if column in self.plain)
             for arrays in table.pieces(sorted(places.values())):
                 piece = {column: arrays[place] for column, place in places.items()}
                 self._check_shapes(piece, table.path)
@@ -139,7 +164,7 @@ class ShardedTable(Table):
 
     def layout(self, column: int) -> Layout | None:
         """Return what the first shard says."""
-        return self._first.layout(column)
+        return (CELL, ()) if column in self.plain else self._first.layout(column)
 
     def misfits(self) -> Mapping[int, str]:
         """Return what does not fit in the first shard."""
@@ -155,7 +180,7 @@ class ShardedTable(Table):
 
     def reopen(self) -> ShardedTable:
         """Return the same shards at their beginning."""
-        return ShardedTable(self.path, self._paths, self._open, self._open_table(0))
+        return ShardedTable(self.path, self._paths, self._open, self._first.reopen())
 
     def describe_row(self, row: int) -> str:
         """Say where a row is in its shard, and in which."""
@@ -173,13 +198,14 @@ class ShardedTable(Table):
         opened = self._open(number)
         if type(opened) is not type(self._first):
             opened.close()
-            raise _mixed(self._paths[0], self._paths[number])
+            raise _mixed(self._first.path, self._paths[number])
         assert isinstance(opened, Table)
         return opened
 
     def _measure(self, number: int) -> int:
         table = self._open_table(number)
         table.close()
+        self._kinds.setdefault(table.signature(), table)
         assert table.length is not None
         return table.length
 
@@ -191,14 +217,16 @@ class ShardedTable(Table):
             place = find_column(self.names[column], table.names, table.path)
         else:
             raise DataError(
-                f"{self._paths[0]} has the columns {_list(self.names)}, "
+                f"{self._first.path} has the columns {_list(self.names)}, "
                 f"but {table.path} has {_list(table.names)}.",
                 "Shards need the same columns.",
             )
+        if column in self.plain:
+            return place
         ours, theirs = self._first.layout(column), table.layout(place)
         if ours is not None and theirs is not None and not _fits(ours, theirs):
             what = f"column {self.names[column]!r}"
-            raise _different(what, (self._paths[0], ours), (table.path, theirs))
+            raise _different(what, (self._first.path, ours), (table.path, theirs))
         return place
 
     def _check_shapes(self, piece: Mapping[int, Array], path: Path) -> None:
@@ -206,7 +234,7 @@ class ShardedTable(Table):
             if len(array) and self._shapes.setdefault(column, array.shape[1:]) != array.shape[1:]:
                 raise _different(
                     f"column {self.names[column]!r}",
-                    (self._paths[0], (array.dtype, self._shapes[column])),
+                    (self._first.path, (array.dtype, self._shapes[column])),
                     (path, (array.dtype, array.shape[1:])),
                 )
 

@@ -44,6 +44,10 @@ class Source(ABC):
         Calls come in ascending order; rows before ``start`` are not asked for again.
         """
 
+    def read_box(self, start: int, stop: int, box: tuple[slice, ...]) -> Array:
+        """Return rows cut along the other axes, with a slice for each: one may be too large."""
+        return self.read(start, stop)[(slice(None), *box)]
+
     @abstractmethod
     def whole(self) -> Array:
         """Return the complete array in its own shape."""
@@ -52,6 +56,15 @@ class Source(ABC):
         """Return the number of rows, reading to the end if that alone tells it."""
         assert self.length is not None
         return self.length
+
+    def measure(self) -> None:  # noqa: B027 - most sources know their length
+        """Learn the length if that takes reading to the end, and stay at the beginning.
+
+        Raises UsageError for what comes through a pipe, because it can be read only once.
+        """
+
+    def skip(self, row: int) -> None:  # noqa: B027 - most sources go to any row at once
+        """Pass over the rows before this one, which no source of the same file needs."""
 
     def place(self, position: tuple[int, ...]) -> str:
         """Say where an element is, as a person would look for it."""

@@ -33,6 +33,18 @@ class SqueezedSource(Source):
         rows = self.source.read(start, stop)
         return rows.reshape(len(rows), *self.trailing)
 
+    def read_box(self, start: int, stop: int, box: tuple[slice, ...]) -> Array:
+        """Return rows cut along the axes that are left."""
+        cuts = iter(box)
+        full = tuple(slice(None) if size == 1 else next(cuts) for size in self.source.trailing)
+        rows = self.source.read_box(start, stop, full)
+        kept = [
+            size
+            for size, whole in zip(rows.shape[1:], self.source.trailing, strict=True)
+            if whole != 1
+        ]
+        return rows.reshape(len(rows), *kept)
+
     def whole(self) -> Array:
         """Return the whole array without its axes of length 1."""
         values = self.source.whole()
@@ -41,6 +53,10 @@ class SqueezedSource(Source):
     def count(self) -> int:
         """Count the rows of the source."""
         return self.source.count()
+
+    def skip(self, row: int) -> None:
+        """Pass it on."""
+        self.source.skip(row)
 
     def place(self, position: tuple[int, ...]) -> str:
         """Say where an element is in the source as it was given."""

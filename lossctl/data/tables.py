@@ -14,12 +14,13 @@ import numpy as np
 
 from lossctl.data.ahead import Ahead
 from lossctl.data.arrow_arrays import Column, ragged
+from lossctl.data.labels import CELL, join_cells
 from lossctl.data.source import Array, Source
 from lossctl.errors import UsageError
 
 Layout = tuple[np.dtype[Any], tuple[int, ...]]
 END = 2**62
-JOINED_BYTES = 8 << 20
+JOINED_BYTES = 2 << 20
 
 
 class Table(ABC):
@@ -36,6 +37,8 @@ class Table(ABC):
     text: bool = False
     live: bool = False
     """True where the rows come through a pipe: they are read when they are needed, not ahead."""
+    plain: frozenset[int] = frozenset()
+    """Columns that are given as cells, because what they hold need not be numbers."""
 
     @abstractmethod
     def pieces(self, columns: Sequence[int]) -> Iterator[Mapping[int, Array]]:
@@ -62,6 +65,10 @@ class Table(ABC):
 
     def check_header(self, fragment: str | None) -> None:  # noqa: B027 - text formats do
         """Raise a DataError if the names of the columns show that the file was misread."""
+
+    def signature(self) -> object:
+        """Return what is equal for tables of the same columns, where they are known before."""
+        return None
 
     def line(self, row: int) -> int | None:
         """Return the line of the file (from 1) on which a row begins, where there are lines."""
@@ -122,6 +129,7 @@ class SharedScan:
 
     def __init__(self, table: Table, columns: Sequence[int]) -> None:
         self.table = table
+        self._columns = columns
         self._coming = Ahead(table.pieces(columns))
         self._kept: deque[Piece] = deque()
         self._read = 0
@@ -142,6 +150,33 @@ class SharedScan:
                 self._kept.clear()
                 self._coming.close()
                 self.table.close()
+
+    def measure(self) -> None:
+        """Count the rows in a pass of its own, where only reading tells their number."""
+        if self.table.live:
+            raise UsageError(
+                f"{self.table.path} has to be read to its end to count its rows, and can be read"
+                " only once",
+                "Write it to a file first.",
+            )
+        if self.table.length is not None:
+            return
+        again = self.table.reopen()
+        try:
+            pieces = again.pieces(self._columns[:1])
+            self.table.length = sum(len(next(iter(piece.values()))) for piece in pieces)
+        finally:
+            again.close()
+        for source in self._needed:
+            source.length = self.table.length
+
+    def skip(self, row: int) -> None:
+        """Drop the rows before this one for all sources, so that none has them kept."""
+        with self._lock:
+            self._needed = dict.fromkeys(self._needed, row)
+            while self._read < row and not self._ended:
+                self._advance()
+                self._drop()
 
     def begin(self) -> Piece:
         """Return the first piece with rows, reading it if nothing has been read yet."""
@@ -262,6 +297,14 @@ class TableSource(Source):
             self.read(at, at + 1)
         return self.length
 
+    def measure(self) -> None:
+        """Count the rows of the table."""
+        self._scan.measure()
+
+    def skip(self, row: int) -> None:
+        """Pass over rows of the table."""
+        self._scan.skip(row)
+
     def place(self, position: tuple[int, ...]) -> str:
         """Say row, line of a text file, and column."""
         row, *rest = position
@@ -309,3 +352,26 @@ class TableSource(Source):
                 rows = piece.columns[column][first - piece.start : last - piece.start]
                 joined[first - start : last - start, place] = rows
         return joined
+
+
+class LabelSource(TableSource):
+    """One column of a table as cells, whatever it holds."""
+
+    def __init__(self, name: str, scan: SharedScan, column: int) -> None:
+        super().__init__(name, scan, [column], vector=True)
+        self.dtype = CELL
+
+    def _find_layout(self, column: int) -> Layout:
+        return CELL, ()
+
+    def read(self, start: int, stop: int) -> Any:
+        """Return the cells of the rows."""
+        if self._whole is not None:
+            return self._whole[start:stop]
+        column = self._columns[0]
+        return join_cells(
+            [
+                piece.columns[column][max(start - piece.start, 0) : stop - piece.start]
+                for piece in self._scan.rows(self, start, stop)
+            ]
+        )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import mmap
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from os import fstat
-from typing import IO, BinaryIO, Protocol
+from typing import IO, BinaryIO, Protocol, cast
 
 import numpy as np
 
@@ -19,7 +22,7 @@ LINE_END = ord("\n")
 QUOTE = ord('"')
 BLANK = re.compile(rb"[\r\n]*")
 MORE_BYTES = 1 << 20
-AHEAD_BYTES = 4 << 20
+AHEAD_BYTES = 2 << 20
 
 
 @dataclass(slots=True)
@@ -52,8 +55,8 @@ class Window(Protocol):
     def forget(self, before: int) -> None:
         """Let go of the bytes before a place."""
 
-    def close(self) -> None:
-        """Let go of everything."""
+    def close(self) -> bool:
+        """Let go of everything; return False where the file is still being read."""
 
 
 class TextFile:
@@ -130,9 +133,9 @@ class TextFile:
             return file.read(segment.size)
 
     def close(self) -> None:
-        """Close the file."""
-        self._window.close()
-        self._file.close()
+        """Close the file, unless a thread waits for it: closing would wait as well."""
+        if self._window.close():
+            self._file.close()
         self.origin.close()
 
     def _take(self, stop: int) -> Text:
@@ -205,8 +208,9 @@ class _Mapped:
     def forget(self, before: int) -> None:
         self._kept = before
 
-    def close(self) -> None:
+    def close(self) -> bool:
         self._map = b""
+        return True
 
     def _reach(self, stop: int) -> None:
         if min(stop, self._size) > self._base + len(self._map):
@@ -219,57 +223,77 @@ class _Mapped:
         try:
             descriptor = self._file.fileno()
             return mmap.mmap(descriptor, length, access=mmap.ACCESS_READ, offset=self._base)
-        except OSError:  # no room in the address space, or a file that cannot be mapped
+        except (OSError, ValueError):  # no room in the address space, or a file without bytes
             self._file.seek(self._base)
             return self._file.read(length)
 
 
 class _Stream:
-    """A window on a stream; what is decompressed is decompressed ahead, by a thread."""
+    """A window on a stream; what is decompressed is decompressed ahead, by a thread.
+
+    The text is held in maps without a file, used again and again: the allocator would keep 60 MB
+    for large pieces of text that come and go among the arrays.
+    """
 
     def __init__(self, file: IO[bytes], *, ahead: bool) -> None:
-        size = AHEAD_BYTES if ahead else MORE_BYTES
-        self._chunks = Ahead(iter(lambda: file.read(size), b""))
+        self._chunks = Ahead(_read_chunks(file, AHEAD_BYTES if ahead else MORE_BYTES))
         self._ahead = ahead
-        self._data = b""
+        self._map = mmap.mmap(-1, MORE_BYTES)
         self._start = 0
+        self._end = 0
 
     def load(self, stop: int) -> int:
-        parts = [self._data]
-        missing = stop - self._start - len(self._data)
-        while missing > 0 and (more := self._take()):
-            parts.append(more)
-            missing -= len(more)
-        self._data = b"".join(parts)
-        return min(stop, self._start + len(self._data))
+        while self._end < stop and self._take(stop):
+            pass
+        return min(stop, self._end)
 
     def find_end(self, start: int) -> int:
-        while (end := self._data.find(b"\n", start - self._start)) < 0:
-            start = self._start + len(self._data)
-            more = self._take()
-            if not more:
+        while (end := self._map.find(b"\n", start - self._start, self._end - self._start)) < 0:
+            start = self._end
+            if not self._take(start):
                 return start
-            self._data += more
         return self._start + end + 1
 
     def has_quote(self, start: int, stop: int) -> bool:
-        return self._data.find(b'"', start - self._start, stop - self._start) >= 0
+        return self._map.find(b'"', start - self._start, stop - self._start) >= 0
 
     def slice(self, start: int, stop: int) -> Text:
-        return memoryview(self._data)[start - self._start : stop - self._start]
+        return memoryview(self._map)[start - self._start : stop - self._start]
 
     def forget(self, before: int) -> None:
-        self._data = self._data[before - self._start :]
+        self._map.move(0, before - self._start, self._end - before)
         self._start = before
 
-    def close(self) -> None:
-        self._chunks.close()
+    def close(self) -> bool:
+        self._map = mmap.mmap(-1, 1)
+        self._start = self._end
+        return self._chunks.close()
 
-    def _take(self) -> bytes:
-        more = self._chunks.take() or b""
-        if more and self._ahead:
+    def _take(self, stop: int) -> bool:
+        """Append a chunk, in a map that has room up to a place; say whether there was one."""
+        chunk = self._chunks.take()
+        if chunk is None:
+            return False
+        if self._ahead:
             self._chunks.prepare()
-        return more
+        held, more = self._end - self._start, len(chunk)
+        if held + more > len(self._map):
+            larger = mmap.mmap(-1, max(stop - self._start, held, len(self._map)) + 2 * more)
+            larger[:held] = memoryview(self._map)[:held]
+            self._map = larger
+        self._map[held : held + more] = chunk
+        self._end += more
+        return True
+
+
+def _read_chunks(file: IO[bytes], size: int) -> Iterator[memoryview]:
+    """Yield a stream in chunks; each is overwritten by the one after the next."""
+    chunks = [memoryview(mmap.mmap(-1, size)) for _ in range(2)]
+    for chunk in itertools.cycle(chunks):
+        read = cast("io.BufferedReader", file).readinto(chunk)
+        if not read:
+            return
+        yield chunk[:read]
 
 
 def _skip(file: IO[bytes], count: int) -> None:

@@ -89,7 +89,9 @@ class TextTable(Table):
     def _peek(self) -> Text:
         """Return the next segment, which stays the next."""
         if self._first is None:
-            self._first = self._text.take(self._segment_bytes(), quotes=self.quotes)
+            # Of a stream, what was read and what is read ahead are held besides.
+            size = self._segment_bytes() // (1 if self.origin.mapped else 2)
+            self._first = self._text.take(size, quotes=self.quotes)
         return self._first
 
     def _first_line(self, segment: Segment) -> int:

@@ -15,8 +15,8 @@ from lossctl.data.arrow_arrays import (
     refuse_type,
     to_array,
 )
+from lossctl.data.labels import CELL, Cells
 from lossctl.data.origins import Origin
-from lossctl.data.source import Array
 from lossctl.data.tables import Layout, Table
 from lossctl.errors import DataError
 
@@ -39,11 +39,17 @@ class TypedTable(Table):
 
     def layout(self, column: int) -> Layout | None:
         """Return what the schema says."""
+        if column in self.plain:
+            return CELL, ()
         field = self._schema.field(column)
         dtype = numpy_dtype(field.type)
         if dtype is None:
             raise refuse_type(field.type, str(Column(str(self.path), field.name)))
         return dtype, list_shape(field.type)
+
+    def signature(self) -> object:
+        """Return names and types of the columns."""
+        return tuple((field.name, field.type) for field in self._schema)
 
     def misfits(self) -> Mapping[int, str]:
         """Return the columns of text, times, lists and the like."""
@@ -61,10 +67,12 @@ class TypedTable(Table):
         self._schema = schema
         self.names = list(schema.names)
 
-    def _convert(self, table: Any, columns: Sequence[int], first: int) -> dict[int, Array]:
+    def _convert(self, table: Any, columns: Sequence[int], first: int) -> dict[int, Any]:
         """Return the columns of some rows, of which ``first`` is the first."""
         return {
-            column: to_array(table.column(place), Column(str(self.path), self.names[column], first))
+            column: Cells(table.column(place))
+            if column in self.plain
+            else to_array(table.column(place), Column(str(self.path), self.names[column], first))
             for column, place in self._places(table, columns)
         }
 

@@ -64,12 +64,20 @@ class Bound:
         rows = slice(region.start, region.stop)
         if self.array is not None:
             values = self.array if 0 in self.fixed else self.array[rows]
-        else:
-            values = self.source.read(region.start, region.stop)
-            values = values.reshape(len(values), *self.source.trailing).transpose(self.order)
-        if not region.partial:
-            return values
-        return values[self._box(region)]
+            return values[self._box(region)] if region.partial else values
+        if region.partial:
+            return self._read_box(region)
+        values = self.source.read(region.start, region.stop)
+        return values.reshape(len(values), *self.source.trailing).transpose(self.order)
+
+    def _read_box(self, region: Region) -> Array:
+        """Read no more of a sample than the region has of it."""
+        cuts = self._box(region)
+        box = [slice(None)] * len(cuts)
+        for axis, original in enumerate(self.order):
+            box[original] = cuts[axis]
+        values = self.source.read_box(region.start, region.stop, tuple(box[1:]))
+        return values.transpose(self.order)
 
     def _box(self, region: Region) -> tuple[slice, ...]:
         cuts = iter(region.further)

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import replace
 from itertools import chain, islice
-from typing import Any
-
-from numpy.typing import NDArray
 
 from lossctl.data.source import Source
-from lossctl.engine.blocks import Region
+from lossctl.engine.crew import Crew, Piece
 from lossctl.engine.plan import Plan
 from lossctl.engine.threads import keep_freed_memory
 from lossctl.engine.work import Outcome, process
 from lossctl.errors import DataError
 
-Array = NDArray[Any]
-Piece = tuple[Region, list[Array]]
-
-BLOCKS_PER_THREAD = 2
 BLOCKS_PER_RELEASE = 32
 
 
@@ -29,42 +22,37 @@ def execute(plan: Plan) -> Iterator[Outcome]:
 
     What lies behind the last block is given back (the pages of a mapped file count as memory).
     """
-    try:
-        for number, outcome in enumerate(_process_all(plan), start=1):
+    with closing(_process_all(plan)) as outcomes:
+        for number, outcome in enumerate(outcomes, start=1):
             for bound in plan.streams:
                 if outcome.region.partial and number % BLOCKS_PER_RELEASE == 0:
                     bound.source.release_all()
                 elif bound.streamed:
                     bound.source.release(outcome.region.start)
             yield outcome
-    finally:
-        for bound in plan.streams:
-            bound.source.close()
 
 
-def _process_all(plan: Plan) -> Iterator[Outcome]:
-    pieces = read_pieces(plan)
-    first = list(islice(pieces, 2))
-    everything = chain(first, pieces)
-    if len(first) > 1:
-        keep_freed_memory()
-    if plan.settings.threads == 1 or len(first) < 2:
-        for region, blocks in everything:
-            yield process(plan, region, blocks)
-        return
-    from concurrent.futures import Future, ThreadPoolExecutor
-
-    waiting: deque[Future[Outcome]] = deque()
-    with ThreadPoolExecutor(plan.settings.threads, "lossctl") as pool:
-        try:
+def _process_all(plan: Plan) -> Generator[Outcome, None, None]:
+    idle = True
+    try:
+        pieces = read_pieces(plan)
+        first = list(islice(pieces, 2))
+        everything = chain(first, pieces)
+        if len(first) > 1:
+            keep_freed_memory()
+        if plan.settings.threads == 1 or len(first) < 2:
             for region, blocks in everything:
-                waiting.append(pool.submit(process, plan, region, blocks))
-                if len(waiting) > BLOCKS_PER_THREAD * plan.settings.threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+                yield process(plan, region, blocks)
+            return
+        crew = Crew(plan, everything)
+        try:
+            yield from crew.outcomes()
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            idle = crew.dismiss()
+    finally:
+        if idle:  # to close what a helper is reading from would wait for the helper
+            for bound in plan.streams:
+                bound.source.close()
 
 
 def read_pieces(plan: Plan) -> Iterator[Piece]:

@@ -44,11 +44,10 @@ class Gathering:
     """Whether samples may be cut along their further axes."""
 
     def finish_block(
-        self, loss: Loss, losses: Array | None, sums: Mapping[str, Array], options: dict[str, Any]
+        self, loss: Loss, losses: Array, sums: Mapping[str, Array], options: dict[str, Any]
     ) -> Array:
         """Return the losses of a block that holds all that belongs to them."""
         if not self.finished:
-            assert losses is not None
             return _mean(losses, self.axes)
         totals = {name: values.sum(axis=self.axes) for name, values in sums.items()}
         (first, *_) = sums.values()
@@ -69,6 +68,20 @@ class Gathering:
             name: [ExactSum.of([number]) for number in np.ravel(total).tolist()]
             for name, total in totals.items()
         }
+
+    def add_rows(
+        self, sums: Mapping[str, Array], left_out: NDArray[np.bool_] | None
+    ) -> dict[str, NDArray[np.float64]]:
+        """Return the sums of each sample of a block, one per position that remains."""
+        (first, *_) = sums.values()
+        axes = range(1, first.ndim) if self.axes is None else self.axes
+        within = tuple(axis for axis in axes if axis % first.ndim)
+        counted = np.ones(first.shape) if left_out is None else ~left_out
+        totals = {COUNT: counted.sum(axis=within, dtype=np.float64)}
+        for name, values in sums.items():
+            kept = values if left_out is None else np.where(left_out, 0, values)
+            totals[name] = kept.sum(axis=within, dtype=np.float64)
+        return {name: total.reshape(len(first), -1) for name, total in totals.items()}
 
 
 def plan_gathering(

@@ -74,19 +74,20 @@ def _match_order(loss: Loss, sources: Sequence[Source], class_axis: int) -> shap
         raise UsageError(f"{name} has shape {shapes.show(shape)}: it has no axis {class_axis}")
     rigid = [(i, s) for i, s in zip(loss.inputs, sources, strict=True) if not i.fits]
     forms = [
-        [
-            (i.form(number).axes, _moved_shape(loss, i.form(number), s.shape, class_axis))
-            for i, s in rigid
-        ]
+        [_arrange(loss, i.form(number), s.shape, class_axis) for i, s in rigid]
         for number in range(loss.form_count)
     ]
     return shapes.match([i.name for i, _ in rigid], forms, [s.shape for _, s in rigid])
 
 
-def _moved_shape(loss: Loss, form: Form, shape: shapes.Shape, class_axis: int) -> shapes.Shape:
-    """Return a shape with its class axis where the form has it."""
+def _arrange(
+    loss: Loss, form: Form, shape: shapes.Shape, class_axis: int
+) -> tuple[tuple[str, ...], shapes.Shape]:
+    """Return a form's words and a shape with the class axis in the same place."""
+    if form.axes[:2] == ("N", "C") and class_axis in (-1, len(shape) - 1) and len(shape) > 1:
+        return ("N", *form.axes[2:], "C"), shape
     order = class_order(form, len(shape), class_axis, last=bool(loss.along))
-    return tuple(shape[axis] for axis in order)
+    return form.axes, tuple(shape[axis] for axis in order)
 
 
 def refuse_integers(inputs: Sequence[Bound]) -> None:

@@ -127,8 +127,8 @@ def bind_tensor(
         wanted += further if word == "*D" else [sizes.get(word)]
     if option.shape is not None:
         if array.ndim == len(words):
-            known = {*sizes, "*"}
-            new = {w: size for w, size in zip(words, array.shape, strict=True) if w not in known}
+            pairs = zip(words, array.shape, strict=True)
+            new = {w: size for w, size in pairs if w != "*" and w not in sizes}
             sizes |= new
             wanted = [new.get(word, size) for word, size in zip(words, wanted, strict=True)]
         if array.shape != tuple(wanted):

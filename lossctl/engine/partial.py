@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lossctl.data.kinds import Rule
 from lossctl.engine.gathering import Sums, merge_sums
@@ -36,6 +41,35 @@ class Finding:
 
 
 @dataclass(slots=True)
+class Rows:
+    """What each sample of a block contributes to the total and to the denominator."""
+
+    totals: NDArray[np.float64]
+    denominators: NDArray[np.float64]
+    counted: NDArray[np.int64]
+    """How many of its losses count: not the ignored, masked and omitted ones."""
+    sums: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Named contributions of each sample, where the loss is made of their sums: ``(n, …)``."""
+
+    @classmethod
+    def of(
+        cls,
+        losses: NDArray[Any],
+        denominators: NDArray[Any] | None,
+        left_out: NDArray[np.bool_] | None,
+    ) -> Rows:
+        """Add up along all axes but the first; denominators are 1 where there are none."""
+        flat = losses.reshape(len(losses), math.prod(losses.shape[1:]))
+        counted = np.full(len(flat), flat.shape[1], np.int64)
+        if left_out is not None:
+            counted -= np.broadcast_to(left_out, losses.shape).reshape(flat.shape).sum(axis=1)
+        shares = counted.astype(np.float64)
+        if denominators is not None:
+            shares = denominators.reshape(flat.shape).sum(axis=1, dtype=np.float64)
+        return cls(flat.sum(axis=1, dtype=np.float64), shares, counted)
+
+
+@dataclass(slots=True)
 class Partial:
     """Sums and counts of some blocks."""
 
@@ -52,6 +86,8 @@ class Partial:
     sums: Sums = field(default_factory=dict)
     """Named sums, one per position that remains of a loss that is no sum over samples."""
     findings: dict[tuple[str, str], Finding] = field(default_factory=dict)
+    rows: Rows | None = None
+    """What each sample contributes, where that was asked for; it is not merged."""
 
     def merge(self, other: Partial) -> None:
         """Add the sums, counts and findings of other blocks."""

@@ -14,7 +14,6 @@ from lossctl.engine.binding import Bound
 from lossctl.engine.blocks import Cutting, Region
 from lossctl.engine.gathering import Gathering
 from lossctl.engine.options import TensorOption
-from lossctl.errors import UsageError
 from lossctl.losses.declaration import Loss
 
 if TYPE_CHECKING:
@@ -45,6 +44,8 @@ class Settings:
     threads: int = 1
     part: tuple[int, int] | None = None
     """Work on the k-th of n parts of the blocks."""
+    rows: bool = False
+    """Keep what each sample contributes, beside the sums."""
 
 
 @dataclass(slots=True)
@@ -111,12 +112,11 @@ class Plan:
             if self.samples == 0:
                 return iter([Region(0, 0, self.cutting.boxes[0])])
             return self.cutting.regions(self.samples)
-        if self.samples is None:
-            raise UsageError(
-                "parts need inputs whose length is known before they are read",
-                "Use NPY, Parquet or Arrow files, or compute whole files and merge their states.",
-            )
+        assert self.samples is not None, "sources are measured before they are cut into parts"
         part, parts = self.settings.part
         count = self.cutting.count(self.samples)
         first, last = count * (part - 1) // parts, count * part // parts
+        for one in self.streams:
+            if one.streamed:
+                one.source.skip(first // len(self.cutting.boxes) * self.cutting.rows)
         return islice(self.cutting.regions(self.samples, first), last - first)

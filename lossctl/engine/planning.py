@@ -11,7 +11,7 @@ import numpy as np
 
 from lossctl.data import shapes
 from lossctl.data.source import Source
-from lossctl.data.squeezed import align_trailing, squeeze
+from lossctl.data.squeezed import ReshapedSource, squeeze
 from lossctl.engine.binding import Bound, axis_order, kind_under, view_axes
 from lossctl.engine.blocks import Cutting, plan_cutting
 from lossctl.engine.gathering import plan_gathering
@@ -217,7 +217,7 @@ def _per_sample(name: str, source: Source | None, plan: Plan) -> Bound | None:
         first = plan.inputs[0]
         axes, wanted = first.axes, tuple(first.source.shape[axis] for axis in first.order)
     if plan.loss.squeeze_trailing and len(shape) == len(wanted) + 1 and shape[-1] == 1 and wanted:
-        source = align_trailing(source, plan.inputs[0].source, len(wanted))
+        source = ReshapedSource(source, len(wanted))
         shape = source.shape
     fits = len(shape) <= len(wanted) and all(
         have == 1 or have is None or size is None or have == size
@@ -241,7 +241,7 @@ def _per_sample(name: str, source: Source | None, plan: Plan) -> Bound | None:
             axis for axis, size in enumerate(shape) if axis and size == 1 != wanted[axis]
         ),
     )
-    if not shape:
+    if not shape or (plan.single and name != "mask"):
         bound.load()
         bound.fixed = frozenset({0})
     return bound

@@ -166,13 +166,16 @@ def _quotient(summary: Summary, partial: Partial, samples: int) -> tuple[float, 
         return partial.total.value, *_denominator(summary, partial, samples)
     weighted = reduction in ("mean", "mean_with_sample_weight")
     if not partial.sums:  # the one loss is a mean by itself
-        denominator = partial.denominator.value if weighted else float(partial.counted)
-        return partial.total.value, denominator, partial.denominator_name
+        if weighted:
+            return partial.total.value, partial.denominator.value, partial.denominator_name
+        return partial.total.value, float(partial.counted), "elements"
     losses = _single_losses(summary, partial)
     total = ExactSum.of(losses.flat).value
     if reduction in ("none", "sum"):
         return total, 1.0, "a sum" if losses.ndim else "one loss of everything"
-    denominator = losses.size * (summary.weight if weighted else 1.0)
+    denominator = float(losses.size)
+    if weighted and summary.weight:
+        denominator = ExactSum.of(summary.weight).value
     return total, denominator, "losses" if losses.ndim else "one loss of everything"
 
 
@@ -185,7 +188,8 @@ def _single_losses(summary: Summary, partial: Partial) -> Array:
         return np.full(shape, np.nan)
     assert summary.declared is not None
     options = {one.name: one.default for one in summary.declared.parameters} | summary.options
-    return finish_sums(summary.declared, partial.sums, options, shape) * summary.weight
+    losses = finish_sums(summary.declared, partial.sums, options, shape)
+    return losses * np.reshape(summary.weight, shape) if summary.weight else losses
 
 
 def _is_empty(summary: Summary, partial: Partial) -> bool:

@@ -30,6 +30,8 @@ class Summary:
     inputs: tuple[tuple[str, str, tuple[int | None, ...]], ...]
     """Name, source and shape of each input; None for a length known only at the end."""
     shape: tuple[int | None, ...]
+    extras: tuple[tuple[str, str], ...] = ()
+    """Name and source of the sample weight and the mask, where there are."""
     sample_axes: tuple[int | None, ...] = ()
     """Which axis of each input counts samples (None for weights of a layer and the like)."""
     part: Part | None = None
@@ -37,8 +39,8 @@ class Summary:
     """What a person should know whatever the numbers are."""
     single: bool = False
     """Whether ``shape`` is that of losses which are known at the end alone."""
-    weight: float = 1.0
-    """The weight of all such losses."""
+    weight: tuple[float, ...] = ()
+    """The weights of such losses, if they have any."""
     keeps_ignored: bool = True
     """Whether the size of a batch counts what is ignored; Keras masks it."""
     transform: str = ""
@@ -66,6 +68,9 @@ class Summary:
             given=plan.given,
             inputs=tuple((one.name, one.source.name, one.source.shape) for one in plan.inputs),
             shape=plan.shape,
+            extras=tuple(
+                (one.name, one.source.name) for one in (plan.sample_weight, plan.mask) if one
+            ),
             sample_axes=tuple(one.order[0] if one.batched else None for one in plan.inputs),
             part=settings.part,
             single=plan.single,
@@ -77,12 +82,14 @@ class Summary:
         )
 
 
-def _weight(plan: Plan) -> float:
-    """Return the weight of losses that are known at the end."""
+def _weight(plan: Plan) -> tuple[float, ...]:
+    """Return the weights of losses that are known at the end."""
     weight = plan.sample_weight
     if not plan.single or weight is None or weight.array is None:
-        return 1.0
-    return float(weight.array[0])
+        return ()
+    shape = tuple(size or 0 for size in plan.shape)
+    spread = weight.array.reshape(weight.array.shape + (1,) * (len(shape) - weight.array.ndim))
+    return tuple(np.broadcast_to(spread, shape or (1,)).ravel().tolist())
 
 
 def _changed_options(plan: Plan) -> dict[str, Any]:

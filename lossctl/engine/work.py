@@ -14,13 +14,13 @@ from lossctl.data import kinds
 from lossctl.data.kinds import Context, Rule
 from lossctl.engine.binding import INTEGER_KINDS, Bound
 from lossctl.engine.blocks import Region
-from lossctl.engine.partial import Finding, Partial
+from lossctl.engine.partial import Finding, Partial, Rows
 from lossctl.engine.plan import Plan
 from lossctl.losses.declaration import Kind, Terms
 
 Array = NDArray[Any]
 
-FEW_CLASSES = 64
+FEW_CLASSES = 128
 CLAMPED = Rule(
     "clamped",
     "{were} clamped",
@@ -36,7 +36,7 @@ INFINITE_LOSS = Rule("infinite_loss", "{are} infinite", is_error=False, unit="re
 
 @dataclass(slots=True)
 class Outcome:
-    """The sums of a block, and its per-element losses (None if its data are broken)."""
+    """The sums of a block, and its per-element losses (None if broken, or not asked for)."""
 
     region: Region
     partial: Partial
@@ -56,7 +56,7 @@ def process(plan: Plan, region: Region, blocks: Sequence[Array]) -> Outcome:
         for number, bound in enumerate(plan.inputs):
             kept = None if mask is None else _kept(bound, inputs[number], mask)
             _inspect(plan, bound, region, inputs[number], kept, partial)
-            if kept is not None and bound.kind in INTEGER_KINDS:
+            if kept is not None and bound.kind in INTEGER_KINDS and not plan.loss.whole:
                 inputs[number] = np.where(kept, inputs[number], 0)  # may be no index at all
         for one, values in ((plan.sample_weight, weight), (plan.mask, mask)):
             if one is not None and values is not None:
@@ -77,7 +77,8 @@ def process(plan: Plan, region: Region, blocks: Sequence[Array]) -> Outcome:
             _add_sums(plan, region, terms, mask, partial)
             return Outcome(region, partial, None)
         losses = _add_up(plan, region, terms, weight, mask, partial)
-    return Outcome(region, partial, None if plan.single else losses)
+    wanted = plan.settings.reduction == "none" and not plan.single
+    return Outcome(region, partial, losses if wanted else None)
 
 
 def _kept(bound: Bound, values: Array, mask: Array) -> NDArray[np.bool_] | None:
@@ -102,6 +103,8 @@ def _inspect(
     """Check the numbers of an input, and note what breaks a rule where it is not masked."""
     if bound.kind in (Kind.LENGTH, Kind.LABELS):
         return  # checked before the first block
+    if bound.picked and bound.kind == Kind.LOG_PROBABILITY and values.dtype.kind == "f":
+        return  # checked by the kernel where it takes them (nll)
     context = Context(
         classes=plan.classes,
         ignore_index=plan.options.get("ignore_index", plan.options.get("ignore_class")),
@@ -167,7 +170,6 @@ def _add_up(
     partial: Partial,
 ) -> Array:
     """Apply weight, mask and the NaN policy; add the losses and denominators up."""
-    assert terms.losses is not None
     losses = np.ascontiguousarray(terms.losses, dtype=plan.dtype)
     summed = losses
     if terms.mean_divisors is not None and plan.averages:
@@ -194,6 +196,8 @@ def _add_up(
         partial.counted if shares is None else float(np.sum(shares, dtype=np.float64))
     )
     partial.denominator_name = _denominator_name(terms.denominator, weight is not None)
+    if plan.settings.rows:
+        partial.rows = Rows.of(summed, shares if plan.averages else None, left_out)
     if mask is not None:
         losses = np.where(spread(mask, losses) == 0, 0, losses)
     return losses.astype(plan.dtype, copy=False)
@@ -211,6 +215,10 @@ def _add_sums(
     partial.counted = together.size - partial.ignored - partial.masked - partial.omitted
     partial.denominator_name = terms.denominator
     partial.sums = plan.gathering.add(terms.sums, left_out)
+    if plan.settings.rows:
+        sums = plan.gathering.add_rows(terms.sums, left_out)
+        nothing = np.zeros(region.stop - region.start)
+        partial.rows = Rows(nothing, nothing, nothing.astype(np.int64), sums)
     if not all(math.isfinite(one.value) for parts in partial.sums.values() for one in parts):
         kept = together if left_out is None else np.where(left_out, 0, together)
         _note_odd(plan, region, kept, partial)
@@ -246,7 +254,7 @@ def _note(
     region: Region,
     rule: Rule,
     mask: NDArray[np.bool_],
-    losses: Array | None,
+    losses: Array,
     partial: Partial,
 ) -> None:
     """Note something about losses, or about what they are made of."""
@@ -255,8 +263,7 @@ def _note(
     whole = mask.ndim == len(bound.axes) and (plan.single or mask.ndim > len(plan.axes))
     place = bound.position(first, region) if whole else _result_position(plan, first, region)
     count = int(np.count_nonzero(mask))
-    fits = losses is not None and losses.shape == mask.shape
-    value = float(losses[first]) if losses is not None and fits else math.nan
+    value = float(losses[first]) if losses.shape == mask.shape else math.nan
     partial.note(Finding(rule, plan.loss.key, count, place, value))
 
 

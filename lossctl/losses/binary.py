@@ -76,7 +76,11 @@ def bce_slope(input: Array, target: Array, *, weight: Array | None) -> Array:
     "bce_with_logits",
     family="binary",
     inputs=(real("input", "*", help="logits of the positive class"), TARGET),
-    aliases=("bce_logits", "binary_cross_entropy_with_logits"),
+    aliases=(
+        "bce_logits",
+        "binary_cross_entropy_with_logits",
+        "optax.sigmoid_binary_cross_entropy",
+    ),
     formula="w [p y log(1 + exp(−x)) + (1 − y) log(1 + exp(x))], p the pos_weight",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.BCEWithLogitsLoss.html",
     example="binary.csv#logit binary.csv#target",

@@ -25,6 +25,12 @@ Array = NDArray[Any]
 CLASS_WEIGHT = Option("weight of each class", shape="C")
 IGNORE_INDEX = Option("target value that is left out")
 SMOOTHING = Option("share of the target spread evenly over all classes", at_least=0, at_most=1)
+PICKED_SHARE = 8
+"""What a number costs that is mostly not read, compared with one that is: 1 in so many."""
+LOG_TOLERANCE = 1e-6
+POSITIVE_LOG = (
+    "{are} of positive log-probabilities (take log_softmax of logits, or the log of probabilities)"
+)
 PIECE_NUMBERS = 2**21
 LARGEST_PIECE = 4096
 DENOMINATOR_TRAP = "mean divides by Σ weight[target] over what is not ignored"
@@ -44,7 +50,12 @@ DENOMINATOR_TRAP = "mean divides by Σ weight[target] over what is not ignored"
         "axis": "one of C is taken",
         "denominator": "Σ weight[target] over what is not ignored",
     },
-    traps=("takes log-probabilities; for logits there is ce", DENOMINATOR_TRAP),
+    traps=(
+        "takes log-probabilities; for logits there is ce",
+        "only the numbers of the right classes are read and checked",
+        DENOMINATOR_TRAP,
+    ),
+    sample_cost=lambda sizes: max(1, sizes["C"] * sizes.get("*D", 1) // PICKED_SHARE),
 )
 def nll(
     input: Array,
@@ -59,7 +70,12 @@ def nll(
     A label outside [0, C) is an error unless it is ignore_index.
     """
     target, ignored = separate_ignored(target, ignore_index)
-    return _weigh(-take_class(input, target), target, weight, ignored)
+    losses = -take_class(input, target)
+    terms = _weigh(losses, target, weight, ignored)
+    if losses.size and not losses.min() >= -LOG_TOLERANCE:
+        positive = losses < -LOG_TOLERANCE
+        terms.notes[POSITIVE_LOG] = positive if ignored is None else positive & ~ignored
+    return terms
 
 
 @nll.gradient
@@ -101,7 +117,12 @@ def _weigh(
             distribution("target", "C"),
         ),
     ),
-    aliases=("cross_entropy", "softmax_cross_entropy"),
+    aliases=(
+        "cross_entropy",
+        "softmax_cross_entropy",
+        "optax.softmax_cross_entropy",
+        "optax.softmax_cross_entropy_with_integer_labels",
+    ),
     formula="−w_y log softmax(x)_y;  (1 − ε) of it + (ε/C) Σ_c w_c (−log softmax(x)_c)"
     " with smoothing ε;  −Σ_c w_c y_c log softmax(x)_c for probabilities y",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html",

@@ -363,7 +363,7 @@ def loss(
             scan=scan,
             squeeze_trailing=squeeze_trailing,
         )
-        if not kernel.__module__.startswith(HOME):
+        if not (kernel.__module__ or "__main__").startswith(HOME):
             from lossctl.losses.own.adoption import adopt
 
             return adopt(declared)

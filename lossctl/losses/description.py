@@ -30,7 +30,7 @@ def describe(loss: Loss) -> dict[str, Any]:
             {
                 "name": one.name,
                 "help": one.help,
-                "shapes": list(dict.fromkeys(form.pattern for form in one.forms)),
+                "shapes": one.patterns,
                 "shown_shapes": one.shapes,
                 "kinds": list(dict.fromkeys(form.kind.value for form in one.forms)),
                 "stretched": one.fits,

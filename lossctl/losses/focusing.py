@@ -35,6 +35,7 @@ FOCAL_SOURCE = "Lin et al. 2017, Focal loss for dense object detection, arXiv:17
     family="binary",
     inputs=(LOGITS, TARGET),
     library="torchvision",
+    aliases=("sigmoid_focal",),
     formula="−α_y (1 − p_y)^γ log p_y, p_y the probability of what is right, σ(x) or σ(−x);"
     "  α_y is α for 1, 1 − α for 0",
     source=FOCAL_SOURCE,

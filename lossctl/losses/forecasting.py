@@ -26,7 +26,7 @@ FAR = 20.0
     inputs=PAIR,
     library="optax",
     formula="log cosh(x − y)",
-    source="Chen et al. 2019, https://openreview.net/pdf?id=rkglvsC9Ym",
+    source="https://openreview.net/pdf?id=rkglvsC9Ym",
     example=FOREST,
     traps=(
         "each element has its loss; Keras averages over the last axis",
@@ -119,6 +119,7 @@ def msle_slope(input: Array, target: Array) -> Array:
     family="regression",
     inputs=PAIR,
     library="scikit-learn",
+    aliases=("sklearn.mean_absolute_percentage_error",),
     formula="|x − y| / max(|y|, ε), ε = 2.2e-16",
     source="https://scikit-learn.org/stable/modules/generated/"
     "sklearn.metrics.mean_absolute_percentage_error.html",

@@ -69,6 +69,9 @@ class Input:
     under: tuple[tuple[Condition, Kind], ...] = ()
     """Options under which the numbers mean something else (log_target), and what."""
 
+    classes_last: bool = False
+    """Whether people have the classes last, where the kernel has them second."""
+
     def form(self, number: int) -> Form:
         """Return the form used in the loss's form ``number``."""
         return self.forms[min(number, len(self.forms) - 1)]
@@ -76,10 +79,19 @@ class Input:
     @property
     def shapes(self) -> str:
         """The shapes as a person reads them."""
-        patterns = dict.fromkeys(form.pattern for form in self.forms)
-        if list(patterns) == ["N *D", ""]:
+        if self.patterns == ["N *D", ""]:
             return "(*)"
-        return " or ".join(f"({', '.join(p.split())})" if p else "one number" for p in patterns)
+        return " or ".join(
+            f"({', '.join(p.split())})" if p else "one number" for p in self.patterns
+        )
+
+    @property
+    def patterns(self) -> list[str]:
+        """The patterns of the forms as a person has the axes, each once."""
+        found = dict.fromkeys(form.pattern for form in self.forms)
+        if self.classes_last:
+            return [p.replace("N C *D", "N *D C") for p in found]
+        return list(found)
 
     @property
     def kinds(self) -> str:

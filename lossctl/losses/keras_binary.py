@@ -28,6 +28,7 @@ from lossctl.losses.keras_inputs import (
     VECTORS,
     clip,
     clipped_away,
+    evaluate,
 )
 from lossctl.losses.numerics import sigmoids, softplus
 
@@ -74,7 +75,7 @@ def binary_crossentropy(
     """
     smooth = _smooth(y_true, label_smoothing)
     if from_logits:
-        return Terms(binary.bce_with_logits.kernel(y_pred, smooth))
+        return Terms(evaluate(binary.bce_with_logits, y_pred, smooth))
     probability = clip(y_pred)
     losses = (smooth - 1) * np.log1p(-probability) - smooth * np.log(probability)
     return Terms(losses, clamped=clipped_away(y_pred, y_true), clamp=CLAMP)
@@ -188,7 +189,7 @@ def _add(sums: Mapping[str, Any], _: Mapping[str, Any]) -> Any:
     aliases=("kld", "kullback_leibler_divergence"),
     formula="sum over the last axis of y log(y / p), both clipped to [1e-7, 1]",
     source="https://keras.io/api/losses/probabilistic_losses/#kldivergence-class",
-    example="digits_other_probs.npy digits_other_probs.npy",
+    example="digits_other_probs.npy probs.npy",
     traps=(
         "takes probabilities; torch's kl_div takes log-probabilities of the model",
         "sums the last axis, so that a loss is the divergence of a sample",
@@ -231,7 +232,8 @@ def kl_divergence_slope(y_pred: Array, y_true: Array, *, upstream: dict[str, Arr
     example="regression.csv#pred_poisson regression.csv#target",
     traps=(
         AXIS_TRAP,
-        "takes rates, and gives NaN for negative ones; torch's poisson_nll takes their logarithms unless --no-log-input",
+        "takes rates, and gives NaN for negative ones; torch's poisson_nll takes their logarithms"
+        " unless --no-log-input",
     ),
     facts=LAST,
     **AVERAGE,

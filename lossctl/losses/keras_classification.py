@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -15,7 +15,6 @@ from lossctl.losses.keras_inputs import (
     CATEGORICAL,
     CLAMP,
     CLASS_AXIS,
-    CLASSES,
     CLIPPING,
     EPSILON,
     FROM_LOGITS,
@@ -23,9 +22,9 @@ from lossctl.losses.keras_inputs import (
     GREATEST_LOG,
     LEAST_LOG,
     ROWS,
+    SCORES,
     SMOOTHING,
     UPPER,
-    scores,
 )
 from lossctl.losses.numerics import align_classes, exp_below, find_classes
 from lossctl.losses.softmax import DistributionCrossEntropy, IndexCrossEntropy
@@ -42,7 +41,7 @@ SMOOTHING_TRAP = (
     "label smoothing counts the classes along axis, as mended in keras#23437;"
     " Keras 3.15.1 counts the last axis"
 )
-ALONG: Mapping[str, Any] = BATCH | {"results": ROWS, "along": "axis", "squeeze_trailing": True}
+ALONG: dict[str, Any] = BATCH | {"results": ROWS, "along": "axis"}
 
 
 @loss(
@@ -51,7 +50,7 @@ ALONG: Mapping[str, Any] = BATCH | {"results": ROWS, "along": "axis", "squeeze_t
     inputs=CATEGORICAL,
     formula="−Σ_c y_c log(p_c / Σ p), y smoothed to y (1 − s) + s/C",
     source="https://keras.io/api/losses/probabilistic_losses/#categoricalcrossentropy-class",
-    example="preds.npy digits_other_probs.npy --from-logits",
+    example="probs.npy one_hot.npy",
     traps=("takes probabilities unless --from-logits", SUM_TRAP, SMOOTHING_TRAP),
     facts=FACTS,
     **ALONG,
@@ -96,7 +95,7 @@ def categorical_crossentropy_slope(
     inputs=CATEGORICAL,
     formula="−Σ_c α (1 − p_c)^γ y_c log p_c, p divided by its sum, y smoothed to y (1 − s) + s/C",
     source="Lin et al. 2017, Focal loss for dense object detection, arXiv:1708.02002",
-    example="preds.npy digits_other_probs.npy --from-logits",
+    example="probs.npy one_hot.npy",
     traps=(
         "alpha weighs all classes alike: it scales the loss",
         "takes probabilities unless --from-logits, and clips either",
@@ -153,10 +152,10 @@ def categorical_focal_crossentropy_slope(
 @loss(
     "keras.sparse_categorical_crossentropy",
     family="classification",
-    inputs=(scores(*CLASSES), index("y_true", *ROWS, help="class indices")),
+    inputs=(SCORES, index("y_true", *ROWS, help="class indices")),
     formula="−log(p_y / Σ p)",
     source="https://keras.io/api/losses/probabilistic_losses/#sparsecategoricalcrossentropy-class",
-    example="preds.npy labels.npy --from-logits",
+    example="probs.npy labels.npy",
     traps=(
         "takes probabilities unless --from-logits",
         SUM_TRAP,
@@ -182,7 +181,6 @@ def sparse_categorical_crossentropy(
     ignored = None if ignore_class is None else y_true == ignore_class
     target = y_true if ignored is None else np.where(ignored, 0, y_true)
     terms = _index_logits(y_pred, target) if from_logits else _index_shares(y_pred, target)
-    assert terms.losses is not None
     if ignored is not None:
         terms.losses[ignored] = 0
         terms.ignored, terms.denominator = ignored, "elements kept"
@@ -235,13 +233,12 @@ def _index_shares(masses: Array, target: Array) -> Terms:
     results=ROWS,
     formula="(1 − p_y^q) / q",
     source="Zhang and Sabuncu 2018, Generalized cross entropy loss, arXiv:1805.07836",
-    example="digits_other_probs.npy labels.npy",
+    example="probs.npy labels.npy --q 0.7",
     traps=(
         "takes class indices, and probabilities as they are: nothing is clipped or normalised",
         "q near 0 is cross entropy, q near 1 is the absolute error",
     ),
     facts={"axis": "classes along the last", "denominator": "per-sample losses"},
-    squeeze_trailing=True,
     **BATCH,
 )
 def categorical_generalized_cross_entropy(

@@ -47,7 +47,7 @@ def _lack(y_pred: Array, y_true: Array, binary: bool) -> Array:
     **AVERAGE,
 )
 def hinge(y_pred: Array, y_true: Array, *, binary: bool) -> Array:
-    """What a score lacks of a margin of 1, averaged over the last axis.
+    """Lack of a margin of 1 in a score, averaged over the last axis.
 
     y_pred and y_true have the same shape (N, *D, C), or (N); a last axis of 1 may be missing.
     """
@@ -99,17 +99,16 @@ def squared_hinge_slope(y_pred: Array, y_true: Array, *, binary: bool) -> Array:
     results=ROWS,
     formula="max(max_c (1 − y_c) p_c − Σ_c y_c p_c + 1, 0)",
     source="https://keras.io/api/losses/hinge_losses/#categoricalhinge-class",
-    example="preds.npy digits_other_probs.npy",
+    example="preds.npy one_hot.npy",
     traps=(
         "takes one-hot labels; for class indices there is multi_margin",
         "the right class takes part in the maximum with a score of 0",
     ),
     facts={"axis": "classes along the last", "denominator": "per-sample losses"},
-    squeeze_trailing=True,
     **BATCH,
 )
 def categorical_hinge(y_pred: Array, y_true: Array) -> Array:
-    """What the right class's score lacks of a margin of 1 over the best wrong one.
+    """Lack of a margin of 1 between the right class's score and the best wrong one.
 
     y_pred and y_true have the same shape (N, *D, C), or (C).
     """

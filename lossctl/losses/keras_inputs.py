@@ -6,13 +6,23 @@ sample, or per position of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.declaration import Input, Kind, Option, clipped, density, mass, real, soft_label
+from lossctl.losses.declaration import (
+    Kind,
+    Loss,
+    Option,
+    Terms,
+    clipped,
+    density,
+    mass,
+    real,
+    soft_label,
+)
 
 Array = NDArray[Any]
 
@@ -31,16 +41,15 @@ PREDICTED, TRUE = "predictions", "true values"
 
 PAIR = (real("y_pred", *VECTORS, help=PREDICTED), real("y_true", *VECTORS, help=TRUE))
 
-AVERAGE: Mapping[str, Any] = {
+BATCH: dict[str, Any] = {
     "library": "keras",
-    "results": ROWS,
-    "over": "last",
     "reduction": "sum_over_batch_size",
     "squeeze_trailing": True,
 }
-"""What the losses declare that Keras averages over the last axis."""
+"""What all of them declare."""
 
-BATCH: Mapping[str, Any] = {"library": "keras", "reduction": "sum_over_batch_size"}
+AVERAGE: dict[str, Any] = BATCH | {"results": ROWS, "over": "last"}
+"""What the losses declare that Keras averages over the last axis."""
 
 AXIS_TRAP = "a loss is the average over the last axis, so that a vector has one loss"
 LAST = {"axis": "averaged over the last", "denominator": "per-sample losses"}
@@ -57,17 +66,24 @@ BINARY = (
     clipped("y_pred", *VECTORS, help=PREDICTED, under=(("from_logits", Kind.REAL),)),
     soft_label("y_true", *VECTORS, help="1 for the positive class, 0 for the negative"),
 )
-CATEGORICAL = (
+SCORES = replace(
     mass("y_pred", *CLASSES, help="scores of the classes", under=(("from_logits", Kind.REAL),)),
-    density("y_true", *CLASSES, help="share of each class, such as one-hot labels"),
+    classes_last=True,
+)
+CATEGORICAL = (
+    SCORES,
+    replace(
+        density("y_true", *CLASSES, help="share of each class, such as one-hot labels"),
+        classes_last=True,
+    ),
 )
 
 
-def scores(*patterns: str) -> Input:
-    """Declare predictions of the classes, probabilities or logits."""
-    return mass(
-        "y_pred", *patterns, help="scores of the classes", under=(("from_logits", Kind.REAL),)
-    )
+def evaluate(loss: Loss, *inputs: Array, **options: Any) -> Array:
+    """Return the losses of elements that another loss defines."""
+    losses = loss.kernel(*inputs, **options)
+    assert not isinstance(losses, Terms)
+    return losses
 
 
 def clip(probability: Array) -> Array:

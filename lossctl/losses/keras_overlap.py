@@ -17,7 +17,7 @@ MAPS = (
     real("y_true", "N *D", help="true share of each place, such as 0 and 1"),
 )
 AXES = Option("axes that are added up; all of them if none is named", axes=True)
-RATIO: Mapping[str, Any] = BATCH | {"over": "axis", "squeeze_trailing": True}
+RATIO: dict[str, Any] = BATCH | {"over": "axis"}
 FACTS = {"axis": "one ratio over those given, else over everything", "denominator": "ratios"}
 RATIO_TRAP = "without axis it is one ratio of sums over everything, not an average over samples"
 
@@ -32,7 +32,7 @@ def _finish_dice(sums: Mapping[str, Any], _: Mapping[str, Any]) -> Any:
     inputs=MAPS,
     formula="1 − 2 Σ y p / (Σ y + Σ p + 1e-7)",
     source="https://keras.io/api/losses/segmentation_losses/#dice-class",
-    example="attributes_logits.npy attributes.npy --axis 0",
+    example="probs.npy one_hot.npy --axis 0",
     traps=(RATIO_TRAP,),
     facts=FACTS,
     finish=_finish_dice,
@@ -66,7 +66,7 @@ def _finish_tversky(sums: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
     inputs=MAPS,
     formula="1 − Σ y p / (Σ y p + α Σ (1 − y) p + β Σ y (1 − p) + 1e-7)",
     source="Salehi et al. 2017, Tversky loss function, arXiv:1706.05721",
-    example="attributes_logits.npy attributes.npy --alpha 0.3 --beta 0.7",
+    example="probs.npy one_hot.npy --alpha 0.3 --beta 0.7",
     traps=(
         RATIO_TRAP,
         "alpha weighs false positives and beta false negatives, as mended in keras#23333;"

@@ -31,7 +31,7 @@ PAIRS = 2**20
     formula="log(1 + Σ_j exp(γ [d_ij + m]₊ (d_ij − m)) Σ_k exp(γ [1 + m − d_ik]₊ (1 − m − d_ik)))"
     " over j of the same label and k of others;  d = max(1 − cosine, 0)",
     source="Sun et al. 2020, Circle loss, arXiv:2002.10857",
-    example="digits_features.npy labels.npy --gamma 1",
+    example="digits_unit.npy labels.npy --gamma 8",
     traps=(
         "it needs all pairs: the answer for a dataset is not the mean of those for its batches",
         "embeddings must have length 1; nothing is normalised",
@@ -54,7 +54,7 @@ def circle(
     gamma: Annotated[float, Option("scale of the similarities")] = 80.0,
     margin: Annotated[float, Option("how far apart labels shall be")] = 0.4,
 ) -> Terms:
-    """Pulls embeddings of one label together, pushes others apart, the far-off ones harder.
+    """Cost of embeddings of one label far apart, and of others close together, of all pairs.
 
     y_pred is (N, F); y_true holds labels (N) or (N, 1), any whole numbers. With ref_embeddings
     (R, F) and ref_labels (R), samples are compared with those instead of each other.

@@ -20,6 +20,7 @@ from lossctl.losses.keras_inputs import (
     PREDICTED,
     ROWS,
     TRUE,
+    evaluate,
 )
 from lossctl.losses.numerics import at_least, dot, open_half, p_norm
 
@@ -45,7 +46,7 @@ def mean_squared_error(y_pred: Array, y_true: Array) -> Array:
 
     y_pred and y_true have the same shape (N, *D, C), or (N); a last axis of 1 may be missing.
     """
-    return regression.mse.kernel(y_pred, y_true)
+    return evaluate(regression.mse, y_pred, y_true)
 
 
 @mean_squared_error.gradient
@@ -71,7 +72,7 @@ def mean_absolute_error(y_pred: Array, y_true: Array) -> Array:
 
     y_pred and y_true have the same shape (N, *D, C), or (N); a last axis of 1 may be missing.
     """
-    return regression.l1.kernel(y_pred, y_true)
+    return evaluate(regression.l1, y_pred, y_true)
 
 
 @mean_absolute_error.gradient
@@ -157,7 +158,6 @@ def mean_squared_logarithmic_error_slope(y_pred: Array, y_true: Array) -> Array:
     traps=("the cosine is negative: -1 is the same direction, 1 the opposite one",),
     facts={"axis": "the one given, else the last", "denominator": "per-sample losses"},
     along="axis",
-    squeeze_trailing=True,
     **BATCH,
 )
 def cosine_similarity(
@@ -205,7 +205,7 @@ def huber(
 
     y_pred and y_true have the same shape (N, *D, C), or (N); a last axis of 1 may be missing.
     """
-    return regression.huber.kernel(y_pred, y_true, delta=delta)
+    return evaluate(regression.huber, y_pred, y_true, delta=delta)
 
 
 @huber.gradient
@@ -230,7 +230,7 @@ def log_cosh(y_pred: Array, y_true: Array) -> Array:
 
     y_pred and y_true have the same shape (N, *D, C), or (N); a last axis of 1 may be missing.
     """
-    return forecasting.log_cosh.kernel(y_pred, y_true)
+    return evaluate(forecasting.log_cosh, y_pred, y_true)
 
 
 @log_cosh.gradient

@@ -28,10 +28,10 @@ Array = NDArray[Any]
     source="https://keras.io/api/losses/ctc/#ctc-class",
     # Many samples share one time loop: blocks of 64 and more run several times faster.
     sample_cost=lambda sizes: sizes["T"] * sizes["C"] // 32,
-    example="keras_ctc.npz#logits keras_ctc.npz#labels",
+    example="ctc.npz#logits ctc.npz#targets",
     traps=(
         "y_pred is (N, T, C) logits; torch's ctc takes (T, N, C) log-probabilities",
-        "label 0 is both the blank and the padding; labels end at the first 0",
+        "label 0 is both the blank and the padding: as many labels are taken as are not 0",
         "a loss is not divided by its number of labels",
         "an impossible alignment is +inf, where some of Keras's backends give a finite number",
     ),
@@ -41,14 +41,20 @@ Array = NDArray[Any]
 def ctc(y_pred: Array, y_true: Array) -> Terms:
     """Connectionist temporal classification: the likelihood of all alignments of the labels.
 
-    y_pred is (N, T, C); y_true (N, S), with 0 behind the labels. A label outside [0, C), and one
-    behind a 0, is an error.
+    y_pred is (N, T, C); y_true (N, S), with 0 behind the labels. A label outside [0, C) is an
+    error; a 0 before a label is computed as Keras does, with a warning.
     """
     lengths = np.full(len(y_pred), y_pred.shape[1])
     counts = np.count_nonzero(y_true, axis=1)
     losses = negative_log_likelihood(log_softmax(y_pred), y_true, lengths, counts, 0)
-    impossible = np.isposinf(losses)
-    return Terms(losses, notes={"{are} infinite: no alignment, the input is too short": impossible})
+    before = (y_true[:, :-1] == 0) & (y_true[:, 1:] != 0)
+    return Terms(
+        losses,
+        notes={
+            "{are} infinite: no alignment, the input is too short": np.isposinf(losses),
+            "{were} computed with a 0 among the labels, which is no padding": before.any(axis=1),
+        },
+    )
 
 
 @ctc.gradient
@@ -66,18 +72,14 @@ def check_labels(
 ) -> dict[str, Array]:
     """Check the labels before the work."""
     classes = sizes["C"]
-    filled = y_true != 0
-    behind = filled & (np.arange(y_true.shape[1]) >= filled.sum(axis=1, keepdims=True))
-    for wrong, text in (
-        ((y_true < 0) | (y_true >= classes), f"are not class indices in [0, {classes})"),
-        (behind, "stand behind a 0, which ends the labels"),
-    ):
-        if wrong.any():
-            row, slot = np.argwhere(wrong)[0]
-            raise DataError(
-                f"y_true: {int(wrong.sum())} of the labels {text}; the first is"
-                f" {y_true[row, slot]} at sample {row}, label {slot} of {sources['y_true']}",
-                "Labels are 1 and more, below the number of classes; 0 is the blank, and fills"
-                " the rows behind the labels.",
-            )
+    wrong = (y_true < 0) | (y_true >= classes)
+    if wrong.any():
+        row, slot = np.argwhere(wrong)[0]
+        raise DataError(
+            f"y_true: {int(wrong.sum())} of the labels are not class indices in [0, {classes});"
+            f" the first is {y_true[row, slot]} at sample {row}, label {slot} of"
+            f" {sources['y_true']}",
+            "Labels are 1 and more, below the number of classes; 0 is the blank, and fills the"
+            " rows behind the labels.",
+        )
     return {"y_true": y_true}

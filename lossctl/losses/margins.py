@@ -8,7 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.declaration import Input, Option, index, index_list, loss, real, sign
-from lossctl.losses.numerics import at_least, sigmoids, softplus, take_class
+from lossctl.losses.numerics import (
+    at_least,
+    at_most,
+    find_classes,
+    flatten,
+    log1p_exp,
+    sigmoids,
+    take_class,
+)
 
 Array = NDArray[Any]
 
@@ -97,7 +105,10 @@ def soft_margin(input: Array, target: Array) -> Array:
 
     input and target have the same shape (*). A target that is not +1 or -1 is an error.
     """
-    return softplus(-target * input)
+    agreement = target * input
+    losses = log1p_exp(agreement)
+    losses -= at_most(agreement, 0, out=agreement)
+    return losses
 
 
 @soft_margin.gradient
@@ -190,15 +201,21 @@ def multilabel_margin(input: Array, target: Array) -> Array:
     at its first -1. An index outside [-1, C) is an error.
     """
     scores, lists = (one if one.ndim == 2 else one[:, np.newaxis] for one in (input, target))
-    classes = scores.shape[1]
-    listed, right = _list_right(scores, lists)
-    wrong = np.where(right, -np.inf, scores)
+    wrong = scores.copy(order="K")
+    slots = []
+    going_on = np.ones(len(scores), bool)
+    for slot in range(scores.shape[1]):
+        going_on = going_on & (lists[:, slot] >= 0)
+        if not going_on.any():
+            break
+        flat, places = find_classes(scores, np.where(going_on, lists[:, slot], 0))
+        flatten(wrong)[places[going_on]] = -np.inf
+        slots.append((going_on, flat.take(places)))
     losses = np.zeros(len(scores), scores.dtype)
-    for slot in range(int(listed.sum(axis=1).max(initial=0))):
-        active = np.flatnonzero(listed[:, slot])
-        own = scores[active, lists[active, slot]]
-        losses[active] += at_least((1 - own)[:, np.newaxis] + wrong[active], 0).sum(axis=1)
-    return losses / max(classes, 1)
+    for listed, own in slots:  # whole columns, listed or not: 3 times faster than the rows listed
+        hinge = (1 - own)[:, np.newaxis] + wrong
+        losses += np.where(listed, at_least(hinge, 0, out=hinge).sum(axis=1), 0)
+    return losses / max(scores.shape[1], 1)
 
 
 @multilabel_margin.gradient

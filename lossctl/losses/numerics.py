@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -74,18 +75,37 @@ def align_classes(vector: Array, ndim: int) -> Array:
     return vector.reshape(1, -1, *(1,) * (ndim - 2))
 
 
+@functools.lru_cache(maxsize=8)
+def count_up(numbers: int, step: int) -> Array:
+    """Return 0, step, 2·step, …, to be read only: the same for every block."""
+    counted = np.arange(0, numbers * step, step)
+    counted.flags.writeable = False
+    return counted
+
+
+def flatten(values: Array) -> Array:
+    """Return (N, C, *D) in one axis, in the order of memory: a view where there is an order."""
+    if values.ndim == 2 and values.flags.f_contiguous:
+        return values.T.reshape(-1)
+    return values.reshape(-1)
+
+
 def find_classes(values: Array, index: Array) -> tuple[Array, Array]:
-    """Return the values (N, C, *D) as a flat view, and where ``index`` (N, *D) points in it.
+    """Return the values (N, C, *D) flattened, and where ``index`` (N, *D) points in that.
 
     Flat places are read and written 5 times faster than pairs of indices.
     """
     samples, classes = values.shape[:2]
     if values.ndim == 2 and values.flags.f_contiguous:
-        return values.T.reshape(-1), index * samples + np.arange(samples)
+        places = index * samples
+        places += count_up(samples, 1)
+        return flatten(values), places
+    if values.ndim == 2:
+        return flatten(values), index + count_up(samples, classes)
     further = math.prod(values.shape[2:])
-    rows = np.arange(0, samples * classes, classes)[:, np.newaxis] + index.reshape(samples, further)
-    places = rows * further + np.arange(further)
-    return values.reshape(-1), places.reshape(index.shape)
+    rows = count_up(samples, classes)[:, np.newaxis] + index.reshape(samples, further)
+    places = rows * further + count_up(further, 1)
+    return flatten(values), places.reshape(index.shape)
 
 
 def take_class(values: Array, index: Array) -> Array:

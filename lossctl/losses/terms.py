@@ -28,7 +28,7 @@ class Terms:
     the loss.
     """
 
-    losses: Array | None = None
+    losses: Array = field(default_factory=lambda: np.empty(0))
     weights: Array | None = None
     denominator: str = "elements"
     ignored: NDArray[np.bool_] | None = None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 from rich import box
 from rich.text import Text
 
+from lossctl.output.progress import hide_progress
 from lossctl.output.rows import ElementStream, Rows, index_rows, name_axes, read_rows
 from lossctl.output.tables import BORDER_STYLE, KEY_STYLE, open_console, print_result
 from lossctl.output.wording import fit_text, format_number, read_encoding
@@ -85,6 +86,7 @@ class ElementTable:
         return zip(*index, losses, strict=True)
 
     def _draw(self, *, ended: bool) -> None:
+        hide_progress()
         if not self.widths:
             self.widths = self._measure(ended=ended)
             self._draw_header()

@@ -12,8 +12,8 @@ import numpy as np
 
 from lossctl.output.arrays import BINARY_WRITERS
 from lossctl.output.fields import NON_FINITE, encode_json, read_header, read_record
-from lossctl.output.files import open_binary, open_text
-from lossctl.output.formats import check_text_format, pick_file_format
+from lossctl.output.files import open_binary, open_pipe, open_text
+from lossctl.output.formats import check_stream_format, pick_file_format
 from lossctl.output.rows import (
     Array,
     ElementStream,
@@ -48,7 +48,11 @@ def write_elements(
     if isinstance(target, str | PathLike):
         return _write_file(stream, format, target, limit, precision)
     out = sys.stdout if target is None else target
-    return _write_text(stream, check_text_format(format or "table"), out, limit, precision)
+    name = check_stream_format(format or "table", out)
+    if name in BINARY_WRITERS:
+        with open_pipe(out) as pipe:
+            return BINARY_WRITERS[name](stream, pipe)
+    return _write_text(stream, name, out, limit, precision)
 
 
 def _write_file(

@@ -32,6 +32,8 @@ class Field:
     key: str
     column: bool = False
     read: Callable[[Result], Any] | None = None
+    sparse: bool = False
+    """Whether it is left out where there is nothing to tell."""
 
     def __call__(self, result: Result) -> Any:
         """Return the field of the result."""
@@ -69,6 +71,7 @@ FIELDS = (
     Field("total"),
     Field("denominator", column=True),
     Field("denominator_name", column=True),
+    Field("transform", sparse=True),
     Field("counted", column=True),
     Field("ignored", column=True),
     Field("masked", column=True),
@@ -93,7 +96,8 @@ def read_header() -> dict[str, str]:
 
 def read_record(result: Result, fields: Iterable[Field] = FIELDS) -> dict[str, Any]:
     """Return the fields of the result by their keys."""
-    return {field.key: field(result) for field in fields}
+    record = {field.key: (field, field(result)) for field in fields}
+    return {key: value for key, (field, value) in record.items() if value or not field.sparse}
 
 
 def encode_json(value: Any, encoding: str | None = None) -> str:

@@ -7,6 +7,7 @@ import io
 import os
 import secrets
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike, fspath
@@ -25,7 +26,7 @@ _GZIP_LEVEL = 1
 class _Target(io.FileIO):
     """A file being written, whose refusals name the file that the user asked for."""
 
-    def __init__(self, path: Path, mode: str, shown: str) -> None:
+    def __init__(self, path: Path | int, mode: str, shown: str) -> None:
         self.shown = shown
         super().__init__(path, mode)
 
@@ -46,6 +47,70 @@ class _Target(io.FileIO):
             raise _refusal(self.shown, error) from error
 
 
+class Pipe(io.RawIOBase):
+    """What is written from its beginning to its end, and to which nothing can be added later."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._written = 0
+        self._abandoned = False
+
+    def writable(self) -> bool:
+        """Say that this can be written to."""
+        return True
+
+    def tell(self) -> int:
+        """Return how much has been written: pyarrow asks, and a pipe does not know."""
+        return self._written
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Write all of the data."""
+        view = memoryview(data)
+        size = view.nbytes
+        if size and not self._abandoned:
+            view = view.cast("B")
+            while view:
+                view = view[self._stream.write(view) :]
+        self._written += size
+        return size
+
+    def flush(self) -> None:
+        """Hand over what is written."""
+        if not self._abandoned:
+            self._stream.flush()
+
+    def abandon(self) -> None:
+        """Write no more: an end would make what is there look like all of it."""
+        self._abandoned = True
+
+
+@contextmanager
+def open_pipe(stream: TextIO) -> Iterator[BinaryIO]:
+    """Open the bytes behind a stream of text, such as standard output."""
+    stream.flush()
+    pipe = Pipe(stream.buffer)
+    try:
+        yield cast("BinaryIO", pipe)
+    except BaseException:
+        pipe.abandon()
+        raise
+    pipe.flush()
+
+
+@contextmanager
+def open_spool() -> Iterator[BinaryIO]:
+    """Open a temporary file without a name; it vanishes when it is closed."""
+    shown = "a temporary file"
+    try:
+        shown += f" in {tempfile.gettempdir()} (set TMPDIR to a directory with room)"
+        with tempfile.TemporaryFile(buffering=0) as made:
+            target = _Target(os.dup(made.fileno()), "r+", shown)
+    except OSError as error:
+        raise _refusal(shown, error) from error
+    with io.BufferedRandom(target) as file:
+        yield cast("BinaryIO", file)
+
+
 @contextmanager
 def open_binary(path: str | PathLike[str]) -> Iterator[BinaryIO]:
     """Open a file for writing that takes its name only when all of it is there.
@@ -58,7 +123,7 @@ def open_binary(path: str | PathLike[str]) -> Iterator[BinaryIO]:
     target = _find_target(shown)
     if target.exists() and not target.is_file():
         with io.BufferedWriter(_open_target(target, "w", shown)) as file:
-            yield cast("BinaryIO", file)
+            yield cast("BinaryIO", Pipe(cast("BinaryIO", file)))
         return
     # Short, because the target's own name may be as long as the file system allows.
     temporary = target.with_name(f".lossctl-{secrets.token_hex(8)}.part")

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from os import PathLike, fspath
 from pathlib import PurePath
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 from lossctl.errors import UsageError, did_you_mean
 
 TEXT_FORMATS = ("table", "json", "jsonl", "csv", "tsv", "value")
-"""What can be printed."""
+"""What can be printed of a loss anywhere."""
+
+BINARY_FORMATS = ("npy", "parquet", "arrow")
+"""What goes into files and pipes, but not to a terminal."""
+
+FORMATS = TEXT_FORMATS + BINARY_FORMATS
+
+EVALUATION_FORMATS = ("table", "json", "jsonl", "csv", "tsv", "markdown", "value")
+"""What can be printed of an evaluation."""
+
+EVALUATION_FILES = ("parquet", "csv", "tsv", "json", "jsonl", "markdown")
+"""What the suffix of a file with an evaluation may mean."""
 
 COMPRESSIONS = ("gz", "zst")
 """What may stand behind the suffix of a text format."""
 
-_TEXT_SUFFIXES = ("csv", "tsv", "json", "jsonl")
-_BINARY_SUFFIXES = ("npy", "parquet")
+_FILE_FORMATS = (*BINARY_FORMATS, "csv", "tsv", "json", "jsonl")
+_OTHER_SUFFIXES = {"markdown": "md"}
 
 
 class FileFormat(NamedTuple):
@@ -25,36 +37,62 @@ class FileFormat(NamedTuple):
     compression: str | None = None
 
 
-def check_text_format(name: str) -> str:
-    """Return the name if it is a format that can be printed."""
-    if name not in TEXT_FORMATS:
-        raise UsageError(f"there is no format {name!r} to print", did_you_mean(name, TEXT_FORMATS))
+def check_format(name: str, known: Sequence[str] = FORMATS) -> str:
+    """Return the name if it is a format that is written."""
+    if name not in known:
+        raise UsageError(f"there is no format {name!r}", did_you_mean(name, known))
     return name
 
 
-def find_file_format(path: str | PathLike[str]) -> FileFormat | None:
+def check_stream_format(name: str, stream: TextIO) -> str:
+    """Return the name if it is a format that can be written to this stream."""
+    if check_format(name) not in BINARY_FORMATS:
+        return name
+    if stream.isatty():
+        raise UsageError(
+            f"{name} is not text, and standard output is a terminal",
+            f"Pipe it into another program, or write a file: -o FILE.{name}",
+        )
+    if not hasattr(stream, "buffer"):
+        raise UsageError(
+            f"{name} is not text, and cannot be written to a stream of text",
+            "Give the name of a file.",
+        )
+    return name
+
+
+def find_file_format(
+    path: str | PathLike[str], known: Sequence[str] = _FILE_FORMATS
+) -> FileFormat | None:
     """Return the format that the suffix of the path means, or None where it means none."""
+    names = {_OTHER_SUFFIXES.get(name, name): name for name in known}
     *_, inner, outer = ["", "", *PurePath(fspath(path)).suffixes]
     inner, outer = inner[1:].lower(), outer[1:].lower()
     if outer in COMPRESSIONS:
-        return FileFormat(inner, outer) if inner in _TEXT_SUFFIXES else None
-    return FileFormat(outer) if outer in _TEXT_SUFFIXES + _BINARY_SUFFIXES else None
+        packed = inner in names and inner not in BINARY_FORMATS
+        return FileFormat(names[inner], outer) if packed else None
+    return FileFormat(names[outer]) if outer in names else None
 
 
-def pick_file_format(path: str | PathLike[str], requested: str | None = None) -> FileFormat:
+def pick_file_format(
+    path: str | PathLike[str],
+    requested: str | None = None,
+    known: Sequence[str] = _FILE_FORMATS,
+    printed: Sequence[str] = FORMATS,
+) -> FileFormat:
     """Return the format to write a file in: what its suffix says, or what was asked for.
 
     A suffix that means a format must agree with the request. A file without such a suffix takes
     the requested format.
     """
-    found = find_file_format(path)
+    found = find_file_format(path, known)
     if found is None and requested is not None:
-        return FileFormat(check_text_format(requested))
+        return FileFormat(check_format(requested, printed))
     if found is None:
-        known = " ".join(f".{suffix}" for suffix in _BINARY_SUFFIXES + _TEXT_SUFFIXES)
+        suffixes = " ".join(f".{_OTHER_SUFFIXES.get(name, name)}" for name in known)
         raise UsageError(
             f"{fspath(path)}: the suffix does not say which format to write",
-            f"Known suffixes: {known} (the text ones also with .gz or .zst behind).",
+            f"Known suffixes: {suffixes} (the text ones also with .gz or .zst behind).",
         )
     if requested not in (None, found.name):
         raise UsageError(

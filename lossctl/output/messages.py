@@ -6,6 +6,7 @@ import sys
 from typing import TextIO
 
 from lossctl.errors import LossctlError
+from lossctl.output.progress import hide_progress
 from lossctl.output.wording import fit_text, read_encoding
 
 
@@ -21,6 +22,7 @@ def print_warning(text: str, stream: TextIO | None = None) -> None:
 
 
 def _print(kind: str, color: str, lines: list[str], stream: TextIO | None) -> None:
+    hide_progress()
     stream = sys.stderr if stream is None else stream
     text = "\n".join(fit_text(line, read_encoding(stream)) for line in lines)
     if not stream.isatty():

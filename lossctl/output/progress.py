@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -21,23 +21,35 @@ def show_progress(wanted: bool = True) -> Iterator[Callable[[int, int | None], N
     if not wanted or not sys.stderr.isatty():
         yield None
         return
-    display = Display()
+    display = Display.current = Display()
     try:
         yield display.update
     finally:
-        display.stop()
+        hide_progress()
+
+
+def hide_progress() -> None:
+    """Take the bar away for good, because something is about to be printed."""
+    if Display.current is not None:
+        Display.current.stop()
+        Display.current = None
 
 
 class Display:
     """A bar with samples, rate and time left, which appears when a run takes long."""
 
+    current: ClassVar[Display | None] = None
+
     def __init__(self) -> None:
         self.begin = time.monotonic()
+        self.stopped = False
         self.progress: Progress | None = None
         self.task: TaskID | None = None
 
     def update(self, done: int, total: int | None) -> None:
         """Take notice of progress."""
+        if self.stopped:
+            return
         if self.progress is None:
             if time.monotonic() - self.begin < PATIENCE:
                 return
@@ -72,6 +84,7 @@ class Display:
         self.progress.start()
 
     def stop(self) -> None:
-        """Remove the bar."""
+        """Remove the bar; it does not come back."""
+        self.stopped = True
         if self.progress is not None:
             self.progress.stop()

@@ -10,8 +10,8 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from lossctl.output.fields import COLUMNS, encode_json, read_header, read_record
-from lossctl.output.files import open_binary, open_text
-from lossctl.output.formats import check_text_format, pick_file_format
+from lossctl.output.files import open_binary, open_pipe, open_text
+from lossctl.output.formats import check_stream_format, pick_file_format
 from lossctl.output.wording import fit_text, read_encoding
 
 if TYPE_CHECKING:
@@ -32,8 +32,16 @@ def write_reduced(
     if isinstance(target, str | PathLike):
         _write_file(result, format, target, precision)
     else:
-        stream = sys.stdout if target is None else target
-        _write_text(result, check_text_format(format or "table"), stream, precision)
+        _write_stream(result, format, sys.stdout if target is None else target, precision)
+
+
+def _write_stream(result: Result, requested: str | None, stream: TextIO, precision: int) -> None:
+    name = check_stream_format(requested or "table", stream)
+    if name in _BINARY_WRITERS:
+        with open_pipe(stream) as pipe:
+            _BINARY_WRITERS[name](result, pipe)
+    else:
+        _write_text(result, name, stream, precision)
 
 
 def _write_file(
@@ -93,10 +101,25 @@ def write_npy(result: Result, file: BinaryIO) -> None:
 
 def write_parquet(result: Result, file: BinaryIO) -> None:
     """Write a table of one row."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    pq.write_table(pa.Table.from_pylist([read_record(result, COLUMNS)]), file)
+    pq.write_table(_make_table(result), file)
+
+
+def write_arrow(result: Result, file: BinaryIO) -> None:
+    """Write the same table as an Arrow file, or as a stream in a pipe."""
+    import pyarrow as pa
+
+    table = _make_table(result)
+    opened = pa.ipc.new_file if file.seekable() else pa.ipc.new_stream
+    with opened(file, table.schema) as writer:
+        writer.write_table(table)
+
+
+def _make_table(result: Result) -> Any:
+    import pyarrow as pa
+
+    return pa.Table.from_pylist([read_record(result, COLUMNS)])
 
 
 def _fit_cell(value: Any, stream: TextIO) -> Any:
@@ -116,4 +139,5 @@ _TEXT_WRITERS: dict[str, Callable[[Result, TextIO], None]] = {
 _BINARY_WRITERS: dict[str, Callable[[Result, BinaryIO], None]] = {
     "npy": write_npy,
     "parquet": write_parquet,
+    "arrow": write_arrow,
 }

@@ -77,6 +77,8 @@ def describe_result(result: Result, precision: int, encoding: str) -> Iterator[t
     if result.value is not None and result.reduction != "sum":
         amount = format_amount(result.denominator, precision)
         yield "divided by", f"{amount} ({result.denominator_name})"
+    if result.transform:
+        yield "transform", f"{result.transform} of the quotient"
     yield "samples", str(result.samples)
     if result.part is not None:
         yield "part", "{} of {}".format(*result.part)

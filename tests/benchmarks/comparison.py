@@ -73,7 +73,9 @@ class Comparison:
                 self._note(case.name, size, "left out: the disk has no room for it")
                 continue
             with self._write_files(case, count) as directory:
-                contestants = [Process(name, case.commands[name], directory) for name in names]
+                contestants = [
+                    Process(name, case.commands[name], directory, case.read) for name in names
+                ]
                 self._measure(self.files, case.name, size, count, contestants)
 
     def compare_arrays(self, case: ArrayCase) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from tests.benchmarks.contestants import (
     SKLEARN,
     TORCH,
 )
+from tests.benchmarks.processes import read_value
 
 Words = tuple[str, ...]
 
@@ -31,7 +33,8 @@ class FileCase:
     """One question about files, and the command with which each contestant answers it.
 
     ``write`` makes the files of a size in a directory; ``bytes_each`` is what one of ``unit``
-    takes there at most. A case that is not ``sized`` has no files, and is run once.
+    takes there at most. ``read`` makes one number of what a command prints, to compare it by.
+    A case that is not ``sized`` has no files, and is run once.
     """
 
     name: str
@@ -41,6 +44,7 @@ class FileCase:
     unit: str = ""
     bytes_each: int = 0
     write: Callable[[Path, Generator, int], None] = lambda directory, rng, count: None
+    read: Callable[[str], float | None] = read_value
 
     @property
     def sized(self) -> bool:
@@ -73,9 +77,9 @@ def write_classes(directory: Path, rng: Generator, count: int) -> None:
 
 def write_csv(directory: Path, rng: Generator, count: int) -> None:
     """Write the table as CSV, with every digit."""
-    from pyarrow import csv
+    from pyarrow.csv import write_csv as write
 
-    csv.write_csv(make_table(rng, count), directory / "eval.csv")
+    write(make_table(rng, count), directory / "eval.csv")
 
 
 def write_parquet(directory: Path, rng: Generator, count: int) -> None:
@@ -99,6 +103,32 @@ def make_table(rng: Generator, count: int) -> object:
     )
 
 
+def write_groups(directory: Path, rng: Generator, count: int) -> None:
+    """Write a prediction, a target and a group for each row, as pyarrow does by default."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    prediction, group = rng.standard_normal(count), rng.integers(GROUPS, size=count)
+    noise = rng.standard_normal(count) * (1 + group / GROUPS)
+    columns = {"prediction": prediction, "target": prediction + noise, "group": group}
+    parquet.write_table(pa.table(columns), directory / "eval.parquet")
+
+
+def read_groups(text: str) -> float | None:
+    """Return a sum in which the value of each group has a weight of its own.
+
+    >>> read_groups("group,value\\n7,0.5\\n2,0.25\\n")
+    7.75
+    >>> read_groups("record,group,value\\nwhole,,0.3\\nslice,2,0.25\\n")
+    1.75
+    """
+    rows = [row for row in csv.DictReader(text.splitlines()) if row.get("group")]
+    try:
+        return sum((5 + int(row["group"])) * float(row["value"]) for row in rows) if rows else None
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
 def _duckdb_mse(file: str) -> Words:
     squares = "(prediction - target) * (prediction - target)"
     query = f"select avg({squares}) from '{file}'"  # noqa: S608 - a name of ours
@@ -113,6 +143,7 @@ def _pandas_mse(read: str) -> Words:
     )
 
 
+GROUPS = 10_000
 COLUMNS = "['prediction', 'target']"
 LOAD_PAIR = "a, b = np.load('input.npy'), np.load('target.npy')"
 MAP_PAIR = "a, b = np.load('input.npy', mmap_mode='r'), np.load('target.npy', mmap_mode='r')"
@@ -218,6 +249,34 @@ _ALL = (
         unit="rows",
         bytes_each=32,
         write=write_parquet,
+    ),
+    FileCase(
+        "mse-by-group",
+        f"Mean squared error of each of {GROUPS:,} groups of a Parquet file, printed as CSV",
+        {
+            LOSSCTL: lossctl(
+                "evaluate", "eval.parquet", "--pred", "prediction", "--target", "target",
+                "--by", "group", "--loss", "mse", "-f", "csv",
+            ),
+            PANDAS: python(
+                "import pandas as pd",
+                "t = pd.read_parquet('eval.parquet')",
+                "squares = (t.prediction - t.target) ** 2",
+                "print(squares.groupby(t.group).mean().to_csv(header=['value']))",
+            ),
+            DUCKDB: python(
+                "import duckdb",
+                "squares = '(prediction - target) * (prediction - target)'",
+                "query = f'select \"group\", avg({squares}) as value'",
+                "query += \" from 'eval.parquet' group by all\"",
+                "duckdb.sql(query).write_csv('/dev/stdout')",
+            ),
+        },
+        large=10_000_000,
+        unit="rows",
+        bytes_each=24,
+        write=write_groups,
+        read=read_groups,
     ),
 )  # fmt: skip
 

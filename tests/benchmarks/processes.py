@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import lossctl
@@ -15,16 +16,31 @@ from tests.benchmarks.turns import ContestantError, Turn
 ROOT = Path(lossctl.__file__).resolve().parents[1]
 
 
-class Process:
-    """A command, run anew in every turn."""
+def read_value(text: str) -> float | None:
+    """Return the number that was printed, if one was."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
-    def __init__(self, name: str, words: tuple[str, ...], directory: Path) -> None:
+
+class Process:
+    """A command, run anew in every turn; ``read`` makes a number of what it prints."""
+
+    def __init__(
+        self,
+        name: str,
+        words: tuple[str, ...],
+        directory: Path,
+        read: Callable[[str], float | None] = read_value,
+    ) -> None:
         self.name = name
         self.words = words
         self.directory = directory
+        self.read = read
 
     def turn(self) -> Turn:
-        """Run the command, and read the number that it prints."""
+        """Run the command, and read what it prints."""
         done = subprocess.run(
             [sys.executable, "-I", "-S", launcher.__file__, *self.words],
             cwd=self.directory,
@@ -38,7 +54,7 @@ class Process:
         told = json.loads(done.stdout)
         if told["code"] != 0:
             raise ContestantError(f"ended with exit code {told['code']}: {last_line(done.stderr)}")
-        return Turn(told["seconds"], told["peak"], read_value(told["out"]))
+        return Turn(told["seconds"], told["peak"], self.read(told["out"]))
 
 
 def environment() -> dict[str, str]:
@@ -55,11 +71,3 @@ def environment() -> dict[str, str]:
 def last_line(text: str) -> str:
     """Return the line that says what went wrong."""
     return text.strip().rpartition("\n")[2] or "no message"
-
-
-def read_value(text: str) -> float | None:
-    """Return the number that was printed, if one was."""
-    try:
-        return float(text)
-    except ValueError:
-        return None

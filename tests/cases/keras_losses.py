@@ -309,7 +309,7 @@ def circle_cases(draw: Draw) -> Iterator[Case]:
     for count in (3, 7):
         others = {
             "ref_embeddings": embeddings(draw, (count, 3)),
-            "ref_labels": draw.integers(2, (count,)).astype(np.float64),
+            "ref_labels": np.arange(count) % 2.0,
         }
         for choice in grid(remove_diagonal=(True, False)):
             name = f"others-{count}-{spell(choice)}"

@@ -26,7 +26,7 @@ NAME = re.compile(r"[A-Za-z_]\w*")
 RESERVED = {
     *("loss", "inputs", "reduction", "sample_weight", "mask", "class_axis", "squeeze", "nan"),
     *("dtype", "threads", "part", "save_state", "progress", "format", "output", "limit"),
-    *("precision", "debug", "help", "keep", "check"),
+    *("precision", "debug", "help", "classes", "keep", "check"),
 }
 """What every computation takes already: no input or option of a loss can be called so."""
 
@@ -42,7 +42,7 @@ def adopt(loss: Loss) -> Loss:
     kernel = loss.kernel
     if not isinstance(kernel, FunctionType):
         raise TypeError(f"@loss(...) stands before a function, but {kernel!r} is none")
-    home = Home(kernel.__module__, inspect.unwrap(kernel).__globals__.get("__file__"))
+    home = Home(kernel.__module__ or "__main__", inspect.unwrap(kernel).__globals__.get("__file__"))
     for objection in _object(loss):
         code = kernel.__code__
         place = show_place(code.co_filename, code.co_firstlineno, "")
@@ -144,7 +144,7 @@ def _check_returns(loss: Loss, kernel: Callable[..., Any], home: Home) -> Callab
 def _object_to_returned(loss: Loss, inputs: list[Any], returned: Any) -> str | None:
     """Say what is wrong with what a kernel returned, or return None."""
     losses: Any = returned.losses if isinstance(returned, Terms) else returned
-    if losses is None and isinstance(returned, Terms) and returned.sums:
+    if loss.over or (isinstance(returned, Terms) and returned.sums):
         return None
     rule = "a kernel returns the loss of each element as an array, and never reduces"
     if np.ndim(losses) == 0 and not isinstance(losses, np.ndarray):

@@ -1,0 +1,57 @@
+"""Gates that failed: everything is printed first, and then the command exits with 1."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from lossctl.errors import CheckError
+
+
+class Judged(Protocol):
+    """A condition that was judged."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the gate is passed."""
+
+    @property
+    def value(self) -> float | None:
+        """What was compared."""
+
+    @property
+    def detail(self) -> str:
+        """What decided."""
+
+
+def report(write: Callable[[], None], gates: Sequence[tuple[str, Judged]]) -> None:
+    """Write a result, then raise CheckError if a gate failed.
+
+    The verdict stands also where whoever reads standard output has stopped reading.
+    """
+    failed = [(name, one) for name, one in gates if not one.passed]
+    try:
+        write()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not failed:
+            raise
+        leave_pipe()
+    if failed:
+        lines = [_describe(name, one) for name, one in failed]
+        gate = "gate" if len(gates) == 1 else "gates"
+        raise CheckError(f"{len(failed)} of {len(gates)} {gate} failed", "\n".join(lines))
+
+
+def _describe(name: str, one: Judged) -> str:
+    facts = [] if one.value is None else [f"{one.value:.6g}"]
+    facts += [one.detail] if one.detail else []
+    return f"{name}: {', '.join(facts)}" if facts else name
+
+
+def leave_pipe() -> None:
+    """Let what is still to be written go nowhere: the reader of standard output is gone."""
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, sys.stdout.fileno())

@@ -1,0 +1,80 @@
+"""``lossctl run``: a suite of evaluations described in one file."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Annotated, Any
+
+import typer
+
+from lossctl.cli.evaluate import list_output_options, make_command
+from lossctl.cli.gates import report
+from lossctl.cli.shared import SHARED, make_option, take_output
+from lossctl.errors import CheckError, LossctlError
+
+EXAMPLE = "lossctl run suite.toml"
+
+HELP = (
+    "Run a suite: many evaluations described in one TOML file.\n\n"
+    "Under [job.NAME] stand the flags of 'lossctl evaluate' as keys, under [defaults] those of "
+    "all jobs; paths are relative to the file. A job that fails does not stop the others."
+)
+JOBS = "Jobs"
+
+
+def build_command() -> Any:
+    """Return the command."""
+    suite = inspect.Parameter(
+        "suite",
+        inspect.Parameter.KEYWORD_ONLY,
+        annotation=Annotated[str, typer.Argument(metavar="SUITE", help="A TOML file.")],
+    )
+    options = [
+        make_option(
+            "job", list[str], [], "run this job only; again for each", JOBS, metavar="NAME",
+            envvar=None,
+        ),
+        make_option(
+            "check", bool, False, "only validate, without the work", JOBS, "--check", envvar=None
+        ),
+        *(one for one in SHARED if one.name in ("threads", "progress", "debug")),
+        *(one for one in list_output_options("") if one.name != "limit"),
+    ]  # fmt: skip
+    help_text = HELP.replace("[", "\\[")
+    return make_command("run", _run, help_text, EXAMPLE, [suite, *options])
+
+
+def _run(values: dict[str, Any]) -> None:
+    """Call the public API, hand the result to the output room, and exit by what became of jobs."""
+    from lossctl import api
+    from lossctl.output.messages import print_error
+    from lossctl.output.progress import show_progress
+    from lossctl.output.suite import check_output, write_suite
+
+    output = take_output({**values, "limit": 0})
+    check_output(output.format, output.target)
+    with show_progress(values["progress"]) as progress:
+        result = api.run_suite(
+            values["suite"],
+            jobs=values["job"],
+            check=values["check"],
+            threads=values["threads"],
+            progress=progress,
+        )
+    gates = [
+        (f"{job.name}: {one.condition}", one)
+        for job in result.jobs
+        if job.evaluation is not None
+        for one in job.evaluation.verdicts
+    ]
+    errors = [(job.name, job.error) for job in result.jobs if job.error is not None]
+    try:
+        report(lambda: write_suite(result, output.format, output.target, output.precision), gates)
+    except CheckError as failed:
+        if not errors:
+            raise
+        print_error(failed)
+    for name, error in errors:
+        print_error(LossctlError(f"job {name}: {error.message}", error.remedy))
+    if errors:
+        raise typer.Exit(int(result.exit_code))

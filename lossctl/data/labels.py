@@ -1,0 +1,128 @@
+"""Columns as they are: texts, times, categories, and numbers that stand for a name.
+
+What a dataset is sliced, filtered and joined by needs no arithmetic, so that such columns are kept
+as Arrow holds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lossctl.data.arrow_arrays import Column, numpy_dtype, to_array
+from lossctl.data.source import Array, Source
+from lossctl.errors import DataError
+
+CELL = np.dtype(np.object_)
+"""What the dtype of such a column is said to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Some cells of a column, as an Arrow array; it stands where an array of numbers may."""
+
+    arrow: Any
+
+    @property
+    def shape(self) -> tuple[int]:
+        """One axis: the rows."""
+        return (len(self.arrow),)
+
+    def __len__(self) -> int:
+        return len(self.arrow)
+
+    def __getitem__(self, rows: slice) -> Cells:
+        start, stop, _ = rows.indices(len(self.arrow))
+        return Cells(self.arrow.slice(start, max(stop - start, 0)))
+
+    def take(self, places: Array) -> Cells:
+        """Return some of the cells."""
+        return Cells(self.arrow.take(places))
+
+    def values(self) -> list[Any]:
+        """Return the cells as objects of Python; an empty one is None."""
+        found: list[Any] = self.arrow.to_pylist()
+        return found
+
+    def series(self) -> Any:
+        """Return the cells as a pandas Series."""
+        return self.arrow.to_pandas()
+
+    def encode(self) -> tuple[Array, list[Any]]:
+        """Return the number of each cell's value among the different ones, and these."""
+        coded = self.arrow.dictionary_encode("encode")
+        return coded.indices.to_numpy(), coded.dictionary.to_pylist()
+
+    def numbers(self, column: Column) -> Array | None:
+        """Return the cells as numbers, if their type is one of numbers."""
+        import pyarrow as pa
+
+        if numpy_dtype(self.arrow.type) is None or pa.types.is_null(self.arrow.type):
+            return None
+        return to_array(pa.chunked_array([self.arrow]), column)
+
+    def read_as(self, kind: str) -> Cells:
+        """Return texts as numbers ("double"), as truths ("bool"), or as texts ("string").
+
+        Raises ValueError where they are none.
+        """
+        return Cells(self.arrow.cast(kind))
+
+    @property
+    def empty(self) -> bool:
+        """Whether no cell holds anything."""
+        return bool(self.arrow.null_count == len(self.arrow))
+
+
+class LabelArray(Source):
+    """Labels in memory."""
+
+    def __init__(self, name: str, arrow: Any) -> None:
+        self.name = name
+        self.length = len(arrow)
+        self.trailing = ()
+        self.dtype = CELL
+        self._cells = Cells(arrow)
+
+    def read(self, start: int, stop: int) -> Any:
+        """Return the cells of these rows."""
+        return self._cells[start:stop]
+
+    def whole(self) -> Any:
+        """Return all cells."""
+        return self._cells
+
+
+def wrap_labels(given: Any, name: str) -> LabelArray:
+    """Return labels in memory (a list, an array, a pandas or Arrow column) as a source."""
+    import pyarrow as pa
+
+    values = given if hasattr(given, "dtype") or isinstance(given, list) else list(given)
+    if isinstance(given, pa.Array | pa.ChunkedArray):
+        return LabelArray(name, given)
+    if isinstance(values, np.ndarray) and values.ndim != 1:
+        raise DataError(f"{name} has {values.ndim} axes, but labels are one per row")
+    try:
+        return LabelArray(name, pa.array(values, from_pandas=True))
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise DataError(
+            f"{name} holds labels of different types: {error}", "Make them all texts."
+        ) from error
+
+
+def join_cells(parts: Sequence[Array | Cells]) -> Cells:
+    """Return pieces of one column as one; texts where the pieces are of different types."""
+    import pyarrow as pa
+
+    arrows = [part.arrow if isinstance(part, Cells) else pa.array(part) for part in parts]
+    flat = [one for arrow in arrows for one in getattr(arrow, "chunks", [arrow])]
+    if not flat:
+        return Cells(arrows[0] if arrows else pa.array([], pa.string()))
+    flat = [one.dictionary_decode() if pa.types.is_dictionary(one.type) else one for one in flat]
+    kinds = {one.type for one in flat if not pa.types.is_null(one.type)}
+    wanted = pa.string() if len(kinds) > 1 else next(iter(kinds), flat[0].type)
+    same = [one if one.type == wanted else one.cast(wanted) for one in flat]
+    return Cells(same[0] if len(same) == 1 else pa.concat_arrays(same))

@@ -1,0 +1,52 @@
+"""Names of classes: which inputs may hold them as labels, and which columns they stand over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lossctl.data import is_live
+from lossctl.data.classes import ClassNames
+from lossctl.data.columns import read_names
+from lossctl.data.opening import is_reference
+from lossctl.data.references import parse_reference
+from lossctl.losses.declaration import Kind
+from lossctl.losses.inputs import Input
+
+CLASSES = "C"
+
+
+def name_columns(declared: Input, reference: Any, classes: ClassNames) -> Any:
+    """Return a reference to a table whose columns bear the names of the classes, in their order.
+
+    A reference that names columns itself, or to a file without such columns, stays as it is.
+    """
+    if not isinstance(reference, str) or not any(CLASSES in form.axes for form in declared.forms):
+        return reference
+    if parse_reference(reference).fragment is not None or is_live(reference):
+        return reference
+    columns = read_names(reference)
+    if not set(classes.names) <= set(columns) or any("," in name for name in classes.names):
+        return reference
+    return f"{reference}#{','.join(classes.names)}"
+
+
+def find_labels(inputs: Sequence[Input], references: Sequence[Any]) -> list[int]:
+    """Return the places of the inputs that may hold names of classes as labels."""
+    return [
+        place
+        for place, (declared, reference) in enumerate(zip(inputs, references, strict=True))
+        if any(form.kind == Kind.LABEL for form in declared.forms) and _may_be_names(reference)
+    ]
+
+
+def _may_be_names(reference: Any) -> bool:
+    """Whether something is one column, or an array of texts."""
+    if not isinstance(reference, str):
+        kind = getattr(getattr(reference, "dtype", None), "kind", None)
+        listed = isinstance(reference, list) and is_reference(reference)
+        return listed or kind in ("O", "U", "T")
+    fragment = parse_reference(reference).fragment
+    if fragment is not None:
+        return "," not in fragment and ":" not in fragment
+    return not is_live(reference) and len(read_names(reference)) == 1

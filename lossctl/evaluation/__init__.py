@@ -1,0 +1,1 @@
+"""What do the losses say about the dataset?"""

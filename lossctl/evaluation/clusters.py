@@ -1,0 +1,22 @@
+"""Cluster-robust standard errors: rows of one cluster may depend on each other.
+
+The sums of each cluster take the place of the rows in the variance of a ratio of sums: Σ over
+clusters of (Σ in the cluster of the rows' influences)², times m / (m - 1) for m clusters. Liang
+and Zeger 1986, doi:10.1093/biomet/73.1.13.
+"""
+
+from __future__ import annotations
+
+from lossctl.evaluation.keyed import Entries
+from lossctl.evaluation.moments import Moments
+from lossctl.evaluation.quantities import Floats, Integers, Quantity
+
+
+def measure(
+    entries: Entries, quantity: Quantity, slices: int = 1
+) -> tuple[Floats, Floats, Integers]:
+    """Return value, standard error and degrees of freedom (clusters less 1) of each slice."""
+    terms = quantity.terms(entries.columns)
+    moments = Moments(len(terms))
+    moments.add(terms, entries.slices)
+    return moments.measure(quantity, slices)

@@ -1,0 +1,192 @@
+"""Where the columns of an evaluation come from, all read in one pass.
+
+A text is a column of the dataset if it has one of that name, or else a reference to a file. All
+columns have the same rows in the same order, or are put in order by a key.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from os import PathLike, fspath
+from os.path import realpath
+from typing import Any
+
+import numpy as np
+
+from lossctl.data import open_sources
+from lossctl.data.columns import read_names
+from lossctl.data.opening import find_files, is_reference
+from lossctl.data.references import choose_columns, parse_reference
+from lossctl.data.source import Source
+from lossctl.errors import UsageError, did_you_mean
+
+FILE_WORDS = ("#", "/", "\\", "*")
+"""What a text has in it that names a file rather than a column."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Something that is to be read: what was given for it, and whether it is labels."""
+
+    given: Any
+    labels: bool = False
+    what: str = ""
+    """What it is for, in messages."""
+
+
+@dataclass
+class Dataset:
+    """The dataset that columns are named in: a file or its shards, a DataFrame, or none."""
+
+    data: Any = None
+    names: list[str] = field(default_factory=list)
+    key: str | None = None
+    """The column that rows are matched by."""
+
+    @classmethod
+    def open(cls, data: Any, key: str | None = None) -> Dataset:
+        """Look at what columns there are."""
+        if data is None:
+            return cls(key=key)
+        if is_reference(data):
+            return cls(_plain(data), read_names(_plain(data)), key)
+        frame = to_frame(data)
+        return cls(frame, [str(name) for name in frame.columns], key)
+
+    @property
+    def stored(self) -> bool:
+        """Whether the dataset is in files."""
+        return is_reference(self.data)
+
+    def resolve(self, asked: Asked) -> Any:
+        """Return what to open for something: a reference, or an array."""
+        given = asked.given
+        if asked.labels and isinstance(given, list | tuple):
+            return np.array(given, np.object_)  # labels, not the names of files
+        if not isinstance(given, str):
+            return self._without_key(given)
+        if self.data is None or not self.has(given):
+            return self._without_key(self._check_file(asked))
+        columns = self.choose(given)
+        if asked.labels and len(columns) > 1:
+            raise UsageError(f"{asked.what} {given!r} names {len(columns)} columns, not one")
+        if not self.stored:
+            return self.data[columns[0]] if len(columns) == 1 else self.data[columns]
+        fragment = given if len(columns) > 1 or given in self.names else columns[0]
+        return _with_fragment(self.data, fragment)
+
+    def choose(self, given: str) -> list[str]:
+        """Return the names of the dataset's columns that a text means."""
+        return [self.names[place] for place in choose_columns(given, self.names, self._called)]
+
+    def has(self, given: str) -> bool:
+        """Whether a text means columns of the dataset."""
+        if given in self.names:
+            return True
+        parts = [end for part in given.split(",") for end in (part, *part.split(":"))]
+        if "#" in given:  # columns of another file may be called like this dataset's
+            parts = [part for part in parts if "#" in part]
+        return any(part in self.names for part in parts)
+
+    def _check_file(self, asked: Asked) -> str:
+        """Return a text that is no column of the dataset, if it may be a file."""
+        given = str(asked.given)
+        reference = parse_reference(given)
+        if reference.standard or reference.path.exists() or self.data is None:
+            return given
+        if any(word in given for word in FILE_WORDS):
+            return given
+        raise UsageError(
+            f"{asked.what}: {self._called} has no column {given!r}, and there is no such file",
+            did_you_mean(given, self.names),
+        )
+
+    def _without_key(self, given: Any) -> Any:
+        """Leave the key out where all columns of a table are meant."""
+        if self.key is None:
+            return given
+        if is_frame(given) and self.key in given.columns:
+            return given.drop(columns=self.key)
+        if not is_reference(given) or parse_reference(_first(given)).fragment is not None:
+            return given
+        names = read_names(given)
+        if self.key not in names:
+            return given
+        rest = [name for name in names if name != self.key]
+        return _with_fragment(given, ",".join(rest))
+
+    @property
+    def _called(self) -> str:
+        return str(_first(self.data)) if self.stored else "the DataFrame"
+
+
+def open_columns(dataset: Dataset, asked: Mapping[Any, Asked]) -> dict[Any, Source]:
+    """Open everything that is asked for; columns of the same file share one pass over it."""
+    references = [dataset.resolve(one) for one in asked.values()]
+    labels = {place for place, one in enumerate(asked.values()) if one.labels}
+    sources = open_sources(references, labels)
+    for one, source, reference in zip(asked.values(), sources, references, strict=True):
+        if not is_reference(reference):
+            source.name = one.given if isinstance(one.given, str) else one.what
+    return dict(zip(asked, sources, strict=True))
+
+
+def refuse_input(path: str | PathLike[str], dataset: Dataset, asked: Mapping[Any, Asked]) -> None:
+    """Raise UsageError if a file to write is one of those that are read."""
+    for given in (dataset.data, *(dataset.resolve(one) for one in asked.values())):
+        if is_reference(given) and realpath(path) in find_files(given).key:
+            raise UsageError(
+                f"{fspath(path)} is read, and would be overwritten", "Write to another file."
+            )
+
+
+def is_frame(given: Any) -> bool:
+    """Whether something is a pandas DataFrame."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(given, pandas.DataFrame)
+
+
+def to_frame(data: Any) -> Any:
+    """Return data in memory as a pandas DataFrame."""
+    import pandas as pd
+
+    if isinstance(data, pd.DataFrame):
+        return data
+    if isinstance(data, Mapping):
+        try:
+            return pd.DataFrame(data)
+        except ValueError as error:
+            raise UsageError(f"the columns of the dataset do not fit together: {error}") from error
+    if hasattr(data, "to_pandas"):
+        return data.to_pandas()
+    raise UsageError(
+        f"a {type(data).__name__} is no dataset",
+        "Give a path, a DataFrame, or a dict of columns.",
+    )
+
+
+def _plain(data: Any) -> Any:
+    """Return the path or paths of a dataset, without columns."""
+    for one in _listed(data):
+        if parse_reference(one).fragment is not None:
+            raise UsageError(
+                f"{one!r} names columns, but the dataset is a whole file",
+                "Name its columns where they are used.",
+            )
+    return data
+
+
+def _listed(given: Any) -> list[str]:
+    several: Sequence[str | PathLike[str]] = given if isinstance(given, list | tuple) else [given]
+    return [fspath(one) for one in several]
+
+
+def _first(given: Any) -> str:
+    return _listed(given)[0]
+
+
+def _with_fragment(given: Any, fragment: str) -> Any:
+    texts = [f"{one}#{fragment}" for one in _listed(given)]
+    return texts if isinstance(given, list | tuple) else texts[0]

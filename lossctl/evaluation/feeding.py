@@ -1,0 +1,146 @@
+"""What feeds the inputs of every loss: columns of predictions and targets, and what is shared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lossctl.data import load_array
+from lossctl.data.classes import ClassNames
+from lossctl.data.opening import is_reference
+from lossctl.engine.options import check_options
+from lossctl.engine.plan import Settings
+from lossctl.errors import UsageError
+from lossctl.evaluation.dataset import Asked
+from lossctl.evaluation.scan import Task
+from lossctl.evaluation.specs import LossSpec
+from lossctl.evaluation.uncertainty import Method
+from lossctl.losses.declaration import Kind
+
+TARGET, WEIGHT, MASK, PRED, INPUT = "target", "sample weight", "mask", "pred", "input"
+"""Keys of columns; those of predictions and further inputs are followed by their number."""
+
+
+def index_labels(
+    asked: dict[Any, Asked], specs: Sequence[LossSpec], classes: ClassNames | None
+) -> frozenset[Any]:
+    """Ask for the columns that may hold names of classes as labels."""
+    if classes is None:
+        return frozenset()
+    predicted = any(form.kind == Kind.LABEL for spec in specs for form in spec.loss.inputs[0].forms)
+    keys: list[Any] = [TARGET] if TARGET in asked else []
+    keys += [key for key in asked if predicted and isinstance(key, tuple) and key[0] == PRED]
+    chosen = []
+    for key in keys:
+        one = asked[key]
+        single = not isinstance(one.given, str) or not any(mark in one.given for mark in ":,")
+        if key != TARGET and (not single or not isinstance(one.given, str)):
+            continue
+        if single and _may_be_text(one.given):
+            asked[key] = Asked(one.given, labels=True, what=one.what)
+            chosen.append(key)
+    return frozenset(chosen)
+
+
+def _may_be_text(given: Any) -> bool:
+    if is_reference(given):
+        return True
+    dtype = getattr(given, "dtype", None)
+    return dtype is None or getattr(dtype, "kind", "O") in "OUT"
+
+
+def make_tasks(
+    models: Mapping[str, Any],
+    specs: Sequence[LossSpec],
+    asked: dict[Any, Asked],
+    settings: Settings,
+) -> tuple[Task, ...]:
+    """Return every loss of every model, and ask for the further columns that they need."""
+    tasks = []
+    for place, model in enumerate(models):
+        for number, spec in enumerate(specs):
+            options = check_options(spec.loss, spec.options, load_array)
+            feeds = [
+                _feed(spec, name, (PRED, place), number, asked)
+                for name in (one.name for one in spec.loss.inputs)
+            ]
+            weight = WEIGHT if WEIGHT in asked else None
+            mask = MASK if MASK in asked else None
+            tasks.append(Task(model, spec, options, tuple(feeds), weight, mask))
+    if settings.class_axis != 1:
+        for spec in specs:
+            if not any(form.axes[:2] == ("N", "C") for form in spec.loss.inputs[0].forms):
+                raise UsageError(f"{spec.name} has no class axis that could be moved")
+    return tuple(tasks)
+
+
+def _feed(spec: LossSpec, name: str, pred: Any, number: int, asked: dict[Any, Asked]) -> Any:
+    """Return what feeds an input: the key of a column, or an array that all rows share."""
+    loss = spec.loss
+    declared = next(one for one in loss.inputs if one.name == name)
+    if name in spec.inputs:
+        given = spec.inputs[name]
+        if "N" not in declared.forms[0].axes and "*" not in declared.forms[0].axes:
+            return load_array(given)
+        constant = _read_number(given)
+        if constant is not None and declared.fits:
+            return constant
+        key = (INPUT, number, name)
+        asked[key] = Asked(given, what=name)
+        return key
+    if name == loss.inputs[0].name:
+        return pred
+    if name == spec.target:
+        if TARGET not in asked:
+            raise UsageError(
+                f"{spec.name} needs targets", "Name their column or file: --target label"
+            )
+        return TARGET
+    raise UsageError(
+        f"{spec.name} has an input {name!r}, and nothing feeds it",
+        f"Name its column with the loss: --loss {loss.key}:{name}=COLUMN",
+    )
+
+
+def _read_number(given: Any) -> np.ndarray[Any, Any] | None:
+    try:
+        return np.array(float(given)) if isinstance(given, str | int | float) else None
+    except ValueError:
+        return None
+
+
+def find_turned(tasks: Sequence[Task]) -> frozenset[Any]:
+    """Return the columns whose rows are along the second axis, as CTC has them."""
+    turned: dict[Any, bool] = {}
+    for task in tasks:
+        for key, declared in zip(task.inputs, task.spec.loss.inputs, strict=True):
+            if isinstance(key, np.ndarray):
+                continue
+            second = declared.forms[0].axes[1:2] == ("N",)
+            if turned.setdefault(key, second) != second:
+                raise UsageError(
+                    f"{task.spec.name} takes {declared.name} in another order of axes than the"
+                    " other losses",
+                    "Evaluate it alone.",
+                )
+    return frozenset(key for key, second in turned.items() if second)
+
+
+def check_gathered(tasks: Sequence[Task], method: Method | None, sample_weight: Any) -> None:
+    """Raise UsageError for what a loss that is made of sums does not have."""
+    for task in tasks:
+        if not task.gathered:
+            continue
+        name = task.spec.name
+        if method is not None:
+            raise UsageError(
+                f"{name} is a ratio of sums over all rows, for which there are no intervals",
+                "Leave --ci out, or evaluate the loss alone.",
+            )
+        if sample_weight is not None:
+            raise UsageError(
+                f"{name} is one ratio of sums over all rows, which weights of rows do not change",
+                "Leave --sample-weight out, or evaluate the loss alone.",
+            )

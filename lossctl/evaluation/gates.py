@@ -1,0 +1,246 @@
+"""Gates: what an evaluation must not say, if it shall pass."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lossctl.errors import UsageError, did_you_mean, nearest
+from lossctl.evaluation.conditions import FUNCTIONS, Condition, parse
+from lossctl.evaluation.result import Comparison, Estimate, SliceRow, Verdict
+
+COMPARE = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
+SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A condition whose names are known to exist."""
+
+    condition: Condition
+    loss: str
+    models: tuple[str, ...]
+    """Each of them must not meet the condition."""
+
+    @property
+    def cut(self) -> tuple[str, ...]:
+        """The columns of the slices that it looks at; none for all rows."""
+        picked = (column for column, _ in self.condition.where)
+        return tuple(dict.fromkeys((*picked, *self.condition.by)))
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the conditions may name."""
+
+    losses: Mapping[str, str]
+    """The losses by each name that they may be called."""
+    models: Sequence[str]
+    columns: Sequence[str]
+    """The columns that slices can be made of."""
+    baseline: str | None = None
+    cuts: Sequence[tuple[str, ...]] | None = None
+    """The slices that there will be, if no others can be made."""
+    intervals: bool = True
+    """Whether there will be intervals, without which nothing is significant."""
+
+
+def read_gates(conditions: Iterable[str], known: Known) -> tuple[Gate, ...]:
+    """Return the gates that the conditions mean; raises UsageError before any work."""
+    return tuple(_resolve(parse(text), known) for text in conditions)
+
+
+def _resolve(condition: Condition, known: Known) -> Gate:
+    model, loss = _find_subject(condition, known)
+    several = [one for one in known.models if one != known.baseline]
+    gate = Gate(condition, loss, (model,) if model else tuple(several or known.models))
+    for column in gate.cut:
+        if column not in known.columns:
+            hint = did_you_mean(column, known.columns) or "Name it with --by."
+            raise _refuse(condition, f"there is no column {column!r}", hint)
+    cuts = [set(cut) for cut in known.cuts or ()]
+    if gate.cut and known.cuts is not None and set(gate.cut) not in cuts:
+        crossed = ",".join(gate.cut)
+        raise _refuse(condition, f"there are no slices by {crossed}", f"Add --by {crossed}.")
+    if condition.against_baseline:
+        if known.baseline is None or not several:
+            problem = "there is no baseline to compare with"
+            raise _refuse(condition, problem, "Give a second --pred; the first is the baseline.")
+        if model == known.baseline:
+            raise _refuse(condition, f"{model} is the baseline itself", "Name another model.")
+        if condition.operator is None and not known.intervals:
+            problem = "without intervals no difference is significant"
+            raise _refuse(condition, problem, "Add --ci 0.95.")
+    return gate
+
+
+def _find_subject(condition: Condition, known: Known) -> tuple[str | None, str]:
+    """Return the model that a condition names, if it does, and the loss."""
+    subject = condition.subject
+    if subject in known.losses:
+        return None, known.losses[subject]
+    splits = [
+        (subject[:place], subject[place + 1 :]) for place, sign in enumerate(subject) if sign == ":"
+    ]
+    for model, loss in splits:
+        if model in known.models and loss in known.losses:
+            return model, known.losses[loss]
+    for model, loss in splits:
+        if model in known.models:
+            hint = did_you_mean(loss, list(known.losses))
+            raise _refuse(condition, f"{loss!r} is none of the losses", hint)
+        if loss in known.losses:
+            hint = did_you_mean(model, known.models)
+            raise _refuse(condition, f"{model!r} is none of the models", hint)
+    bare = subject.removesuffix("baseline").rstrip("-")
+    if bare != subject and bare in known.losses:
+        hint = f"Put spaces around the minus: {bare} - baseline."
+    elif "(" in subject and " by " in subject:
+        hint = f"Over slices, there are {', '.join(FUNCTIONS)}."
+    else:
+        hint = did_you_mean(subject, list(known.losses))
+    place = condition.position + 1
+    raise _refuse(condition, f"{subject!r} at character {place} is none of the losses", hint)
+
+
+def _refuse(condition: Condition, problem: str, remedy: str) -> UsageError:
+    return UsageError(f"--fail-if {condition.text!r}: {problem}", remedy)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A number that may meet the condition, and whose it is."""
+
+    value: float
+    model: str
+    place: str = ""
+    met: bool | None = False
+    """Whether it meets the condition; None if that cannot be said."""
+    note: str = ""
+
+
+def judge(
+    gates: Iterable[Gate],
+    overall: Sequence[Estimate],
+    slices: Sequence[SliceRow] = (),
+    comparisons: Sequence[Comparison] = (),
+) -> tuple[Verdict, ...]:
+    """Return the verdict of each gate, from all slices, however small.
+
+    What cannot be judged, such as NaN or a slice that does not exist, does not pass.
+    """
+    return tuple(_judge(gate, overall, slices, comparisons) for gate in gates)
+
+
+def _judge(
+    gate: Gate,
+    overall: Sequence[Estimate],
+    slices: Sequence[SliceRow],
+    comparisons: Sequence[Comparison],
+) -> Verdict:
+    condition = gate.condition
+    rows: Sequence[Any] = overall
+    if condition.against_baseline:
+        rows = comparisons
+    elif gate.cut:
+        rows = slices
+    records = [one for one in rows if one.loss == gate.loss and one.model in gate.models]
+    chosen = list(_choose(records, gate))
+    if not chosen:
+        return Verdict(condition.text, False, None, condition.limit, _explain(records, gate))
+    found = list(_combine(chosen, condition.function, gate.models))
+    found = [_decide(one, condition) for one in found]
+    told = [one for one in found if one.met is not None] or found[:1]
+    lowest = condition.operator in ("<", "<=")
+    met = [one for one in told if one.met is not False] or told
+    odd = [one for one in met if math.isnan(one.value)]
+    worst = (odd or sorted(met, key=lambda one: one.value, reverse=not lowest))[0]
+    detail = ", ".join(
+        part for part in (worst.model if _names_model(gate, rows) else "", worst.place) if part
+    )
+    note = "; ".join(part for part in (detail, worst.note) if part)
+    return Verdict(condition.text, worst.met is False, worst.value, condition.limit, note)
+
+
+def _names_model(gate: Gate, rows: Sequence[Any]) -> bool:
+    """Whether a reader has to be told which model decided."""
+    return len(gate.models) > 1 or len({one.model for one in rows}) > 1
+
+
+def _choose(records: Sequence[Any], gate: Gate) -> Iterator[_Candidate]:
+    """Yield the numbers of the slices that a gate looks at."""
+    cut, where = set(gate.cut), gate.condition.where
+    for one in records:
+        by = getattr(one, "by", ())
+        if set(by) != cut:
+            continue
+        labels = dict(zip(by, one.labels, strict=True)) if by else {}
+        if any(labels[column] != label for column, label in where):
+            continue
+        value, met, note = _read(one, gate.condition)
+        name = ", ".join(f"{column}={label}" for column, label in labels.items())
+        yield _Candidate(value, one.model, name, met, note)
+
+
+def _read(record: Any, condition: Condition) -> tuple[float, bool | None, str]:
+    if not isinstance(record, Comparison):
+        return record.value, False, ""
+    if condition.operator is not None:
+        return record.difference, False, ""
+    if record.significant is None:
+        return record.difference, None, "too few rows to say"
+    p_value = record.q_value if record.by else record.p_value
+    name = "q" if record.by else "p"
+    note = "" if p_value is None else f"{name} = {p_value:.3g}"
+    return record.difference, record.significant and record.difference > 0, note
+
+
+def _combine(
+    chosen: Sequence[_Candidate], function: str | None, models: Sequence[str]
+) -> Iterator[_Candidate]:
+    """Yield the candidates, or what a function makes of those of each model."""
+    if function is None:
+        yield from chosen
+        return
+    for model in models:
+        own = sorted((one for one in chosen if one.model == model), key=lambda one: one.value)
+        odd = [one for one in own if math.isnan(one.value)]
+        if odd:
+            yield odd[0]
+        elif own and function == "range":
+            place = f"{own[0].place} to {own[-1].place}"
+            yield _Candidate(own[-1].value - own[0].value, model, place)
+        elif own:
+            yield own[-1] if function == "max" else own[0]
+
+
+def _decide(one: _Candidate, condition: Condition) -> _Candidate:
+    if condition.operator is None or condition.limit is None:
+        return one
+    if math.isnan(one.value):
+        return _Candidate(one.value, one.model, one.place, True, "NaN does not pass")
+    met = COMPARE[condition.operator](one.value, condition.limit)
+    return _Candidate(one.value, one.model, one.place, met, one.note)
+
+
+def _explain(records: Sequence[Any], gate: Gate) -> str:
+    """Say why there is nothing that a gate could look at."""
+    if not gate.cut:
+        return "there is nothing to judge"
+    wanted = ", ".join(f"{column}={label}" for column, label in gate.condition.where)
+    if not wanted:
+        return f"there is no slice by {', '.join(gate.cut)}"
+    there = {
+        label
+        for one in records
+        if set(getattr(one, "by", ())) == set(gate.cut)
+        for column, label in zip(one.by, one.labels, strict=True)
+        if (column, label) not in gate.condition.where and column in dict(gate.condition.where)
+    }
+    asked = [label for _, label in gate.condition.where]
+    close = [near for label in asked for near in nearest(label, sorted(there))]
+    close = close or sorted(there)[:SHOWN]
+    return f"there is no slice {wanted}" + (f"; there is {', '.join(close)}" if close else "")

@@ -1,0 +1,320 @@
+"""What an evaluation is asked for, checked before any work: losses, models, columns, gates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lossctl.data.classes import ClassNames, load_classes
+from lossctl.data.opening import is_reference
+from lossctl.engine.plan import NAN_POLICIES, Settings
+from lossctl.errors import UsageError, did_you_mean
+from lossctl.evaluation.dataset import Asked, Dataset, is_frame
+from lossctl.evaluation.feeding import (
+    MASK,
+    PRED,
+    TARGET,
+    WEIGHT,
+    check_gathered,
+    find_turned,
+    index_labels,
+    make_tasks,
+)
+from lossctl.evaluation.filtering import Filter
+from lossctl.evaluation.gates import Gate, Known, read_gates
+from lossctl.evaluation.joining import HOWS
+from lossctl.evaluation.scan import Task, refuse_wholes
+from lossctl.evaluation.settings import describe_settings
+from lossctl.evaluation.specs import Axis, BySpec, LossSpec, parse_by, parse_losses
+from lossctl.evaluation.uncertainty import Method
+
+ID, CLUSTER, BY, SHOW = "id", "cluster", "by", "show"
+"""Keys of columns that no loss is fed with."""
+
+
+@dataclass
+class Request:
+    """An evaluation that is known to make sense, as far as can be told without the data."""
+
+    dataset: Dataset
+    models: dict[str, Any]
+    specs: tuple[LossSpec, ...]
+    tasks: tuple[Task, ...]
+    by: tuple[BySpec, ...]
+    asked: dict[Any, Asked]
+    settings: Settings
+    filter: Filter | None = None
+    classes: ClassNames | None = None
+    indexed: frozenset[Any] = frozenset()
+    turned: frozenset[Any] = frozenset()
+    how: str = "exact"
+    method: Method | None = None
+    baseline: str | None = None
+    gates: tuple[Gate, ...] = ()
+    worst: int = 0
+    show: tuple[str, ...] = ()
+    min_size: int = 0
+    described: dict[str, Any] = field(default_factory=dict)
+
+    def task(self, model: str, loss: str) -> int:
+        """Return the place of a task."""
+        return next(
+            place
+            for place, task in enumerate(self.tasks)
+            if (task.model, task.spec.name) == (model, loss)
+        )
+
+
+def make_request(
+    data: Any,
+    settings: Settings,
+    *,
+    pred: Any,
+    loss: Any,
+    target: Any = None,
+    by: Any = None,
+    where: str | None = None,
+    on: str | None = None,
+    how: str | None = None,
+    sample_weight: Any = None,
+    mask: Any = None,
+    id: Any = None,
+    classes: Any = None,
+    method: Method | None = None,
+    cluster_by: Any = None,
+    baseline: str | None = None,
+    worst: int = 0,
+    show: Any = None,
+    min_size: int = 0,
+    fail_if: Any = None,
+) -> Request:
+    """Return what is asked for. Raises UsageError for what does not exist or makes no sense."""
+    _check_numbers(settings, worst=worst, min_size=min_size)
+    _check_matching(on, how)
+    _check_cluster(method, cluster_by)
+    specs = parse_losses(loss)
+    refuse_wholes(specs)
+    dataset = Dataset.open(data, on)
+    models = name_models(pred, dataset)
+    shown = list_texts(show)
+    identity = on if id is None and data is not None else id
+    asked = _ask(models, target, sample_weight, mask, identity, cluster_by, shown)
+    names = classes if isinstance(classes, ClassNames) else load_classes(_or_none(classes))
+    indexed = index_labels(asked, specs, names)
+    tasks = make_tasks(models, specs, asked, settings)
+    check_gathered(tasks, method, sample_weight)
+    compared = _choose_baseline(baseline, models)
+    slices = parse_by(by or None, dataset.names)
+    known = Known(
+        losses=_name_losses(specs),
+        models=list(models),
+        columns=[*dataset.names, *(name for spec in slices for name in spec.names)],
+        baseline=compared,
+        intervals=method is not None,
+    )
+    gates = read_gates(list_texts(fail_if), known)
+    slices = _add_cuts(slices, gates)
+    for number, spec in enumerate(slices):
+        for place, axis in enumerate(spec.axes):
+            asked[BY, number, place] = Asked(axis.given, labels=not axis.bins, what="by")
+    for one in asked.values():
+        dataset.resolve(one)
+    given = {
+        "dataset": data,
+        "pred": models,
+        "target": target,
+        "by": by,
+        "where": where,
+        "on": on,
+        "how": None if on is None else how or "exact",
+        "sample_weight": sample_weight,
+        "mask": mask,
+        "id": identity,
+        "classes": None if names is None else names.names,
+        "cluster_by": cluster_by,
+        "baseline": compared,
+        "worst": worst,
+        "show": shown,
+        "min_size": min_size,
+        "fail_if": list_texts(fail_if),
+    }
+    return Request(
+        dataset=dataset,
+        models=models,
+        specs=specs,
+        tasks=tasks,
+        by=slices,
+        asked=asked,
+        settings=settings,
+        filter=_read_filter(where, dataset),
+        classes=names,
+        indexed=indexed,
+        turned=find_turned(tasks),
+        how=how or "exact",
+        method=method,
+        baseline=compared,
+        gates=gates,
+        worst=worst,
+        show=shown,
+        min_size=min_size,
+        described=describe_settings(given, tasks, settings, method),
+    )
+
+
+def _ask(
+    models: Mapping[str, Any],
+    target: Any,
+    sample_weight: Any,
+    mask: Any,
+    identity: Any,
+    cluster_by: Any,
+    shown: Sequence[str],
+) -> dict[Any, Asked]:
+    """Return the columns that are to be read, beside those of losses and slices."""
+    asked: dict[Any, Asked] = {
+        (PRED, place): Asked(given, what="pred") for place, given in enumerate(models.values())
+    }
+    for key, given in ((TARGET, target), (WEIGHT, sample_weight), (MASK, mask)):
+        if given is not None:
+            asked[key] = Asked(given, what=key)
+    for key, given in ((ID, identity), (CLUSTER, cluster_by)):
+        if given is not None:
+            asked[key] = Asked(given, labels=True, what=key)
+    return asked | {(SHOW, name): Asked(name, labels=True, what="show") for name in shown}
+
+
+def _check_matching(on: str | None, how: str | None) -> None:
+    if how is not None and on is None:
+        raise UsageError("how says how rows are matched, but there is no key", "Name it: --on id")
+    if how is not None and how not in HOWS:
+        raise UsageError(f"how is one of {', '.join(HOWS)}, not {how!r}")
+
+
+def _choose_baseline(baseline: str | None, models: Mapping[str, Any]) -> str | None:
+    """Return what the other models are compared with; None where there are no others."""
+    if baseline is not None and baseline not in models:
+        raise UsageError(
+            f"the baseline {baseline!r} is none of the models", did_you_mean(baseline, list(models))
+        )
+    return (baseline or next(iter(models))) if len(models) > 1 else None
+
+
+def name_models(pred: Any, dataset: Dataset) -> dict[str, Any]:
+    """Return the predictions by the names of the models.
+
+    A dict names them; a text may, as ``NAME=REF``; others are called as they were given.
+    """
+    if isinstance(pred, Mapping) and not is_frame(pred):
+        named = {str(name): given for name, given in pred.items()}
+    elif isinstance(pred, list | tuple) and not _is_numbers(pred):
+        named = {}
+        for place, one in enumerate(pred, 1):
+            name, given = _name_model(one, f"model {place}", dataset)
+            if name in named:
+                raise UsageError(
+                    f"the predictions {name!r} are given twice", "Name them apart: NAME=REFERENCE"
+                )
+            named[name] = given
+    else:
+        name, given = _name_model(pred, "pred", dataset)
+        named = {name: given}
+    if not named or any(given is None for given in named.values()):
+        raise UsageError("there are no predictions", "Name their columns or file: --pred preds.npy")
+    return named
+
+
+def _name_model(given: Any, default: str, dataset: Dataset) -> tuple[str, Any]:
+    if not is_reference(given):
+        return default, given
+    if not isinstance(given, str):
+        return str(given), given
+    name, equals, reference = given.partition("=")
+    ends = [end for part in given.split(",") for end in part.split(":")]
+    columns = given in dataset.names or all(end in dataset.names for end in ends)
+    if equals and name and reference and not columns and "#" not in name:
+        return name.strip(), reference.strip()
+    return given, given
+
+
+def _is_numbers(given: Sequence[Any]) -> bool:
+    """Whether a list is one array, rather than several models."""
+    return not any(
+        is_reference(one) or isinstance(one, np.ndarray) or hasattr(one, "__array__")
+        for one in given
+    )
+
+
+def _or_none(given: Any) -> Any:
+    if isinstance(given, list) and len(given) == 1:
+        return given[0]
+    return None if isinstance(given, list) and not given else given
+
+
+def list_texts(given: Any) -> tuple[str, ...]:
+    """Return texts that may be one, several or none."""
+    if given is None:
+        return ()
+    if isinstance(given, str):
+        given = [given]
+    return tuple(str(one) for one in given)
+
+
+def _check_numbers(settings: Settings, **counts: int) -> None:
+    for name, count in counts.items():
+        if not isinstance(count, int) or count < 0:
+            raise UsageError(f"{name} must be a whole number of at least 0, but is {count!r}")
+    if settings.nan not in NAN_POLICIES:
+        raise UsageError(f"nan is one of {', '.join(NAN_POLICIES)}, not {settings.nan!r}")
+    if not isinstance(settings.threads, int) or settings.threads < 1:
+        raise UsageError(f"threads must be at least 1, but is {settings.threads!r}")
+
+
+def _check_cluster(method: Method | None, cluster_by: Any) -> None:
+    if cluster_by is None:
+        if method is not None and method.name == "cluster":
+            raise UsageError(
+                "the method cluster needs clusters", "Name their column with --cluster-by."
+            )
+    elif method is None:
+        raise UsageError("clusters are of use for intervals only", "Add --ci 0.95.")
+    elif method.name == "normal":
+        raise UsageError(
+            "the method normal takes rows to be independent, and has no use for clusters",
+            "Choose --ci-method cluster, bootstrap or jackknife.",
+        )
+
+
+def _name_losses(specs: Sequence[LossSpec]) -> dict[str, str]:
+    """Return the losses by what conditions may call them: in full, or by a key that is alone."""
+    names = {spec.name: spec.name for spec in specs}
+    for spec in specs:
+        alone = sum(other.loss.key == spec.loss.key for other in specs) == 1
+        for called in (spec.loss.key, *spec.loss.aliases) if alone else ():
+            names.setdefault(called, spec.name)
+    return names
+
+
+def _add_cuts(slices: tuple[BySpec, ...], gates: Sequence[Gate]) -> tuple[BySpec, ...]:
+    """Add the slices that conditions speak of."""
+    found = list(slices)
+    axes = {axis.name: axis for spec in slices for axis in spec.axes}
+    for gate in gates:
+        if gate.cut and set(gate.cut) not in [set(spec.names) for spec in found]:
+            found.append(BySpec(tuple(axes.get(name) or Axis(name, name) for name in gate.cut)))
+    return tuple(found)
+
+
+def _read_filter(where: str | None, dataset: Dataset) -> Filter | None:
+    if where is None:
+        return None
+    found = Filter(where)
+    if dataset.data is None:
+        raise UsageError(
+            "where filters by the columns of a dataset, and there is none",
+            "Give a dataset before the options: lossctl evaluate meta.csv --pred …",
+        )
+    found.check_columns(dataset.names)
+    return found

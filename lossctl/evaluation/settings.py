@@ -1,0 +1,95 @@
+"""What an evaluation was asked for, as plain data, so that its numbers can be reproduced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike, fspath
+from typing import Any
+
+import numpy as np
+
+from lossctl.data.opening import is_reference
+from lossctl.engine.plan import Settings
+from lossctl.engine.result import LARGE_TENSOR
+from lossctl.evaluation.scan import Task
+from lossctl.evaluation.uncertainty import Method
+
+RESAMPLING = "bootstrap"
+"""The method whose numbers depend on a seed."""
+LONGEST = 1000
+"""Of lists of more texts, which are labels rather than shards, only the length is told."""
+
+
+def describe_settings(
+    given: Mapping[str, Any], tasks: Sequence[Task], settings: Settings, method: Method | None
+) -> dict[str, Any]:
+    """Return the settings by the names of the arguments, with defaults filled in.
+
+    ``given`` are those that stay as they were given; of arrays and tables in memory it is told
+    what they are, and their shape. The number of threads changes no bit, and is left out.
+    """
+    resampled = method if method is not None and method.name == RESAMPLING else None
+    return {
+        **{name: describe(value) for name, value in given.items()},
+        "loss": [describe_loss(task) for task in tasks if task.model == tasks[0].model],
+        "ci": None if method is None else method.level,
+        "ci_method": None if method is None else method.name,
+        "replicates": None if resampled is None else resampled.replicates,
+        "seed": None if resampled is None else resampled.seed,
+        "class_axis": settings.class_axis,
+        "squeeze": settings.squeeze,
+        "nan": settings.nan,
+        "dtype": settings.dtype,
+    }
+
+
+def describe_loss(task: Task) -> dict[str, Any]:
+    """Return a loss with all its options, and what feeds its further inputs."""
+    spec = task.spec
+    return {
+        "name": spec.name,
+        "loss": spec.loss.key,
+        "options": {
+            name: _describe_option(value, spec.options.get(name))
+            for name, value in task.options.items()
+        },
+        "reduction": spec.reduction,
+        "inputs": describe(spec.inputs),
+    }
+
+
+def describe(given: Any) -> Any:
+    """Return what was given: texts, numbers and names of files as they are."""
+    if isinstance(given, PathLike):
+        return fspath(given)
+    if given is None or isinstance(given, str | bool | int | float):
+        return given
+    if isinstance(given, Mapping):
+        return {str(name): describe(one) for name, one in given.items()}
+    if isinstance(given, list | tuple):
+        texts = is_reference(given) and len(given) <= LONGEST
+        if not given or texts or _holds_columns(given):
+            return [describe(one) for one in given]
+    return _describe_array(given)
+
+
+def _holds_columns(given: Sequence[Any]) -> bool:
+    """Whether a list is one of columns, rather than of numbers."""
+    return not is_reference(given) and any(
+        is_reference(one) or getattr(one, "shape", ()) for one in given
+    )
+
+
+def _describe_array(given: Any) -> dict[str, Any]:
+    shape = getattr(given, "shape", (len(given),) if hasattr(given, "__len__") else ())
+    return {"source": type(given).__name__, "shape": [int(length) for length in shape]}
+
+
+def _describe_option(value: Any, written: Any) -> Any:
+    """Return an option; a large tensor as the place it came from and its shape."""
+    if isinstance(value, np.ndarray):
+        if value.size <= LARGE_TENSOR:
+            return value.tolist()
+        source = describe(written) if is_reference(written) else type(written).__name__
+        return {"source": source, "shape": list(value.shape)}
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,121 @@
+"""The slices of an evaluation as a sequence that makes its records when they are looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.evaluation.result import SliceRow
+from lossctl.evaluation.uncertainty import Spread
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Floats = NDArray[np.float64]
+Labels = Sequence[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The slices by some columns, for one model and loss; ``order`` has the worst first."""
+
+    by: tuple[str, ...]
+    labels: Labels
+    model: str
+    loss: str
+    order: NDArray[np.int64]
+    values: Floats
+    rows: Floats
+    counted: Floats
+    shares: Floats
+    gaps: Floats
+    spread: Spread | None = None
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def row(self, place: int) -> SliceRow:
+        """Return a slice as a record."""
+        code = int(self.order[place])
+        return SliceRow(
+            by=self.by,
+            labels=self.labels[code],
+            model=self.model,
+            loss=self.loss,
+            value=float(self.values[code]),
+            rows=int(self.rows[code]),
+            counted=int(self.counted[code]),
+            share=float(self.shares[code]),
+            gap=float(self.gaps[code]),
+            interval=None if self.spread is None else self.spread.interval(code),
+        )
+
+    def frame(self) -> pd.DataFrame:
+        """Return the slices as a DataFrame."""
+        import pandas as pd
+
+        order = self.order
+        columns: dict[str, Any] = {
+            name: [self.labels[code][axis] for code in order.tolist()]
+            for axis, name in enumerate(self.by)
+        }
+        columns |= {"model": self.model, "loss": self.loss, "value": self.values[order]}
+        columns |= {"rows": self.rows[order].astype(np.int64)}
+        columns |= {"counted": self.counted[order].astype(np.int64)}
+        columns |= {"share": self.shares[order], "gap": self.gaps[order]}
+        if self.spread is not None:
+            columns |= {"low": self.spread.low[order], "high": self.spread.high[order]}
+            columns |= {"standard_error": self.spread.errors[order]}
+        return pd.DataFrame(columns, index=range(len(order)))
+
+
+class Slices(Sequence[SliceRow]):
+    """All slices: by the columns asked for, then loss, then model, and the worst first."""
+
+    def __init__(self, cuts: Sequence[Cut]) -> None:
+        self.cuts = tuple(cuts)
+        self._starts = np.cumsum([0, *map(len, self.cuts)])
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    @overload
+    def __getitem__(self, place: int) -> SliceRow: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[SliceRow]: ...
+
+    def __getitem__(self, place: int | slice) -> SliceRow | Sequence[SliceRow]:
+        if isinstance(place, slice):
+            return [self[one] for one in range(*place.indices(len(self)))]
+        wanted = place + len(self) if place < 0 else place
+        if not 0 <= wanted < len(self):
+            raise IndexError(place)
+        number = int(np.searchsorted(self._starts, wanted, side="right")) - 1
+        return self.cuts[number].row(wanted - int(self._starts[number]))
+
+    def __iter__(self) -> Iterator[SliceRow]:
+        for cut in self.cuts:
+            yield from map(cut.row, range(len(cut)))
+
+    def frame(self) -> pd.DataFrame:
+        """Return all slices as one DataFrame; a column that does not slice them is missing."""
+        import pandas as pd
+
+        frames = [cut.frame() for cut in self.cuts]
+        if not frames:
+            return pd.DataFrame()
+        names = dict.fromkeys(name for cut in self.cuts for name in cut.by)
+        joined = pd.concat(frames, ignore_index=True)
+        return joined[[*names, *(name for name in joined.columns if name not in names)]]
+
+
+def sort_worst_first(values: Floats, kept: NDArray[np.int64], labels: Labels) -> NDArray[np.int64]:
+    """Return the codes of slices by falling value, NaN last; equal ones by their labels."""
+    by_label = np.array(sorted(kept.tolist(), key=lambda code: labels[code]), np.int64)
+    keys = values[by_label]
+    return by_label[np.argsort(np.where(np.isnan(keys), np.inf, -keys), kind="stable")]

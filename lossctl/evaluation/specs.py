@@ -1,0 +1,212 @@
+"""What is asked for in words: ``huber:delta=2`` is a loss with options, ``age:10`` are bins."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lossctl.errors import UsageError, did_you_mean
+from lossctl.losses.declaration import Loss, Parameter
+from lossctl.losses.registry import find
+
+OPTION = re.compile(r":\s*[A-Za-z_][\w-]*\s*=")
+"""Where the options of a loss begin."""
+
+REDUCTION = "reduction"
+MEANS = ("mean", "batchmean", "sum_over_batch_size", "mean_with_sample_weight")
+"""Reductions that divide a sum over rows by another one."""
+
+WORDS = {"true": True, "false": False, "none": None}
+
+
+@dataclass(frozen=True)
+class LossSpec:
+    """A loss with its options, and what feeds the inputs beside predictions and targets."""
+
+    name: str
+    """How the loss is called in results: its key, and the options as they were written."""
+    loss: Loss
+    options: dict[str, Any] = field(default_factory=dict)
+    inputs: dict[str, Any] = field(default_factory=dict)
+    mean: str = ""
+    """The mean that is meant, if not the loss's own."""
+
+    @property
+    def reduction(self) -> str:
+        """How the losses of rows are averaged."""
+        return self.mean or self.loss.reduction
+
+    @property
+    def target(self) -> str | None:
+        """The input that the targets feed: the one of that name, or else the second."""
+        names = [one.name for one in self.loss.inputs]
+        named = [name for name in names[1:] if name in ("target", "targets")]
+        return next(iter(named or names[1:2]), None)
+
+
+def parse_losses(given: Any) -> tuple[LossSpec, ...]:
+    """Return the losses that are named; each is a text, a declared loss, or one with options."""
+    several = isinstance(given, list) or (
+        isinstance(given, tuple) and not (len(given) == 2 and isinstance(given[1], dict))
+    )
+    specs = tuple(parse_loss(one) for one in (given if several else [given]))
+    if not specs:
+        raise UsageError("no loss is given", "Name at least one, such as 'ce'.")
+    names = [spec.name for spec in specs]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"the loss {name!r} is given twice", "Name each loss once.")
+    return specs
+
+
+def parse_loss(given: Any) -> LossSpec:
+    """Return the loss of a text such as ``ce:label_smoothing=0.1``, with its options.
+
+    An option that is the name of an input says what feeds it (``var=sigma2``), and
+    ``reduction`` is the mean that is meant (``reduction=batchmean``).
+    """
+    if isinstance(given, tuple):
+        loss, options = find(given[0]), dict(given[1])
+        text = ",".join(f"{name}={value}" for name, value in options.items())
+    elif isinstance(given, Loss):
+        loss, options, text = given, {}, ""
+    else:
+        name, text = _split(str(given))
+        loss = find(name)
+        options = _parse_options(loss, text)
+    names = [one.name for one in loss.inputs]
+    inputs = {name: options.pop(name) for name in names if name in options}
+    mean = options.pop(REDUCTION, "")
+    if mean and mean not in MEANS:
+        raise UsageError(
+            f"{loss.key}: the reduction {mean!r} is no mean", did_you_mean(str(mean), MEANS)
+        )
+    return LossSpec(f"{loss.key}:{text}" if text else loss.key, loss, options, inputs, mean)
+
+
+def _split(text: str) -> tuple[str, str]:
+    """Split a loss's name from its options; the path of a loss of one's own may have colons."""
+    begin = OPTION.search(text)
+    if begin is None:
+        return text.strip(), ""
+    return text[: begin.start()].strip(), text[begin.start() + 1 :].strip()
+
+
+def _parse_options(loss: Loss, text: str) -> dict[str, Any]:
+    parts: list[str] = []
+    for part in text.split(",") if text else ():
+        if "=" in part or not parts:
+            parts.append(part)
+        else:  # a comma list goes on
+            parts[-1] += f",{part}"
+    known = {parameter.name: parameter for parameter in loss.parameters}
+    inputs = [one.name for one in loss.inputs]
+    options: dict[str, Any] = {}
+    for part in parts:
+        name, equals, value = (word.strip() for word in part.partition("="))
+        name = name.replace("-", "_")
+        if not equals or (name not in known and name not in (*inputs, REDUCTION)):
+            hint = did_you_mean(name, [*known, *inputs[1:], REDUCTION])
+            raise UsageError(f"{loss.key} has no option {name!r}", hint)
+        if name in options:
+            raise UsageError(f"{loss.key}: the option {name!r} is given twice")
+        options[name] = _read(known[name], value) if name in known else value
+    return options
+
+
+def _read(parameter: Parameter, text: str) -> Any:
+    word = text.lower()
+    if parameter.type is bool or word == "none":
+        if word not in WORDS:
+            raise UsageError(f"{parameter.name} must be true or false, but is {text!r}")
+        return WORDS[word]
+    return text
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A column whose values make slices: each value one, or bins of equal width or weight."""
+
+    given: Any
+    name: str
+    bins: int = 0
+    quantiles: bool = False
+
+
+@dataclass(frozen=True)
+class BySpec:
+    """One way to slice the rows: by an axis, or by several crossed."""
+
+    axes: tuple[Axis, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the axes are called."""
+        return tuple(axis.name for axis in self.axes)
+
+
+def parse_by(given: Any, names: Sequence[str]) -> tuple[BySpec, ...]:
+    """Return how to slice: a text, a labels array, or a list of them.
+
+    ``names`` are the columns of the dataset: one of them wins over the syntax.
+    """
+    if given is None:
+        return ()
+    if isinstance(given, dict):
+        return tuple(BySpec((Axis(labels, str(name)),)) for name, labels in given.items())
+    texts = [given] if isinstance(given, str) or not _is_texts(given) else list(given)
+    specs = tuple(_parse_cross(one, names, place) for place, one in enumerate(texts))
+    seen: set[tuple[str, ...]] = set()
+    for spec in specs:
+        if spec.names in seen:
+            raise UsageError(f"the slices by {', '.join(spec.names)} are asked for twice")
+        seen.add(spec.names)
+    return specs
+
+
+def _is_texts(given: Any) -> bool:
+    """Whether a list names columns; a list of labels in memory is given in a dict."""
+    return isinstance(given, list | tuple)
+
+
+def _parse_cross(given: Any, names: Sequence[str], place: int) -> BySpec:
+    if not isinstance(given, str):
+        name = getattr(given, "name", None)
+        return BySpec((Axis(given, str(name) if name is not None else f"by {place + 1}"),))
+    if given in names:
+        return BySpec((Axis(given, given),))
+    parts = given.split(",") if "#" not in given else _split_references(given)
+    axes = tuple(_parse_axis(part.strip(), names) for part in parts)
+    called = [axis.name for axis in axes]
+    if len(set(called)) < len(called):
+        raise UsageError(f"--by {given!r} crosses a column with itself")
+    return BySpec(axes)
+
+
+def _split_references(text: str) -> list[str]:
+    """Split ``meta.csv#region,device``: a part without a file is of the file before it."""
+    parts: list[str] = []
+    file = ""
+    for part in text.split(","):
+        if "#" in part:
+            file = part.rpartition("#")[0]
+        parts.append(part if "#" in part or not file else f"{file}#{part}")
+    return parts
+
+
+def _parse_axis(text: str, names: Sequence[str]) -> Axis:
+    if not text:
+        raise UsageError("a column to slice by is empty", "Name one: --by region")
+    head, colon, tail = text.rpartition(":")
+    count = tail[1:] if tail[:1] == "q" else tail
+    if text in names or not colon or not count.isdecimal():
+        return Axis(text, _call(text))
+    if int(count) < 1:
+        raise UsageError(f"--by {text!r} asks for no bins", "Ask for one or more: age:10")
+    return Axis(head, _call(text), int(count), quantiles=tail[:1] == "q")
+
+
+def _call(text: str) -> str:
+    return text.rpartition("#")[2]

@@ -1,0 +1,256 @@
+"""Suites: many evaluations described in one TOML file, with defaults and overrides.
+
+    [defaults]
+    loss = ["ce", "zero_one"]
+    ci = 0.95
+
+    [job.digits]
+    dataset = "digits.parquet"
+    pred = "logit_0:logit_9"
+    target = "label"
+    fail-if = "ce > 0.4"
+
+The keys are the names of the flags of ``lossctl evaluate``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tomllib
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+from lossctl.errors import (
+    Exit,
+    FileError,
+    LossctlError,
+    LossctlWarning,
+    UsageError,
+    did_you_mean,
+    nearest,
+    warn,
+)
+from lossctl.evaluation.result import Evaluation
+
+DEFAULTS, JOB = "defaults", "job"
+
+TEXT, TEXTS, NAMES, NUMBER, WHOLE, SWITCH = "text", "texts", "names", "number", "whole", "switch"
+_WORDS = {
+    TEXT: "a text",
+    TEXTS: "a text or a list of texts",
+    NUMBER: "a number",
+    WHOLE: "a whole number",
+    SWITCH: "true or false",
+}
+
+KEYS = {
+    "dataset": TEXT,
+    "pred": TEXTS,
+    "target": TEXT,
+    "sample-weight": TEXT,
+    "mask": TEXT,
+    "id": TEXT,
+    "on": TEXT,
+    "how": TEXT,
+    "where": TEXT,
+    "classes": TEXTS,
+    "class-axis": WHOLE,
+    "squeeze": SWITCH,
+    "nan": TEXT,
+    "loss": TEXTS,
+    "by": TEXTS,
+    "min-size": WHOLE,
+    "ci": NUMBER,
+    "ci-method": TEXT,
+    "cluster-by": TEXT,
+    "replicates": WHOLE,
+    "seed": WHOLE,
+    "baseline": TEXT,
+    "fail-if": TEXTS,
+    "worst": WHOLE,
+    "show": NAMES,
+    "elements": TEXT,
+    "dtype": TEXT,
+    "threads": WHOLE,
+}
+"""The keys of a job, and the type of their values."""
+
+OF_THE_COMMAND = ("format", "output", "limit", "precision", "progress", "debug")
+"""Flags that say how the whole run is shown: they are no keys of a job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One evaluation of a suite: its name, and the keyword arguments of ``evaluate``."""
+
+    name: str
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """The jobs of a file, in its order."""
+
+    file: str
+    jobs: tuple[Job, ...]
+
+    def pick(self, names: Sequence[str]) -> Suite:
+        """Return the suite with the jobs of these names only; no names mean all."""
+        known = [job.name for job in self.jobs]
+        for name in names:
+            if name not in known:
+                raise UsageError(f"{self.file} has no job {name!r}", did_you_mean(name, known))
+        return Suite(self.file, tuple(job for job in self.jobs if not names or job.name in names))
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """What became of a job: an evaluation, an error, or neither if it was only checked."""
+
+    name: str
+    evaluation: Evaluation | None = None
+    error: LossctlError | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing went wrong and no gate failed."""
+        return self.error is None and (self.evaluation is None or self.evaluation.passed)
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteResult:
+    """What became of the jobs of a suite."""
+
+    file: str
+    jobs: tuple[JobResult, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every job passed."""
+        return all(job.passed for job in self.jobs)
+
+    @property
+    def exit_code(self) -> Exit:
+        """The exit code: that of the first error, or else 1 if a gate failed.
+
+        An error goes before a gate, because the gates of its job were not judged.
+        """
+        codes = [job.error.exit_code for job in self.jobs if job.error is not None]
+        return next(iter(codes), Exit.DONE if self.passed else Exit.CHECK_FAILED)
+
+
+def read_suite(path: str | PathLike[str]) -> Suite:
+    """Return the jobs that a file describes; raises FileError and UsageError."""
+    file = fspath(path)
+    document = _read_document(file)
+    for key in document:
+        if key not in (DEFAULTS, JOB):
+            hint = "Keys stand under [defaults] or [job.NAME]." if key in KEYS else ""
+            hint = hint or did_you_mean(key, (DEFAULTS, JOB))
+            raise UsageError(f"{file}: there is no table {key!r} in a suite", hint)
+    tables = document.get(JOB, {})
+    if not isinstance(tables, dict) or not tables:
+        raise UsageError(f"{file} has no jobs", "Describe each under [job.NAME].")
+    defaults = _read_table(document.get(DEFAULTS, {}), f"{file}: [{DEFAULTS}]")
+    jobs = []
+    for name, table in tables.items():
+        place = f"{file}: [{JOB}.{name}]"
+        settings = defaults | _read_table(table, place)
+        missing = [key for key in ("pred", "loss") if not settings.get(key)]
+        if missing:
+            raise UsageError(
+                f"{place} needs {' and '.join(missing)}", "Add them to the job, or to [defaults]."
+            )
+        jobs.append(Job(name, settings))
+    return Suite(file, tuple(jobs))
+
+
+def _read_document(file: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(Path(file).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FileError(f"{file}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} is no TOML: {error}", "See toml.io for the syntax.") from error
+
+
+def _read_table(table: Any, place: str) -> dict[str, Any]:
+    """Return the settings of a table under the names of keyword arguments."""
+    if not isinstance(table, dict):
+        raise UsageError(f"{place} must be a table, but is {table!r}")
+    settings = {}
+    for given, value in table.items():
+        key = given.replace("_", "-")
+        if key not in KEYS:
+            raise UsageError(f"{place} has an unknown key {given!r}", _suggest(key))
+        name = key.replace("-", "_")
+        if name in settings:
+            raise UsageError(f"{place} has the key {key!r} twice")
+        settings[name] = _read_value(value, KEYS[key], f"{place}: {key}")
+    return settings
+
+
+def _suggest(key: str) -> str:
+    if key in OF_THE_COMMAND:
+        return f"It belongs to the command: lossctl run SUITE --{key} …"
+    close = nearest(key, list(KEYS))
+    return f"Did you mean {' or '.join(close)}?" if close else f"There is: {', '.join(KEYS)}."
+
+
+def _read_value(value: Any, kind: str, place: str) -> Any:
+    if kind == TEXTS:
+        texts = value if isinstance(value, list) else [value]
+        if all(isinstance(one, str) for one in texts):
+            return texts
+    elif kind == NAMES:
+        return [name for one in _read_value(value, TEXTS, place) for name in one.split(",")]
+    elif kind == SWITCH:
+        if isinstance(value, bool):
+            return value
+    elif not isinstance(value, bool) and isinstance(value, _TYPES[kind]):
+        return float(value) if kind == NUMBER else value
+    raise UsageError(f"{place} must be {_WORDS[kind]}, but is {value!r}")
+
+
+_TYPES: Mapping[str, Any] = {TEXT: str, NUMBER: int | float, WHOLE: int}
+
+
+def run_suite(
+    suite: Suite, work: Callable[..., Evaluation | None], **overrides: Any
+) -> SuiteResult:
+    """Run the jobs one after another; one that fails does not stop the others.
+
+    ``work`` is called with the settings of each job in the directory of the file, so that paths
+    are relative to it; ``overrides`` go before the settings of the file.
+    """
+    with contextlib.chdir(Path(suite.file).absolute().parent):
+        jobs = tuple(_run_job(job, work, overrides) for job in suite.jobs)
+    return SuiteResult(suite.file, jobs)
+
+
+def _run_job(job: Job, work: Callable[..., Evaluation | None], overrides: Any) -> JobResult:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", LossctlWarning)
+        result = _try_job(job, work, overrides)
+    for one in caught:
+        if issubclass(one.category, LossctlWarning):
+            warn(f"job {job.name}: {one.message}")
+        else:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    return result
+
+
+def _try_job(job: Job, work: Callable[..., Evaluation | None], overrides: Any) -> JobResult:
+    try:
+        return JobResult(job.name, work(**(job.settings | overrides)))
+    except LossctlError as error:
+        return JobResult(job.name, error=error)
+    except MemoryError:
+        return JobResult(job.name, error=FileError("not enough memory", "Use fewer threads."))
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return JobResult(job.name, error=FileError(f"{place}{error.strerror}"))

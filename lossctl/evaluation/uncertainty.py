@@ -1,0 +1,244 @@
+"""How sure are the means and their differences: one scan over the rows, four methods.
+
+The rows are cut at fixed places, and every sum is taken in their order: the results have the
+same bits however the rows come in chunks, and whatever threads have computed them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from lossctl.errors import UsageError, did_you_mean
+from lossctl.evaluation import bootstrap, clusters, jackknife
+from lossctl.evaluation.keyed import Entries, KeyedSums
+from lossctl.evaluation.moments import Moments
+from lossctl.evaluation.quantities import (
+    Contrast,
+    Floats,
+    Integers,
+    Quantity,
+    Ratio,
+    slope,
+    transformed,
+)
+from lossctl.evaluation.result import Interval
+from lossctl.evaluation.student import quantiles, tail
+
+__all__ = ["Contrast", "Method", "Ratio", "Spread", "Uncertainty"]
+
+BLOCK = 65_536
+RESAMPLED = 2**24
+"""So many pairs of slice and bucket, or group, are kept."""
+
+Name = Literal["normal", "bootstrap", "jackknife", "cluster"]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """How intervals are made. Raises UsageError for what makes no sense."""
+
+    name: Name = "normal"
+    level: float = 0.95
+    replicates: int = 1000
+    seed: int = 0
+    groups: int = 100
+
+    def __post_init__(self) -> None:
+        if self.name not in get_args(Name):
+            raise UsageError(
+                f"--ci-method: there is no method {self.name!r}",
+                did_you_mean(self.name, get_args(Name)),
+            )
+        for flag, value, sound, bounds in (
+            ("--ci", self.level, 0 < self.level < 1, "between 0 and 1, such as 0.95"),
+            ("--replicates", self.replicates, 20 <= self.replicates <= 100_000, "20 to 100,000"),
+            ("--seed", self.seed, 0 <= self.seed < 2**64, "a whole number from 0 to 2**64 - 1"),
+            ("--groups", self.groups, 2 <= self.groups <= 65_536, "2 to 65,536"),
+        ):
+            if not sound:
+                raise UsageError(f"{flag} must be {bounds}, not {value!r}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spread:
+    """A quantity in each slice, with its standard error and interval.
+
+    ``p_values`` are two-sided, of the hypothesis that the quantity is 0; only a
+    :class:`Contrast` has them. What cannot be said (of fewer than two rows) is NaN.
+    """
+
+    method: Method
+    values: Floats
+    errors: Floats
+    low: Floats
+    high: Floats
+    p_values: Floats | None = None
+
+    def interval(self, slice: int = 0) -> Interval | None:
+        """Return the interval of a slice, or None if there is none."""
+        low, high = float(self.low[slice]), float(self.high[slice])
+        if np.isnan(low) or np.isnan(high):
+            return None
+        error = float(self.errors[slice])
+        return Interval(self.method.level, low, high, self.method.name, error)
+
+    def p_value(self, slice: int = 0) -> float | None:
+        """Return the p-value of a slice, or None if there is none."""
+        if self.p_values is None or np.isnan(self.p_values[slice]):
+            return None
+        return float(self.p_values[slice])
+
+
+class Uncertainty:
+    """Collects rows, and says how sure the quantities are over all of them or in each slice.
+
+    Rows come in order, in chunks of any size. ``bootstrap`` and ``jackknife`` resample clusters
+    where clusters are given, rows otherwise.
+    """
+
+    def __init__(self, quantities: Sequence[Quantity], method: Method) -> None:
+        self.quantities = tuple(quantities)
+        self.method = method
+        self._moments = [
+            Moments(4 if isinstance(one, Contrast) else 2)
+            for one in (self.quantities if method.name == "normal" else ())
+        ]
+        self._sums = KeyedSums(None if method.name == "cluster" else RESAMPLED)
+        self._waiting: list[tuple[Floats, Integers, Integers | None]] = []
+        self._length = 0
+
+    def add(
+        self,
+        columns: Sequence[Floats],
+        rows: Integers,
+        slices: Integers | None = None,
+        clusters: Integers | None = None,
+    ) -> None:
+        """Add rows: their columns (numerators and denominators) and their numbers.
+
+        ``slices`` are codes from 0 (below 0: the row is in none) or None for one slice of all;
+        ``clusters`` are codes from 0. Either there are slices in every chunk, or in none.
+        """
+        if clusters is None and self.method.name == "cluster":
+            raise UsageError(
+                "--ci-method cluster needs clusters", "Name their column with --cluster-by."
+            )
+        units = rows if clusters is None else clusters
+        table = np.array(columns, np.float64)
+        if slices is not None and (slices < 0).any():
+            kept = slices >= 0
+            table, units, slices = table[:, kept], units[kept], slices[kept]
+        start = 0
+        while start < units.size:
+            stop = min(units.size, start + BLOCK - self._length)
+            some = None if slices is None else np.array(slices[start:stop], np.int64)
+            self._waiting.append(
+                (table[:, start:stop], np.array(units[start:stop], np.int64), some)
+            )
+            self._length += stop - start
+            start = stop
+            if self._length == BLOCK:
+                self._flush()
+
+    def _flush(self) -> None:
+        if not self._waiting:
+            return
+        tables, units, slices = zip(*self._waiting, strict=True)
+        self._waiting, self._length = [], 0
+        of = None if slices[0] is None else np.concatenate(slices)
+        self._take(np.concatenate(tables, axis=1), np.concatenate(units), of)
+
+    def _take(self, columns: Floats, units: Integers, slices: Integers | None) -> None:
+        """Take a block of rows."""
+        method = self.method
+        if method.name == "normal":
+            for moments, quantity in zip(self._moments, self.quantities, strict=True):
+                moments.add(quantity.terms(columns), slices)
+            return
+        if method.name == "bootstrap":
+            buckets = bootstrap.BUCKETS if slices is None else bootstrap.SLICE_BUCKETS
+            units = jackknife.scatter(units, buckets, method.seed)
+        elif method.name == "jackknife":
+            units = jackknife.scatter(units, method.groups)
+        with np.errstate(invalid="ignore", over="ignore"):
+            self._sums.add(columns, units, slices)
+
+    def merge(self, other: Uncertainty) -> None:
+        """Add the rows that another one has seen after this one's.
+
+        The results are those of adding all rows to one, but for the rounding of sums.
+        """
+        self._flush()
+        other._flush()
+        for mine, others in zip(self._moments, other._moments, strict=True):
+            mine.merge(others)
+        self._sums.merge(other._sums)
+
+    def spreads(self, slices: int = 1) -> list[Spread]:
+        """Return each quantity's values, errors and intervals in so many slices."""
+        self._flush()
+        method = self.method
+        if method.name == "bootstrap":
+            found = bootstrap.measure(
+                self._entries(), self.quantities, slices,
+                method.level, method.replicates, method.seed,
+            )  # fmt: skip
+            return [
+                self._finish(quantity, value, error, freedom, (low, high))
+                for quantity, (value, error, freedom, low, high) in zip(
+                    self.quantities, found, strict=True
+                )
+            ]
+        return [
+            self._finish(quantity, *measured)
+            for quantity, measured in zip(self.quantities, self._measure(slices), strict=True)
+        ]
+
+    def _measure(self, slices: int) -> list[tuple[Floats, Floats, Integers]]:
+        if self.method.name == "normal":
+            pairs = zip(self._moments, self.quantities, strict=True)
+            return [moments.measure(quantity, slices) for moments, quantity in pairs]
+        measure = clusters.measure if self.method.name == "cluster" else jackknife.measure
+        entries = self._entries()
+        return [measure(entries, quantity, slices) for quantity in self.quantities]
+
+    def _entries(self) -> Entries:
+        return self._sums.entries(_count_columns(self.quantities))
+
+    def _finish(
+        self,
+        quantity: Quantity,
+        means: Floats,
+        errors: Floats,
+        freedom: Integers,
+        ends: tuple[Floats, Floats] | None = None,
+    ) -> Spread:
+        """Put the interval around the values, in their transformed scale."""
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            reach = quantiles(self.method.level, freedom) * errors
+            low, high = ends or (means - reach, means + reach)
+            if isinstance(quantity, Contrast):
+                strayed = np.where(means == 0, 0, means / errors)
+                p_values = np.where(np.isnan(errors), np.nan, tail(strayed, freedom))
+                return Spread(self.method, means, errors, low, high, p_values)
+            transform = quantity.transform
+            errors = np.abs(slope(transform, means)) * errors
+            low, high = (transformed(transform, end) for end in (low, high))
+            # A mean that cannot be below 0 has a transform from 0 on, such as a square root.
+            bottom = transformed(transform, np.zeros(1))
+            low = np.where(np.isnan(low) & ~np.isnan(high), bottom, low)
+            low, high = np.minimum(low, high), np.maximum(low, high)
+            return Spread(self.method, transformed(transform, means), errors, low, high)
+
+
+def _count_columns(quantities: Sequence[Quantity]) -> int:
+    ratios = [
+        ratio
+        for one in quantities
+        for ratio in ((one.model, one.baseline) if isinstance(one, Contrast) else (one,))
+    ]
+    return 1 + max(max(one.numerator, one.denominator) for one in ratios)

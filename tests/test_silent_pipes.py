@@ -1,0 +1,109 @@
+"""Pipes that say nothing more: a run that ends early does not wait for them."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lossctl
+from lossctl.data import ahead, npy, open_sources
+from lossctl.engine import crew
+from tests.command_line import command, environment
+from tests.source_files import read_in_pieces
+
+ROWS = 400_000
+
+
+@contextmanager
+def silent_pipe(path: Path, content: bytes) -> Iterator[threading.Event]:
+    """Fill a named pipe and keep it open; the event says that all has been taken."""
+    os.mkfifo(path)
+    taken, over = threading.Event(), threading.Event()
+
+    def fill() -> None:
+        with path.open("wb", buffering=0) as pipe:
+            rest = memoryview(content)
+            while rest:
+                rest = rest[pipe.write(rest) or 0 :]
+            taken.set()
+            over.wait(30)
+
+    thread = threading.Thread(target=fill)
+    thread.start()
+    try:
+        yield taken
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_elements_may_be_left_while_a_thread_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "PATIENCE", 0.05)
+    closed: list[object] = []
+    monkeypatch.setattr(npy.NpyStream, "close", closed.append)
+    whole = tmp_path / "whole.npy"
+    np.save(whole, np.ones(ROWS))
+    with silent_pipe(tmp_path / "pipe", whole.read_bytes()[: ROWS * 4]) as taken:
+        stream = lossctl.elements("mse", tmp_path / "pipe", whole, threads=2)
+        blocks = iter(stream)
+        next(blocks)
+        assert taken.wait(10)
+        end = time.monotonic() + 10
+        while not any(_reads(one) for one in threading.enumerate()) and time.monotonic() < end:
+            time.sleep(0.01)
+        blocks.close()  # type: ignore[attr-defined]
+        assert not closed  # which would have waited for the thread
+
+
+def _reads(thread: threading.Thread) -> bool:
+    return thread.name.startswith("lossctl-")
+
+
+def test_text_may_be_left_while_a_thread_decompresses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ahead, "PATIENCE", 0.05)
+    read_in_pieces(monkeypatch, 1000)
+    text = b"x\n" + np.random.default_rng(1).bytes(3_000_000).hex("\n", 2).encode()
+    numbers = text.translate(bytes.maketrans(b"abcdef", b"012345"))
+    packed = gzip.compress(numbers, 1)
+    with silent_pipe(tmp_path / "pipe", packed[:-100]):
+        (source,) = open_sources([f"{tmp_path}/pipe#x"])
+        assert len(source.read(0, 1000)) == 1000
+        begun = time.monotonic()
+        source.close()
+        assert time.monotonic() - begun < 10
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_an_interrupt_does_not_wait_for_compressed_input(threads: str) -> None:
+    packed = gzip.compress(b"x,y\n" + b"1.5,2.5\n" * ROWS, 1)
+    with subprocess.Popen(
+        command("compute", "mse", "-#x", "-#y", "-j", threads),
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    ) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write(packed[:-100])
+        process.stdin.flush()
+        time.sleep(2.5)  # until all has been read
+        process.send_signal(signal.SIGINT)
+        try:
+            assert process.wait(10) == 130
+            assert process.stderr.read() == b""
+        finally:
+            process.kill()
