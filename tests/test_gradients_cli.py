@@ -119,7 +119,7 @@ def test_a_loss_without_a_gradient_gets_differences() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["zero_one", "preds.npy", "labels.npy"], "zero_one declares no gradient"),
+        (["zero_one", "preds.npy", "labels.npy"], "zero_one has no gradient"),
         (["ce", "preds.npy", "labels.npy", "-r", "none"], "gives many"),
         (["ce", "preds.npy", "labels.npy", "-f", "csv"], "no format 'csv'"),
         (["ce", "-", "labels.npy"], "can be read only once"),

@@ -43,10 +43,10 @@ class GradGroup(LossGroup):
     """A group whose commands are the losses of which there is a gradient."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Return the keys of all losses that declare one, or get one by differences."""
+        """Return the keys of all losses that have one."""
         from lossctl.losses.registry import list_losses
 
-        return [loss.key for loss in list_losses() if loss.slope is not None or loss.home]
+        return [loss.key for loss in list_losses() if not loss.undifferentiable]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Build the command of one loss, found by any of its names."""

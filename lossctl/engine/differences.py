@@ -27,8 +27,11 @@ BEHIND = tuple((-place, -factor) for place, factor in AHEAD)
 STEP = float(np.finfo(np.float64).eps) ** 0.2
 """Balances the error of the formula and that of rounding."""
 
-STEPS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
-"""Tried in turn, relative to the size of a number, until two agree."""
+STEPS = tuple(1e-2 * 0.1234567**number for number in range(11))
+"""Tried in turn, relative to the size of a number, until two agree.
+
+No round ratio: 1 + 1e-10 and 1 + 1e-11 are rounded alike, and agree in what is wrong.
+"""
 
 ROUNDING = 8 * float(np.finfo(np.float64).eps)
 DOUBT = 4.0
@@ -81,7 +84,8 @@ class Block:
             assert losses is not None
             slope = self.plan.loss.slope
             if slope is not None and slope.beside is not None and not alone:
-                losses = losses + slope.beside(*arrays, **slope.pick(slope.beside, self.options))
+                options = slope.pick(slope.beside, {**self.options, "at": self.arrays})
+                losses = losses + slope.beside(*arrays, **options)
             products: Array = np.where(self.upstream == 0, 0, losses * self.upstream)
             return products
 
@@ -278,12 +282,12 @@ def _estimate(
     block: Block, number: int, values: Array, place: tuple[int, ...], scale: float
 ) -> tuple[float, float]:
     """Return the derivative by the step that serves best, and how far it may be off."""
-    size = float(np.abs(block.contribute(number, values, alone=False)).sum())
+    noise = _measure_noise(block, number, values, place, scale)
     best, least = np.nan, np.inf
     before = np.nan
     for step in STEPS:
         now = differentiate_at(block, number, values, place, step * scale)
-        rounding = ROUNDING * size / (step * scale)
+        rounding = noise / (step * scale)
         doubt = DOUBT * abs(now - before) + rounding
         if doubt / max(abs(now), TINY) < least:
             best, least = now, doubt / max(abs(now), TINY)
@@ -291,6 +295,21 @@ def _estimate(
             break
         before = now
     return best, least * max(abs(best), TINY)
+
+
+def _measure_noise(
+    block: Block, number: int, values: Array, place: tuple[int, ...], scale: float
+) -> float:
+    """Return how far rounding throws the loss: what moves of the last digits make of it."""
+    least = float(np.finfo(np.float64).eps) * scale
+    found = []
+    for step in (-3, -1, 0, 1, 2):
+        moved = values.copy()
+        moved[place] += step * least
+        found.append(block.contribute(number, moved, alone=False))
+    size = float(np.abs(found[2]).sum())
+    spread = max(float(np.abs((one - found[2]).sum())) for one in found)
+    return max(ROUNDING * size, DOUBT * spread)
 
 
 def _is_kink(

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.engine.binding import Bound
+from lossctl.engine.binding import INTEGER_KINDS, Bound
 from lossctl.engine.blocks import Region
 from lossctl.engine.derivation import Derivation, Slopes, differentiate_finish
 from lossctl.engine.execution import execute
@@ -25,6 +25,7 @@ from lossctl.engine.partial import Partial
 from lossctl.engine.plan import Plan
 from lossctl.engine.reduction import Progress, fill
 from lossctl.engine.result import Result
+from lossctl.engine.summary import Summary
 from lossctl.errors import UsageError
 from lossctl.losses.declaration import Loss, Transform
 
@@ -35,14 +36,22 @@ CHECKED = 256
 
 
 def name_inputs(loss: Loss) -> tuple[str, ...]:
-    """Return the inputs by which a loss is differentiated; UsageError if it declares none."""
-    if loss.slope is not None:
-        return loss.slope.by or (loss.inputs[0].name,)
-    if loss.home is None:
+    """Return the inputs by which a loss is differentiated; UsageError if there is no gradient."""
+    if loss.undifferentiable:
         raise UsageError(
-            f"{loss.key} declares no gradient", "'lossctl grad --help' lists the losses that do."
+            f"{loss.key} has no gradient: {loss.undifferentiable}",
+            "'lossctl grad --help' lists the losses that have one.",
         )
-    return (loss.inputs[0].name,)
+    if loss.slope is not None:
+        return loss.prediction_inputs
+    first = loss.inputs[0]
+    if any(form.kind in INTEGER_KINDS for form in first.forms):
+        raise UsageError(
+            f"{loss.key} declares no gradient, and {first.name} holds whole numbers, which cannot"
+            " be moved a little",
+            "Declare its gradient (@my_loss.gradient), or put the predictions first.",
+        )
+    return (first.name,)
 
 
 class Gradients:
@@ -105,7 +114,7 @@ def derive(
             name: np.array([one.value for one in parts]).reshape(shape)
             for name, parts in partial.sums.items()
         }
-        weight = _weigh_single(plan)
+        weight = _weigh_single(plan, shape)
         slopes = differentiate_finish(loss, sums, plan.options)
         totals = {
             name: slope * (weight * factor) for name, slope in slopes.items() if name != COUNT
@@ -128,11 +137,10 @@ def _slope_of(transform: Transform, mean: float) -> float:
         return math.inf
 
 
-def _weigh_single(plan: Plan) -> float:
-    """Return the weight of losses that are known at the end alone."""
-    from lossctl.engine.summary import Summary
-
-    return Summary.of(plan).weight
+def _weigh_single(plan: Plan, shape: tuple[int, ...]) -> Array:
+    """Return the weights of losses that are known at the end alone."""
+    weight = Summary.of(plan).weight
+    return np.reshape(weight, shape) if weight else np.ones(shape)
 
 
 def with_derivation(plan: Plan, derivation: Derivation) -> Plan:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-import tempfile
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import product
-from os import PathLike, fspath
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.errors import FileError
 from lossctl.output.arrays import write_npy_header
 from lossctl.output.elements import write_elements
-from lossctl.output.files import open_binary
-from lossctl.output.formats import pick_file_format
+from lossctl.output.files import find_target, open_binary, open_spool
+from lossctl.output.formats import check_stream_format, pick_file_format
 
 if TYPE_CHECKING:
     from lossctl.engine.result import Result
@@ -26,17 +24,19 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 
+STANDARD_OUTPUT = "-"
+
 _SPOOL_NUMBERS = 262_144
 
 
 class BoxWriter:
     """Writes boxes of an array where they belong in a file, in the order of C."""
 
-    def __init__(self, file: BinaryIO | IO[bytes], shape: Shape, dtype: np.dtype[Any]) -> None:
+    def __init__(self, file: BinaryIO, shape: Shape, dtype: np.dtype[Any]) -> None:
         self._file = file
         self._shape = shape
         self._dtype = dtype
-        self._begin = self._at = file.tell() if file.seekable() else 0
+        self._begin = self._at = file.tell()
 
     def write(self, start: Shape, values: Array) -> None:
         """Write a box that begins at ``start``."""
@@ -61,11 +61,6 @@ class BoxWriter:
     def _put(self, offset: int, numbers: Array) -> None:
         place = self._begin + offset * self._dtype.itemsize
         if place != self._at:
-            if not self._file.seekable():
-                raise FileError(
-                    "a gradient whose parts are found out of order cannot be written to a pipe",
-                    "Write it to a file.",
-                )
             self._file.seek(place)
         self._file.write(numbers.data)
         self._at = place + numbers.nbytes
@@ -76,7 +71,7 @@ class _Spool:
 
     column = "gradient"
 
-    def __init__(self, file: IO[bytes], shape: Shape, dtype: np.dtype[Any], result: Result) -> None:
+    def __init__(self, file: BinaryIO, shape: Shape, dtype: np.dtype[Any], result: Result) -> None:
         self.shape: tuple[int | None, ...] = shape
         self.dtype = dtype
         self._file = file
@@ -84,34 +79,52 @@ class _Spool:
 
     def __iter__(self) -> Iterator[Array]:
         self._file.seek(0)
-        while len(numbers := np.fromfile(self._file, self.dtype, _SPOOL_NUMBERS)):
-            yield numbers
+        while data := self._file.read(_SPOOL_NUMBERS * self.dtype.itemsize):
+            yield np.frombuffer(data, self.dtype)
 
     def result(self) -> Result:
         """Return the loss whose gradient it is."""
         return self._result
 
 
+def check_target(path: str, format: str | None = None) -> None:
+    """Raise UsageError or FileError if a gradient cannot be written there; ``-`` is a pipe."""
+    if path == STANDARD_OUTPUT:
+        check_stream_format(format or "table", sys.stdout)
+        return
+    pick_file_format(path, format)
+    find_target(path)
+
+
 @contextmanager
 def open_gradient(
-    path: str | PathLike[str],
+    path: str,
     shape: Shape,
     given_shape: Shape,
     dtype: np.dtype[Any],
     result: Result,
+    format: str | None = None,
 ) -> Iterator[BoxWriter]:
     """Open a file for the boxes of an array of ``shape``, which is stored as ``given_shape``.
 
-    NPY files are written in place; for other formats a temporary file beside the target holds
-    the numbers until all are there.
+    NPY files are written in place; for other formats, and for standard output, a temporary file
+    holds the numbers until all are there.
     """
-    if pick_file_format(path).name == "npy":
+    standard = path == STANDARD_OUTPUT
+    if not standard and pick_file_format(path, format).name == "npy" and _is_file(path):
         with open_binary(path) as file:
             write_npy_header(file, given_shape, dtype)
             yield BoxWriter(file, shape, dtype)
         return
-    folder = Path(fspath(path)).resolve().parent
-    with tempfile.TemporaryFile(dir=folder if folder.is_dir() else None) as spool:
+    folder = None if standard else Path(path).resolve().parent
+    with open_spool(folder if folder and folder.is_dir() else None) as spool:
         yield BoxWriter(spool, shape, dtype)
         spool.flush()
-        write_elements(_Spool(spool, given_shape, dtype, result), target=path)
+        stream = _Spool(spool, given_shape, dtype, result)
+        write_elements(stream, format, None if standard else path)
+
+
+def _is_file(path: str) -> bool:
+    """Whether boxes can be written there in any order: no pipe, and no device."""
+    target = Path(path)
+    return target.is_file() or not target.exists()
