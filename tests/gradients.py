@@ -16,6 +16,8 @@ from tests.cases.case import Array, Case
 RELATIVE = 1e-9
 CANCELLATION = 1e-14
 """What the terms of a gradient may lose, relative to the largest number of the gradient."""
+AWKWARD = ("extreme", "awkward", "zero-parallel", "minus-infinity", "ties", "ends")
+"""Cases at kinks, and with numbers too small to be moved by differences."""
 
 
 def differentiate(key: str, case: Case, reduction: str, **settings: Any) -> Mapping[str, Array]:

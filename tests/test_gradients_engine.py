@@ -16,14 +16,12 @@ from lossctl.losses.registry import registry
 from lossctl.losses.slopes import name_options
 from tests.cases.case import Array, Case
 from tests.golden_values import load_golden
-from tests.gradients import differentiate, disagreements
+from tests.gradients import AWKWARD, differentiate, disagreements
 from tests.matrix import reductions
 
 RANDOM = np.random.default_rng(5)
 DECLARED = [key for key, loss in registry().items() if loss.slope is not None]
 LOGITS, LABELS = RANDOM.normal(size=(6, 4)), np.array([0, 3, 1, 1, 2, 0])
-AWKWARD = ("extreme", "awkward", "zero-parallel", "minus-infinity", "ties", "ends")
-"""Cases at kinks, and with numbers too small to be moved by differences."""
 
 
 def reduce_by(key: str, case: Case) -> str:
