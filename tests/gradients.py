@@ -35,9 +35,9 @@ def differentiate(key: str, case: Case, reduction: str, **settings: Any) -> Mapp
 
 
 def disagreements(
-    where: str, actual: Mapping[str, Array], expected: Mapping[str, Array]
+    where: str, actual: Mapping[str, Array], expected: Mapping[str, Array], allowed: float = 0.0
 ) -> Iterator[str]:
-    """Say where a gradient differs from the expected one."""
+    """Say where a gradient differs from the expected one, by more than is allowed beside."""
     assert list(actual) == list(expected), where
     for name, reference in expected.items():
         mine = actual[name]
@@ -47,8 +47,8 @@ def disagreements(
         assert mine.dtype == np.float64
         finite = np.abs(reference[np.isfinite(reference)])
         with np.errstate(invalid="ignore"):
-            allowed = RELATIVE * np.abs(reference) + CANCELLATION * finite.max(initial=1.0)
-            near = np.abs(mine - reference) <= allowed
+            margin = RELATIVE * np.abs(reference) + CANCELLATION * finite.max(initial=1.0)
+            near = np.abs(mine - reference) <= margin + allowed
         same = near | (mine == reference) | (np.isnan(mine) & np.isnan(reference))
         for place in np.argwhere(~same):
             at = tuple(place.tolist())
