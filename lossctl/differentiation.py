@@ -30,8 +30,6 @@ Progress = Callable[[int, "int | None"], None]
 PLACE = "{input}"
 """What stands for the name of an input in the name of a file."""
 
-STANDARD_OUTPUT = "-"
-
 
 def gradient(
     loss: str | Loss,
@@ -46,7 +44,6 @@ def gradient(
     dtype: str = "float64",
     threads: int | None = None,
     output: str | PathLike[str] | None = None,
-    format: str | None = None,
     keep: bool = True,
     check: bool = False,
     progress: Progress | None = None,
@@ -60,9 +57,8 @@ def gradient(
     no gradient gets differences of the fourth order, by its first input.
 
     ``output`` is a file for the gradient (.npy, or another format of per-element losses), with
-    ``{input}`` in its name where there are several prediction inputs, or ``-`` for standard
-    output; ``format`` is the format where no suffix says it. Without an output, the arrays are in
-    memory, unless ``keep`` is false: then the gradient is measured only. ``check`` compares it
+    ``{input}`` in its name where there are several prediction inputs; without it, the arrays are
+    in memory, unless ``keep`` is false: then the gradient is measured only. ``check`` compares it
     with differences at some hundred elements.
 
     >>> import lossctl
@@ -89,7 +85,7 @@ def gradient(
         )
     references = (*inputs, *options.values(), sample_weight, mask)
     _refuse_pipes(references)
-    files = {} if output is None else _name_files(fspath(output), names, format, references)
+    files = {} if output is None else _name_files(fspath(output), names, references)
 
     def plan() -> Plan:
         return plan_computation(
@@ -108,7 +104,7 @@ def gradient(
         progress and _Half(progress, result.samples),
     )
     shapes = _find_shapes(second, names, result.samples)
-    arrays = _fill(stream, files, format, result, shapes, keep=keep)
+    arrays = _fill(stream, files, result, shapes, keep=keep)
     return Gradient(
         result=result,
         measures=tuple(stream.measures.values()),
@@ -134,7 +130,6 @@ class _Half:
 def _fill(
     stream: Gradients,
     files: Mapping[str, str],
-    format: str | None,
     result: Result,
     shapes: Mapping[str, Shape],
     *,
@@ -158,7 +153,7 @@ def _fill(
     with ExitStack() as stack:
         writers = {
             name: stack.enter_context(
-                open_gradient(path, stream.shapes[name], shapes[name], dtype, result, format)
+                open_gradient(path, stream.shapes[name], shapes[name], dtype, result)
             )
             for name, path in files.items()
         }
@@ -184,23 +179,21 @@ def _find_shapes(plan: Plan, names: Sequence[str], samples: int) -> dict[str, Sh
 
 
 def _name_files(
-    template: str, names: Sequence[str], format: str | None, references: Iterable[object]
+    template: str, names: Sequence[str], references: Iterable[object]
 ) -> dict[str, str]:
     """Return the file for the gradient by each input, if all of them can be written."""
     from lossctl.output.gradients import check_target
 
     if len(names) > 1 and PLACE not in template:
-        where = "standard output" if template == STANDARD_OUTPUT else template
         raise UsageError(
             f"the loss has {len(names)} prediction inputs ({', '.join(names)}), and"
-            f" {where} is one file",
+            f" {template} is one file",
             f"Put {PLACE} into the name, such as grad_{PLACE}.npy.",
         )
     files = {name: template.replace(PLACE, name) for name in names}
     for path in files.values():
-        check_target(path, format)
-        if path != STANDARD_OUTPUT:
-            refuse_overwriting(path, references)
+        check_target(path)
+        refuse_overwriting(path, references)
     return files
 
 

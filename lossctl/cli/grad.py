@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable
 from copy import copy
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,19 +11,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lossctl.cli.compute import LossGroup, make_argument, make_option, wrap_command
-from lossctl.cli.shared import OUTPUT, SHARED
+from lossctl.cli.shared import OUTPUT, SHARED, Output, take_output
+from lossctl.errors import CheckError, UsageError
 
 if TYPE_CHECKING:
+    from lossctl.engine.gradient_result import Agreement
     from lossctl.losses.declaration import Loss
 
-LEFT_OUT = ("limit", "part", "save_state")
+LEFT_OUT = ("part", "save_state")
 """Shared options that say nothing about a gradient."""
 
 HELP = {
     "reduction": "mean, sum, batchmean, sum_over_batch_size, mean_with_sample_weight",
-    "format": "table or json: how the summary is printed",
+    "format": "how the summary is printed: table, json, jsonl, csv or tsv; with -o - how the"
+    " gradient is: also value, npy, parquet or arrow",
     "output": "write the gradient there, {input} in the name being that of the input:"
-    " .npy .csv .tsv .parquet .json .jsonl",
+    " .npy .csv .tsv .parquet .arrow .json .jsonl; - is standard output",
+    "limit": "derivatives shown in a table with -o -; 0 shows all",
 }
 CHECK = inspect.Parameter(
     "check",
@@ -81,19 +86,56 @@ def _adapt(loss: Loss, shared: inspect.Parameter) -> inspect.Parameter:
 
 def _differentiate(loss: Loss, inputs: list[str], values: dict[str, Any]) -> None:
     """Call the public API and hand the result to the output room."""
-    from lossctl.api import gradient
-    from lossctl.errors import CheckError
-    from lossctl.output.gradient_summary import check_summary_format, write_summary
-    from lossctl.output.progress import show_progress
+    from lossctl.output.gradient_summary import check_summary_format
 
     del values["debug"]
-    form = check_summary_format(values.pop("format"))
-    precision, output = values.pop("precision"), values.pop("output")
-    with show_progress(values.pop("progress")) as progress:
-        found = gradient(loss, *inputs, output=output, keep=False, progress=progress, **values)
-    write_summary(found, form, precision=precision)
-    if found.agreement is not None and not found.agreement.agrees:
+    asked, target = values["format"], values["output"]
+    output = take_output(values)
+    if target == "-":
+        agreement = _print_elements(loss, inputs, values, output)
+    else:
+        form = check_summary_format(asked, output.format)
+        agreement = _print_summary(loss, inputs, values, output, form)
+    if agreement is not None and not agreement.agrees:
         raise CheckError(
             f"the gradient of {loss.key} differs from differences by"
-            f" {found.agreement.relative:.3g} of its size"
+            f" {agreement.relative:.3g} of its size"
         )
+
+
+def _print_summary(
+    loss: Loss, inputs: list[str], values: dict[str, Any], output: Output, form: str
+) -> Agreement | None:
+    from lossctl.api import gradient
+    from lossctl.output.gradient_summary import write_summary
+    from lossctl.output.progress import show_progress
+
+    with show_progress(values.pop("progress")) as progress:
+        found = gradient(
+            loss, *inputs, output=output.target, keep=False, progress=progress, **values
+        )
+    write_summary(found, form, precision=output.precision)
+    return found.agreement
+
+
+def _print_elements(
+    loss: Loss, inputs: list[str], values: dict[str, Any], output: Output
+) -> Agreement | None:
+    """Print the gradient itself, as per-element losses are printed."""
+    from lossctl.api import gradient
+    from lossctl.output.formats import check_stream_format
+    from lossctl.output.gradients import print_gradient, store_gradient
+    from lossctl.output.progress import show_progress
+
+    if len(loss.prediction_inputs) > 1:
+        raise UsageError(
+            f"{loss.key} has {len(loss.prediction_inputs)} prediction inputs, and standard output"
+            " takes one gradient",
+            "Write files: -o grad_{input}.npy",
+        )
+    check_stream_format(output.format or "table", sys.stdout)
+    with store_gradient() as place:
+        with show_progress(values.pop("progress")) as progress:
+            found = gradient(loss, *inputs, output=place, progress=progress, **values)
+        print_gradient(place, found.result, output.format, output.limit, output.precision)
+    return found.agreement

@@ -52,8 +52,8 @@ class Derivation:
     """The derivative of the reduced loss by each named sum over all blocks."""
     numerical: bool = False
     """Whether differences stand in for a gradient that is not declared."""
-    checked: int = 0
-    """At how many elements of each block the gradient is compared with differences."""
+    checked: float = 0.0
+    """At how many elements of each block, on average, the gradient is compared with differences."""
 
     def differentiate(
         self,

@@ -51,10 +51,10 @@ class Agreement:
     kinks: int = 0
     """Elements at a kink or a clamp, where a derivative is a convention."""
     difference: float = 0.0
-    """The largest absolute difference."""
+    """The absolute difference where the two differ most."""
     relative: float = 0.0
-    """The largest difference beyond the error of differences, relative to the larger of the two
-    and to the typical size."""
+    """What of it the error of differences does not explain, relative to the larger of the two and
+    to the typical size."""
     input: str = ""
     place: tuple[int, ...] = ()
     declared: float = 0.0
@@ -69,13 +69,17 @@ class Agreement:
 
     def judge(self, sizes: Mapping[str, float]) -> None:
         """Find the largest difference; ``sizes`` are the typical sizes of the gradients."""
-        for one in self.found:
+
+        def measure(one: Comparison) -> tuple[float, float]:
             size = max(abs(one.declared), abs(one.numerical), sizes[one.name])
-            relative = one.apart / size if size else 0.0
-            self.difference = max(self.difference, abs(one.declared - one.numerical))
-            if not relative <= self.relative or not self.input:
-                self.relative, self.input, self.place = relative, one.name, one.place
-                self.declared, self.numerical = one.declared, one.numerical
+            return one.apart / size if size else 0.0, abs(one.declared - one.numerical)
+
+        if not self.found:
+            return
+        worst = max(self.found, key=measure)
+        self.relative, self.difference = measure(worst)
+        self.input, self.place = worst.name, worst.place
+        self.declared, self.numerical = worst.declared, worst.numerical
 
     @property
     def agrees(self) -> bool:

@@ -31,8 +31,12 @@ from lossctl.losses.declaration import Loss, Transform
 
 Array = NDArray[Any]
 
-CHECKED = 256
+CHECKED, FEWEST_CHECKED = 256, 4
 """Elements of each input, about, at which a gradient is compared with differences."""
+
+CHECKED_NUMBERS = 2**22
+"""How many numbers the losses may be made of that are evaluated anew for each such element, taken
+together: fewer elements are compared where each takes long."""
 
 
 def name_inputs(loss: Loss) -> tuple[str, ...]:
@@ -119,14 +123,27 @@ def derive(
         totals = {
             name: slope * (weight * factor) for name, slope in slopes.items() if name != COUNT
         }
-    blocks = plan.cutting.count(result.samples)
     return Derivation(
         inputs=tuple(inputs),
         factor=factor,
         totals=totals,
         numerical=loss.slope is None,
-        checked=-(-CHECKED // max(1, blocks)) if check else 0,
+        checked=_count_checked(plan, result.samples) if check else 0.0,
     )
+
+
+def _count_checked(plan: Plan, samples: int) -> float:
+    """Return how many elements of each input are compared with differences in a block."""
+    if plan.loss.whole:  # pairs of samples
+        cost = samples * samples
+    else:
+        shapes = [fill(one.source.shape, samples) for one in plan.inputs]
+        cost = sum(
+            math.prod(shape) // (1 if bound.shared else max(1, samples))
+            for bound, shape in zip(plan.inputs, shapes, strict=True)
+        )
+    wanted = min(CHECKED, max(FEWEST_CHECKED, CHECKED_NUMBERS // max(1, cost)))
+    return wanted / max(1, plan.cutting.count(samples))
 
 
 def _slope_of(transform: Transform, mean: float) -> float:

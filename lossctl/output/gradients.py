@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import product
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lossctl.output.arrays import write_npy_header
 from lossctl.output.elements import write_elements
 from lossctl.output.files import find_target, open_binary, open_spool
-from lossctl.output.formats import check_stream_format, pick_file_format
+from lossctl.output.formats import pick_file_format
 
 if TYPE_CHECKING:
     from lossctl.engine.result import Result
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 
-STANDARD_OUTPUT = "-"
-
-_SPOOL_NUMBERS = 262_144
+_STORED_NUMBERS = 262_144
 
 
 class BoxWriter:
@@ -66,8 +64,8 @@ class BoxWriter:
         self._at = place + numbers.nbytes
 
 
-class _Spool:
-    """A gradient that was written to a temporary file, as a stream of elements."""
+class StoredGradient:
+    """A gradient in a temporary file, as a stream of elements."""
 
     column = "gradient"
 
@@ -75,11 +73,12 @@ class _Spool:
         self.shape: tuple[int | None, ...] = shape
         self.dtype = dtype
         self._file = file
+        self._begin = file.tell()
         self._result = result
 
     def __iter__(self) -> Iterator[Array]:
-        self._file.seek(0)
-        while data := self._file.read(_SPOOL_NUMBERS * self.dtype.itemsize):
+        self._file.seek(self._begin)
+        while data := self._file.read(_STORED_NUMBERS * self.dtype.itemsize):
             yield np.frombuffer(data, self.dtype)
 
     def result(self) -> Result:
@@ -87,44 +86,47 @@ class _Spool:
         return self._result
 
 
-def check_target(path: str, format: str | None = None) -> None:
-    """Raise UsageError or FileError if a gradient cannot be written there; ``-`` is a pipe."""
-    if path == STANDARD_OUTPUT:
-        check_stream_format(format or "table", sys.stdout)
-        return
-    pick_file_format(path, format)
+def check_target(path: str) -> None:
+    """Raise UsageError or FileError if a gradient cannot be written there."""
+    pick_file_format(path)
     find_target(path)
 
 
 @contextmanager
 def open_gradient(
-    path: str,
-    shape: Shape,
-    given_shape: Shape,
-    dtype: np.dtype[Any],
-    result: Result,
-    format: str | None = None,
+    path: str, shape: Shape, given_shape: Shape, dtype: np.dtype[Any], result: Result
 ) -> Iterator[BoxWriter]:
     """Open a file for the boxes of an array of ``shape``, which is stored as ``given_shape``.
 
-    NPY files are written in place; for other formats, and for standard output, a temporary file
-    holds the numbers until all are there.
+    NPY files are written in place; for other formats, and for pipes, a temporary file beside the
+    target holds the numbers until all are there.
     """
-    standard = path == STANDARD_OUTPUT
-    if not standard and pick_file_format(path, format).name == "npy" and _is_file(path):
+    target = Path(path)
+    if pick_file_format(path).name == "npy" and (target.is_file() or not target.exists()):
         with open_binary(path) as file:
             write_npy_header(file, given_shape, dtype)
             yield BoxWriter(file, shape, dtype)
         return
-    folder = None if standard else Path(path).resolve().parent
-    with open_spool(folder if folder and folder.is_dir() else None) as spool:
+    folder = target.resolve().parent
+    with open_spool(folder if target.is_file() or not target.exists() else None) as spool:
+        begin = spool.tell()
         yield BoxWriter(spool, shape, dtype)
-        spool.flush()
-        stream = _Spool(spool, given_shape, dtype, result)
-        write_elements(stream, format, None if standard else path)
+        spool.seek(begin)
+        write_elements(StoredGradient(spool, given_shape, dtype, result), target=path)
 
 
-def _is_file(path: str) -> bool:
-    """Whether boxes can be written there in any order: no pipe, and no device."""
-    target = Path(path)
-    return target.is_file() or not target.exists()
+@contextmanager
+def store_gradient() -> Iterator[Path]:
+    """Make a place for a gradient that is to be printed; it vanishes at the end."""
+    with tempfile.TemporaryDirectory(prefix="lossctl-") as folder:
+        yield Path(folder) / "gradient.npy"
+
+
+def print_gradient(
+    path: Path, result: Result, format: str | None, limit: int, precision: int
+) -> None:
+    """Print a gradient that was stored, in a format of per-element losses."""
+    with path.open("rb") as file:
+        np.lib.format.read_magic(file)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        write_elements(StoredGradient(file, shape, dtype, result), format, None, limit, precision)
