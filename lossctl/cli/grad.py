@@ -15,7 +15,6 @@ from lossctl.cli.shared import OUTPUT, SHARED, Output, take_output
 from lossctl.errors import CheckError, UsageError
 
 if TYPE_CHECKING:
-    from lossctl.engine.gradient_result import Agreement
     from lossctl.losses.declaration import Loss
 
 LEFT_OUT = ("part", "save_state")
@@ -92,10 +91,11 @@ def _differentiate(loss: Loss, inputs: list[str], values: dict[str, Any]) -> Non
     asked, target = values["format"], values["output"]
     output = take_output(values)
     if target == "-":
-        agreement = _print_elements(loss, inputs, values, output)
+        found = _print_elements(loss, inputs, values, output)
     else:
         form = check_summary_format(asked, output.format)
-        agreement = _print_summary(loss, inputs, values, output, form)
+        found = _print_summary(loss, inputs, values, output, form)
+    agreement = found.agreement
     if agreement is not None and not agreement.agrees:
         raise CheckError(
             f"the gradient of {loss.key} differs from differences by"
@@ -105,7 +105,8 @@ def _differentiate(loss: Loss, inputs: list[str], values: dict[str, Any]) -> Non
 
 def _print_summary(
     loss: Loss, inputs: list[str], values: dict[str, Any], output: Output, form: str
-) -> Agreement | None:
+) -> Any:
+    """Print the summary, and return the gradient."""
     from lossctl.api import gradient
     from lossctl.output.gradient_summary import write_summary
     from lossctl.output.progress import show_progress
@@ -115,13 +116,11 @@ def _print_summary(
             loss, *inputs, output=output.target, keep=False, progress=progress, **values
         )
     write_summary(found, form, precision=output.precision)
-    return found.agreement
+    return found
 
 
-def _print_elements(
-    loss: Loss, inputs: list[str], values: dict[str, Any], output: Output
-) -> Agreement | None:
-    """Print the gradient itself, as per-element losses are printed."""
+def _print_elements(loss: Loss, inputs: list[str], values: dict[str, Any], output: Output) -> Any:
+    """Print the gradient itself, as per-element losses are printed, and return it."""
     from lossctl.api import gradient
     from lossctl.output.formats import check_stream_format
     from lossctl.output.gradients import print_gradient, store_gradient
@@ -138,4 +137,4 @@ def _print_elements(
         with show_progress(values.pop("progress")) as progress:
             found = gradient(loss, *inputs, output=place, progress=progress, **values)
         print_gradient(place, found.result, output.format, output.limit, output.precision)
-    return found.agreement
+    return found

@@ -107,28 +107,36 @@ class Measure:
         """The root mean square."""
         return self.norm / math.sqrt(self.elements) if self.elements else 0.0
 
-    def add(self, piece: Piece) -> None:
-        """Take in a piece of the gradient; NaN is counted, and left out of the sizes."""
+    @classmethod
+    def of(cls, piece: Piece) -> Measure:
+        """Measure a piece of the gradient; NaN is counted, and left out of the sizes."""
         values = piece.values
-        self.elements += values.size
+        found = cls(piece.name, values.shape, values.size)
         if not values.size:
-            return
-        self.zeros += values.size - int(np.count_nonzero(values))
+            return found
+        found.zeros = values.size - int(np.count_nonzero(values))
         size = np.abs(values)
-        top = float(size.max())
-        if not math.isfinite(top):
+        found.largest = float(size.max())
+        if not math.isfinite(found.largest):
             missing = np.isnan(size)
-            self.nan += int(np.count_nonzero(missing))
-            self.infinite += int(np.count_nonzero(np.isinf(size)))
+            found.nan = int(np.count_nonzero(missing))
+            found.infinite = int(np.count_nonzero(np.isinf(size)))
             size = np.where(missing, 0, size)
-            top = float(size.max())
-        if top > self.largest or not self.place:
-            local = np.unravel_index(int(np.argmax(size)), size.shape)
-            self.largest = top
-            self.place = tuple(
-                int(at) + first for at, first in zip(local, piece.start, strict=True)
-            )
-        self.norm = math.hypot(self.norm, _measure_norm(size, top))
+            found.largest = float(size.max())
+        local = np.unravel_index(int(np.argmax(size)), size.shape)
+        found.place = tuple(int(at) + first for at, first in zip(local, piece.start, strict=True))
+        found.norm = _measure_norm(size, found.largest)
+        return found
+
+    def merge(self, other: Measure) -> None:
+        """Take in what was measured of another piece, which is behind this one."""
+        if other.largest > self.largest or not self.elements:
+            self.largest, self.place = other.largest, other.place
+        self.elements += other.elements
+        self.zeros += other.zeros
+        self.nan += other.nan
+        self.infinite += other.infinite
+        self.norm = math.hypot(self.norm, other.norm)
 
 
 @dataclass(slots=True)

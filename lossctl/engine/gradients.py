@@ -26,7 +26,7 @@ from lossctl.engine.plan import Plan
 from lossctl.engine.reduction import Progress, fill
 from lossctl.engine.result import Result
 from lossctl.engine.summary import Summary
-from lossctl.errors import UsageError
+from lossctl.errors import DataError, UsageError
 from lossctl.losses.declaration import Loss, Transform
 
 Array = NDArray[Any]
@@ -81,25 +81,28 @@ class Gradients:
         first = None
         for outcome in execute(self.plan):
             region = outcome.region
+            if outcome.slopes is None:
+                raise DataError(
+                    "the inputs have changed between two readings, and are no longer right",
+                    "Compute the gradient of files that nothing else writes.",
+                )
             slopes: Slopes = outcome.slopes
             self.agreement.merge(slopes.agreement)
             for bound in self.bounds:
-                slope = slopes.arrays[bound.name]
-                if bound.name not in kept:
-                    yield self._measured(_make_piece(bound, region, slope))
-                elif slope.size:
-                    _fold(kept[bound.name], slope, bound, region)
+                if bound.name in kept:
+                    _fold(kept[bound.name], slopes.stretched[bound.name], bound, region)
+                    continue
+                self.measures[bound.name].merge(slopes.measures[bound.name])
+                yield slopes.pieces[bound.name]
             first = region.start if first is None else first
             if self.progress is not None:
                 self.progress(region.stop - first, self.samples)
         for name, total in kept.items():
             values = total.astype(self.plan.dtype).reshape(self.shapes[name])
-            yield self._measured(Piece(name, (0,) * values.ndim, values))
+            piece = Piece(name, (0,) * values.ndim, values)
+            self.measures[name].merge(Measure.of(piece))
+            yield piece
         self.agreement.judge({name: one.typical for name, one in self.measures.items()})
-
-    def _measured(self, piece: Piece) -> Piece:
-        self.measures[piece.name].add(piece)
-        return piece
 
 
 def derive(
@@ -165,15 +168,10 @@ def with_derivation(plan: Plan, derivation: Derivation) -> Plan:
     return replace(plan, derivation=derivation)
 
 
-def _make_piece(bound: Bound, region: Region, slope: Array) -> Piece:
-    """Return a block of the gradient with the axes of its source."""
-    start = bound.position((0,) * slope.ndim, region)
-    values = slope if bound.batched or bound.shared else slope[0]
-    return Piece(bound.name, start, values.transpose(np.argsort(bound.order)))
-
-
 def _fold(total: Array, slope: Array, bound: Bound, region: Region) -> None:
     """Add a block to the gradient by an input that is stretched over several places."""
+    if not slope.size:
+        return
     stretched = tuple(sorted(bound.fixed))
     folded = slope.sum(axis=stretched, keepdims=True, dtype=np.float64)
     cuts = iter(region.further)
