@@ -23,9 +23,11 @@ if TYPE_CHECKING:
         describe_all,
         elements,
         evaluate,
+        gradient,
         merge,
         run_suite,
     )
+    from lossctl.engine.gradient_result import Gradient
     from lossctl.engine.result import Result
     from lossctl.losses.declaration import Option, loss
     from lossctl.losses.inputs import (
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from lossctl.losses.terms import Scan, Terms, Transform
 
 _ROOMS = {
+    "lossctl.engine.gradient_result": ("Gradient",),
     "lossctl.engine.result": ("Result",),
     "lossctl.api": (
         "compare_definitions",
@@ -63,6 +66,7 @@ _ROOMS = {
         "describe_all",
         "elements",
         "evaluate",
+        "gradient",
         "merge",
         "run_suite",
     ),
@@ -96,6 +100,7 @@ _ROOMS = {
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
+    "Gradient",
     "Option",
     "Result",
     "Scan",
@@ -117,6 +122,7 @@ __all__ = [
     "either",
     "elements",
     "evaluate",
+    "gradient",
     "index",
     "index_list",
     "labels",

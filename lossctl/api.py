@@ -7,18 +7,12 @@ from os import PathLike
 from typing import Any
 
 import lossctl
-from lossctl.data import Source, is_live, load_array, open_sources
-from lossctl.data.classes import IndexedSource, load_classes
-from lossctl.data.labels import CELL
-from lossctl.data.replayed import ReplayedSource
+from lossctl.calls import is_text, plan_computation
 from lossctl.datasets import check_evaluation, check_written, evaluate, run_suite
+from lossctl.differentiation import gradient
 from lossctl.engine import reduction as engine
-from lossctl.engine.labels import find_labels, name_columns
-from lossctl.engine.options import check_options
-from lossctl.engine.plan import Plan, Settings
-from lossctl.engine.planning import make_plan
+from lossctl.engine.plan import Settings
 from lossctl.engine.result import Result
-from lossctl.engine.scanning import answer
 from lossctl.engine.threads import available_threads
 from lossctl.errors import UsageError, did_you_mean
 from lossctl.losses.declaration import Loss
@@ -36,6 +30,7 @@ __all__ = [
     "describe_all",
     "elements",
     "evaluate",
+    "gradient",
     "is_text",
     "merge",
     "run_suite",
@@ -100,7 +95,7 @@ def compute(
         threads=available_threads() if threads is None else threads,
         part=_parse_part(part) if isinstance(part, str) else part,
     )
-    plan = _plan(declared, inputs, sample_weight, mask, settings, options, classes)
+    plan = plan_computation(declared, inputs, sample_weight, mask, settings, options, classes)
     stream = engine.Elements(plan, progress)
     result = engine.compute(stream)
     if save_state is not None:
@@ -137,7 +132,7 @@ def elements(
         dtype=dtype,
         threads=available_threads() if threads is None else threads,
     )
-    plan = _plan(find(loss), inputs, sample_weight, mask, settings, options, classes)
+    plan = plan_computation(find(loss), inputs, sample_weight, mask, settings, options, classes)
     return engine.Elements(plan, progress)
 
 
@@ -219,112 +214,3 @@ def _save_state(stream: engine.Elements, path: Path) -> None:
     state = State.of(str(path), lossctl.__version__, summary, stream.partial, stream.samples)
     with open_text(path) as file:
         file.write(state.encode() + "\n")
-
-
-def _plan(
-    loss: Loss,
-    inputs: Sequence[Any],
-    sample_weight: Any,
-    mask: Any,
-    settings: Settings,
-    options: dict[str, Any],
-    classes: Any = None,
-) -> Plan:
-    references = _collect_inputs(loss, inputs, options)
-    named, labels = load_classes(classes), []
-    if named is not None:
-        pairs = zip(loss.inputs, references, strict=True)
-        references = [name_columns(declared, one, named) for declared, one in pairs]
-        labels = find_labels(loss.inputs, references)
-    checked = check_options(loss, options, load_array)
-    sample_weight = None if sample_weight is None else _number_or_reference(sample_weight)
-    extras = [one for one in (sample_weight, mask) if one is not None]
-    sources = open_sources([*references, *extras], labels)
-    names = [one.name for one in loss.inputs]
-    names += [
-        name for name, one in (("sample weight", sample_weight), ("mask", mask)) if one is not None
-    ]
-    for name, reference, source in zip(names, [*references, *extras], sources, strict=True):
-        if not is_text(reference):
-            source.name = name
-    for place in labels:
-        if named is not None and sources[place].dtype == CELL:
-            sources[place] = IndexedSource(sources[place], named, names[place])
-    rest = list(sources[len(references) :])
-    try:
-        for source in sources if settings.part is not None else ():
-            source.measure()
-        answers = _ask(loss, references, sources)
-        plan = make_plan(
-            loss,
-            sources[: len(references)],
-            checked,
-            settings,
-            sample_weight=rest.pop(0) if sample_weight is not None else None,
-            mask=rest.pop(0) if mask is not None else None,
-            answers=answers,
-        )
-    except BaseException:
-        for source in sources:
-            source.close()
-        raise
-    plan.given = {
-        name: str(value)
-        for name, value in options.items()
-        if name in plan.tensors and is_text(value)
-    }
-    return plan
-
-
-def _ask(loss: Loss, references: Sequence[Any], sources: list[Source]) -> dict[str, bool]:
-    """Answer the question that a loss has to a whole input.
-
-    A file is read for it by itself; what can be read only once is kept as far as it was read.
-    """
-    if loss.scan is None:
-        return {}
-    place = next(n for n, one in enumerate(loss.inputs) if one.name == loss.scan.input)
-    if is_live(references[place]):
-        sources[place] = kept = ReplayedSource(sources[place])
-        return {loss.scan.name: answer(loss.scan, kept)}
-    (source,) = open_sources([references[place]])
-    try:
-        return {loss.scan.name: answer(loss.scan, source)}
-    finally:
-        source.close()
-
-
-def _collect_inputs(loss: Loss, inputs: Sequence[Any], options: dict[str, Any]) -> list[Any]:
-    """Return positional inputs followed by those given by name, which leave ``options``."""
-    names = [one.name for one in loss.inputs]
-    if len(inputs) > len(names):
-        raise UsageError(
-            f"{loss.key} takes {len(names)} inputs ({', '.join(names)}), but got {len(inputs)}"
-        )
-    given = list(inputs)
-    for name in names[len(inputs) :]:
-        if name not in options:
-            hint = did_you_mean(name, [key for key in options if key not in names])
-            missing = ", ".join(names[len(given) :])
-            raise UsageError(
-                f"{loss.key} takes {len(names)} inputs ({', '.join(names)}); missing: {missing}",
-                hint if options else "",
-            )
-        given.append(options.pop(name))
-    return [
-        _number_or_reference(value) if declared.fits else value
-        for declared, value in zip(loss.inputs, given, strict=True)
-    ]
-
-
-def _number_or_reference(value: Any) -> Any:
-    """Return a number written in place of a file as the number."""
-    try:
-        return float(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
-
-
-def is_text(value: Any) -> bool:
-    """Whether a value is a reference or a list in words, not an array in memory."""
-    return isinstance(value, str | PathLike)

@@ -240,7 +240,8 @@ def run_process_of_python(*words: str) -> str:
 
 
 def test_reserved_are_the_names_that_every_computation_has() -> None:
-    api = set(inspect.signature(lossctl.compute).parameters) - {"options"}
+    calls = lossctl.compute, lossctl.gradient
+    api = {name for call in calls for name in inspect.signature(call).parameters} - {"options"}
     assert {*api, *NAMES, "help"} == RESERVED
 
 

@@ -25,6 +25,7 @@ ROOMS = {
         "pyarrow",
         "numpy",
         "lossctl.engine.result",
+        "lossctl.engine.gradient_result",
         "lossctl.evaluation.result",
         "lossctl.evaluation.suite",
         "lossctl.__version__",

@@ -39,6 +39,11 @@ class LossGroup(TyperGroup):
 
 def build_command(loss: Loss) -> Any:
     """Return the command of a loss: its files, its typed flags, and the shared options."""
+    return wrap_command(loss, "compute", _callback(loss))
+
+
+def wrap_command(loss: Loss, verb: str, callback: Callable[..., None], more: str = "") -> Any:
+    """Return a command of one loss, with its help; ``more`` belongs to the example."""
     single = typer.Typer(
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -46,12 +51,13 @@ def build_command(loss: Loss) -> Any:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     help_text = f"{loss.summary}\n\nFormula: {loss.formula}" if loss.formula else loss.summary
-    example = f"For example:  lossctl compute {loss.key} {loss.example}" if loss.example else ""
-    single.command(loss.key, help=_escape(help_text), epilog=_escape(example))(_callback(loss))
+    example = f"For example:  lossctl {verb} {loss.key} {loss.example}{more}"
+    epilog = escape_markup(example) if loss.example else ""
+    single.command(loss.key, help=escape_markup(help_text), epilog=epilog)(callback)
     return take_plain_values(typer.main.get_command(single))
 
 
-def _escape(text: str) -> str:
+def escape_markup(text: str) -> str:
     """Protect square brackets from being read as markup."""
     return text.replace("[", "\\[")
 
@@ -62,8 +68,8 @@ def _callback(loss: Loss) -> Callable[..., None]:
         inputs = [own.pop(one.name) for one in loss.inputs]
         _compute(loss, inputs, own, output, settings)
 
-    parameters = [_argument(one) for one in loss.inputs]
-    parameters += [_option(loss, parameter) for parameter in loss.parameters]
+    parameters = [make_argument(one) for one in loss.inputs]
+    parameters += [make_option(loss, parameter) for parameter in loss.parameters]
     parameters += [
         one.replace(default=loss.reduction) if one.name == "reduction" else one for one in SHARED
     ]
@@ -72,16 +78,20 @@ def _callback(loss: Loss) -> Callable[..., None]:
     return run
 
 
-def _argument(declared: Input) -> inspect.Parameter:
+def make_argument(declared: Input) -> inspect.Parameter:
+    """Return the positional parameter of an input."""
     text = f"{declared.help}, " if declared.help else ""
     text += f"{declared.shapes}: {declared.kinds}"
-    argument = typer.Argument(metavar=declared.name.upper(), help=_escape(text), show_default=False)
+    argument = typer.Argument(
+        metavar=declared.name.upper(), help=escape_markup(text), show_default=False
+    )
     return inspect.Parameter(
         declared.name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[str, argument]
     )
 
 
-def _option(loss: Loss, parameter: Parameter) -> inspect.Parameter:
+def make_option(loss: Loss, parameter: Parameter) -> inspect.Parameter:
+    """Return the flag of an option."""
     bounds = parameter.option.bounds
     text = f"{parameter.option.help} ({bounds})" if bounds else parameter.option.help
     flag = parameter.flag
@@ -96,7 +106,7 @@ def _option(loss: Loss, parameter: Parameter) -> inspect.Parameter:
         text += "; a comma list"
     elif parameter.optional:
         kind |= None
-    option = typer.Option(flag, help=_escape(text), rich_help_panel=f"Options of {loss.key}")
+    option = typer.Option(flag, help=escape_markup(text), rich_help_panel=f"Options of {loss.key}")
     return inspect.Parameter(
         parameter.name,
         inspect.Parameter.KEYWORD_ONLY,

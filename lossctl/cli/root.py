@@ -20,6 +20,7 @@ from typer.exceptions import TyperException
 import lossctl
 from lossctl.cli.compute import LossGroup
 from lossctl.cli.gates import leave_pipe
+from lossctl.cli.grad import GradGroup
 from lossctl.cli.values import MARK, TRUE, take_plain_values
 from lossctl.errors import Exit, LossctlError, LossctlWarning, UsageError, did_you_mean
 
@@ -161,7 +162,7 @@ def explain_usage(error: Any, words: list[str]) -> UsageError:
     """Turn what the command-line parser says into our own message, with the nearest names."""
     context = getattr(error, "ctx", None)
     named = [word for word in words if not word.startswith("-")]
-    named = named[: 2 if named[:1] == ["compute"] else 1]
+    named = named[: 2 if named[:1] in (["compute"], ["grad"]) else 1]
     path = context.command_path if context is not None else " ".join(["lossctl", *named])
     remedy = f"See '{path} --help'."
     unknown = getattr(error, "option_name", None)
@@ -214,6 +215,17 @@ app.add_typer(
         context_settings={"help_option_names": ["-h", "--help"]},
     ),
     name="compute",
+)
+app.add_typer(
+    typer.Typer(
+        cls=GradGroup,
+        no_args_is_help=True,
+        help="Compute the gradient of a loss by its predictions, e.g."
+        " lossctl grad ce preds.npy labels.npy -o grad.npy.",
+        subcommand_metavar="LOSS FILES... [OPTIONS]",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    ),
+    name="grad",
 )
 
 

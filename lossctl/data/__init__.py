@@ -14,7 +14,7 @@ import numpy as np
 
 from lossctl.data.labels import wrap_labels
 from lossctl.data.memory import to_memory_array, wrap_memory
-from lossctl.data.opening import Opener, find_files, is_reference
+from lossctl.data.opening import Opener, find_files, is_reference, refuse_overwriting
 from lossctl.data.references import Reference, choose_columns, find_column
 from lossctl.data.source import Array, ArraySource, Source
 from lossctl.data.tables import (
@@ -27,7 +27,7 @@ from lossctl.data.tables import (
 )
 from lossctl.errors import UsageError
 
-__all__ = ["ArraySource", "Source", "is_live", "load_array", "open_sources"]
+__all__ = ["ArraySource", "Source", "is_live", "load_array", "open_sources", "refuse_overwriting"]
 
 
 def open_sources(references: Sequence[object], labels: Collection[int] = ()) -> list[Source]:

@@ -32,6 +32,11 @@ class Source(ABC):
         """The shape, with None for a length that is not known yet."""
         return () if self.scalar else (self.length, *self.trailing)
 
+    @property
+    def given_shape(self) -> tuple[int | None, ...]:
+        """The shape as it was given, before axes of length 1 were dropped or added."""
+        return self.shape
+
     @abstractmethod
     def read(self, start: int, stop: int) -> Array:
         """Return rows ``start`` to ``stop`` (fewer where the data end), as a view if possible.
@@ -90,13 +95,21 @@ class Source(ABC):
 class ArraySource(Source):
     """An array in memory, or a mapped file."""
 
-    def __init__(self, name: str, array: Array) -> None:
+    def __init__(
+        self, name: str, array: Array, given_shape: tuple[int | None, ...] | None = None
+    ) -> None:
         self.name = name
+        self.given = given_shape
         self.scalar = array.ndim == 0
         self.array = array.reshape(1) if self.scalar else array
         self.length = self.array.shape[0]
         self.trailing = self.array.shape[1:]
         self.dtype = array.dtype
+
+    @property
+    def given_shape(self) -> tuple[int | None, ...]:
+        """The shape as it was given."""
+        return self.shape if self.given is None else self.given
 
     def read(self, start: int, stop: int) -> Array:
         """Return a view of the rows."""

@@ -23,6 +23,11 @@ class SqueezedSource(Source):
         """The number of rows."""
         return self.source.length
 
+    @property
+    def given_shape(self) -> tuple[int | None, ...]:
+        """The shape with the axes that were dropped."""
+        return self.source.given_shape
+
     def read(self, start: int, stop: int) -> Array:
         """Return rows without their axes of length 1."""
         rows = self.source.read(start, stop)
@@ -119,7 +124,7 @@ def align_trailing(source: Source, other: Source, class_axis: int | None = None)
 def squeeze(source: Source, *, samples: bool = False) -> Source:
     """Return the source without its axes of length 1; the first only where ``samples`` says so."""
     if samples and 1 in source.shape:
-        squeezed = ArraySource(source.name, np.squeeze(source.whole()))
+        squeezed = ArraySource(source.name, np.squeeze(source.whole()), source.given_shape)
         squeezed.text = source.text
         return squeezed
     return SqueezedSource(source) if 1 in source.trailing else source

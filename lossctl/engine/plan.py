@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from lossctl.engine.blocks import Cutting, Region
 from lossctl.engine.gathering import Gathering
 from lossctl.engine.options import TensorOption
 from lossctl.losses.declaration import Loss
+
+if TYPE_CHECKING:
+    from lossctl.engine.derivation import Derivation
 
 Array = NDArray[Any]
 
@@ -70,6 +73,8 @@ class Plan:
     """What a person should know before any data are read."""
     given: dict[str, str] = field(default_factory=dict)
     """Tensor-valued options as the user wrote them."""
+    derivation: Derivation | None = None
+    """How blocks are differentiated, where gradients are asked for in place of sums."""
 
     @property
     def samples(self) -> int | None:
@@ -90,6 +95,11 @@ class Plan:
     def dtype(self) -> np.dtype[Any]:
         """The dtype that the arithmetic is done in."""
         return np.dtype(self.settings.dtype)
+
+    @property
+    def averages(self) -> bool:
+        """Whether the losses are divided by the sum of their denominators."""
+        return self.settings.reduction in ("mean", "mean_with_sample_weight")
 
     @property
     def streams(self) -> tuple[Bound, ...]:

@@ -41,6 +41,8 @@ class Outcome:
     region: Region
     partial: Partial
     losses: Array | None
+    slopes: Any = None
+    """What the derivation of the plan made of the block."""
 
 
 def process(plan: Plan, region: Region, blocks: Sequence[Array]) -> Outcome:
@@ -61,7 +63,13 @@ def process(plan: Plan, region: Region, blocks: Sequence[Array]) -> Outcome:
                 _inspect(plan, one, region, values, None, partial)
         if partial.broken:
             return Outcome(region, partial, None)
-        terms = _call(plan, region, inputs)
+        arrays, options = arrange(plan, region, inputs)
+        terms = call_kernel(plan, arrays, options)
+        if plan.derivation is not None:
+            slopes = plan.derivation.differentiate(
+                plan, region, arrays, options, terms, weight, mask
+            )
+            return Outcome(region, partial, None, slopes)
         gathering = plan.gathering
         if gathering is not None and not gathering.across:
             terms.losses = gathering.finish_block(plan.loss, terms.losses, terms.sums, plan.options)
@@ -124,14 +132,21 @@ def _first(mask: NDArray[np.bool_]) -> tuple[int, ...]:
     return tuple(int(i) for i in np.unravel_index(int(np.argmax(mask)), mask.shape))
 
 
-def _call(plan: Plan, region: Region, blocks: Sequence[Array]) -> Terms:
-    """Cast the inputs to the computing dtype and call the kernel."""
+def arrange(
+    plan: Plan, region: Region, blocks: Sequence[Array]
+) -> tuple[list[Array], dict[str, Any]]:
+    """Cast the inputs to the computing dtype, and cut the options to the block."""
     arrays = [
         _cast(plan, bound, values) for bound, values in zip(plan.inputs, blocks, strict=False)
     ]
     options = {**plan.options, **plan.answers}
     for name, tensor in plan.tensors.items():
         options[name] = tensor.block(region).astype(plan.dtype, copy=False)
+    return arrays, options
+
+
+def call_kernel(plan: Plan, arrays: Sequence[Array], options: dict[str, Any]) -> Terms:
+    """Return what the kernel makes of a block."""
     returned = plan.loss.kernel(*arrays, **options)
     return returned if isinstance(returned, Terms) else Terms(returned)
 
@@ -156,15 +171,16 @@ def _add_up(
 ) -> Array:
     """Apply weight, mask and the NaN policy; add the losses and denominators up."""
     losses = np.ascontiguousarray(terms.losses, dtype=plan.dtype)
-    averaging = plan.settings.reduction in ("mean", "mean_with_sample_weight")
-    summed = terms.mean_losses if averaging and terms.mean_losses is not None else losses
+    summed = losses
+    if terms.mean_divisors is not None and plan.averages:
+        summed = losses / terms.mean_divisors
     _note_marks(plan, region, terms, partial)
-    left_out = _left_out(plan, terms, losses, mask, partial)
+    left_out = find_left_out(plan, terms, losses, mask, partial)
     shares = terms.weights
     if weight is not None:
-        spread = _spread(weight.astype(np.float64, copy=False), losses)
-        losses, summed = losses * spread, summed * spread
-        shares = np.broadcast_to(spread, losses.shape) if shares is None else shares * spread
+        factors = spread(weight.astype(np.float64, copy=False), losses)
+        losses, summed = losses * factors, summed * factors
+        shares = np.broadcast_to(factors, losses.shape) if shares is None else shares * factors
     if left_out is not None:
         summed = np.where(left_out, 0, summed)
         shares = None if shares is None else np.where(left_out, 0, shares)
@@ -181,9 +197,9 @@ def _add_up(
     )
     partial.denominator_name = _denominator_name(terms.denominator, weight is not None)
     if plan.settings.rows:
-        partial.rows = Rows.of(summed, shares if averaging else None, left_out)
+        partial.rows = Rows.of(summed, shares if plan.averages else None, left_out)
     if mask is not None:
-        losses = np.where(_spread(mask, losses) == 0, 0, losses)
+        losses = np.where(spread(mask, losses) == 0, 0, losses)
     return losses.astype(plan.dtype, copy=False)
 
 
@@ -194,7 +210,7 @@ def _add_sums(
     assert plan.gathering is not None
     together: Array = sum(terms.sums.values(), np.zeros(()))
     _note_marks(plan, region, terms, partial)
-    left_out = _left_out(plan, terms, together, mask, partial)
+    left_out = find_left_out(plan, terms, together, mask, partial)
     partial.elements = together.size
     partial.counted = together.size - partial.ignored - partial.masked - partial.omitted
     partial.denominator_name = terms.denominator
@@ -259,7 +275,7 @@ def _result_position(plan: Plan, local: tuple[int, ...], region: Region) -> tupl
     return tuple(found[len(found) - len(plan.shape) :])
 
 
-def _left_out(
+def find_left_out(
     plan: Plan, terms: Terms, losses: Array, mask: Array | None, partial: Partial
 ) -> NDArray[np.bool_] | None:
     """Count what is ignored, masked and omitted, and return what must not be added up."""
@@ -268,7 +284,7 @@ def _left_out(
         left_out = terms.ignored
         partial.ignored = int(np.count_nonzero(left_out))
     if mask is not None:
-        masked = np.broadcast_to(_spread(mask, losses) == 0, losses.shape)
+        masked = np.broadcast_to(spread(mask, losses) == 0, losses.shape)
         fresh = masked if left_out is None else masked & ~left_out
         partial.masked = int(np.count_nonzero(fresh))
         left_out = masked if left_out is None else masked | left_out
@@ -280,7 +296,7 @@ def _left_out(
     return left_out
 
 
-def _spread(values: Array, losses: Array) -> Array:
+def spread(values: Array, losses: Array) -> Array:
     """Give per-sample values the axes that broadcast against the losses."""
     return values.reshape(values.shape + (1,) * (losses.ndim - values.ndim))
 

@@ -8,13 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.declaration import Input, Option, Terms, loss, probability, real, soft_label
-from lossctl.losses.numerics import at_least, log1p_exp, softplus
+from lossctl.losses.numerics import at_least, log1p_exp, sigmoids, softplus
 
 Array = NDArray[Any]
 
 TARGET: Input = soft_label("target", "*", help="1 for the positive class, 0 for the negative")
 ELEMENT_WEIGHT = Option("weight of each element's loss", fits="N *D")
 LOG_FLOOR = -100.0
+LEAST_VARIANCE = float(np.float32(1e-12))
+"""What torch raises p (1 − p) to before it divides by it, held in single precision."""
 
 
 @loss(
@@ -54,6 +56,20 @@ def bce(
         losses = losses * weight
     clamped = (low_p & (target != 0)) | (low_q & (target != 1))
     return Terms(losses, clamped=clamped)
+
+
+def _is_near_bound(input: Array, *_: Array) -> NDArray[np.bool_]:
+    return input * (1 - input) < LEAST_VARIANCE
+
+
+@bce.gradient(
+    convention=_is_near_bound,
+    note="as torch does, p (1 − p) is raised to 1e-12: finite where a logarithm is clamped",
+)
+def bce_slope(input: Array, target: Array, *, weight: Array | None) -> Array:
+    """Return (p − y) / (p (1 − p))."""
+    slope = (input - target) / at_least(input * (1 - input), LEAST_VARIANCE)
+    return slope if weight is None else slope * weight
 
 
 @loss(
@@ -104,6 +120,18 @@ def bce_with_logits(
     return losses if weight is None else losses * weight
 
 
+@bce_with_logits.gradient
+def bce_with_logits_slope(
+    input: Array, target: Array, *, weight: Array | None, pos_weight: Array | None
+) -> Array:
+    """Return (1 − y) σ(x) − p y σ(−x)."""
+    rising, falling = sigmoids(input)
+    falling *= target if pos_weight is None else target * pos_weight
+    rising *= 1 - target
+    rising -= falling
+    return rising if weight is None else rising * weight
+
+
 @loss(
     "multilabel_soft_margin",
     family="binary",
@@ -136,3 +164,10 @@ def multilabel_soft_margin(
     classes = losses.shape[-1]
     total = losses.sum(axis=-1)
     return total / classes if classes else np.full(total.shape, np.nan, total.dtype)
+
+
+@multilabel_soft_margin.gradient
+def multilabel_soft_margin_slope(input: Array, target: Array, *, weight: Array | None) -> Array:
+    """Return the slope of bce_with_logits over the number of labels."""
+    slope = bce_with_logits_slope(input, target, weight=weight, pos_weight=None)
+    return slope / max(1, input.shape[-1])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.declaration import Option, box, loss
-from lossctl.losses.numerics import at_least
+from lossctl.losses.numerics import at_least, open_half
 
 Array = NDArray[Any]
 
@@ -45,6 +46,19 @@ def giou(input: Array, target: Array, *, eps: Annotated[float, EPS] = 1e-7) -> A
     return 1 - (intersection / (union + eps) - (area - union) / (area + eps))
 
 
+@giou.gradient
+def giou_slope(input: Array, target: Array, *, eps: float) -> Array:
+    """Return the slopes of both ratios."""
+    _, union = _overlap(input, target)
+    by_union = _union_slope(input, target)
+    sides, side_slopes = _enclose(input, target), _enclose_slope(input, target)
+    area, by_area = sides[0] * sides[1], _product_slope(sides, side_slopes)
+    outer = (by_union * (area + eps)[:, np.newaxis] - by_area * (union + eps)[:, np.newaxis]) / (
+        (area + eps) ** 2
+    )[:, np.newaxis]
+    return -_iou_slope(input, target, eps) - outer
+
+
 @loss(
     "diou",
     family="boxes",
@@ -63,6 +77,12 @@ def diou(input: Array, target: Array, *, eps: Annotated[float, EPS] = 1e-7) -> A
     input and target are (N, 4) or (4). A box whose sides are turned round is an error.
     """
     return 1 - _iou(input, target, eps) + _apart(input, target, eps)
+
+
+@diou.gradient
+def diou_slope(input: Array, target: Array, *, eps: float) -> Array:
+    """Return the slopes of both ratios."""
+    return _apart_slope(input, target, eps) - _iou_slope(input, target, eps)
 
 
 @loss(
@@ -91,12 +111,43 @@ def ciou(
 
     input and target are (N, 4) or (4). A box whose sides are turned round is an error.
     """
-    overlap = _iou(input, target, CIOU_EPS)
+    aspect, weight = _weigh_aspect(input, target, eps)
+    distance = _apart(input, target, CIOU_EPS)
+    return 1 - _iou(input, target, CIOU_EPS) + distance + weight * aspect
+
+
+def _weigh_aspect(input: Array, target: Array, eps: float) -> tuple[Array, Array]:
+    """Return the difference of the proportions, and its weight α."""
+    aspect = 4 / math.pi**2 * _turn(input, target) ** 2
+    share = 1 - _iou(input, target, CIOU_EPS)
+    return aspect, np.where(aspect == 0, 0, aspect / (share + aspect + eps))
+
+
+def _turn(input: Array, target: Array) -> Array:
+    """Return the angle between the diagonals of two boxes."""
     angles = [np.arctan2(*(one[:, 2:] - one[:, :2]).T) for one in (input, target)]
-    aspect = 4 / math.pi**2 * (angles[1] - angles[0]) ** 2
-    share = 1 - overlap
-    rising = np.where(aspect == 0, 0, aspect / (share + aspect + eps))
-    return share + _apart(input, target, CIOU_EPS) + rising * aspect
+    return angles[1] - angles[0]
+
+
+def _hold_weight(input: Array, target: Array, *, eps: float, at: Sequence[Array]) -> Array:
+    """Return what the loss would have more if α were what it is at one place."""
+    aspect, weight = _weigh_aspect(input, target, eps)
+    _, held = _weigh_aspect(at[0], at[1], eps)
+    return (held - weight) * aspect
+
+
+@ciou.gradient(
+    beside=_hold_weight,
+    note="as in torchvision, the weight α of the proportions is taken as constant",
+)
+def ciou_slope(input: Array, target: Array, *, eps: float) -> Array:
+    """Return the slopes of both ratios and of the difference of the proportions."""
+    width, height = (input[:, 2:] - input[:, :2]).T
+    _, weight = _weigh_aspect(input, target, eps)
+    square = width * width + height * height
+    by_angle = weight * 8 / math.pi**2 * _turn(input, target) / np.where(square == 0, 1, square)
+    by_sides = np.stack([height, -width, -height, width], axis=1)
+    return diou_slope(input, target, eps=CIOU_EPS) + by_angle[:, np.newaxis] * by_sides
 
 
 def _area(boxes: Array) -> Array:
@@ -125,3 +176,45 @@ def _apart(x: Array, y: Array, eps: float) -> Array:
     centres = ((x[:, 2:] - y[:, 2:]) + (x[:, :2] - y[:, :2])) / 2
     width, height = _enclose(x, y)
     return (centres**2).sum(axis=1) / (width**2 + height**2 + eps)
+
+
+def _overlap_slope(x: Array, y: Array) -> Array:
+    """Return the slope of the common area by the first box's corners."""
+    sides = np.minimum(x[:, 2:], y[:, 2:]) - np.maximum(x[:, :2], y[:, :2])
+    slopes = np.concatenate(
+        [-open_half(x[:, :2] - y[:, :2]), open_half(y[:, 2:] - x[:, 2:])], axis=1
+    )
+    meet = (sides > 0).all(axis=1, keepdims=True)
+    return np.where(meet, _product_slope(sides.T, slopes), 0)
+
+
+def _product_slope(sides: Array, slopes: Array) -> Array:
+    """Return the slope of an area by corners, from those of its width and height."""
+    width, height = sides
+    return slopes * np.stack([height, width, height, width], axis=1)
+
+
+def _union_slope(x: Array, y: Array) -> Array:
+    own = np.tile([-1.0, -1.0, 1.0, 1.0], (len(x), 1))
+    return _product_slope((x[:, 2:] - x[:, :2]).T, own) - _overlap_slope(x, y)
+
+
+def _iou_slope(x: Array, y: Array, eps: float) -> Array:
+    intersection, union = (one[:, np.newaxis] for one in _overlap(x, y))
+    common = _overlap_slope(x, y)
+    return (common - intersection / (union + eps) * _union_slope(x, y)) / (union + eps)
+
+
+def _enclose_slope(x: Array, y: Array) -> Array:
+    """Return the slopes of the enclosing box's sides by the first box's corners."""
+    return np.concatenate([-open_half(y[:, :2] - x[:, :2]), open_half(x[:, 2:] - y[:, 2:])], axis=1)
+
+
+def _apart_slope(x: Array, y: Array, eps: float) -> Array:
+    centres = ((x[:, 2:] - y[:, 2:]) + (x[:, :2] - y[:, :2])) / 2
+    sides = _enclose(x, y)
+    diagonal = ((sides**2).sum(axis=0) + eps)[:, np.newaxis]
+    by_centre = np.concatenate([centres, centres], axis=1)
+    by_diagonal = 2 * np.concatenate([sides.T, sides.T], axis=1) * _enclose_slope(x, y)
+    square = (centres**2).sum(axis=1, keepdims=True)
+    return (by_centre - square / diagonal * by_diagonal) / diagonal

@@ -17,7 +17,7 @@ from lossctl.losses.declaration import (
     loss,
     real,
 )
-from lossctl.losses.numerics import align_classes, separate_ignored, take_class
+from lossctl.losses.numerics import align_classes, find_classes, separate_ignored, take_class
 from lossctl.losses.softmax import DistributionCrossEntropy, IndexCrossEntropy
 
 Array = NDArray[Any]
@@ -76,6 +76,18 @@ def nll(
         positive = losses < -LOG_TOLERANCE
         terms.notes[POSITIVE_LOG] = positive if ignored is None else positive & ~ignored
     return terms
+
+
+@nll.gradient
+def nll_slope(
+    input: Array, target: Array, *, weight: Array | None, ignore_index: int, upstream: Array
+) -> Array:
+    """Return −w_y at the right class, and 0 at the others."""
+    target, _ = separate_ignored(target, ignore_index)
+    slope = np.zeros(input.shape)
+    flat, places = find_classes(slope, target)
+    flat[places] = -upstream if weight is None else -upstream * weight[target]
+    return slope
 
 
 def _weigh(
@@ -153,6 +165,43 @@ def ce(
     )
     running.add(input)
     return _smooth(running, weight, ignored, label_smoothing, classes)
+
+
+@ce.gradient
+def ce_slope(
+    input: Array,
+    target: Array,
+    *,
+    weight: Array | None,
+    ignore_index: int,
+    label_smoothing: float,
+    upstream: Array,
+) -> Array:
+    """Return w_y (softmax − 1 at the right class), smoothed; (Σ w y) softmax − w y for shares."""
+    classes = input.shape[1]
+    if target.ndim == input.ndim:
+        spread = DistributionCrossEntropy((len(input), *input.shape[2:]), input.dtype)
+        factors = _factors(target, weight, label_smoothing, classes)
+        spread.add(input, factors)
+        return _leave_out(spread.slope(input, factors) * upstream[:, np.newaxis], upstream)
+    target, _ = separate_ignored(target, ignore_index)
+    running = IndexCrossEntropy(
+        target, input.dtype, _smoothing_weight(weight, label_smoothing, classes, input.dtype)
+    )
+    running.add(input)
+    own = upstream * _own_factors(target, weight, label_smoothing)
+    smoothing = upstream * (label_smoothing / max(1, classes))
+    return _leave_out(running.slope(input, own, smoothing=smoothing), upstream)
+
+
+def _leave_out(slope: Array, upstream: Array) -> Array:
+    """Return 0 for what does not count, even where it is NaN."""
+    return slope if upstream.all() else np.where(upstream[:, np.newaxis] == 0, 0, slope)
+
+
+def _own_factors(target: Array, weight: Array | None, smoothing: float) -> Array:
+    """Return what −log softmax of the right class is multiplied by."""
+    return (1 - smoothing) * (np.ones(target.shape) if weight is None else weight[target])
 
 
 def _factors(target: Array, weight: Array | None, smoothing: float, classes: int) -> Array:
@@ -237,8 +286,7 @@ def linear_ce(
     probabilities (N, C, *D). A label outside [0, C) is an error unless it is ignore_index.
     """
     classes, *further, _ = linear_weight.shape
-    piece = max(1, min(LARGEST_PIECE, PIECE_NUMBERS // max(1, linear_weight[:1].size)))
-    pieces = [slice(first, first + piece) for first in range(0, classes, piece)]
+    pieces = _cut_classes(linear_weight)
     if target.ndim == len(further) + 2:
         spread = DistributionCrossEntropy((len(input), *further), input.dtype)
         factors = _factors(target, weight, label_smoothing, classes)
@@ -253,8 +301,62 @@ def linear_ce(
     return _smooth(running, weight, ignored, label_smoothing, classes)
 
 
+def _cut_classes(linear_weight: Array) -> list[slice]:
+    """Return the pieces of the classes whose logits are formed together."""
+    piece = max(1, min(LARGEST_PIECE, PIECE_NUMBERS // max(1, linear_weight[:1].size)))
+    return [slice(first, first + piece) for first in range(0, len(linear_weight), piece)]
+
+
 def _logits(input: Array, linear_weight: Array, bias: Array | None, part: slice) -> Array:
     """Return the logits (n, c, *d) of one piece of the classes."""
     rows = linear_weight[part].astype(input.dtype, copy=False)
     logits: Array = np.tensordot(input, rows, axes=(1, rows.ndim - 1))
     return logits if bias is None else logits + bias[part]
+
+
+@linear_ce.gradient
+def linear_ce_slope(
+    input: Array,
+    target: Array,
+    linear_weight: Array,
+    *,
+    linear_bias: Array | None,
+    weight: Array | None,
+    ignore_index: int,
+    label_smoothing: float,
+    upstream: Array,
+) -> Array:
+    """Return the slopes of the logits, formed piece by piece, times the weights of the layer.
+
+    It is the derivative by the features; the layer's weights are no predictions.
+    """
+    classes, *further, _ = linear_weight.shape
+    pieces = _cut_classes(linear_weight)
+    slope = np.zeros(input.shape, input.dtype)
+    axes = range(len(further) + 1)
+
+    def add(slope_of_logits: Array, part: slice) -> None:
+        rows = linear_weight[part].astype(input.dtype, copy=False)
+        slope_of_logits = _leave_out(slope_of_logits, upstream)
+        slope[:] += np.tensordot(slope_of_logits, rows, axes=([a + 1 for a in axes], list(axes)))
+
+    if target.ndim == len(further) + 2:
+        spread = DistributionCrossEntropy((len(input), *further), input.dtype)
+        factors = _factors(target, weight, label_smoothing, classes)
+        for part in pieces:
+            spread.add(_logits(input, linear_weight, linear_bias, part), factors[:, part])
+        for part in pieces:
+            logits = _logits(input, linear_weight, linear_bias, part)
+            add(spread.slope(logits, factors[:, part]) * upstream[:, np.newaxis], part)
+        return slope
+    target, _ = separate_ignored(target, ignore_index)
+    smoothing_weight = _smoothing_weight(weight, label_smoothing, classes, input.dtype)
+    running = IndexCrossEntropy(target, input.dtype, smoothing_weight)
+    own = upstream * _own_factors(target, weight, label_smoothing)
+    smoothing = upstream * (label_smoothing / max(1, classes))
+    for part in pieces:
+        running.add(_logits(input, linear_weight, linear_bias, part), part.start)
+    for part in pieces:
+        logits = _logits(input, linear_weight, linear_bias, part)
+        add(running.slope(logits, own, part.start, smoothing), part)
+    return slope

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.declaration import Option, Terms, class_label, loss, real
-from lossctl.losses.numerics import at_least, p_norm, softplus
+from lossctl.losses.numerics import at_least, p_norm, sigmoids, softplus
 
 Array = NDArray[Any]
 
@@ -50,6 +50,21 @@ def _shorten(vectors: Array, epsilon: float) -> Array:
     """Return vectors of length 1, but for such as are shorter than √epsilon."""
     lengths = at_least(p_norm(vectors, 2), float(np.sqrt(epsilon)))
     return vectors / lengths[..., np.newaxis]
+
+
+@cosine_distance.gradient
+def cosine_distance_slope(input: Array, target: Array, *, epsilon: float) -> Array:
+    """Return what is left of the true direction across the predicted one, negative."""
+    return _turn(-_shorten(target, epsilon), input, epsilon)
+
+
+def _turn(slope: Array, vectors: Array, epsilon: float) -> Array:
+    """Return the slope by vectors from that by the same, shortened to length 1."""
+    floor = float(np.sqrt(epsilon))
+    length = at_least(p_norm(vectors, 2), floor)[..., np.newaxis]
+    unit = vectors / length
+    along = (slope * unit).sum(axis=-1, keepdims=True) * unit
+    return (slope - np.where(length > floor, along, 0)) / length
 
 
 @loss(
@@ -96,6 +111,27 @@ def ntxent(
         costs = np.where(same, softplus(rivals - scores), 0)
         losses[rows], pairs[rows] = costs.sum(axis=1), same.sum(axis=1)
     return Terms(losses, pairs, "positive pairs")
+
+
+@ntxent.gradient
+def ntxent_slope(input: Array, target: Array, *, temperature: float, upstream: Array) -> Array:
+    """Return the slopes of all pairs, for both of their samples."""
+    epsilon = float(np.finfo(input.dtype).eps)
+    unit = _shorten(input, epsilon)
+    slope = np.zeros_like(unit)
+    step = max(1, SIMILARITIES // max(1, len(unit)))
+    for start in range(0, len(unit), step):
+        rows = slice(start, start + step)
+        scores = unit[rows] @ unit.T / temperature
+        same = target[rows, np.newaxis] == target
+        rivals = _log_sum(np.where(same, -np.inf, scores))
+        shares = np.where(same, 0, np.exp(scores - np.where(np.isfinite(rivals), rivals, 0)))
+        same[np.arange(len(scores)), np.arange(start, start + len(scores))] = False
+        steep = np.where(same, sigmoids(rivals - scores)[0], 0) * upstream[rows, np.newaxis]
+        by_score = (shares * steep.sum(axis=1, keepdims=True) - steep) / temperature
+        slope[rows] += by_score @ unit
+        slope += by_score.T @ unit[rows]
+    return _turn(slope, input, epsilon)
 
 
 def _log_sum(scores: Array) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.declaration import binary, index, loss, real, sign
-from lossctl.losses.numerics import align_classes, at_least, find_classes, take_class
+from lossctl.losses.numerics import align_classes, at_least, find_classes, open_half, take_class
 
 Array = NDArray[Any]
 
@@ -42,6 +42,12 @@ def perceptron(input: Array, target: Array) -> Array:
     return at_least(-target * input, 0)
 
 
+@perceptron.gradient
+def perceptron_slope(input: Array, target: Array) -> Array:
+    """Return −y where the score has the wrong sign, half of it at 0."""
+    return -target * open_half(-target * input)
+
+
 @loss(
     "multiclass_perceptron",
     family="margin",
@@ -59,6 +65,21 @@ def multiclass_perceptron(input: Array, target: Array) -> Array:
     A label outside [0, C) is an error.
     """
     return input.max(axis=1) - take_class(input, target)
+
+
+@multiclass_perceptron.gradient
+def multiclass_perceptron_slope(input: Array, target: Array) -> Array:
+    """Return 1 at the best class, which ties share, less 1 at the right one."""
+    slope = _share_best(input)
+    flat, places = find_classes(slope, target)
+    flat[places] -= 1
+    return slope
+
+
+def _share_best(scores: Array) -> Array:
+    """Return 1 at the largest of axis 1, shared evenly by ties."""
+    best = scores == scores.max(axis=1, keepdims=True, initial=-np.inf)
+    return np.ascontiguousarray(best / np.maximum(best.sum(axis=1, keepdims=True), 1))
 
 
 @loss(
@@ -85,6 +106,21 @@ def multiclass_hinge(input: Array, target: Array) -> Array:
     return at_least(1 + (others.max(axis=1) - own), 0)
 
 
+@multiclass_hinge.gradient
+def multiclass_hinge_slope(input: Array, target: Array) -> Array:
+    """Return 1 at the best of all with a lead of 1 over the right class, less 1 at that one.
+
+    Classes that are best alike share it, the right one among them where its lead is just 1.
+    """
+    raised = input + 1.0
+    flat, places = find_classes(raised, target)
+    flat[places] -= 1
+    slope = _share_best(raised)
+    flat, places = find_classes(slope, target)
+    flat[places] -= 1
+    return slope
+
+
 @loss(
     "sparsemax",
     family="margin",
@@ -104,6 +140,13 @@ def sparsemax(input: Array, target: Array) -> Array:
     lag = np.where(target == 1, -input, input)
     risen = at_least(lag, -1) + 1
     return np.where(lag >= 1, lag, 0.25 * risen * risen)
+
+
+@sparsemax.gradient
+def sparsemax_slope(input: Array, target: Array) -> Array:
+    """Return ½ (lag + 1) between leads of 1 and −1, in the direction of the error."""
+    sign = np.where(target == 1, -1.0, 1.0)
+    return sign * np.clip(0.5 * (sign * input + 1), 0, 1)
 
 
 @loss(
@@ -131,6 +174,17 @@ def multiclass_sparsemax(input: Array, target: Array) -> Array:
     lacking = shares.sum(axis=1)
     squares = (shares * shares).sum(axis=1) + lacking * lacking
     return 0.5 * squares + at_least(threshold - take_class(scores, target), 0)
+
+
+@multiclass_sparsemax.gradient
+def multiclass_sparsemax_slope(input: Array, target: Array) -> Array:
+    """Return the sparse probabilities less 1 at the right class."""
+    scores = input - input.max(axis=1, keepdims=True)
+    shares = np.ascontiguousarray(at_least(scores - _threshold(scores)[:, np.newaxis], 0))
+    flat, places = find_classes(shares, target)
+    flat[places] = 0
+    flat[places] = -shares.sum(axis=1)
+    return shares
 
 
 def _threshold(scores: Array) -> Array:

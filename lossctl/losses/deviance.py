@@ -42,6 +42,12 @@ def poisson_deviance(input: Array, target: Array) -> Array:
     return _deviate_counts(input, target)
 
 
+@poisson_deviance.gradient
+def poisson_deviance_slope(input: Array, target: Array) -> Array:
+    """Return 2 (1 − y / x)."""
+    return 2 * (input - target) / input
+
+
 def _deviate_counts(x: Array, y: Array) -> Array:
     # y log(y/x) is taken against x − y, not x and y apart, so that near hits keep their digits.
     logarithms = np.where(y == 0, 0, y * _log_ratio(y, x))
@@ -65,6 +71,12 @@ def gamma_deviance(input: Array, target: Array) -> Array:
     input and target have the same shape (*). A number of 0 or less is an error.
     """
     return _deviate_amounts(input, target)
+
+
+@gamma_deviance.gradient
+def gamma_deviance_slope(input: Array, target: Array) -> Array:
+    """Return 2 (1 / x − y / x²)."""
+    return 2 * ((input - target) / input) / input
 
 
 def _deviate_amounts(x: Array, y: Array) -> Array:
@@ -142,3 +154,9 @@ def tweedie_deviance(
     return 2 * (
         own / ((1 - power) * (2 - power)) - target * slope / (1 - power) + level / (2 - power)
     )
+
+
+@tweedie_deviance.gradient
+def tweedie_deviance_slope(input: Array, target: Array, *, power: float) -> Array:
+    """Return 2 (x − y) / xᵖ."""
+    return 2 * (input - target) * (1 if power == 0 else input**-power)

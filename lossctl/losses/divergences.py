@@ -56,6 +56,12 @@ def generalized_kl(input: Array, target: Array) -> Array:
     return (_divergence(input, target) + (np.exp(input) - target)).sum(axis=-1)
 
 
+@generalized_kl.gradient
+def generalized_kl_slope(input: Array, target: Array) -> Array:
+    """Return exp(x) − y."""
+    return np.exp(input) - target
+
+
 @loss(
     "optax.kl_divergence",
     family="likelihood",
@@ -74,6 +80,12 @@ def kl_divergence(input: Array, target: Array) -> Array:
     of 0 contributes 0.
     """
     return _divergence(input, target).sum(axis=-1)
+
+
+@kl_divergence.gradient
+def kl_divergence_slope(_: Array, target: Array) -> Array:
+    """Return −y."""
+    return -target
 
 
 def _divergence(x: Array, y: Array) -> Array:
@@ -104,6 +116,12 @@ def kl_divergence_with_log_targets(input: Array, target: Array) -> Array:
     return losses.sum(axis=-1)
 
 
+@kl_divergence_with_log_targets.gradient
+def kl_divergence_with_log_targets_slope(_: Array, target: Array) -> Array:
+    """Return −exp(y)."""
+    return -np.exp(target)
+
+
 @loss(
     "safe_softmax_cross_entropy",
     family="classification",
@@ -123,6 +141,12 @@ def safe_softmax_cross_entropy(input: Array, target: Array) -> Array:
     input and target are (N, C, *D) or (C); the losses are (N, *D) or one number.
     """
     return _rank(input, target, ~((input == -np.inf) & (target == 0)))
+
+
+@safe_softmax_cross_entropy.gradient
+def safe_softmax_cross_entropy_slope(input: Array, target: Array) -> Array:
+    """Return (Σ y) softmax − y, 0 for a class that is ruled out."""
+    return _differentiate_rank(input, target, ~((input == -np.inf) & (target == 0)))
 
 
 @loss(
@@ -168,11 +192,35 @@ def ranking_softmax(
     return Terms(losses, ignored=empty if empty.any() else None, denominator="lists with an item")
 
 
+@ranking_softmax.gradient
+def ranking_softmax_slope(
+    input: Array, target: Array, *, where: Array | None, weights: Array | None
+) -> Array:
+    """Return (Σ w y) softmax − w y over the items that are there."""
+    relevance = np.moveaxis(target if weights is None else target * weights, -1, 1)
+    scores, there = np.moveaxis(input, -1, 1), None
+    if where is not None:
+        there = np.moveaxis(np.broadcast_to(where != 0, input.shape), -1, 1)
+        relevance = np.where(there, relevance, 0)
+    return np.moveaxis(_differentiate_rank(scores, relevance, there), 1, -1)
+
+
 def _rank(logits: Array, factors: Array, there: Array | None) -> Array:
     """Return softmax cross entropy along axis 1, over what is there."""
-    if there is not None:
-        # So low that its exponential is 0, and still finite, so that 0 times it is 0.
-        logits = np.where(there, logits, -np.finfo(logits.dtype).max / 4)
+    logits = _rule_out(logits, there)
     spread = DistributionCrossEntropy((len(logits), *logits.shape[2:]), logits.dtype)
     spread.add(logits, factors)
     return spread.loss
+
+
+def _differentiate_rank(logits: Array, factors: Array, there: Array | None) -> Array:
+    logits = _rule_out(logits, there)
+    spread = DistributionCrossEntropy((len(logits), *logits.shape[2:]), logits.dtype)
+    spread.add(logits, factors)
+    slope = spread.slope(logits, factors)
+    return slope if there is None else np.where(there, slope, 0)
+
+
+def _rule_out(logits: Array, there: Array | None) -> Array:
+    """Return logits so low for what is not there that their exponential is 0, and still finite."""
+    return logits if there is None else np.where(there, logits, -np.finfo(logits.dtype).max / 4)

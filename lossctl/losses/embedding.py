@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.declaration import Option, loss, real, sign
-from lossctl.losses.numerics import at_least, dot, p_norm, power_of_two
+from lossctl.losses.numerics import at_least, dot, p_norm, p_norm_slope, power_of_two
 
 Array = NDArray[Any]
+Triplet = tuple[Array, Array, Array]
 
 COSINE_EPSILON = float(np.float32(1e-12))  # torch holds it in single precision
 COSINE_DISTANCE_FLOOR = 1e-8
@@ -72,6 +73,23 @@ def _angle(x: Array, y: Array, *, scaled: bool = False) -> tuple[Array, Array]:
     return dot(x, y), norm_x * norm_y
 
 
+@cosine_embedding.gradient(by=("input1", "input2"))
+def cosine_embedding_slope(
+    input1: Array, input2: Array, target: Array, *, margin: float
+) -> tuple[Array, Array]:
+    """Return the slopes of −cos for pairs that belong together, of cos above the margin else."""
+    floor = np.sqrt(COSINE_EPSILON)
+    length1, length2 = (np.hypot(p_norm(x, 2), floor)[:, np.newaxis] for x in (input1, input2))
+    unit1, unit2 = input1 / length1, input2 / length2
+    cosine = dot(unit1, unit2)
+    sign = np.where(target == 1, -1.0, cosine - margin >= 0)[:, np.newaxis]
+    cosine = cosine[:, np.newaxis]
+    return (
+        sign * (unit2 - cosine * unit1) / length1,
+        sign * (unit1 - cosine * unit2) / length2,
+    )
+
+
 @loss(
     "triplet_margin",
     family="embedding",
@@ -98,6 +116,32 @@ def triplet_margin(
     return _triplet(lambda x, y: _pairwise(x, y, p, eps), anchor, positive, negative, margin, swap)
 
 
+@triplet_margin.gradient(by=("anchor", "positive", "negative"))
+def triplet_margin_slope(
+    anchor: Array,
+    positive: Array,
+    negative: Array,
+    *,
+    margin: float,
+    p: float,
+    eps: float,
+    swap: bool,
+) -> Triplet:
+    """Return the slopes of both distances where the hinge is not below 0."""
+
+    def distance(x: Array, y: Array) -> Triplet:
+        return _differentiate_norm(x - y + eps, p)
+
+    return _triplet_slope(distance, anchor, positive, negative, margin, swap)
+
+
+def _differentiate_norm(difference: Array, p: float) -> Triplet:
+    """Return the p-norm and its derivatives by both ends of the difference."""
+    norm = p_norm(difference, p)
+    slope = p_norm_slope(difference, norm, p)
+    return norm, slope, -slope
+
+
 def _pairwise(x: Array, y: Array, p: float, eps: float) -> Array:
     difference = x - y
     difference += eps
@@ -117,6 +161,29 @@ def _triplet(
     if swap:
         far = np.minimum(far, distance(positive, negative))
     return at_least(margin + near - far, 0)
+
+
+def _triplet_slope(
+    distance: Callable[[Array, Array], Triplet],
+    anchor: Array,
+    positive: Array,
+    negative: Array,
+    margin: float,
+    swap: bool,
+) -> Triplet:
+    """Return the slopes by the three; two distances that are equal share the slope of swapping."""
+    near, anchor_slope, positive_slope = distance(anchor, positive)
+    far, away, negative_slope = distance(anchor, negative)
+    if swap:
+        other, from_positive, from_negative = distance(positive, negative)
+        share = np.where(far < other, 1.0, np.where(far == other, 0.5, 0.0))[..., np.newaxis]
+        away, far = away * share, np.minimum(far, other)
+        positive_slope = positive_slope - from_positive * (1 - share)
+        negative_slope = negative_slope * share + from_negative * (1 - share)
+    active = (margin + near - far >= 0)[..., np.newaxis]
+    slopes = anchor_slope - away, positive_slope, -negative_slope
+    by_anchor, by_positive, by_negative = (np.where(active, slope, 0) for slope in slopes)
+    return by_anchor, by_positive, by_negative
 
 
 def _cosine_distance(x: Array, y: Array) -> Array:
@@ -164,3 +231,38 @@ def triplet_margin_with_distance(
     anchor, positive and negative have the same shape (N, F) or (F).
     """
     return _triplet(DISTANCES[distance], anchor, positive, negative, margin, swap)
+
+
+def _differentiate_cosine_distance(x: Array, y: Array) -> Triplet:
+    """Return the distance and its slopes; as in torch, a raised length has the slope of its own."""
+    norms = [p_norm(one, 2) for one in (x, y)]
+    lengths = [at_least(norm, COSINE_DISTANCE_FLOOR)[..., np.newaxis] for norm in norms]
+    unit_x, unit_y = x / lengths[0], y / lengths[1]
+    along_x, along_y = (p_norm_slope(one, norm, 2) for one, norm in zip((x, y), norms, strict=True))
+    cosine = dot(unit_x, unit_y)[..., np.newaxis]
+    by_x = (cosine * along_x - unit_y) / lengths[0]
+    by_y = (cosine * along_y - unit_x) / lengths[1]
+    return 1 - cosine[..., 0], by_x, by_y
+
+
+def _differentiate_square(x: Array, y: Array) -> Triplet:
+    difference = x - y
+    return dot(difference, difference), 2 * difference, -2 * difference
+
+
+DISTANCE_SLOPES: dict[str, Callable[[Array, Array], Triplet]] = {
+    "euclidean": lambda x, y: _differentiate_norm(x - y + 1e-6, 2),
+    "cosine": _differentiate_cosine_distance,
+    "manhattan": lambda x, y: _differentiate_norm(x - y, 1),
+    "chebyshev": lambda x, y: _differentiate_norm(x - y, np.inf),
+    "squared_euclidean": _differentiate_square,
+}
+
+
+@triplet_margin_with_distance.gradient(by=("anchor", "positive", "negative"))
+def triplet_margin_with_distance_slope(
+    anchor: Array, positive: Array, negative: Array, *, distance: str, margin: float, swap: bool
+) -> Triplet:
+    """Return the slopes of both distances where the hinge is not below 0."""
+    differentiate = DISTANCE_SLOPES[distance]
+    return _triplet_slope(differentiate, anchor, positive, negative, margin, swap)

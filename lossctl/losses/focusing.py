@@ -17,7 +17,7 @@ from lossctl.losses.declaration import (
     real,
     soft_label,
 )
-from lossctl.losses.numerics import at_least, at_most, log1p_exp, sigmoids, take_class
+from lossctl.losses.numerics import at_least, at_most, log1p_exp, sigmoids, softplus, take_class
 from lossctl.losses.softmax import DistributionCrossEntropy, IndexCrossEntropy
 
 Array = NDArray[Any]
@@ -160,3 +160,41 @@ def _complement(logits: Array) -> Array:
     rest = 1 + others - shares
     np.put_along_axis(rest, best, others, axis=1)
     return rest / (1 + others)
+
+
+@focal.gradient
+def focal_slope(input: Array, target: Array, *, alpha: float, gamma: float) -> Array:
+    """Return the slopes of both factors."""
+    return _differentiate_focus(input, target, gamma, None if alpha < 0 else alpha)
+
+
+@sigmoid_focal.gradient
+def sigmoid_focal_slope(input: Array, target: Array, *, alpha: float | None, gamma: float) -> Array:
+    """Return the slopes of both factors."""
+    return _differentiate_focus(input, target, gamma, alpha)
+
+
+def _differentiate_focus(x: Array, y: Array, gamma: float, alpha: float | None) -> Array:
+    rising, falling = sigmoids(x)
+    missing = y * falling + (1 - y) * rising
+    entropy = y * softplus(-x) + (1 - y) * softplus(x)
+    slope = missing**gamma * ((1 - y) * rising - y * falling)
+    if gamma:
+        power = np.where(missing == 0, 0, missing ** (gamma - 1))
+        slope += gamma * power * (1 - 2 * y) * rising * falling * entropy
+    return slope if alpha is None else slope * (alpha * y + (1 - alpha) * (1 - y))
+
+
+@poly_ce.gradient
+def poly_ce_slope(input: Array, target: Array, *, epsilon: float) -> Array:
+    """Return (1 + ε p_y) times the slope of cross entropy; for shares, both terms' slopes."""
+    if target.ndim == input.ndim:
+        spread = DistributionCrossEntropy((len(input), *input.shape[2:]), input.dtype)
+        spread.add(input, target)
+        shares = spread.softmax(input)
+        hit = (target * shares).sum(axis=1, keepdims=True)
+        return spread.slope(input, target) - epsilon * shares * (target - hit)
+    running = IndexCrossEntropy(target, input.dtype, None)
+    running.add(input)
+    own = np.exp(running.own - running.top)
+    return running.slope(input, 1 + epsilon * own / (own + running.others))

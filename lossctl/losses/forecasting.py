@@ -46,6 +46,12 @@ def log_cosh(input: Array, target: Array) -> Array:
     return np.where(distance < FAR, np.log1p(2 * half * half), far)
 
 
+@log_cosh.gradient
+def log_cosh_slope(input: Array, target: Array) -> Array:
+    """Return the hyperbolic tangent of the error."""
+    return np.tanh(input - target)
+
+
 @loss(
     "rmse",
     family="regression",
@@ -72,6 +78,12 @@ def rmse(input: Array, target: Array) -> Array:
     return np.multiply(error, error, out=error)
 
 
+@rmse.gradient
+def rmse_slope(input: Array, target: Array) -> Array:
+    """Return twice the error: the slope of the root is that of the mean of all."""
+    return 2 * (input - target)
+
+
 @loss(
     "msle",
     family="regression",
@@ -94,6 +106,12 @@ def msle(input: Array, target: Array) -> Array:
     """
     error = np.log1p(input) - np.log1p(target)
     return np.multiply(error, error, out=error)
+
+
+@msle.gradient
+def msle_slope(input: Array, target: Array) -> Array:
+    """Return twice the error of the logarithms over 1 + amount."""
+    return 2 * np.log1p((input - target) / (1 + target)) / (1 + input)
 
 
 @loss(
@@ -120,6 +138,12 @@ def mape(input: Array, target: Array) -> Array:
     return np.abs(input - target) / at_least(np.abs(target), RELATIVE_FLOOR)
 
 
+@mape.gradient
+def mape_slope(input: Array, target: Array) -> Array:
+    """Return the sign of the error relative to the true value; 0 at the kink."""
+    return np.sign(input - target) / at_least(np.abs(target), RELATIVE_FLOOR)
+
+
 @loss(
     "smape",
     family="regression",
@@ -143,6 +167,15 @@ def smape(input: Array, target: Array) -> Array:
     """
     size = np.abs(input) + np.abs(target)
     return 2 * (np.abs(input - target) / np.where(size == 0, 1, size))
+
+
+@smape.gradient
+def smape_slope(input: Array, target: Array) -> Array:
+    """Return the slopes of the error and of the size it is relative to; 0 at kinks."""
+    size = np.abs(input) + np.abs(target)
+    size = np.where(size == 0, 1, size)
+    error = input - target
+    return 2 * (np.sign(error) - np.abs(error) / size * np.sign(input)) / size
 
 
 @loss(
@@ -171,3 +204,9 @@ def pinball(
     """
     error = target - input
     return alpha * at_least(error, 0) - (1 - alpha) * at_most(error, 0)
+
+
+@pinball.gradient
+def pinball_slope(input: Array, target: Array, *, alpha: float) -> Array:
+    """Return −α below the truth and at it, 1 − α above."""
+    return np.where(np.isnan(input - target), np.nan, np.where(target >= input, -alpha, 1 - alpha))

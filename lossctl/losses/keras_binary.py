@@ -81,6 +81,18 @@ def binary_crossentropy(
     return Terms(losses, clamped=clipped_away(y_pred, y_true), clamp=CLAMP)
 
 
+@binary_crossentropy.gradient
+def binary_crossentropy_slope(
+    y_pred: Array, y_true: Array, *, from_logits: bool, label_smoothing: float
+) -> Array:
+    """Return (p − y) / (p (1 − p)), 0 where p is clipped; σ(x) − y for logits."""
+    smooth = _smooth(y_true, label_smoothing)
+    if from_logits:
+        rising, falling = sigmoids(y_pred)
+        return (1 - smooth) * rising - smooth * falling
+    return np.where(clip(y_pred) == y_pred, (y_pred - smooth) / (y_pred * (1 - y_pred)), 0)
+
+
 @loss(
     "keras.binary_focal_crossentropy",
     family="binary",
@@ -114,18 +126,53 @@ def binary_focal_crossentropy(
     y_pred and y_true have the same shape (N, *D, C), or (N); a last axis of 1 may be missing.
     """
     smooth = _smooth(y_true, label_smoothing)
-    if from_logits:  # softplus keeps the digits that a probability near 1 has lost
-        probability, rest = sigmoids(y_pred)
-        log_p = np.clip(-softplus(-y_pred), LEAST_LOG, GREATEST_LOG)
-        log_rest = np.clip(-softplus(y_pred), LEAST_LOG_REST, GREATEST_LOG_REST)
-    else:
-        probability, rest = y_pred, 1 - y_pred
-        log_p, log_rest = np.log(clip(y_pred)), np.log1p(-clip(y_pred))
+    probability, rest = sigmoids(y_pred) if from_logits else (y_pred, 1 - y_pred)
+    log_p, log_rest = _clip_logs(y_pred, from_logits=from_logits)
     wrong = smooth * rest + (1 - smooth) * probability
     losses = wrong**gamma * ((smooth - 1) * log_rest - smooth * log_p)
     if apply_class_balancing:
         losses *= smooth * alpha + (1 - smooth) * (1 - alpha)
     return Terms(losses, clamped=clipped_away(probability, y_true), clamp=CLAMP)
+
+
+def _clip_logs(y_pred: Array, *, from_logits: bool) -> tuple[Array, Array]:
+    """Return the logarithms of p and of 1 − p, clipped as Keras clips p."""
+    if not from_logits:
+        return np.log(clip(y_pred)), np.log1p(-clip(y_pred))
+    # softplus keeps the digits that a probability near 1 has lost
+    log_p = np.clip(-softplus(-y_pred), LEAST_LOG, GREATEST_LOG)
+    return log_p, np.clip(-softplus(y_pred), LEAST_LOG_REST, GREATEST_LOG_REST)
+
+
+@binary_focal_crossentropy.gradient
+def binary_focal_crossentropy_slope(
+    y_pred: Array,
+    y_true: Array,
+    *,
+    apply_class_balancing: bool,
+    alpha: float,
+    gamma: float,
+    from_logits: bool,
+    label_smoothing: float,
+) -> Array:
+    """Return the slopes of both factors; that of the logarithm is 0 where p is clipped."""
+    smooth = _smooth(y_true, label_smoothing)
+    probability, rest = sigmoids(y_pred) if from_logits else (y_pred, 1 - y_pred)
+    log_p, log_rest = _clip_logs(y_pred, from_logits=from_logits)
+    wrong = smooth * rest + (1 - smooth) * probability
+    entropy = (smooth - 1) * log_rest - smooth * log_p
+    spread = probability * rest
+    inside = clip(probability) == probability
+    # By p the logarithm has the slope (p − y) / (p (1 − p)), which a logit multiplies by p (1 − p).
+    by_entropy = np.where(inside, (1 - smooth) * probability - smooth * rest, 0)
+    by_weight = gamma * wrong ** (gamma - 1) * (1 - 2 * smooth) * entropy if gamma else 0.0
+    if from_logits:
+        slope = by_weight * spread + wrong**gamma * by_entropy
+    else:
+        slope = by_weight + wrong**gamma * np.where(inside, by_entropy / spread, 0)
+    if apply_class_balancing:
+        slope *= smooth * alpha + (1 - smooth) * (1 - alpha)
+    return slope
 
 
 def _add(sums: Mapping[str, Any], _: Mapping[str, Any]) -> Any:
@@ -165,6 +212,14 @@ def kl_divergence(y_pred: Array, y_true: Array) -> Terms:
     return Terms(sums={"divergence": true * np.log(true / predicted)}, clamped=clamped, clamp=CLAMP)
 
 
+@kl_divergence.gradient
+def kl_divergence_slope(y_pred: Array, y_true: Array, *, upstream: dict[str, Array]) -> Array:
+    """Return −y / p, 0 where p is clipped."""
+    inside = (y_pred >= EPSILON) & (y_pred <= 1)
+    slope = np.where(inside, -np.clip(y_true, EPSILON, 1) / y_pred, 0)
+    return upstream["divergence"] * slope
+
+
 @loss(
     "keras.poisson",
     family="likelihood",
@@ -189,3 +244,9 @@ def poisson(y_pred: Array, y_true: Array) -> Array:
     y_pred and y_true have the same shape (N, *D, C), or (N); a last axis of 1 may be missing.
     """
     return y_pred - y_true * np.log(y_pred + EPSILON)
+
+
+@poisson.gradient
+def poisson_slope(y_pred: Array, y_true: Array) -> Array:
+    """Return 1 − y / (p + 1e-7)."""
+    return 1 - y_true / (y_pred + EPSILON)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -25,7 +26,7 @@ from lossctl.losses.keras_inputs import (
     SMOOTHING,
     UPPER,
 )
-from lossctl.losses.numerics import exp_below, find_classes
+from lossctl.losses.numerics import align_classes, exp_below, find_classes
 from lossctl.losses.softmax import DistributionCrossEntropy, IndexCrossEntropy
 
 Array = NDArray[Any]
@@ -75,6 +76,19 @@ def categorical_crossentropy(
     return Terms(-(smooth * share.log).sum(axis=1), clamped=share.low & (y_true != 0), clamp=CLAMP)
 
 
+@categorical_crossentropy.gradient
+def categorical_crossentropy_slope(
+    y_pred: Array, y_true: Array, *, from_logits: bool, label_smoothing: float
+) -> Array:
+    """Return (Σ y) softmax − y for logits; for probabilities through the division by their sum."""
+    smooth = _smooth(y_true, label_smoothing)
+    if from_logits:
+        running = DistributionCrossEntropy((len(y_pred), *y_pred.shape[2:]), y_pred.dtype)
+        running.add(y_pred, smooth)
+        return running.slope(y_pred, smooth)
+    return _slope_of_masses(y_pred, lambda share: -smooth / share)
+
+
 @loss(
     "keras.categorical_focal_crossentropy",
     family="classification",
@@ -109,6 +123,30 @@ def categorical_focal_crossentropy(
     share = _Shares.of(y_pred)
     factors = alpha * share.rest**gamma * _smooth(y_true, label_smoothing)
     return Terms(-(factors * share.log).sum(axis=1), clamped=share.low & (y_true != 0), clamp=CLAMP)
+
+
+@categorical_focal_crossentropy.gradient
+def categorical_focal_crossentropy_slope(
+    y_pred: Array,
+    y_true: Array,
+    *,
+    alpha: float,
+    gamma: float,
+    from_logits: bool,
+    label_smoothing: float,
+) -> Array:
+    """Return the slopes of both factors through the division by the sum, 0 where p is clipped."""
+    masses = y_pred
+    if from_logits:
+        masses = exp_below(y_pred, y_pred.max(axis=1, keepdims=True, initial=-np.inf))
+    parts = _Shares.of(masses)
+
+    def by_share(share: Array) -> Array:
+        weight = gamma * parts.rest ** (gamma - 1) * parts.log if gamma else 0.0
+        return alpha * _smooth(y_true, label_smoothing) * (weight - parts.rest**gamma / share)
+
+    slope = _slope_of_masses(masses, by_share)
+    return slope * masses if from_logits else slope
 
 
 @loss(
@@ -149,6 +187,20 @@ def sparse_categorical_crossentropy(
         if terms.clamped is not None:
             terms.clamped &= ~ignored
     return terms
+
+
+@sparse_categorical_crossentropy.gradient
+def sparse_categorical_crossentropy_slope(
+    y_pred: Array, y_true: Array, *, from_logits: bool, ignore_class: int | None
+) -> Array:
+    """Return softmax − 1 at the right class for logits; for probabilities through their sum."""
+    target = y_true if ignore_class is None else np.where(y_true == ignore_class, 0, y_true)
+    if from_logits:
+        running = IndexCrossEntropy(target, y_pred.dtype, None)
+        running.add(y_pred)
+        return running.slope(y_pred, np.ones(target.shape))
+    right = target[:, np.newaxis] == align_classes(np.arange(y_pred.shape[1]), y_pred.ndim)
+    return _slope_of_masses(y_pred, lambda share: np.where(right, -1 / share, 0))
 
 
 def _index_logits(logits: Array, target: Array) -> Terms:
@@ -203,6 +255,15 @@ def categorical_generalized_cross_entropy(
     return -np.expm1(q * np.log(own)) / q  # 1 − pᵠ would lose the digits of a p near 1
 
 
+@categorical_generalized_cross_entropy.gradient
+def categorical_generalized_cross_entropy_slope(y_pred: Array, y_true: Array, *, q: float) -> Array:
+    """Return −p^(q − 1) at the right class."""
+    slope, places = np.zeros_like(y_pred), y_true[..., np.newaxis]
+    own = np.take_along_axis(y_pred, places, axis=-1)
+    np.put_along_axis(slope, places, -(own ** (q - 1)), axis=-1)
+    return slope
+
+
 @dataclass(slots=True)
 class _Shares:
     """What part each class has in the sum of them all, clipped as Keras clips it.
@@ -233,3 +294,15 @@ class _Shares:
 
 def _smooth(target: Array, smoothing: float) -> Array:
     return target * (1 - smoothing) + smoothing / target.shape[1] if smoothing else target
+
+
+def _slope_of_masses(masses: Array, by_share: Callable[[Array], Array]) -> Array:
+    """Return the slope by numbers that are divided by their sum and clipped, from that by shares.
+
+    A share that is clipped has no slope.
+    """
+    total = masses.sum(axis=1, keepdims=True)
+    share = masses / total
+    clipped = np.clip(share, EPSILON, UPPER)
+    slope = np.where(clipped == share, by_share(clipped), 0)
+    return (slope - (slope * share).sum(axis=1, keepdims=True)) / total

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lossctl.losses.declaration import Scan, loss, real
 from lossctl.losses.keras_inputs import AVERAGE, AXIS_TRAP, BATCH, LAST, ROWS, VECTORS
-from lossctl.losses.numerics import at_least
+from lossctl.losses.numerics import at_least, open_half
 
 Array = NDArray[Any]
 
@@ -54,6 +54,13 @@ def hinge(y_pred: Array, y_true: Array, *, binary: bool) -> Array:
     return _lack(y_pred, y_true, binary)
 
 
+@hinge.gradient
+def hinge_slope(y_pred: Array, y_true: Array, *, binary: bool) -> Array:
+    """Return minus the sign where the margin is lacking, half of it where it is just reached."""
+    signs = 2 * y_true - 1 if binary else y_true
+    return -signs * open_half(1 - signs * y_pred)
+
+
 @loss(
     "keras.squared_hinge",
     family="margin",
@@ -73,6 +80,13 @@ def squared_hinge(y_pred: Array, y_true: Array, *, binary: bool) -> Array:
     """
     lack = _lack(y_pred, y_true, binary)
     return np.multiply(lack, lack, out=lack)
+
+
+@squared_hinge.gradient
+def squared_hinge_slope(y_pred: Array, y_true: Array, *, binary: bool) -> Array:
+    """Return twice what is lacking, with minus the sign."""
+    signs = 2 * y_true - 1 if binary else y_true
+    return -2 * signs * _lack(y_pred, y_true, binary)
 
 
 @loss(
@@ -101,3 +115,17 @@ def categorical_hinge(y_pred: Array, y_true: Array) -> Array:
     right = (y_true * y_pred).sum(axis=-1)
     wrong = ((1 - y_true) * y_pred).max(axis=-1, initial=-np.inf)
     return at_least(wrong - right + 1, 0)
+
+
+@categorical_hinge.gradient
+def categorical_hinge_slope(y_pred: Array, y_true: Array) -> Array:
+    """Return the slope of the best wrong class less that of the right one.
+
+    Classes that are best alike share it; where the margin is just reached, it is halved.
+    """
+    scores = (1 - y_true) * y_pred
+    top = scores.max(axis=-1, keepdims=True, initial=-np.inf)
+    best = scores == top
+    share = best / np.maximum(best.sum(axis=-1, keepdims=True), 1)
+    lack = top - (y_true * y_pred).sum(axis=-1, keepdims=True) + 1
+    return open_half(lack) * (share * (1 - y_true) - y_true)

@@ -48,6 +48,12 @@ def dice(
     return Terms(sums={"intersection": y_true * y_pred, "y_true": y_true, "y_pred": y_pred})
 
 
+@dice.gradient
+def dice_slope(_: Array, y_true: Array, *, upstream: dict[str, Array]) -> Array:
+    """Return the share of each place in the ratio's slope."""
+    return upstream["intersection"] * y_true + upstream["y_pred"]
+
+
 def _finish_tversky(sums: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
     hit = sums["intersection"]
     wrong = options["alpha"] * sums["false_positives"] + options["beta"] * sums["false_negatives"]
@@ -88,4 +94,14 @@ def tversky(
             "false_positives": (1 - y_true) * y_pred,
             "false_negatives": y_true * (1 - y_pred),
         }
+    )
+
+
+@tversky.gradient
+def tversky_slope(_: Array, y_true: Array, *, upstream: dict[str, Array]) -> Array:
+    """Return the share of each place in the ratio's slope."""
+    return (
+        upstream["intersection"] * y_true
+        + upstream["false_positives"] * (1 - y_true)
+        - upstream["false_negatives"] * y_true
     )

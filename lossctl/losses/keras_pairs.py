@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 from lossctl.errors import DataError
 from lossctl.losses.declaration import Option, Terms, class_label, loss, real
 from lossctl.losses.keras_inputs import BATCH
-from lossctl.losses.numerics import softplus
+from lossctl.losses.numerics import at_least, open_half, sigmoids, softplus
 
 Array = NDArray[Any]
 
@@ -66,20 +68,89 @@ def circle(
             "Give both ref_embeddings and ref_labels, one label for each embedding.",
         )
     losses = np.empty(len(y_pred), y_pred.dtype)
+    for pairs in _iterate_pairs(y_pred, labels, others, other_labels, remove_diagonal):
+        near, far = _weigh(pairs.distance, gamma, margin)
+        losses[pairs.rows] = softplus(_log_sum(near, pairs.same) + _log_sum(far, pairs.apart))
+    return Terms(losses, ignored=losses == 0, denominator="samples with a loss above 0")
+
+
+@dataclass(frozen=True, slots=True)
+class _Pairs:
+    """Some samples against all others: how far apart, and whether of the same label."""
+
+    rows: slice
+    cosine: Array
+    distance: Array
+    same: NDArray[np.bool_]
+    apart: NDArray[np.bool_]
+
+
+def _iterate_pairs(
+    y_pred: Array, labels: Array, others: Array, other_labels: Array, remove_diagonal: bool
+) -> Iterator[_Pairs]:
     step = max(1, PAIRS // max(1, len(others)))
-    for start in range(0, len(losses), step):
+    for start in range(0, len(y_pred), step):
         rows = slice(start, start + step)
-        distance = 1 - y_pred[rows] @ others.T
-        np.clip(distance, 0, np.inf, out=distance)
+        cosine = y_pred[rows] @ others.T
         same = labels[rows, np.newaxis] == other_labels
         apart = ~same
         if remove_diagonal:
-            own = np.arange(start, min(start + len(distance), len(others)))
+            own = np.arange(start, min(start + len(cosine), len(others)))
             same[own - start, own] = False
-        near = gamma * np.clip(distance + margin, 0, np.inf) * (distance - margin)
-        far = gamma * np.clip(1 + margin - distance, 0, np.inf) * (1 - margin - distance)
-        losses[rows] = softplus(_log_sum(near, same) + _log_sum(far, apart))
-    return Terms(losses, ignored=losses == 0, denominator="samples with a loss above 0")
+        yield _Pairs(rows, cosine, at_least(1 - cosine, 0), same, apart)
+
+
+def _weigh(distance: Array, gamma: float, margin: float) -> tuple[Array, Array]:
+    """Return the scores of pairs of one label, and of others."""
+    near = gamma * at_least(distance + margin, 0) * (distance - margin)
+    far = gamma * at_least(1 + margin - distance, 0) * (1 - margin - distance)
+    return near, far
+
+
+@circle.gradient
+def circle_slope(
+    y_pred: Array,
+    y_true: Array,
+    *,
+    ref_labels: Array | None,
+    ref_embeddings: Array | None,
+    remove_diagonal: bool,
+    gamma: float,
+    margin: float,
+    upstream: Array,
+) -> Array:
+    """Return the slopes of all pairs, for both of their samples unless compared with others."""
+    labels = y_true.reshape(-1)
+    others = y_pred if ref_embeddings is None else ref_embeddings
+    other_labels = labels if ref_labels is None else ref_labels
+    slope = np.zeros_like(y_pred)
+    for pairs in _iterate_pairs(y_pred, labels, others, other_labels, remove_diagonal):
+        distance = pairs.distance
+        near, far = _weigh(distance, gamma, margin)
+        near_sum, far_sum = _log_sum(near, pairs.same), _log_sum(far, pairs.apart)
+        steep = upstream[pairs.rows] * sigmoids(near_sum + far_sum)[0]
+        by_near = open_half(distance + margin) * (distance - margin) + at_least(
+            distance + margin, 0
+        )
+        by_far = -open_half(1 + margin - distance) * (1 - margin - distance) - at_least(
+            1 + margin - distance, 0
+        )
+        by_distance = gamma * (
+            _share(near, near_sum, pairs.same) * by_near
+            + _share(far, far_sum, pairs.apart) * by_far
+        )
+        by_cosine = -by_distance * open_half(1 - pairs.cosine) * steep[:, np.newaxis]
+        by_cosine = np.where(steep[:, np.newaxis] == 0, 0, by_cosine)
+        slope[pairs.rows] += by_cosine @ others
+        if ref_embeddings is None:
+            slope += by_cosine.T @ y_pred[pairs.rows]
+    return slope
+
+
+def _share(scores: Array, log_sums: Array, where: NDArray[np.bool_]) -> Array:
+    """Return what part each pair has in the sum of exponentials of its row."""
+    usable = np.where(np.isfinite(log_sums), log_sums, 0)[:, np.newaxis]
+    return np.exp(scores - usable, where=where, out=np.zeros_like(scores))
 
 
 def _log_sum(scores: Array, where: NDArray[np.bool_]) -> Array:

@@ -22,7 +22,7 @@ from lossctl.losses.keras_inputs import (
     TRUE,
     evaluate,
 )
-from lossctl.losses.numerics import at_least, dot, p_norm
+from lossctl.losses.numerics import at_least, dot, open_half, p_norm
 
 Array = NDArray[Any]
 
@@ -49,6 +49,12 @@ def mean_squared_error(y_pred: Array, y_true: Array) -> Array:
     return evaluate(regression.mse, y_pred, y_true)
 
 
+@mean_squared_error.gradient
+def mean_squared_error_slope(y_pred: Array, y_true: Array) -> Array:
+    """Return twice the error."""
+    return 2 * (y_pred - y_true)
+
+
 @loss(
     "keras.mean_absolute_error",
     family="regression",
@@ -67,6 +73,12 @@ def mean_absolute_error(y_pred: Array, y_true: Array) -> Array:
     y_pred and y_true have the same shape (N, *D, C), or (N); a last axis of 1 may be missing.
     """
     return evaluate(regression.l1, y_pred, y_true)
+
+
+@mean_absolute_error.gradient
+def mean_absolute_error_slope(y_pred: Array, y_true: Array) -> Array:
+    """Return the sign of the error; 0 at the kink."""
+    return np.sign(y_pred - y_true)
 
 
 @loss(
@@ -90,6 +102,12 @@ def mean_absolute_percentage_error(y_pred: Array, y_true: Array) -> Terms:
     losses = np.abs(y_pred - y_true) / at_least(size, EPSILON)
     small = size < EPSILON
     return Terms(100 * losses, clamped=small, clamp="a true value below 1e-7 counts as 1e-7")
+
+
+@mean_absolute_percentage_error.gradient
+def mean_absolute_percentage_error_slope(y_pred: Array, y_true: Array) -> Array:
+    """Return the sign of the error, in percent of the true value."""
+    return 100 * np.sign(y_pred - y_true) / at_least(np.abs(y_true), EPSILON)
 
 
 @loss(
@@ -116,6 +134,14 @@ def mean_squared_logarithmic_error(y_pred: Array, y_true: Array) -> Terms:
     error = np.log1p(ratio, out=ratio)
     negative = (y_pred < 0) | (y_true < 0)
     return Terms(error * error, clamped=negative, clamp="a negative amount counts as 1e-7")
+
+
+@mean_squared_logarithmic_error.gradient
+def mean_squared_logarithmic_error_slope(y_pred: Array, y_true: Array) -> Array:
+    """Return twice the error of the logarithms over 1 + amount; 0 where the amount is raised."""
+    predicted, true = at_least(y_pred, EPSILON), at_least(y_true, EPSILON)
+    error = np.log1p((predicted - true) / (1 + true))
+    return 2 * error / (1 + predicted) * open_half(y_pred - EPSILON)
 
 
 @loss(
@@ -149,6 +175,15 @@ def _shorten(vectors: Array) -> Array:
     return vectors / at_least(p_norm(vectors, 2), EPSILON)[..., np.newaxis]
 
 
+@cosine_similarity.gradient
+def cosine_similarity_slope(y_pred: Array, y_true: Array) -> Array:
+    """Return what is left of the true direction across the predicted one, negative."""
+    length = at_least(p_norm(y_pred, 2), EPSILON)[..., np.newaxis]
+    unit, other = y_pred / length, _shorten(y_true)
+    along = dot(unit, other)[..., np.newaxis] * unit
+    return (np.where(length > EPSILON, along, 0) - other) / length
+
+
 @loss(
     "keras.huber",
     family="regression",
@@ -173,6 +208,12 @@ def huber(
     return evaluate(regression.huber, y_pred, y_true, delta=delta)
 
 
+@huber.gradient
+def huber_slope(y_pred: Array, y_true: Array, *, delta: float) -> Array:
+    """Return the error, clipped to delta."""
+    return np.clip(y_pred - y_true, -delta, delta)
+
+
 @loss(
     "keras.log_cosh",
     family="regression",
@@ -190,3 +231,9 @@ def log_cosh(y_pred: Array, y_true: Array) -> Array:
     y_pred and y_true have the same shape (N, *D, C), or (N); a last axis of 1 may be missing.
     """
     return evaluate(forecasting.log_cosh, y_pred, y_true)
+
+
+@log_cosh.gradient
+def log_cosh_slope(y_pred: Array, y_true: Array) -> Array:
+    """Return the hyperbolic tangent of the error."""
+    return np.tanh(y_pred - y_true)

@@ -62,6 +62,12 @@ def poisson_nll(
     return losses
 
 
+@poisson_nll.gradient
+def poisson_nll_slope(input: Array, target: Array, *, log_input: bool, eps: float) -> Array:
+    """Return rate − y for the logarithm of a rate, and 1 − y / (rate + ε) for a rate."""
+    return np.exp(input) - target if log_input else 1 - target / (input + eps)
+
+
 @loss(
     "gaussian_nll",
     family="likelihood",
@@ -98,6 +104,24 @@ def gaussian_nll(
     error = input - target
     losses = 0.5 * (np.log(variance) + error / variance * error)
     return losses + 0.5 * math.log(2 * math.pi) if full else losses
+
+
+def _is_raised(_: Array, __: Array, var: Array, *, eps: float) -> NDArray[np.bool_]:
+    return var < eps
+
+
+@gaussian_nll.gradient(
+    by=("input", "var"),
+    convention=_is_raised,
+    note="as in torch, a variance below eps has the derivative that it has at eps",
+)
+def gaussian_nll_slope(
+    input: Array, target: Array, var: Array, *, eps: float
+) -> tuple[Array, Array]:
+    """Return the derivatives by the mean and by the variance."""
+    variance = at_least(var, eps)
+    by_mean = (input - target) / variance
+    return by_mean, 0.5 * (1 / variance - by_mean * by_mean)
 
 
 @loss(
@@ -143,3 +167,9 @@ def kl_div(
     impossible = (probability == 0) & ~np.isnan(input)
     losses[impossible] = 0
     return losses
+
+
+@kl_div.gradient
+def kl_div_slope(_: Array, target: Array, *, log_target: bool) -> Array:
+    """Return the target probability, negative."""
+    return -np.exp(target) if log_target else -target

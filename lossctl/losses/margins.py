@@ -14,6 +14,7 @@ from lossctl.losses.numerics import (
     find_classes,
     flatten,
     log1p_exp,
+    sigmoids,
     take_class,
 )
 
@@ -49,6 +50,15 @@ def margin_ranking(
     return at_least(margin - target * (input1 - input2), 0)
 
 
+@margin_ranking.gradient(by=("input1", "input2"))
+def margin_ranking_slope(
+    input1: Array, input2: Array, target: Array, *, margin: float
+) -> tuple[Array, Array]:
+    """Return −y and y where the hinge is not below 0 (at 0 too, as in torch)."""
+    active = margin - target * (input1 - input2) >= 0
+    return np.where(active, -target, 0), np.where(active, target, 0)
+
+
 @loss(
     "hinge_embedding",
     family="margin",
@@ -75,6 +85,12 @@ def hinge_embedding(
     return apart
 
 
+@hinge_embedding.gradient
+def hinge_embedding_slope(input: Array, target: Array, *, margin: float) -> Array:
+    """Return 1 for pairs that belong together, −1 where that of others is not below 0."""
+    return np.where(target == 1, 1.0, np.where(margin - input >= 0, -1.0, 0.0))
+
+
 @loss(
     "soft_margin",
     family="margin",
@@ -93,6 +109,12 @@ def soft_margin(input: Array, target: Array) -> Array:
     losses = log1p_exp(agreement)
     losses -= at_most(agreement, 0, out=agreement)
     return losses
+
+
+@soft_margin.gradient
+def soft_margin_slope(input: Array, target: Array) -> Array:
+    """Return −y σ(−y x)."""
+    return -target * sigmoids(target * input)[1]
 
 
 @loss(
@@ -139,6 +161,23 @@ def multi_margin(
     return losses if weight is None else losses * weight[target]
 
 
+@multi_margin.gradient
+def multi_margin_slope(
+    input: Array, target: Array, *, p: int, margin: float, weight: Array | None
+) -> Array:
+    """Return each hinge's slope, and at the right class minus the sum of all; 0 at the kink."""
+    scores = input if input.ndim == 2 else input[:, np.newaxis]
+    hinge = (margin - take_class(scores, target))[:, np.newaxis] + scores
+    slope = np.where(hinge > 0, 1.0 if p == 1 else 2 * hinge, 0.0)
+    rows = np.arange(len(scores))
+    slope[rows, target] = 0
+    slope[rows, target] = -slope.sum(axis=1)
+    slope /= scores.shape[1]
+    if weight is not None:
+        slope *= weight[target][:, np.newaxis]
+    return slope.reshape(input.shape)
+
+
 @loss(
     "multilabel_margin",
     family="margin",
@@ -177,3 +216,28 @@ def multilabel_margin(input: Array, target: Array) -> Array:
         hinge = (1 - own)[:, np.newaxis] + wrong
         losses += np.where(listed, at_least(hinge, 0, out=hinge).sum(axis=1), 0)
     return losses / max(scores.shape[1], 1)
+
+
+@multilabel_margin.gradient
+def multilabel_margin_slope(input: Array, target: Array) -> Array:
+    """Return how many right classes a wrong one is too near to, and the reverse, negative."""
+    scores, lists = (one if one.ndim == 2 else one[:, np.newaxis] for one in (input, target))
+    listed, right = _list_right(scores, lists)
+    slope = np.zeros(scores.shape, scores.dtype)
+    for slot in range(int(listed.sum(axis=1).max(initial=0))):
+        active = np.flatnonzero(listed[:, slot])
+        chosen = lists[active, slot]
+        hinge = (1 - scores[active, chosen])[:, np.newaxis] + scores[active]
+        near = (hinge > 0) & ~right[active]
+        slope[active] += near
+        slope[active, chosen] -= near.sum(axis=1)
+    return (slope / max(scores.shape[1], 1)).reshape(input.shape)
+
+
+def _list_right(scores: Array, lists: Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which entries of the lists count, and which classes are right."""
+    listed = np.logical_and.accumulate(lists >= 0, axis=1)
+    rows, slots = np.nonzero(listed)
+    right = np.zeros(scores.shape, bool)
+    right[rows, lists[rows, slots]] = True
+    return listed, right

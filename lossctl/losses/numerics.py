@@ -144,6 +144,25 @@ def p_norm(x: Array, p: float) -> Array:
     return largest * scaled.sum(axis=-1) ** (1 / p)
 
 
+def p_norm_slope(x: Array, norm: Array, p: float) -> Array:
+    """Return the derivative of the p-norm over the last axis; at 0 it is 0, as in torch.
+
+    Entries that are the largest alike share the slope of the maximum norm.
+    """
+    sign = np.sign(x)
+    if p == 0:
+        return np.zeros_like(x)
+    if p == 1:
+        return sign
+    norm = norm[..., np.newaxis]
+    if p == np.inf:
+        largest = np.abs(x) == norm
+        return np.where(largest, sign / np.maximum(largest.sum(axis=-1, keepdims=True), 1), 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slope = x / norm if p == 2 else sign * (np.abs(x) / norm) ** (p - 1)
+    return np.where((x == 0) | (norm == 0), 0, slope)
+
+
 def _euclidean_norm(x: Array) -> Array:
     squares = dot(x, x)
     limits = np.finfo(x.dtype)
@@ -162,3 +181,8 @@ def power_of_two(size: Array) -> Array:
     usable = np.isfinite(size) & (size > 0)
     exponent = np.frexp(np.where(usable, size, 1))[1] - 1
     return np.ldexp(np.ones_like(size), exponent)
+
+
+def open_half(x: Array) -> Array:
+    """Return the slope of max(x, 0): 1 above 0, 0 below, and ½ at it, where both are equal."""
+    return np.where(x == 0, 0.5, (x > 0).astype(x.dtype))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.declaration import Option, loss, real, sign
-from lossctl.losses.numerics import at_least, power_of_two
+from lossctl.losses.numerics import at_least, open_half, power_of_two
 
 Array = NDArray[Any]
 
@@ -32,6 +32,12 @@ def l2(input: Array, target: Array) -> Array:
     return 0.5 * (error * error)
 
 
+@l2.gradient
+def l2_slope(input: Array, target: Array) -> Array:
+    """Return the error."""
+    return input - target
+
+
 @loss(
     "optax.hinge",
     family="margin",
@@ -51,6 +57,12 @@ def hinge(input: Array, target: Array) -> Array:
     input and target have the same shape (*). A target that is not +1 or -1 is an error.
     """
     return at_least(1 - target * input, 0)
+
+
+@hinge.gradient
+def hinge_slope(input: Array, target: Array) -> Array:
+    """Return −y where the margin is lacking, half of it where it is just reached."""
+    return -target * open_half(1 - target * input)
 
 
 @loss(
@@ -87,14 +99,40 @@ def triplet_margin(
 
     anchor, positive and negative have the same shape (N, *D, F) or (F).
     """
+    near = _measure(anchor - positive, norm_degree, eps)
+    far = _measure(anchor - negative, norm_degree, eps)
+    return at_least(near - far + margin, 0)
 
-    def distance(other: Array) -> Array:
-        size = np.abs(anchor - other)
-        least = eps ** (1 / norm_degree)
-        # Powers of numbers about 1 neither overflow nor multiply the rounding of 1/d.
-        scale = power_of_two(at_least(size.max(axis=-1, initial=0), least))
-        powers = ((size / scale[..., np.newaxis]) ** norm_degree).sum(axis=-1)
-        extra = eps / scale**norm_degree if eps else 0.0
-        return scale * (powers + extra) ** (1 / norm_degree)
 
-    return at_least(distance(positive) - distance(negative) + margin, 0)
+def _measure(difference: Array, degree: float, eps: float) -> Array:
+    size = np.abs(difference)
+    least = eps ** (1 / degree)
+    # Powers of numbers about 1 neither overflow nor multiply the rounding of 1/d.
+    scale = power_of_two(at_least(size.max(axis=-1, initial=0), least))
+    powers = ((size / scale[..., np.newaxis]) ** degree).sum(axis=-1)
+    extra = eps / scale**degree if eps else 0.0
+    return scale * (powers + extra) ** (1 / degree)
+
+
+@triplet_margin.gradient(by=("anchor", "positive", "negative"))
+def triplet_margin_slope(
+    anchor: Array,
+    positive: Array,
+    negative: Array,
+    *,
+    norm_degree: float,
+    margin: float,
+    eps: float,
+) -> tuple[Array, Array, Array]:
+    """Return the slopes of both distances; half of them where the hinge is just 0."""
+    near, near_slope = _differentiate(anchor - positive, norm_degree, eps)
+    far, far_slope = _differentiate(anchor - negative, norm_degree, eps)
+    active = open_half(near - far + margin)[..., np.newaxis]
+    return active * (near_slope - far_slope), -active * near_slope, active * far_slope
+
+
+def _differentiate(difference: Array, degree: float, eps: float) -> tuple[Array, Array]:
+    """Return a distance and its slope by the difference, 0 where there is none."""
+    distance = _measure(difference, degree, eps)
+    relative = np.abs(difference) / distance[..., np.newaxis]
+    return distance, np.where(difference == 0, 0, np.sign(difference) * relative ** (degree - 1))

@@ -85,6 +85,30 @@ def dice(
     return losses.sum(axis=1) if class_reduction == "sum" else losses.mean(axis=1)
 
 
+@dice.gradient
+def dice_slope(
+    input: Array,
+    target: Array,
+    *,
+    class_weights: Array | None,
+    smooth: float,
+    alpha: float,
+    beta: float,
+    apply_softmax: bool,
+    ignore_background: bool,
+    class_reduction: str,
+) -> Array:
+    """Return the slopes of the ratios of all classes, through the softmax."""
+    shares = _share(input, target, softmax=apply_softmax)
+    weights = np.ones(input.shape[1]) if class_weights is None else np.array(class_weights)
+    if class_reduction == "mean":
+        weights = weights / _count(input, ignore_background)
+    if ignore_background and len(weights) > 1:
+        weights = _leave_out_background(weights)
+    slope = _differentiate_miss(*shares, smooth, alpha, beta) * align_classes(weights, input.ndim)
+    return _through_shares(slope, shares, softmax=apply_softmax)
+
+
 @loss(
     "binary_dice",
     family="segmentation",
@@ -119,6 +143,15 @@ def binary_dice(
     pair = sigmoids(input) if apply_sigmoid else (input, 1 - input)
     claimed, absent = (one[:, np.newaxis] for one in pair)
     return _miss(claimed, absent, target[:, np.newaxis], smooth, 0.5, 0.5)[:, 0]
+
+
+@binary_dice.gradient
+def binary_dice_slope(input: Array, target: Array, *, smooth: float, apply_sigmoid: bool) -> Array:
+    """Return the slope of the ratio, through the sigmoid."""
+    pair = sigmoids(input) if apply_sigmoid else (input, 1 - input)
+    claimed, absent = (one[:, np.newaxis] for one in pair)
+    slope = _differentiate_miss(claimed, absent, target[:, np.newaxis], smooth, 0.5, 0.5)
+    return (slope * claimed * absent if apply_sigmoid else slope)[:, 0]
 
 
 @loss(
@@ -160,6 +193,30 @@ def multiclass_generalized_dice(
     return losses.mean(axis=1)
 
 
+@multiclass_generalized_dice.gradient
+def multiclass_generalized_dice_slope(
+    input: Array, target: Array, *, smooth: float, apply_softmax: bool, ignore_background: bool
+) -> Array:
+    """Return the slopes of the weighed ratios, through the softmax."""
+    shares = _share(input, target, softmax=apply_softmax)
+    frequency = shares[2].sum(axis=(0, *range(2, input.ndim)))
+    weights = 1 / (frequency**2 + FREQUENCY_EPS)
+    weights = weights / weights.sum() * len(weights) / _count(input, ignore_background)
+    if ignore_background and len(weights) > 1:
+        weights = _leave_out_background(weights)
+    slope = _differentiate_miss(*shares, smooth, 0.5, 0.5) * align_classes(weights, input.ndim)
+    return _through_shares(slope, shares, softmax=apply_softmax)
+
+
+def _leave_out_background(weights: Array) -> Array:
+    return np.where(np.arange(len(weights)) == 0, 0, weights)
+
+
+def _count(input: Array, ignore_background: bool) -> int:
+    """Return over how many classes the mean goes."""
+    return input.shape[1] - (1 if ignore_background and input.shape[1] > 1 else 0)
+
+
 def _share(input: Array, target: Array, *, softmax: bool) -> tuple[Array, Array, Array]:
     """Return probabilities, what they lack to 1, and the share of each class in the target."""
     if target.ndim < input.ndim:
@@ -183,3 +240,25 @@ def _miss(
     wrong = alpha * (claimed * (1 - true)).sum(axis=positions)
     missed = beta * (absent * true).sum(axis=positions)
     return (wrong + missed) / (shared + wrong + missed + smooth)
+
+
+def _differentiate_miss(
+    claimed: Array, absent: Array, true: Array, smooth: float, alpha: float, beta: float
+) -> Array:
+    """Return the slope of what is not shared by each probability, (n, c, *d)."""
+    positions = tuple(range(2, claimed.ndim))
+    shared = (claimed * true).sum(axis=positions, keepdims=True)
+    wrong = alpha * (claimed * (1 - true)).sum(axis=positions, keepdims=True)
+    missed = beta * (absent * true).sum(axis=positions, keepdims=True)
+    whole = shared + wrong + missed + smooth
+    risen = alpha * (1 - true) - beta * true
+    return (risen - (wrong + missed) / whole * (true + risen)) / whole
+
+
+def _through_shares(slope: Array, shares: tuple[Array, Array, Array], *, softmax: bool) -> Array:
+    """Return the slope by the input from that by the probabilities made of it."""
+    if not softmax:
+        return slope
+    if slope.shape[1] == 1:
+        return slope * shares[0] * shares[1]
+    return shares[0] * (slope - (slope * shares[0]).sum(axis=1, keepdims=True))

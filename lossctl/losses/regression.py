@@ -33,6 +33,12 @@ def l1(input: Array, target: Array) -> Array:
     return np.abs(error, out=error)
 
 
+@l1.gradient
+def l1_slope(input: Array, target: Array) -> Array:
+    """Return the sign of the error; 0 at the kink."""
+    return np.sign(input - target)
+
+
 @loss(
     "mse",
     family="regression",
@@ -55,6 +61,12 @@ def mse(input: Array, target: Array) -> Array:
     """
     error = input - target
     return np.multiply(error, error, out=error)
+
+
+@mse.gradient
+def mse_slope(input: Array, target: Array) -> Array:
+    """Return twice the error."""
+    return 2 * (input - target)
 
 
 @loss(
@@ -95,6 +107,13 @@ def _bend(error: Array, bound: float, divisor: float = 1.0) -> Array:
     return np.multiply(error, bounded, out=error)
 
 
+@smooth_l1.gradient
+def smooth_l1_slope(input: Array, target: Array, *, beta: float) -> Array:
+    """Return the error over beta, and its sign beyond beta."""
+    error = input - target
+    return np.sign(error) if beta == 0 else np.clip(error / beta, -1, 1)
+
+
 @loss(
     "huber",
     family="regression",
@@ -116,3 +135,9 @@ def huber(
     input and target have the same shape (*). A delta of 0 or less is an error.
     """
     return _bend(input - target, delta)
+
+
+@huber.gradient
+def huber_slope(input: Array, target: Array, *, delta: float) -> Array:
+    """Return the error, clipped to delta."""
+    return np.clip(input - target, -delta, delta)

@@ -80,6 +80,21 @@ def log_loss(input: Array, target: Array) -> Terms:
     return Terms(losses, clamped=low, clamp=f"what was right has a probability below {floor:.2g}")
 
 
+@log_loss.gradient
+def log_loss_slope(input: Array, target: Array) -> Array:
+    """Return −1 over the probability of what was right, 0 where it is clipped."""
+    floor = float(np.finfo(input.dtype).eps)
+    given = input.astype(np.float64, copy=False)
+    if given.ndim == target.ndim:
+        slope = np.where(target == 1, -1 / given, 1 / (1 - given))
+        return np.where((given >= floor) & (given <= 1 - floor), slope, 0)
+    slope = np.zeros(given.shape)
+    flat, places = find_classes(slope, target)
+    own = take_class(given, target)
+    flat[places] = np.where((own >= floor) & (own <= 1 - floor), -1 / own, 0)
+    return slope
+
+
 @loss(
     "brier",
     family="scoring",
@@ -126,6 +141,18 @@ def brier(
     return 0.5 * squares if halved else squares
 
 
+@brier.gradient
+def brier_slope(input: Array, target: Array, *, scale_by_half: str) -> Array:
+    """Return twice the error of each probability, or the error alone where it is halved."""
+    if input.ndim == target.ndim:
+        return (4 if scale_by_half == "false" else 2) * (input - target)
+    error = np.array(input)
+    flat, places = find_classes(error, target)
+    flat[places] -= 1
+    halved = scale_by_half == "true" or (scale_by_half == "auto" and input.shape[1] < 3)
+    return error if halved else 2 * error
+
+
 @loss(
     "zero_one",
     family="scoring",
@@ -147,6 +174,7 @@ def brier(
         " scikit-learn's top_k_accuracy_score; an argmax takes the lower one",
         "labels of several axes are counted one by one; scikit-learn counts whole rows",
     ),
+    undifferentiable="it counts wrong answers, so that its slope is 0 wherever there is one",
 )
 def zero_one(
     input: Array,
@@ -224,3 +252,12 @@ def perplexity(
     if ignored is not None:
         losses[ignored] = 0
     return Terms(losses, ignored=ignored, denominator="elements kept")
+
+
+@perplexity.gradient
+def perplexity_slope(input: Array, target: Array, *, ignore_index: int) -> Array:
+    """Return softmax − 1 at the right class: the slope of the exponential is that of the mean."""
+    target, _ = separate_ignored(target, ignore_index)
+    running = IndexCrossEntropy(target, input.dtype, None)
+    running.add(input)
+    return running.slope(input, np.ones(target.shape))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from lossctl.errors import DataError
 from lossctl.losses.alignment import negative_log_likelihood, pad_targets
 from lossctl.losses.declaration import Option, Terms, labels, length, log_probability, loss
+from lossctl.losses.occupation import find_occupation
 
 Array = NDArray[Any]
 
@@ -65,9 +66,46 @@ def ctc(
     return Terms(
         losses,
         denominator="samples, each loss divided by its target length",
-        mean_losses=losses / np.maximum(target_lengths, 1),
+        mean_divisors=np.maximum(target_lengths, 1),
         notes={f"{{are}} {word}: no alignment, the input is too short": impossible},
     )
+
+
+def _add_frames(
+    log_probs: Array, targets: Array, input_lengths: Array, target_lengths: Array, *, blank: int
+) -> Array:
+    """Return Σ exp of the frames that count, which has the derivative exp(x)."""
+    losses = negative_log_likelihood(log_probs, targets, input_lengths, target_lengths, blank)
+    inside = np.arange(log_probs.shape[1]) < input_lengths[:, np.newaxis]
+    inside &= np.isfinite(losses)[:, np.newaxis]
+    return np.where(inside, np.exp(log_probs).sum(axis=2), 0).sum(axis=1)
+
+
+@ctc.gradient(
+    beside=_add_frames,
+    note="as torch leaves it in log_probs: exp(x) less the probability of the class given the"
+    " labels, which is the gradient by the logits behind a log-softmax",
+)
+def ctc_slope(
+    log_probs: Array,
+    targets: Array,
+    input_lengths: Array,
+    target_lengths: Array,
+    *,
+    blank: int,
+    zero_infinity: bool,
+) -> Array:
+    """Return p_t less the occupation of each class; 0 behind a sample's input length.
+
+    An impossible alignment has NaN, or 0 by ``zero_infinity``.
+    """
+    slope = np.exp(log_probs)
+    slope -= find_occupation(log_probs, targets, input_lengths, target_lengths, blank)
+    inside = np.arange(log_probs.shape[1]) < input_lengths[:, np.newaxis]
+    if zero_infinity:
+        losses = negative_log_likelihood(log_probs, targets, input_lengths, target_lengths, blank)
+        inside &= np.isfinite(losses)[:, np.newaxis]
+    return np.where(inside[:, :, np.newaxis], slope, 0)
 
 
 @ctc.prepare

@@ -21,7 +21,7 @@ class Terms:
 
     ``weights`` are the per-element denominators of the mean (None: one each), named by
     ``denominator``. ``ignored`` marks elements that do not count. ``clamped`` marks elements
-    whose value was clamped, because of what ``clamp`` says. ``mean_losses`` replaces ``losses``
+    whose value was clamped, because of what ``clamp`` says. ``mean_divisors`` divide ``losses``
     in the mean only. ``notes`` marks elements that a person should be told of, each under the
     words to tell it with. ``sums`` replaces ``losses`` where the loss is no sum over samples:
     named contributions, which the engine adds up and the declaration's ``finish`` turns into
@@ -33,7 +33,7 @@ class Terms:
     denominator: str = "elements"
     ignored: NDArray[np.bool_] | None = None
     clamped: NDArray[np.bool_] | None = None
-    mean_losses: Array | None = None
+    mean_divisors: Array | None = None
     notes: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
     sums: dict[str, Array] = field(default_factory=dict)
     clamp: str = "what should be likely has the probability 0"

@@ -19,6 +19,7 @@ from lossctl.output.rows import (
     count_elements,
     index_rows,
     name_axes,
+    name_column,
     read_rows,
 )
 
@@ -43,17 +44,17 @@ def write_npy(stream: ElementStream, file: BinaryIO) -> Result:
         with open_spool() as spool:
             _write_losses(stream, spool)
             result = stream.result()
-            _write_npy_header(file, result.shape, choose_dtype(stream))
+            write_npy_header(file, result.shape, choose_dtype(stream))
             spool.seek(0)
             shutil.copyfileobj(spool, file, _COPIED_BYTES)
         return result
-    _write_npy_header(file, tuple(size or 0 for size in shape), choose_dtype(stream))
+    write_npy_header(file, tuple(size or 0 for size in shape), choose_dtype(stream))
     _write_losses(stream, file)
     result = stream.result()
     if not known:
         # NumPy leaves room in the header for axis 0 to grow: the data stay where they are.
         file.seek(0)
-        _write_npy_header(file, result.shape, choose_dtype(stream))
+        write_npy_header(file, result.shape, choose_dtype(stream))
         file.seek(0, io.SEEK_END)
     return result
 
@@ -62,7 +63,8 @@ def _write_losses(stream: ElementStream, file: BinaryIO) -> None:
     file.writelines(rows.losses.data for rows in read_rows(stream))
 
 
-def _write_npy_header(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+def write_npy_header(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Write what stands before the numbers of an NPY file."""
     description = np.lib.format.dtype_to_descr(dtype)
     header = {"descr": description, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
@@ -75,7 +77,8 @@ def write_parquet(stream: ElementStream, file: BinaryIO) -> Result:
 
     schema = _make_schema(stream)
     # Indices count upwards: their differences take next to no space.
-    encoding = dict.fromkeys(name_axes(stream.shape), "DELTA_BINARY_PACKED") | {"loss": "PLAIN"}
+    encoding = dict.fromkeys(name_axes(stream.shape), "DELTA_BINARY_PACKED")
+    encoding[name_column(stream)] = "PLAIN"
     writer = pq.ParquetWriter(
         file, schema, use_dictionary=False, column_encoding=encoding, compression="zstd"
     )
@@ -125,7 +128,7 @@ def _make_schema(stream: ElementStream) -> Any:
     import pyarrow as pa
 
     indices = [(axis, pa.int64()) for axis in name_axes(stream.shape)]
-    return pa.schema([*indices, ("loss", pa.from_numpy_dtype(choose_dtype(stream)))])
+    return pa.schema([*indices, (name_column(stream), pa.from_numpy_dtype(choose_dtype(stream)))])
 
 
 def _make_batch(rows: Rows, stream: ElementStream, schema: Any) -> Any:

@@ -24,6 +24,7 @@ from lossctl.output.rows import (
     format_rows,
     index_rows,
     name_axes,
+    name_column,
     read_rows,
 )
 from lossctl.output.wording import read_encoding
@@ -88,7 +89,7 @@ def write_values(stream: ElementStream, out: TextIO) -> Result:
 def write_delimited(stream: ElementStream, out: TextIO, delimiter: str) -> Result:
     """Write a header, and a row of index and loss for each element."""
     shape = stream.shape
-    out.write(delimiter.join([*name_axes(shape), "loss"]) + "\n")
+    out.write(delimiter.join([*name_axes(shape), name_column(stream)]) + "\n")
     for rows in read_rows(stream):
         pieces: list[Piece] = []
         for axis in index_rows(rows, shape):
@@ -100,12 +101,12 @@ def write_delimited(stream: ElementStream, out: TextIO, delimiter: str) -> Resul
 def write_json_lines(stream: ElementStream, out: TextIO) -> Result:
     """Write an object of index and loss for each element, one per line."""
     shape = stream.shape
-    names = name_axes(shape)
+    names, column = name_axes(shape), name_column(stream)
     for rows in read_rows(stream):
         pieces: list[Piece] = ["{"]
         for name, axis in zip(names, index_rows(rows, shape), strict=True):
             pieces += [f'"{name}": ', axis, ", "]
-        pieces += ['"loss": ', rows.losses, "}\n"]
+        pieces += [f'"{column}": ', rows.losses, "}\n"]
         out.write(format_rows(pieces, rows, NON_FINITE))
     return stream.result()
 

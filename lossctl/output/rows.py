@@ -83,6 +83,11 @@ def choose_dtype(stream: ElementStream) -> np.dtype[Any]:
     return np.dtype(np.float32 if stream.dtype == np.float32 else np.float64)
 
 
+def name_column(stream: ElementStream) -> str:
+    """Return what the numbers of the stream are called: losses, unless it says otherwise."""
+    return getattr(stream, "column", "loss")
+
+
 def read_rows(stream: ElementStream) -> Iterator[Rows]:
     """Yield the blocks of the stream, flat and in pieces, each with its place."""
     start = 0

@@ -26,7 +26,7 @@ NAME = re.compile(r"[A-Za-z_]\w*")
 RESERVED = {
     *("loss", "inputs", "reduction", "sample_weight", "mask", "class_axis", "squeeze", "nan"),
     *("dtype", "threads", "part", "save_state", "progress", "format", "output", "limit"),
-    *("precision", "debug", "help", "classes"),
+    *("precision", "debug", "help", "classes", "keep", "check"),
 }
 """What every computation takes already: no input or option of a loss can be called so."""
 
@@ -164,7 +164,7 @@ def _object_to_returned(loss: Loss, inputs: list[Any], returned: Any) -> str | N
             f" {expected} is declared: {axes}; results=... says otherwise"
         )
     if isinstance(returned, Terms):
-        for name in ("weights", "ignored", "clamped", "mean_losses"):
+        for name in ("weights", "ignored", "clamped", "mean_divisors"):
             part = getattr(returned, name)
             if part is not None and np.shape(part) != losses.shape:
                 return f"its losses have shape {losses.shape}, but its {name} {np.shape(part)}"

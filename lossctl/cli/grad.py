@@ -1,0 +1,140 @@
+"""``lossctl grad LOSS``: the gradient of a loss, with the flags of the loss."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from copy import copy
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lossctl.cli.compute import LossGroup, make_argument, make_option, wrap_command
+from lossctl.cli.shared import OUTPUT, SHARED, Output, take_output
+from lossctl.errors import CheckError, UsageError
+
+if TYPE_CHECKING:
+    from lossctl.losses.declaration import Loss
+
+LEFT_OUT = ("part", "save_state")
+"""Shared options that say nothing about a gradient."""
+
+HELP = {
+    "reduction": "mean, sum, batchmean, sum_over_batch_size, mean_with_sample_weight",
+    "format": "how the summary is printed: table, json, jsonl, csv or tsv; with -o - how the"
+    " gradient is: also value, npy, parquet or arrow",
+    "output": "write the gradient there, {input} in the name being that of the input:"
+    " .npy .csv .tsv .parquet .arrow .json .jsonl; - is standard output",
+    "limit": "derivatives shown in a table with -o -; 0 shows all",
+}
+CHECK = inspect.Parameter(
+    "check",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=False,
+    annotation=Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="compare with differences at some hundred elements; exit 1 if they disagree",
+            rich_help_panel=OUTPUT,
+        ),
+    ],
+)
+
+
+class GradGroup(LossGroup):
+    """A group whose commands are the losses of which there is a gradient."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the keys of all losses that have one."""
+        from lossctl.losses.registry import list_losses
+
+        return [loss.key for loss in list_losses() if not loss.undifferentiable]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Build the command of one loss, found by any of its names."""
+        from lossctl.losses.registry import find
+
+        loss = find(cmd_name)
+        return wrap_command(loss, "grad", _callback(loss), more=" -o grad_{input}.npy")
+
+
+def _callback(loss: Loss) -> Callable[..., None]:
+    def run(**values: Any) -> None:
+        inputs = [values.pop(one.name) for one in loss.inputs]
+        _differentiate(loss, inputs, values)
+
+    parameters = [make_argument(one) for one in loss.inputs]
+    parameters += [make_option(loss, parameter) for parameter in loss.parameters]
+    parameters += [_adapt(loss, one) for one in SHARED if one.name not in LEFT_OUT]
+    run.__signature__ = inspect.Signature([*parameters, CHECK])  # type: ignore[attr-defined]
+    run.__doc__ = loss.summary
+    return run
+
+
+def _adapt(loss: Loss, shared: inspect.Parameter) -> inspect.Parameter:
+    """Return a shared option with the words that suit a gradient."""
+    default = loss.reduction if shared.name == "reduction" else shared.default
+    if shared.name not in HELP:
+        return shared.replace(default=default)
+    kind, option = shared.annotation.__origin__, copy(shared.annotation.__metadata__[0])
+    option.help = HELP[shared.name].replace("[", "\\[")
+    return shared.replace(default=default, annotation=Annotated[kind, option])
+
+
+def _differentiate(loss: Loss, inputs: list[str], values: dict[str, Any]) -> None:
+    """Call the public API and hand the result to the output room."""
+    from lossctl.output.gradient_summary import check_summary_format
+
+    del values["debug"]
+    asked, target = values["format"], values["output"]
+    output = take_output(values)
+    if target == "-":
+        found = _print_elements(loss, inputs, values, output)
+    else:
+        form = check_summary_format(asked, output.format)
+        found = _print_summary(loss, inputs, values, output, form)
+    agreement = found.agreement
+    if agreement is not None and not agreement.agrees:
+        raise CheckError(
+            f"the gradient of {loss.key} differs from differences by"
+            f" {agreement.relative:.3g} of its size"
+        )
+
+
+def _print_summary(
+    loss: Loss, inputs: list[str], values: dict[str, Any], output: Output, form: str
+) -> Any:
+    """Print the summary, and return the gradient."""
+    from lossctl.api import gradient
+    from lossctl.output.gradient_summary import write_summary
+    from lossctl.output.progress import show_progress
+
+    with show_progress(values.pop("progress")) as progress:
+        found = gradient(
+            loss, *inputs, output=output.target, keep=False, progress=progress, **values
+        )
+    write_summary(found, form, precision=output.precision)
+    return found
+
+
+def _print_elements(loss: Loss, inputs: list[str], values: dict[str, Any], output: Output) -> Any:
+    """Print the gradient itself, as per-element losses are printed, and return it."""
+    from lossctl.api import gradient
+    from lossctl.output.formats import check_stream_format
+    from lossctl.output.gradients import print_gradient, store_gradient
+    from lossctl.output.progress import show_progress
+
+    if len(loss.prediction_inputs) > 1:
+        raise UsageError(
+            f"{loss.key} has {len(loss.prediction_inputs)} prediction inputs, and standard output"
+            " takes one gradient",
+            "Write files: -o grad_{input}.npy",
+        )
+    check_stream_format(output.format or "table", sys.stdout)
+    with store_gradient() as place:
+        with show_progress(values.pop("progress")) as progress:
+            found = gradient(loss, *inputs, output=place, progress=progress, **values)
+        print_gradient(place, found.result, output.format, output.limit, output.precision)
+    return found

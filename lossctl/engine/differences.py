@@ -1,0 +1,210 @@
+"""Numerical derivatives of the fourth order, for losses that declare none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.engine.binding import Bound
+from lossctl.engine.blocks import Region
+from lossctl.engine.plan import Plan
+from lossctl.engine.work import call_kernel
+from lossctl.errors import UsageError
+from lossctl.losses.declaration import Kind
+
+Array = NDArray[Any]
+
+# Places (in steps) and factors of five points: in the middle, and at either end.
+CENTRAL = ((-2, 1 / 12), (-1, -2 / 3), (1, 2 / 3), (2, -1 / 12))
+AHEAD = ((0, -25 / 12), (1, 4.0), (2, -3.0), (3, 4 / 3), (4, -1 / 4))
+BEHIND = tuple((-place, -factor) for place, factor in AHEAD)
+
+STEP = float(np.finfo(np.float64).eps) ** 0.2
+"""Balances the error of the formula and that of rounding."""
+
+MOST_PAIRED = 4096
+"""Numbers of an input of which all belong to one loss that can be moved one by one."""
+
+BOUNDED = {
+    Kind.PROBABILITY,
+    Kind.SOFT_LABEL,
+    Kind.DENSITY,
+    Kind.DISTRIBUTION,
+    Kind.VARIANCE,
+    Kind.POSITIVE,
+    Kind.NOT_NEGATIVE,
+    Kind.CLASS_PROBABILITY,
+    Kind.CLIPPED,
+    Kind.MASS,
+}
+"""Kinds of numbers with a bound at 0, near which steps must be small."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block's inputs as the kernel takes them, and what its losses count for."""
+
+    plan: Plan
+    region: Region
+    arrays: Sequence[Array]
+    options: dict[str, Any]
+    upstream: Array | dict[str, Array]
+
+    def contribute(self, number: int, values: Array, *, alone: bool = True) -> Array:
+        """Return what the losses contribute with other values of an input.
+
+        ``alone`` leaves out what the gradient of a library has beside that of its loss.
+        """
+        arrays = [values if n == number else one for n, one in enumerate(self.arrays)]
+        with np.errstate(all="ignore"):
+            terms = call_kernel(self.plan, arrays, self.options)
+            if isinstance(self.upstream, dict):
+                parts = [terms.sums[name] * share for name, share in self.upstream.items()]
+                return np.asarray(sum(parts[1:], parts[0]))
+            losses = terms.losses
+            assert losses is not None
+            slope = self.plan.loss.slope
+            if slope is not None and slope.beside is not None and not alone:
+                options = slope.pick(slope.beside, {**self.options, "at": self.arrays})
+                losses = losses + slope.beside(*arrays, **options)
+            products: Array = np.where(self.upstream == 0, 0, losses * self.upstream)
+            return products
+
+    def row(self, number: int) -> Block:
+        """Return the block of one sample."""
+        if self.plan.loss.whole:
+            return self
+        rows = slice(number, number + 1)
+        bounds = self.plan.inputs
+        arrays = [
+            one if bound.shared or 0 in bound.fixed else one[rows]
+            for bound, one in zip(bounds, self.arrays, strict=True)
+        ]
+        options = dict(self.options)
+        for name, tensor in self.plan.tensors.items():
+            if tensor.axes[:1] == ("N",) and len(options[name]) > 1:
+                options[name] = options[name][rows]
+        upstream: Any = self.upstream
+        if isinstance(upstream, dict):
+            upstream = {name: share[rows] for name, share in upstream.items()}
+        else:
+            upstream = upstream[rows]
+        return replace(self, arrays=arrays, options=options, upstream=upstream)
+
+
+def differentiate_block(block: Block, inputs: Sequence[str]) -> dict[str, Array]:
+    """Return the gradient of a block by differences.
+
+    Places that belong to different losses are moved together.
+    """
+    found = {}
+    for number, bound in enumerate(block.plan.inputs):
+        if bound.name in inputs:
+            values = np.asarray(block.arrays[number], dtype=np.float64)
+            found[bound.name] = _differentiate_input(block, number, bound, values)
+    return found
+
+
+def _differentiate_input(block: Block, number: int, bound: Bound, values: Array) -> Array:
+    shape = _shape_of(block.upstream)
+    steps = _choose_step(values, bound.kind)
+    if block.plan.loss.whole:
+        return _differentiate_singly(block, number, values, steps)
+    along = [True, *(_is_apart(axis, bound, values, shape) for axis in range(1, values.ndim))]
+    moving = [1 if apart else size for apart, size in zip(along, values.shape, strict=True)]
+    slope = np.zeros(values.shape)
+    for index in np.ndindex(*moving):
+        box = tuple(
+            slice(None) if apart else slice(at, at + 1)
+            for apart, at in zip(along, index, strict=True)
+        )
+        direction = np.zeros(values.shape)
+        direction[box] = steps[box]
+
+        def contribute(places: float, direction: Array = direction) -> Array:
+            return block.contribute(number, values + places * direction)
+
+        change = _difference(contribute)
+        while change.ndim > values.ndim:
+            change = change.sum(axis=-1)
+        part = slope[box]
+        slope[box] = _align(change, along, part.shape) / steps[box]
+    return slope
+
+
+def _align(change: Array, along: Sequence[bool], shape: tuple[int, ...]) -> Array:
+    """Give changes of losses the axes of the input that they belong to."""
+    if change.ndim == len(along):
+        return np.broadcast_to(change, shape)
+    rest = iter(change.shape)
+    sizes = [next(rest) if apart else 1 for apart in along]
+    return change.reshape(sizes)
+
+
+def _is_apart(axis: int, bound: Bound, values: Array, shape: tuple[int, ...]) -> bool:
+    """Whether places along an axis of an input belong to different losses."""
+    if len(shape) == values.ndim:
+        return bool(shape[axis] == values.shape[axis])
+    starred = [at for at, word in enumerate(bound.axes) if word == "*"]
+    return axis in starred[: len(shape) - 1]
+
+
+def _differentiate_singly(block: Block, number: int, values: Array, steps: Array) -> Array:
+    if values.size > MOST_PAIRED:
+        raise UsageError(
+            f"{block.plan.loss.key} compares all samples with each other and declares no gradient:"
+            f" differences by {values.size} numbers would take {4 * values.size} evaluations",
+            "Declare its gradient (@my_loss.gradient), or take fewer samples.",
+        )
+    slope = np.zeros(values.shape)
+    for place in np.ndindex(*values.shape):
+        slope[place] = differentiate_at(block, number, values, place, float(steps[place]))
+    return slope
+
+
+def differentiate_at(
+    block: Block, number: int, values: Array, place: tuple[int, ...], step: float
+) -> float:
+    """Return the derivative of the block's contribution by one of its numbers."""
+
+    def contribute(places: float) -> Array:
+        moved = values.copy()
+        moved[place] += places * step
+        return block.contribute(number, moved, alone=False)
+
+    return float(_difference(contribute).sum()) / step
+
+
+def _difference(contribute: Callable[[float], Array]) -> Array:
+    """Return the derivative times the step: in the middle, or from one side at a bound."""
+    change = _combine(contribute, CENTRAL)
+    for formula in (AHEAD, BEHIND):
+        missing = ~np.isfinite(change)
+        if not missing.any():
+            break
+        change = np.where(missing, _combine(contribute, formula), change)
+    return change
+
+
+def _combine(contribute: Callable[[float], Array], formula: Sequence[tuple[float, float]]) -> Array:
+    with np.errstate(all="ignore"):
+        parts = [factor * contribute(place) for place, factor in formula]
+        return np.asarray(sum(parts[1:], parts[0]))
+
+
+def _choose_step(values: Array, kind: Kind) -> Array:
+    """Return how far each number is moved, relative to its size."""
+    size = np.abs(values)
+    scale: Array = np.maximum(size, 1)
+    if kind in BOUNDED:
+        scale = np.where((size > 0) & (size < 1), size, 1) / 4
+    return np.asarray(STEP * scale)
+
+
+def _shape_of(upstream: Array | dict[str, Array]) -> tuple[int, ...]:
+    first = next(iter(upstream.values())) if isinstance(upstream, dict) else upstream
+    return tuple(first.shape)

@@ -1,0 +1,176 @@
+"""What a gradient is handed over as: the arrays or files, and what there is to say of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.engine.result import Result
+
+Array = NDArray[Any]
+
+AGREEMENT = 1e-6
+"""Up to which relative difference a gradient and differences agree."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A box of the gradient by an input, and where it begins."""
+
+    name: str
+    start: tuple[int, ...]
+    values: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A declared derivative and the one by differences, which may be off by ``doubt``."""
+
+    name: str
+    place: tuple[int, ...]
+    declared: float
+    numerical: float
+    doubt: float
+
+    @property
+    def apart(self) -> float:
+        """The difference that the doubt does not explain."""
+        return max(0.0, abs(self.declared - self.numerical) - self.doubt)
+
+
+@dataclass(slots=True)
+class Agreement:
+    """How declared derivatives compare with differences, at some elements."""
+
+    compared: int = 0
+    kinks: int = 0
+    """Elements at a kink or a clamp, where a derivative is a convention."""
+    difference: float = 0.0
+    """The absolute difference where the two differ most."""
+    relative: float = 0.0
+    """What of it the error of differences does not explain, relative to the larger of the two and
+    to the typical size."""
+    input: str = ""
+    place: tuple[int, ...] = ()
+    declared: float = 0.0
+    numerical: float = 0.0
+    found: list[Comparison] = field(default_factory=list)
+
+    def merge(self, other: Agreement) -> None:
+        """Add what was compared in another block."""
+        self.compared += other.compared
+        self.kinks += other.kinks
+        self.found += other.found
+
+    def judge(self, sizes: Mapping[str, float]) -> None:
+        """Find the largest difference; ``sizes`` are the typical sizes of the gradients."""
+
+        def measure(one: Comparison) -> tuple[float, float]:
+            size = max(abs(one.declared), abs(one.numerical), sizes[one.name])
+            return one.apart / size if size else 0.0, abs(one.declared - one.numerical)
+
+        if not self.found:
+            return
+        worst = max(self.found, key=measure)
+        self.relative, self.difference = measure(worst)
+        self.input, self.place = worst.name, worst.place
+        self.declared, self.numerical = worst.declared, worst.numerical
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the declared derivatives are those of the loss."""
+        return self.relative <= AGREEMENT
+
+
+@dataclass(slots=True)
+class Measure:
+    """What there is to say of the gradient by one input."""
+
+    name: str
+    shape: tuple[int, ...]
+    elements: int = 0
+    norm: float = 0.0
+    largest: float = 0.0
+    """The largest absolute value."""
+    place: tuple[int, ...] = ()
+    zeros: int = 0
+    nan: int = 0
+    infinite: int = 0
+
+    @property
+    def typical(self) -> float:
+        """The root mean square."""
+        return self.norm / math.sqrt(self.elements) if self.elements else 0.0
+
+    @classmethod
+    def of(cls, piece: Piece) -> Measure:
+        """Measure a piece of the gradient; NaN is counted, and left out of the sizes."""
+        values = piece.values
+        found = cls(piece.name, values.shape, values.size)
+        if not values.size:
+            return found
+        found.zeros = values.size - int(np.count_nonzero(values))
+        size = np.abs(values)
+        found.largest = float(size.max())
+        if not math.isfinite(found.largest):
+            missing = np.isnan(size)
+            found.nan = int(np.count_nonzero(missing))
+            found.infinite = int(np.count_nonzero(np.isinf(size)))
+            size = np.where(missing, 0, size)
+            found.largest = float(size.max())
+        local = np.unravel_index(int(np.argmax(size)), size.shape)
+        found.place = tuple(int(at) + first for at, first in zip(local, piece.start, strict=True))
+        found.norm = _measure_norm(size, found.largest)
+        return found
+
+    def merge(self, other: Measure) -> None:
+        """Take in what was measured of another piece, which is behind this one."""
+        if other.largest > self.largest or not self.elements:
+            self.largest, self.place = other.largest, other.place
+        self.elements += other.elements
+        self.zeros += other.zeros
+        self.nan += other.nan
+        self.infinite += other.infinite
+        self.norm = math.hypot(self.norm, other.norm)
+
+
+@dataclass(slots=True)
+class Gradient:
+    """The gradient of a reduced loss by the prediction inputs.
+
+    ``arrays`` holds it by the names of the inputs, in their shapes; it is empty where the gradient
+    was written to ``files``. ``result`` is the loss itself. ``measures`` say how large it is.
+    """
+
+    result: Result
+    measures: tuple[Measure, ...]
+    arrays: dict[str, Array] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    numerical: bool = False
+    """Whether it was found by differences, because the loss declares none."""
+    note: str = ""
+    """What a person should know of the gradient of this loss."""
+    agreement: Agreement | None = None
+    """How it compares with differences, where that was asked for."""
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """Return the only gradient, or the first."""
+        return np.array(next(iter(self.arrays.values())), dtype=dtype, copy=copy)
+
+    def __getitem__(self, name: str) -> Array:
+        """Return the gradient by an input."""
+        return self.arrays[name]
+
+
+def _measure_norm(size: Array, top: float) -> float:
+    """Return the Euclidean norm; numbers whose squares leave the range are scaled first."""
+    if not 0 < top < math.inf:
+        return top
+    if 1e-140 < top < 1e140:
+        return math.sqrt(float(np.square(size, dtype=np.float64).sum()))
+    return top * math.sqrt(float(np.square(size / top, dtype=np.float64).sum()))

@@ -1,0 +1,184 @@
+"""The gradient of a reduced loss as a stream: two readings, and flat memory.
+
+The first reading is an ordinary computation, which tells what the sum is divided by. The second
+one differentiates every block on its own, and yields the pieces of the gradient with their places
+in the array of the input's shape.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.engine.binding import INTEGER_KINDS, Bound
+from lossctl.engine.blocks import Region
+from lossctl.engine.derivation import Derivation, Slopes, differentiate_finish
+from lossctl.engine.execution import execute
+from lossctl.engine.gathering import COUNT
+from lossctl.engine.gradient_result import Agreement, Measure, Piece
+from lossctl.engine.partial import Partial
+from lossctl.engine.plan import Plan
+from lossctl.engine.reduction import Progress, fill
+from lossctl.engine.result import Result
+from lossctl.engine.summary import Summary
+from lossctl.errors import DataError, UsageError
+from lossctl.losses.declaration import Loss, Transform
+
+Array = NDArray[Any]
+
+CHECKED, FEWEST_CHECKED = 256, 4
+"""Elements of each input, about, at which a gradient is compared with differences."""
+
+CHECKED_NUMBERS = 2**22
+"""How many numbers the losses may be made of that are evaluated anew for each such element, taken
+together: fewer elements are compared where each takes long."""
+
+
+def name_inputs(loss: Loss) -> tuple[str, ...]:
+    """Return the inputs by which a loss is differentiated; UsageError if there is no gradient."""
+    if loss.undifferentiable:
+        raise UsageError(
+            f"{loss.key} has no gradient: {loss.undifferentiable}",
+            "'lossctl grad --help' lists the losses that have one.",
+        )
+    if loss.slope is not None:
+        return loss.prediction_inputs
+    first = loss.inputs[0]
+    if any(form.kind in INTEGER_KINDS for form in first.forms):
+        raise UsageError(
+            f"{loss.key} declares no gradient, and {first.name} holds whole numbers, which cannot"
+            " be moved a little",
+            "Declare its gradient (@my_loss.gradient), or put the predictions first.",
+        )
+    return (first.name,)
+
+
+class Gradients:
+    """The pieces of a gradient, block by block, and its measures at the end."""
+
+    def __init__(
+        self, plan: Plan, inputs: Sequence[str], samples: int, progress: Progress | None = None
+    ) -> None:
+        self.plan = plan
+        self.progress = progress
+        self.samples = samples
+        self.bounds = [one for one in plan.inputs if one.name in inputs]
+        self.shapes = {one.name: fill(one.source.shape, samples) for one in self.bounds}
+        self.measures = {name: Measure(name, shape) for name, shape in self.shapes.items()}
+        self.agreement = Agreement()
+
+    def __iter__(self) -> Iterator[Piece]:
+        kept = {
+            one.name: np.zeros(one.array.shape)
+            for one in self.bounds
+            if one.fixed and one.array is not None
+        }
+        first = None
+        for outcome in execute(self.plan):
+            region = outcome.region
+            if outcome.slopes is None:
+                raise DataError(
+                    "the inputs have changed between two readings, and are no longer right",
+                    "Compute the gradient of files that nothing else writes.",
+                )
+            slopes: Slopes = outcome.slopes
+            self.agreement.merge(slopes.agreement)
+            for bound in self.bounds:
+                if bound.name in kept:
+                    _fold(kept[bound.name], slopes.stretched[bound.name], bound, region)
+                    continue
+                self.measures[bound.name].merge(slopes.measures[bound.name])
+                yield slopes.pieces[bound.name]
+            first = region.start if first is None else first
+            if self.progress is not None:
+                self.progress(region.stop - first, self.samples)
+        for name, total in kept.items():
+            values = total.astype(self.plan.dtype).reshape(self.shapes[name])
+            piece = Piece(name, (0,) * values.ndim, values)
+            self.measures[name].merge(Measure.of(piece))
+            yield piece
+        self.agreement.judge({name: one.typical for name, one in self.measures.items()})
+
+
+def derive(
+    plan: Plan, inputs: Sequence[str], result: Result, partial: Partial, *, check: bool
+) -> Derivation:
+    """Return how blocks are differentiated, from what the first reading told."""
+    loss = plan.loss
+    factor = 1 / result.denominator if result.denominator else math.nan
+    if loss.transform is not None:
+        factor *= _slope_of(loss.transform, result.total * factor)
+    totals: Mapping[str, Array] = {}
+    if partial.sums:
+        assert plan.gathering is not None
+        shape = fill(plan.gathering.shape, 0)
+        sums = {
+            name: np.array([one.value for one in parts]).reshape(shape)
+            for name, parts in partial.sums.items()
+        }
+        weight = _weigh_single(plan, shape)
+        slopes = differentiate_finish(loss, sums, plan.options)
+        totals = {
+            name: slope * (weight * factor) for name, slope in slopes.items() if name != COUNT
+        }
+    return Derivation(
+        inputs=tuple(inputs),
+        factor=factor,
+        totals=totals,
+        numerical=loss.slope is None,
+        checked=_count_checked(plan, result.samples) if check else 0.0,
+    )
+
+
+def _count_checked(plan: Plan, samples: int) -> float:
+    """Return how many elements of each input are compared with differences in a block."""
+    if plan.loss.whole:  # pairs of samples
+        cost = samples * samples
+    else:
+        shapes = [fill(one.source.shape, samples) for one in plan.inputs]
+        cost = sum(
+            math.prod(shape) // (1 if bound.shared else max(1, samples))
+            for bound, shape in zip(plan.inputs, shapes, strict=True)
+        )
+    wanted = min(CHECKED, max(FEWEST_CHECKED, CHECKED_NUMBERS // max(1, cost)))
+    return wanted / max(1, plan.cutting.count(samples))
+
+
+def _slope_of(transform: Transform, mean: float) -> float:
+    """Return the slope of a transform, infinity where it is steep (a root at 0)."""
+    try:
+        return transform.slope(mean)
+    except ZeroDivisionError:
+        return math.inf
+
+
+def _weigh_single(plan: Plan, shape: tuple[int, ...]) -> Array:
+    """Return the weights of losses that are known at the end alone."""
+    weight = Summary.of(plan).weight
+    return np.reshape(weight, shape) if weight else np.ones(shape)
+
+
+def with_derivation(plan: Plan, derivation: Derivation) -> Plan:
+    """Return the plan of the second reading."""
+    return replace(plan, derivation=derivation)
+
+
+def _fold(total: Array, slope: Array, bound: Bound, region: Region) -> None:
+    """Add a block to the gradient by an input that is stretched over several places."""
+    if not slope.size:
+        return
+    stretched = tuple(sorted(bound.fixed))
+    folded = slope.sum(axis=stretched, keepdims=True, dtype=np.float64)
+    cuts = iter(region.further)
+    box = []
+    for axis, word in enumerate(bound.axes):
+        cut = next(cuts) if word == "*" else slice(None)
+        if word == "N":
+            cut = slice(region.start, region.stop)
+        box.append(slice(None) if axis in bound.fixed else cut)
+    total[tuple(box)] += folded

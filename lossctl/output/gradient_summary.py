@@ -1,0 +1,213 @@
+"""What is printed of a gradient: how large it is, where it is zero or NaN, whether it is right."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, TextIO
+
+from lossctl.errors import UsageError, did_you_mean
+from lossctl.output.evaluation_files import write_delimited
+from lossctl.output.fields import FIELDS, encode_json, read_record, read_version
+from lossctl.output.formats import BINARY_FORMATS, TEXT_FORMATS
+from lossctl.output.wording import fit_text, format_number, format_shape, read_encoding
+
+if TYPE_CHECKING:
+    from lossctl.engine.gradient_result import Agreement, Gradient, Measure
+
+GRADIENT_FORMAT = "lossctl.gradient/1"
+"""Name and version of the JSON object's shape."""
+
+FORMATS = ("table", "json", "jsonl", "csv", "tsv")
+NUMERICAL = "by differences of the fourth order: the loss declares no gradient"
+
+CHECKED_DIGITS = 12
+"""Digits of two derivatives that are compared."""
+
+COLUMNS: dict[str, type] = {
+    "name": str,
+    "reduction": str,
+    "value": float,
+    "input": str,
+    "shape": str,
+    "norm": float,
+    "largest": float,
+    "largest_at": str,
+    "elements": int,
+    "zeros": int,
+    "nan": int,
+    "infinite": int,
+    "file": str,
+    "agrees": bool,
+    "largest_difference": float,
+    "relative": float,
+}
+"""What a row of a delimited file tells of the gradient by one input."""
+
+
+def check_summary_format(name: str | None, default: str | None = None) -> str:
+    """Return the name if a summary can be printed so; a default only if it can."""
+    if name is not None and name not in FORMATS:
+        remedy = did_you_mean(name, FORMATS)
+        if name in (*TEXT_FORMATS, *BINARY_FORMATS):
+            remedy = f"The gradient itself is printed so with -o - (-f {name} -o -)."
+        raise UsageError(f"there is no format {name!r} for the summary of a gradient", remedy)
+    return name or (default if default in FORMATS else "table")
+
+
+def write_summary(
+    gradient: Gradient, format: str = "table", stream: TextIO | None = None, precision: int = 6
+) -> None:
+    """Print what there is to say of a gradient."""
+    out = sys.stdout if stream is None else stream
+    if format == "table":
+        _print_table(gradient, out, precision)
+    elif format in ("csv", "tsv"):
+        delimiter = "," if format == "csv" else "\t"
+        write_delimited(COLUMNS, _list_rows(gradient), out, delimiter)
+    else:
+        _write_json(gradient, out, lines=format == "json")
+
+
+def _write_json(gradient: Gradient, stream: TextIO, *, lines: bool) -> None:
+    """Write one object: a key on each line, or all on one."""
+    encoding = read_encoding(stream)
+    record: dict[str, Any] = {
+        "format": GRADIENT_FORMAT,
+        "version": read_version(),
+        "gradients": [_describe_measure(one, gradient) for one in gradient.measures],
+        "numerical": gradient.numerical,
+        "note": gradient.note,
+        "check": _describe_agreement(gradient.agreement),
+        "result": read_record(gradient.result, FIELDS),
+    }
+    if not lines:
+        stream.write(encode_json(record, encoding) + "\n")
+        return
+    texts = (
+        f"  {encode_json(key, encoding)}: {encode_json(value, encoding)}"
+        for key, value in record.items()
+    )
+    stream.write("{\n" + ",\n".join(texts) + "\n}\n")
+
+
+def _list_rows(gradient: Gradient) -> Iterator[dict[str, Any]]:
+    """Yield what there is to say of the gradient by each input, in flat records."""
+    result, agreement = gradient.result, gradient.agreement
+    for measure in gradient.measures:
+        told = _describe_measure(measure, gradient)
+        record = told | {
+            "name": result.name,
+            "reduction": result.reduction,
+            "value": float(result),
+            "shape": format_shape(measure.shape),
+            "largest_at": format_shape(measure.place) if measure.elements else None,
+        }
+        if agreement is not None:
+            check = _describe_agreement(agreement) or {}
+            record |= {name: check[name] for name in ("agrees", "largest_difference", "relative")}
+        yield record
+
+
+def _describe_measure(measure: Measure, gradient: Gradient) -> dict[str, Any]:
+    return {
+        "input": measure.name,
+        "shape": measure.shape,
+        "norm": measure.norm,
+        "largest": measure.largest,
+        "largest_at": measure.place,
+        "elements": measure.elements,
+        "zeros": measure.zeros,
+        "nan": measure.nan,
+        "infinite": measure.infinite,
+        "file": gradient.files.get(measure.name),
+    }
+
+
+def _describe_agreement(agreement: Agreement | None) -> dict[str, Any] | None:
+    if agreement is None:
+        return None
+    return {
+        "agrees": agreement.agrees,
+        "compared": agreement.compared,
+        "kinks": agreement.kinks,
+        "largest_difference": agreement.difference,
+        "relative": agreement.relative,
+        "input": agreement.input,
+        "position": agreement.place,
+        "declared": agreement.declared,
+        "numerical": agreement.numerical,
+    }
+
+
+def _print_table(gradient: Gradient, stream: TextIO, precision: int) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from lossctl.output.tables import BORDER_STYLE, KEY_STYLE, describe_result, open_console
+
+    encoding = read_encoding(stream)
+    table = Table(box=box.ROUNDED, show_header=False, border_style=BORDER_STYLE, safe_box=True)
+    table.add_column(style=KEY_STYLE, no_wrap=True)
+    table.add_column(overflow="fold")
+
+    def add(key: str, text: str, *, end: bool = False) -> None:
+        table.add_row(
+            Text(fit_text(key, encoding)), Text(fit_text(text, encoding)), end_section=end
+        )
+
+    for measure in gradient.measures:
+        rows = list(_describe_rows(measure, gradient, precision))
+        for number, (key, text) in enumerate(rows, start=1):
+            add(key, text, end=number == len(rows))
+    extra = list(_describe_origin(gradient, precision))
+    for number, (key, text) in enumerate(extra, start=1):
+        add(key, text, end=number == len(extra))
+    add("value", format_number(float(gradient.result), precision))
+    for key, text in describe_result(gradient.result, precision, encoding):
+        add(key, text)
+    open_console(stream).print(table)
+
+
+def _describe_rows(
+    measure: Measure, gradient: Gradient, precision: int
+) -> Iterator[tuple[str, str]]:
+    """Yield what there is to say of the gradient by one input."""
+    yield "gradient by", f"{measure.name}  {format_shape(measure.shape)}"
+    yield "norm", format_number(measure.norm, precision)
+    if measure.elements:
+        place = f" at {format_shape(measure.place)}" if measure.place else ""
+        yield "largest", f"{format_number(measure.largest, precision)}{place}"
+        yield "zero", _count(measure.zeros, measure.elements)
+    if measure.nan:
+        yield "NaN", _count(measure.nan, measure.elements)
+    if measure.infinite:
+        yield "infinite", _count(measure.infinite, measure.elements)
+    if measure.name in gradient.files:
+        yield "written to", gradient.files[measure.name]
+
+
+def _count(number: int, of: int) -> str:
+    """Return a count with its share."""
+    return f"{number} of {of} ({100 * number / of:.3g} %)"
+
+
+def _describe_origin(gradient: Gradient, precision: int) -> Iterator[tuple[str, str]]:
+    if gradient.numerical:
+        yield "found", NUMERICAL
+    if gradient.note:
+        yield "convention", gradient.note
+    agreement = gradient.agreement
+    if agreement is None:
+        return
+    kinks = f", {agreement.kinks} at kinks or clamps left out" if agreement.kinks else ""
+    yield "compared", f"{agreement.compared} elements with differences{kinks}"
+    if not agreement.compared:
+        return
+    share = format_number(agreement.relative, 3)
+    yield "check", "agrees" if agreement.agrees else f"DISAGREES, by {share} of the size"
+    place = f"{agreement.input} {format_shape(agreement.place)}"
+    yield "largest difference", f"{format_number(agreement.difference, 3)} at {place}"
+    yield "declared there", format_number(agreement.declared, max(precision, CHECKED_DIGITS))
+    yield "by differences", format_number(agreement.numerical, max(precision, CHECKED_DIGITS))
