@@ -27,7 +27,11 @@ from lossctl.errors import Exit, LossctlError, LossctlWarning, UsageError, did_y
 EPILOG = "Try it on the sample data:  lossctl compute ce preds.npy labels.npy --ignore-index 0"
 
 
-LAZY_COMMANDS = {"evaluate": "lossctl.cli.evaluate", "run": "lossctl.cli.run"}
+LAZY_COMMANDS = {
+    "evaluate": "lossctl.cli.evaluate",
+    "run": "lossctl.cli.run",
+    "explain": "lossctl.cli.explain",
+}
 """The modules of commands that would make others start later."""
 
 
@@ -162,7 +166,7 @@ def explain_usage(error: Any, words: list[str]) -> UsageError:
     """Turn what the command-line parser says into our own message, with the nearest names."""
     context = getattr(error, "ctx", None)
     named = [word for word in words if not word.startswith("-")]
-    named = named[: 2 if named[:1] in (["compute"], ["grad"]) else 1]
+    named = named[: 2 if named[:1] in (["compute"], ["grad"], ["explain"]) else 1]
     path = context.command_path if context is not None else " ".join(["lossctl", *named])
     remedy = f"See '{path} --help'."
     unknown = getattr(error, "option_name", None)
