@@ -24,6 +24,7 @@ from lossctl.engine.element import (
     check_row,
     count_rows,
     find_largest,
+    show_index,
     take_element,
 )
 from lossctl.engine.options import check_options
@@ -47,6 +48,9 @@ Progress = Callable[[int, "int | None"], None]
 
 TOLERANCE = 1e-9
 """How far the steps of a loss may end from what its kernel says, relative to it."""
+
+ROUNDING = 1e-12
+"""The same, relative to the largest of the steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +142,59 @@ def parse_row(row: Row | None) -> tuple[int, ...]:
         ) from None
 
 
-def walk(loss: Loss, call: Call, options: dict[str, Any]) -> Explanation:
-    """Return the explanation of one element."""
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A computation that is over, and of which any element can be explained that was kept."""
+
+    loss: Loss
+    plan: Plan
+    result: Result
+    totals: dict[str, Array]
+    """Named sums over all rows, where the loss is made of those alone."""
+    classes: tuple[str, ...] = ()
+
+    def find(self, row: int, position: tuple[int, ...]) -> tuple[int, ...]:
+        """Return a position, that of the row's largest loss if none is named."""
+        if not position:
+            return find_largest(self.plan, row)
+        check_position(self.plan, row, position)
+        return position
+
+    def explain(self, row: int, position: tuple[int, ...], *, chosen: bool) -> Explanation:
+        """Return the explanation of one element."""
+        plan, result = self.plan, self.result
+        element = take_element(plan, row, position, result.samples)
+        ending = Ending(self.loss, element, result, plan.options, _name_gathered(plan), self.totals)
+        steps = tuple(end(_walk_element(self.loss, element), ending))
+        if not element.left_out and not self.totals:
+            _compare_with_kernel(self.loss, steps, element)
+        return Explanation(
+            loss=self.loss.key,
+            name=result.name,
+            description=describe(self.loss),
+            steps=steps,
+            row=row,
+            position=position,
+            positions=element.positions,
+            chosen=chosen,
+            inputs=tuple(
+                _find_place(plan, bound, element, result.samples) for bound in plan.streams
+            ),
+            value=element.loss,
+            contribution=ending.contribution,
+            result=result,
+            classes=self.classes,
+        )
+
+
+def run(loss: Loss, call: Call, options: dict[str, Any]) -> Run:
+    """Compute the reduced loss, and keep the row that is asked for."""
     if call.settings.reduction == "none":
         raise UsageError(
             "the reduction none adds nothing up, and the row is one of its losses already",
             "Choose another one, such as mean or sum.",
         )
-    row, *position = call.row
+    row = call.row[0]
     check_row(row, None, "")
     plan = plan_computation(
         loss,
@@ -157,38 +206,27 @@ def walk(loss: Loss, call: Call, options: dict[str, Any]) -> Explanation:
         call.classes,
         row=row,
     )
-    stream = engine.Elements(plan, call.progress)
+    source = plan.inputs[0].source
     try:
-        check_row(row, count_rows(plan, plan.samples), plan.inputs[0].source.name)
+        check_row(row, count_rows(plan, plan.samples), source.name)
     except UsageError:
         for bound in plan.streams:
             bound.source.close()
         raise
+    stream = engine.Elements(plan, call.progress)
     result = engine.compute(stream)
-    check_row(row, count_rows(plan, result.samples), plan.inputs[0].source.name)
-    if position:
-        check_position(plan, row, tuple(position))
-    place = tuple(position) or find_largest(plan, row)
-    element = take_element(plan, row, place, result.samples)
-    ending = Ending(loss, element, result, plan.options, _name_gathered(plan), _total(plan, stream))
-    steps = tuple(end(_walk_element(loss, element), ending))
-    _compare_with_kernel(loss, steps, element)
+    check_row(row, count_rows(plan, result.samples), source.name)
     named = load_classes(call.classes)
-    return Explanation(
-        loss=loss.key,
-        name=result.name,
-        description=describe(loss),
-        steps=steps,
-        row=row,
-        position=place,
-        positions=element.positions,
-        chosen=bool(place) and not position,
-        inputs=tuple(_find_place(bound, element, result) for bound in plan.streams),
-        value=element.loss,
-        contribution=ending.contribution,
-        result=result,
-        classes=() if named is None else named.names,
-    )
+    names = () if named is None else named.names
+    return Run(loss, plan, result, _total(plan, stream), names)
+
+
+def walk(loss: Loss, call: Call, options: dict[str, Any]) -> Explanation:
+    """Return the explanation of one element."""
+    row, *position = call.row
+    finished = run(loss, call, options)
+    place = finished.find(row, tuple(position))
+    return finished.explain(row, place, chosen=bool(place) and not position)
 
 
 def _walk_element(loss: Loss, element: Element) -> list[Step]:
@@ -230,28 +268,25 @@ def _compare_with_kernel(loss: Loss, steps: Sequence[Step], element: Element) ->
     told = next((step.value for step in steps if step.key == "loss"), None)
     if element.loss is None or told is None:
         return
-    same = math.isclose(float(told), element.loss, rel_tol=TOLERANCE)
-    if not same and not (math.isnan(float(told)) and math.isnan(element.loss)):
+    if np.ndim(told) or math.isnan(element.loss):
+        return
+    terms = [abs(step.value) for step in steps if isinstance(step.value, float)]
+    size = max((term for term in terms if math.isfinite(term)), default=0.0)
+    slack = ROUNDING * size  # terms may cancel
+    same = math.isclose(float(told), element.loss, rel_tol=TOLERANCE, abs_tol=slack)
+    if not same:
         warn(f"the steps of {loss.key} end at {float(told)!r}, but its loss is {element.loss!r}")
 
 
-def _find_place(bound: Bound, element: Element, result: Result) -> Place:
+def _find_place(plan: Plan, bound: Bound, element: Element, samples: int) -> Place:
     """Say what was read of an input."""
-    whole = tuple(result.samples if size is None else size for size in bound.source.given_shape)
-    words, further = [":"] * len(bound.axes), iter(element.position)
-    for axis, word in enumerate(bound.axes):
-        if word == "N":
-            words[axis] = str(element.row)
-        elif word == "*" and element.position:
-            words[axis] = str(next(further))
-    if not bound.batched and not bound.shared:
-        del words[0]
-    order = bound.order if len(bound.order) == len(words) else range(len(words))
-    index = [":"] * len(words)
-    for word, axis in zip(words, order, strict=True):
-        index[axis] = word
-    shown = f"[{', '.join(index)}]" if any(word != ":" for word in index) else ""
-    return Place(bound.name, bound.source.name, whole, shown)
+    return Place(
+        bound.name,
+        bound.source.name,
+        engine.fill(bound.source.shape, samples),
+        engine.fill(bound.source.given_shape, samples),
+        show_index(plan, bound, element),
+    )
 
 
 def _list_steps(loss: Loss, options: dict[str, Any], reduction: str | None) -> Explanation:
@@ -261,13 +296,13 @@ def _list_steps(loss: Loss, options: dict[str, Any], reduction: str | None) -> E
     given = {name: v for name, v in options.items() if not is_default(v, defaults[name])}
     settings = Settings(loss.reduction if reduction is None else reduction)
 
-    def run(inputs: tuple[Array, ...], more: dict[str, Any]) -> tuple[Step, ...]:
+    def try_out(inputs: tuple[Array, ...], more: dict[str, Any]) -> tuple[Step, ...]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", LossctlWarning)
             return walk(loss, Call(inputs, (0,), settings), given | more).steps
 
     steps = [
         replace(step, value=None, before=None, mark=None)
-        for step in list_variants(loss, run, given)
+        for step in list_variants(loss, try_out, given)
     ]
     return Explanation(loss.key, loss.key, describe(loss), tuple(steps))

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.data.shapes import show
+from lossctl.engine.binding import Bound
 from lossctl.engine.blocks import Region
 from lossctl.engine.gathering import COUNT
-from lossctl.engine.partial import Partial
+from lossctl.engine.partial import Partial, Rows
 from lossctl.engine.plan import Plan
 from lossctl.engine.work import arrange, call_kernel, gather, take_inputs
 from lossctl.errors import UsageError
@@ -165,7 +166,7 @@ def take_element(plan: Plan, row: int, position: Position, samples: int) -> Elem
         arrays=arrays,
         options=options,
         terms=own,
-        sums={name: total[at] for name, total in partial.rows.sums.items()},
+        sums=_add_named(plan, own, partial.rows, at),
     )
     if not plan.loss.whole:
         element.given = _drop_from_inputs(plan, element.given)
@@ -184,6 +185,38 @@ def take_element(plan: Plan, row: int, position: Position, samples: int) -> Elem
     if terms.mean_divisors is not None and plan.averages:
         element.divisor = float(terms.mean_divisors[at])
     return element
+
+
+def show_index(plan: Plan, bound: Bound, element: Element) -> str:
+    """Return what an element takes of an input, in the notation of NumPy; nothing if all of it."""
+    kept, further, places = _find_axes(plan), count(), iter(element.position)
+    words = [
+        str(element.row)
+        if word == "N"
+        else str(next(places))
+        if word == "*" and next(further) in kept
+        else ":"
+        for word in bound.axes
+    ]
+    if not bound.batched and not bound.shared:
+        del words[0]
+    index = dict(zip(bound.order, words, strict=False))
+    shown = ", ".join(index[axis] for axis in sorted(index))
+    return f"[{shown}]" if set(index.values()) - {":"} else ""
+
+
+def _add_named(plan: Plan, terms: Terms, rows: Rows, at: int) -> dict[str, Array]:
+    """Return what an element adds to named sums, in the shape of the losses made of them."""
+    gathering = plan.gathering
+    if gathering is None:
+        return {}
+    if plan.single:
+        return {
+            name: total[at].reshape([size or 0 for size in gathering.shape])
+            for name, total in rows.sums.items()
+        }
+    totals = {name: values.sum(axis=gathering.axes)[at] for name, values in terms.sums.items()}
+    return {name: total.reshape(()) for name, total in totals.items()}
 
 
 def _tell_left_out(terms: Terms, mask: Array | None, at: int) -> str:

@@ -44,7 +44,7 @@ def end(walked: Sequence[Step], ending: Ending) -> Steps:
     if ending.element.sums:
         yield from walked
         yield from _add_sums(ending)
-    elif ending.gathered:
+    elif ending.gathered and walked[-1].key == "loss":
         *walked, last = walked
         yield from walked
         yield replace(last, key="element losses")

@@ -21,6 +21,8 @@ class Place:
     name: str
     source: str
     shape: tuple[int, ...]
+    given: tuple[int, ...]
+    """The shape as it was given, before axes of length 1 were dropped."""
     index: str
     """What was taken of it, in the notation of NumPy."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,9 @@ from lossctl.losses.declaration import Loss
 
 Array = NDArray[Any]
 Steps = Iterator["Step"]
+Told = Generator["Step", None, Array]
+"""Steps at whose end there is an array for those that follow."""
+
 Walk = Callable[..., Steps]
 
 

@@ -63,7 +63,9 @@ def describe_heading(explanation: Explanation) -> Iterator[str]:
         yield describe_choice(explanation)
     width = max(len(one.name) for one in explanation.inputs)
     for one in explanation.inputs:
-        yield f"{one.name:<{width}}  {one.source}{one.index}  of {format_shape(one.shape)}"
+        squeezed = f", squeezed from {format_shape(one.given)}" if one.given != one.shape else ""
+        shape = f"{format_shape(one.shape)}{squeezed}"
+        yield f"{one.name:<{width}}  {one.source}{one.index}  of {shape}"
 
 
 def describe_choice(explanation: Explanation) -> str:
