@@ -24,13 +24,14 @@ if TYPE_CHECKING:
         elements,
         evaluate,
         explain,
+        explain_difference,
         gradient,
         merge,
         run_suite,
     )
     from lossctl.engine.gradient_result import Gradient
     from lossctl.engine.result import Result
-    from lossctl.explanation.result import Explanation
+    from lossctl.explanation.result import Difference, Explanation
     from lossctl.explanation.step import Step, steps
     from lossctl.losses.declaration import Option, loss
     from lossctl.losses.inputs import (
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
 _ROOMS = {
     "lossctl.engine.gradient_result": ("Gradient",),
     "lossctl.engine.result": ("Result",),
-    "lossctl.explanation.result": ("Explanation",),
+    "lossctl.explanation.result": ("Difference", "Explanation"),
     "lossctl.explanation.step": ("Step", "steps"),
     "lossctl.api": (
         "compare_definitions",
@@ -72,6 +73,7 @@ _ROOMS = {
         "elements",
         "evaluate",
         "explain",
+        "explain_difference",
         "gradient",
         "merge",
         "run_suite",
@@ -106,6 +108,7 @@ _ROOMS = {
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
+    "Difference",
     "Explanation",
     "Gradient",
     "Option",
@@ -131,6 +134,7 @@ __all__ = [
     "elements",
     "evaluate",
     "explain",
+    "explain_difference",
     "gradient",
     "index",
     "index_list",

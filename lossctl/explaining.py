@@ -2,68 +2,69 @@
 
 from __future__ import annotations
 
-import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.calls import plan_computation
-from lossctl.data import load_array
+from lossctl.calls import is_text, plan_computation
+from lossctl.data import is_live, load_array
 from lossctl.data.classes import load_classes
 from lossctl.engine import reduction as engine
-from lossctl.engine.binding import Bound
-from lossctl.engine.element import (
-    IGNORED,
-    MASKED,
-    Element,
-    check_position,
-    check_row,
-    count_rows,
-    find_largest,
-    show_index,
-    take_element,
-)
+from lossctl.engine.element import check_row, count_rows, locate_largest, take_losses
 from lossctl.engine.options import check_options
 from lossctl.engine.plan import Plan, Settings
-from lossctl.engine.result import Result
+from lossctl.engine.planning import has_class_axis
+from lossctl.engine.rows import find_farthest, measure_gaps
 from lossctl.engine.summary import is_default
 from lossctl.engine.threads import available_threads
-from lossctl.errors import LossctlWarning, UsageError, warn
-from lossctl.explanation.ending import Ending, end
-from lossctl.explanation.finding import walk_inputs, walk_loss
+from lossctl.errors import DataError, LossctlWarning, UsageError
+from lossctl.explanation.comparison import TOLERANCE, compare_walks
+from lossctl.explanation.elements import Run
 from lossctl.explanation.listing import list_variants
-from lossctl.explanation.result import Explanation, Place
+from lossctl.explanation.result import Difference, Explanation
 from lossctl.explanation.step import Step
 from lossctl.losses.declaration import Loss
 from lossctl.losses.description import describe
 from lossctl.losses.registry import find
 
 Array = NDArray[Any]
-Row = int | Sequence[int]
+Row = int | str | Sequence[int]
 Progress = Callable[[int, "int | None"], None]
 
-TOLERANCE = 1e-9
-"""How far the steps of a loss may end from what its kernel says, relative to it."""
-
-ROUNDING = 1e-12
-"""The same, relative to the largest of the steps."""
+SYNONYMS = {"ignore_index": "ignore_class", "ignore_class": "ignore_index"}
+"""Options that mean the same in different libraries."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is asked of a loss, apart from its options."""
+    """What is asked of a loss."""
 
+    loss: Loss
     inputs: tuple[Any, ...]
-    row: tuple[int, ...]
+    options: dict[str, Any]
     settings: Settings
     sample_weight: Any = None
     mask: Any = None
     classes: Any = None
     progress: Progress | None = None
+
+    def plan(self, row: int | None = None) -> Plan:
+        """Open the inputs; a row can still be read when they have been read."""
+        return plan_computation(
+            self.loss,
+            self.inputs,
+            self.sample_weight,
+            self.mask,
+            self.settings,
+            dict(self.options),
+            self.classes,
+            row=row,
+        )
 
 
 def explain(
@@ -106,27 +107,167 @@ def explain(
     UsageError (there is no such row), DataError or FileError.
     """
     declared = find(loss)
-    named = any(one.name in options for one in declared.inputs)
-    if not inputs and not named:
+    settings = Settings(
+        reduction=declared.reduction if reduction is None else reduction,
+        class_axis=class_axis,
+        squeeze=squeeze,
+        nan=nan,
+        threads=available_threads() if threads is None else threads,
+    )
+    call = Call(declared, inputs, options, settings, sample_weight, mask, classes, progress)
+    if not inputs and not any(one.name in options for one in declared.inputs):
         if row is not None:
             raise UsageError(f"row {row} of what? No inputs are given", "Name the files.")
-        return _list_steps(declared, options, reduction)
-    call = Call(
-        inputs=inputs,
-        row=parse_row(row),
-        settings=Settings(
-            reduction=declared.reduction if reduction is None else reduction,
-            class_axis=class_axis,
-            squeeze=squeeze,
-            nan=nan,
-            threads=available_threads() if threads is None else threads,
-        ),
-        sample_weight=sample_weight,
-        mask=mask,
-        classes=classes,
-        progress=progress,
+        return _list_steps(call)
+    place = parse_row(row)
+    finished = run(call, place[0])
+    return finished.explain(place[0], finished.find(place[0], place[1:]), chosen=not place[1:])
+
+
+def explain_difference(
+    loss: str | Loss,
+    other: str | Loss,
+    *inputs: Any,
+    row: Row | None = None,
+    reduction: str | None = None,
+    sample_weight: Any = None,
+    mask: Any = None,
+    class_axis: int = 1,
+    classes: Any = None,
+    squeeze: bool = False,
+    nan: str = "propagate",
+    threads: int | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Difference:
+    """Walk through two definitions over the same row, and tell at which step they part.
+
+    ``other`` may have options of its own (``"keras.huber:delta=2"``); it gets those of ``loss``
+    that it has too, and each is reduced in its own way unless ``reduction`` is given. Without a
+    ``row``, that on which the two differ most is explained. The rest is as for :func:`explain`;
+    files are read again for each definition, so that a pipe will not do.
+
+    >>> import lossctl
+    >>> found = lossctl.explain_difference("mse", "optax.l2", [1.0, 5.0], [1.0, 2.0])
+    >>> found.left.row, found.pairs[found.parting].key
+    (1, 'loss')
+
+    Returns a :class:`~lossctl.explanation.result.Difference`. Raises what :func:`explain` raises.
+    """
+    from lossctl.evaluation.specs import parse_loss
+
+    declared, spec = find(loss), parse_loss(other)
+    _refuse_pipes([*inputs, *options.values(), sample_weight, mask])
+    settings = Settings(
+        reduction=declared.reduction if reduction is None else reduction,
+        class_axis=class_axis,
+        squeeze=squeeze,
+        nan=nan,
+        threads=available_threads() if threads is None else threads,
     )
-    return walk(declared, call, options)
+    call = Call(declared, inputs, options, settings, sample_weight, mask, classes, progress)
+    own = spec.loss.reduction if reduction is None else reduction
+    second = replace(
+        _lend_options(call, spec.loss, spec.options | spec.inputs),
+        settings=replace(settings, reduction=spec.mean or own),
+    )
+    first, second = call, _share_axis(call, second, spec.options)
+    place = None if row is None else parse_row(row)
+    return _compare(first, second, place)
+
+
+def _compare(first: Call, second: Call, place: tuple[int, ...] | None) -> Difference:
+    """Explain one row by two definitions: the one named, or that on which they differ most."""
+    farthest = _find_farthest(first, second) if place is None else None
+    row, *position = place or (farthest or 0,)
+    one = run(first, row)
+    with _naming(second.loss):
+        other = run(second, row)
+    shown = tuple(position) or _locate_gap(one, other, row)
+    left, right = (
+        each.explain(row, each.find(row, each.fit(shown)), chosen=not position)
+        for each in (one, other)
+    )
+    found = compare_walks([first.loss, second.loss], left, right)
+    if place is not None and found.parting is None and found.results_differ:
+        farthest = _find_farthest(first, second)
+    return replace(found, farthest=farthest, chosen=place is None)
+
+
+def _find_farthest(first: Call, second: Call) -> int | None:
+    """Return the row on which two definitions differ most; None if they differ on none."""
+    left = first.plan()
+    try:
+        with _naming(second.loss):
+            right = second.plan()
+    except BaseException:
+        close(left)
+        raise
+    return find_farthest(left, right, TOLERANCE)
+
+
+@contextmanager
+def _naming(other: Loss) -> Iterator[None]:
+    """Say of trouble with the data that it is the other loss which has it."""
+    try:
+        yield
+    except DataError as error:
+        hint = f"Its options are set so: {other.key}:NAME=VALUE."
+        raise DataError(f"for {other.key}, {error.message}", f"{error.remedy}\n{hint}") from error
+
+
+def _locate_gap(first: Run, second: Run, row: int) -> tuple[int, ...]:
+    """Return where in a row two definitions differ most; nothing if they have other positions."""
+    if () in (first.positions, second.positions) or first.positions != second.positions:
+        return ()
+    gaps = measure_gaps(take_losses(first.plan, row), take_losses(second.plan, row), TOLERANCE)
+    return locate_largest(gaps) if gaps.any() else ()
+
+
+def _lend_options(call: Call, other: Loss, given: dict[str, Any]) -> Call:
+    """Return the call of another loss, with those of the options that both have."""
+    names = {one.name for one in other.parameters} | {one.name for one in other.inputs}
+    defaults = {one.name: one.default for one in call.loss.parameters}
+    lent = {
+        SYNONYMS.get(name, name) if name not in names else name: value
+        for name, value in call.options.items()
+        if name in defaults and not is_default(value, defaults[name])
+    }
+    lent |= {name: value for name, value in call.options.items() if name not in defaults}
+    lent = {name: value for name, value in lent.items() if name in names}
+    return replace(call, loss=other, options=lent | given)
+
+
+def _share_axis(first: Call, second: Call, given: dict[str, Any]) -> Call:
+    """Let the second loss have the classes where the first one has them.
+
+    The losses of Keras say it by an option and have them last, the others by a setting and have
+    them second: with two axes that is the same.
+    """
+    along, other = first.loss.along, second.loss.along
+    choosing = all(has_class_axis(one) for one in (first.loss, second.loss))
+    if not choosing or bool(along) == bool(other) or _count_axes(first) < 3:
+        return second
+    if along:
+        axis = first.options.get(along, -1)
+        return replace(second, settings=replace(second.settings, class_axis=axis))
+    options = {other: second.settings.class_axis} | second.options | given
+    return replace(second, options=options, settings=replace(second.settings, class_axis=1))
+
+
+def _count_axes(call: Call) -> int:
+    plan = call.plan()
+    close(plan)
+    return len(plan.inputs[0].source.shape)
+
+
+def _refuse_pipes(references: Sequence[Any]) -> None:
+    for reference in references:
+        if is_text(reference) and is_live(reference):
+            raise UsageError(
+                "two definitions take two readings, and standard input or a pipe can be read once",
+                "Write it to a file first.",
+            )
 
 
 def parse_row(row: Row | None) -> tuple[int, ...]:
@@ -142,114 +283,33 @@ def parse_row(row: Row | None) -> tuple[int, ...]:
         ) from None
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A computation that is over, and of which any element can be explained that was kept."""
-
-    loss: Loss
-    plan: Plan
-    result: Result
-    totals: dict[str, Array]
-    """Named sums over all rows, where the loss is made of those alone."""
-    classes: tuple[str, ...] = ()
-
-    def find(self, row: int, position: tuple[int, ...]) -> tuple[int, ...]:
-        """Return a position, that of the row's largest loss if none is named."""
-        if not position:
-            return find_largest(self.plan, row)
-        check_position(self.plan, row, position)
-        return position
-
-    def explain(self, row: int, position: tuple[int, ...], *, chosen: bool) -> Explanation:
-        """Return the explanation of one element."""
-        plan, result = self.plan, self.result
-        element = take_element(plan, row, position, result.samples)
-        ending = Ending(self.loss, element, result, plan.options, _name_gathered(plan), self.totals)
-        steps = tuple(end(_walk_element(self.loss, element), ending))
-        if not element.left_out and not self.totals:
-            _compare_with_kernel(self.loss, steps, element)
-        return Explanation(
-            loss=self.loss.key,
-            name=result.name,
-            description=describe(self.loss),
-            steps=steps,
-            row=row,
-            position=position,
-            positions=element.positions,
-            chosen=chosen,
-            inputs=tuple(
-                _find_place(plan, bound, element, result.samples) for bound in plan.streams
-            ),
-            value=element.loss,
-            contribution=ending.contribution,
-            result=result,
-            classes=self.classes,
-        )
+def close(plan: Plan) -> None:
+    """Close the inputs of a plan that is not carried out."""
+    for bound in plan.streams:
+        bound.source.close()
 
 
-def run(loss: Loss, call: Call, options: dict[str, Any]) -> Run:
-    """Compute the reduced loss, and keep the row that is asked for."""
+def run(call: Call, row: int) -> Run:
+    """Compute the reduced loss, and keep a row."""
     if call.settings.reduction == "none":
         raise UsageError(
-            "the reduction none adds nothing up, and the row is one of its losses already",
+            "the reduction none adds nothing up, and a row is explained with what it adds",
             "Choose another one, such as mean or sum.",
         )
-    row = call.row[0]
     check_row(row, None, "")
-    plan = plan_computation(
-        loss,
-        call.inputs,
-        call.sample_weight,
-        call.mask,
-        call.settings,
-        dict(options),
-        call.classes,
-        row=row,
-    )
+    plan = call.plan(row)
     source = plan.inputs[0].source
     try:
         check_row(row, count_rows(plan, plan.samples), source.name)
     except UsageError:
-        for bound in plan.streams:
-            bound.source.close()
+        close(plan)
         raise
     stream = engine.Elements(plan, call.progress)
     result = engine.compute(stream)
     check_row(row, count_rows(plan, result.samples), source.name)
     named = load_classes(call.classes)
     names = () if named is None else named.names
-    return Run(loss, plan, result, _total(plan, stream), names)
-
-
-def walk(loss: Loss, call: Call, options: dict[str, Any]) -> Explanation:
-    """Return the explanation of one element."""
-    row, *position = call.row
-    finished = run(loss, call, options)
-    place = finished.find(row, tuple(position))
-    return finished.explain(row, place, chosen=bool(place) and not position)
-
-
-def _walk_element(loss: Loss, element: Element) -> list[Step]:
-    """Return the steps of a loss, or only the inputs where they may be no valid ones."""
-    if element.left_out in (IGNORED, MASKED) and not loss.whole:
-        return list(walk_inputs(loss, element.given))
-    options = dict(element.options)
-    if loss.whole:
-        options["row"] = element.row
-    return walk_loss(loss, element.arrays, options, element.loss)
-
-
-def _name_gathered(plan: Plan) -> str:
-    """Say over what the values of a walk are averaged or added up within a row."""
-    gathering = plan.gathering
-    if gathering is None or (gathering.across and not gathering.finished):
-        return ""
-    if gathering.axes == (-1,):
-        return "the last axis"
-    if gathering.axes is None:
-        return "the row" if len(plan.inputs[0].axes) > 1 else ""
-    within = [str(axis) for axis in gathering.axes if axis]
-    return f"{'axis' if len(within) == 1 else 'axes'} {', '.join(within)}" if within else ""
+    return Run(call.loss, plan, result, _total(plan, stream), names)
 
 
 def _total(plan: Plan, stream: engine.Elements) -> dict[str, Array]:
@@ -263,43 +323,19 @@ def _total(plan: Plan, stream: engine.Elements) -> dict[str, Array]:
     }
 
 
-def _compare_with_kernel(loss: Loss, steps: Sequence[Step], element: Element) -> None:
-    """Warn where the steps end at another number than the loss: they are then not its steps."""
-    told = next((step.value for step in steps if step.key == "loss"), None)
-    if element.loss is None or told is None:
-        return
-    if np.ndim(told) or math.isnan(element.loss):
-        return
-    terms = [abs(step.value) for step in steps if isinstance(step.value, float)]
-    size = max((term for term in terms if math.isfinite(term)), default=0.0)
-    slack = ROUNDING * size  # terms may cancel
-    same = math.isclose(float(told), element.loss, rel_tol=TOLERANCE, abs_tol=slack)
-    if not same:
-        warn(f"the steps of {loss.key} end at {float(told)!r}, but its loss is {element.loss!r}")
-
-
-def _find_place(plan: Plan, bound: Bound, element: Element, samples: int) -> Place:
-    """Say what was read of an input."""
-    return Place(
-        bound.name,
-        bound.source.name,
-        engine.fill(bound.source.shape, samples),
-        engine.fill(bound.source.given_shape, samples),
-        show_index(plan, bound, element),
-    )
-
-
-def _list_steps(loss: Loss, options: dict[str, Any], reduction: str | None) -> Explanation:
+def _list_steps(call: Call) -> Explanation:
     """Return the steps of a loss without values: those of the options given, and of others."""
-    check_options(loss, options, load_array)
+    loss = call.loss
+    check_options(loss, call.options, load_array)
     defaults = {one.name: one.default for one in loss.parameters}
-    given = {name: v for name, v in options.items() if not is_default(v, defaults[name])}
-    settings = Settings(loss.reduction if reduction is None else reduction)
+    given = {name: v for name, v in call.options.items() if not is_default(v, defaults[name])}
+    settings = Settings(call.settings.reduction)
 
     def try_out(inputs: tuple[Array, ...], more: dict[str, Any]) -> tuple[Step, ...]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", LossctlWarning)
-            return walk(loss, Call(inputs, (0,), settings), given | more).steps
+            finished = run(Call(loss, inputs, given | more, settings), 0)
+            return finished.explain(0, finished.find(0, ()), chosen=False).steps
 
     steps = [
         replace(step, value=None, before=None, mark=None)

@@ -19,12 +19,7 @@ ROOMS = {
     "losses": {"numpy"},
     "data": {"numpy", "pyarrow"},
     "engine": {"numpy", "lossctl.losses", "lossctl.data"},
-    "explanation": {
-        "numpy",
-        "lossctl.losses",
-        "lossctl.engine.element",
-        "lossctl.engine.result",
-    },
+    "explanation": {"numpy", "lossctl.engine", "lossctl.losses"},
     "evaluation": {"numpy", "pandas", "lossctl.engine", "lossctl.losses", "lossctl.data"},
     "output": {
         "rich",

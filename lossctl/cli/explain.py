@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lossctl.cli.compute import LossGroup, make_argument, make_option, wrap_command
-from lossctl.cli.shared import DATA, OUTPUT, SHARED, take_output
+from lossctl.cli.shared import DATA, OUTPUT, SHARED, complete_loss, take_output
 from lossctl.cli.shared import make_option as make_shared
 
 if TYPE_CHECKING:
@@ -28,6 +28,17 @@ EXPLAINED = [
         DATA,
         envvar=None,
         metavar="N",
+    ),
+    make_shared(
+        "why_differs",
+        str | None,
+        None,
+        "walk through another definition over the same row, and show where the two part;"
+        " without --row, on the row on which they differ most",
+        DATA,
+        envvar=None,
+        metavar="LOSS[:OPTION=VALUE]",
+        autocompletion=complete_loss,
     ),
     make_shared(
         "format",
@@ -78,7 +89,7 @@ def _callback(loss: Loss) -> Callable[..., None]:
     parameters += [make_option(loss, parameter) for parameter in loss.parameters]
     parameters += [
         one.replace(default=loss.reduction) if one.name == "reduction" else one
-        for one in [EXPLAINED[0], *SHARED, *EXPLAINED[1:]]
+        for one in [*EXPLAINED[:2], *SHARED, *EXPLAINED[2:]]
         if one in EXPLAINED or one.name not in LEFT_OUT
     ]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -94,8 +105,9 @@ def _make_optional(declared: Input) -> inspect.Parameter:
 
 
 def _explain(loss: Loss, inputs: list[str], values: dict[str, Any]) -> None:
-    """Call the public API and hand the explanation to the output room."""
+    """Call the public API and hand what it found to the output room."""
     from lossctl import api
+    from lossctl.output.explained_difference import write_difference
     from lossctl.output.explanation import check_output, write_explanation
     from lossctl.output.progress import show_progress
 
@@ -104,6 +116,14 @@ def _explain(loss: Loss, inputs: list[str], values: dict[str, Any]) -> None:
     for name in ("format", "output", "precision"):
         del values[name]
     check_output(output.format, output.target)
+    other = values.pop("why_differs")
+    if other is None:
+        with show_progress(values.pop("progress")) as progress:
+            found = api.explain(loss, *inputs, progress=progress, **values)
+        write_explanation(found, output.format, output.target, output.precision)
+        return
+    if values["reduction"] == loss.reduction:  # then each is reduced in its own way
+        values["reduction"] = None
     with show_progress(values.pop("progress")) as progress:
-        found = api.explain(loss, *inputs, progress=progress, **values)
-    write_explanation(found, output.format, output.target, output.precision)
+        difference = api.explain_difference(loss, other, *inputs, progress=progress, **values)
+    write_difference(difference, output.format, output.target, output.precision)

@@ -21,6 +21,7 @@ import lossctl
 from lossctl.cli.compute import LossGroup
 from lossctl.cli.gates import leave_pipe
 from lossctl.cli.grad import GradGroup
+from lossctl.cli.shared import complete_loss
 from lossctl.cli.values import MARK, TRUE, take_plain_values
 from lossctl.errors import Exit, LossctlError, LossctlWarning, UsageError, did_you_mean
 
@@ -316,13 +317,6 @@ def list_command(
         catalogue.print_markdown(losses)
     else:
         catalogue.print_list(losses)
-
-
-def complete_loss(incomplete: str) -> list[str]:
-    """Return the losses whose names start so."""
-    from lossctl.losses.registry import list_losses
-
-    return [loss.key for loss in list_losses() if loss.key.startswith(incomplete)]
 
 
 @app.command("show", epilog="For example:  lossctl show ce")

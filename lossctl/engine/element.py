@@ -6,7 +6,6 @@ sums over samples, a row is what it adds to them.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -98,28 +97,36 @@ def _find_axes(plan: Plan) -> list[int]:
     return [axis for axis in range(len(_whole_box(plan))) if axis + 1 not in gathered]
 
 
-def find_largest(plan: Plan, row: int) -> Position:
-    """Return where the loss of a sample is largest, or the first place where it is NaN."""
-    axes = _find_axes(plan)
-    best, found = -math.inf, (0,) * len(axes)
-    if not axes:
-        return ()
-    for box in plan.cutting.boxes:
-        region = Region(row, row + 1, box, partial=len(plan.cutting.boxes) > 1)
+def take_losses(plan: Plan, row: int) -> Array:
+    """Return the losses of all elements of a row, in the shape of their positions."""
+    axes, boxes = _find_axes(plan), plan.cutting.boxes
+    losses = np.empty(find_positions(plan))
+    for box in boxes:
+        region = Region(row, row + 1, box, partial=len(boxes) > 1)
         blocks = [bound.block(region) for bound in plan.streams]
         with np.errstate(all="ignore"):
             inputs, weight, mask = take_inputs(plan, region, blocks, Partial())
             terms = call_kernel(plan, *arrange(plan, region, inputs))
-            losses = gather(plan, region, terms, weight, mask, Partial())
-        assert losses is not None
-        ranked = np.where(np.isnan(losses[0]), np.inf, losses[0])
-        place = np.unravel_index(int(ranked.argmax()), ranked.shape)
-        if ranked[place] > best:
-            best = float(ranked[place])
-            found = tuple(
-                int(step) + box[axis].start for step, axis in zip(place, axes, strict=True)
-            )
-    return found
+            found = gather(plan, region, terms, weight, mask, Partial())
+        assert found is not None
+        losses[tuple(box[axis] for axis in axes)] = found[0]
+    return losses
+
+
+def find_largest(plan: Plan, row: int) -> Position:
+    """Return where the loss of a row is largest, or the first place where it is NaN."""
+    if not find_positions(plan):
+        return ()
+    losses = take_losses(plan, row)
+    if not losses.size:
+        raise UsageError(f"row {row} has no losses: their shape is {show(losses.shape)}")
+    return locate_largest(losses)
+
+
+def locate_largest(numbers: Array) -> Position:
+    """Return the place of the largest number, or of the first NaN."""
+    ranked = np.where(np.isnan(numbers), np.inf, numbers)
+    return tuple(int(step) for step in np.unravel_index(int(ranked.argmax()), ranked.shape))
 
 
 def check_position(plan: Plan, row: int, position: Position) -> None:
@@ -191,18 +198,22 @@ def show_index(plan: Plan, bound: Bound, element: Element) -> str:
     """Return what an element takes of an input, in the notation of NumPy; nothing if all of it."""
     kept, further, places = _find_axes(plan), count(), iter(element.position)
     words = [
-        str(element.row)
-        if word == "N"
-        else str(next(places))
-        if word == "*" and next(further) in kept
-        else ":"
-        for word in bound.axes
+        str(next(places)) if word == "*" and next(further) in kept else ":" for word in bound.axes
+    ]
+    if bound.axes[:1] == ("N",):
+        words[0] = str(element.row)
+    rank = len(bound.source.shape)
+    words = [
+        "0" if axis in bound.fixed else word
+        for axis, word in enumerate(words)
+        if axis not in bound.fixed or rank == len(words)
     ]
     if not bound.batched and not bound.shared:
-        del words[0]
+        del words[:1]
+    if len(words) != rank or set(words) <= {":"}:
+        return ""
     index = dict(zip(bound.order, words, strict=False))
-    shown = ", ".join(index[axis] for axis in sorted(index))
-    return f"[{shown}]" if set(index.values()) - {":"} else ""
+    return f"[{', '.join(index[axis] for axis in sorted(index))}]"
 
 
 def _add_named(plan: Plan, terms: Terms, rows: Rows, at: int) -> dict[str, Array]:

@@ -82,6 +82,7 @@ def cross_labels(x: Array, y: Array, *, weight: Array | None) -> Steps:
     terms = y * softplus(-x) + (1 - y) * softplus(x)
     formula = "−y_c log p_c − (1 − y_c) log(1 − p_c)"
     if weight is not None:
+        weight = np.broadcast_to(weight, x.shape)
         yield Step("weight", "w_c", weight)
         terms, formula = terms * weight, f"w_c ({formula})"
     yield Step("class terms", formula, terms)

@@ -34,11 +34,14 @@ def compare_pair(x1: Array, x2: Array, y: Array, *, margin: float) -> Steps:
 
 def shorten(x: Array, y: Array, floor: float, shown: str) -> Told:
     """Yield two vectors and their lengths; return the cosine of their angle."""
-    lengths = [np.maximum(p_norm(one, 2), floor) for one in (x, y)]
-    for key, sign, one, length in zip(("prediction", "target"), "xy", (x, y), lengths, strict=True):
-        plain = p_norm(one, 2)
-        yield Step(f"length of the {key}", f"max(‖{sign}‖, {shown})", length, before=plain)
-    cosine = ((x / lengths[0]) * (y / lengths[1])).sum()
+    shortened = []
+    for key, sign, vector in (("prediction", "x", x), ("target", "y", y)):
+        length = p_norm(vector, 2)
+        kept = np.maximum(length, floor)
+        yield Step(f"length of the {key}", f"‖{sign}‖", length)
+        yield Step(f"clipped length of the {key}", f"max(‖{sign}‖, {shown})", kept, before=length)
+        shortened.append(vector / kept)
+    cosine = (shortened[0] * shortened[1]).sum()
     yield Step("cosine", "x·y / (length of x × length of y)", cosine)
     return cosine
 

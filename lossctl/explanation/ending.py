@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.engine.element import Element
+from lossctl.engine.gathering import COUNT
 from lossctl.engine.result import Result
 from lossctl.explanation.step import LEFT_OUT, Step, Steps
+from lossctl.explanation.vocabulary import OF_ALL, OF_ROW
 from lossctl.losses.declaration import Loss
 
 Array = NDArray[Any]
@@ -60,15 +62,15 @@ def end(walked: Sequence[Step], ending: Ending) -> Steps:
 
 def _add_sums(ending: Ending) -> Steps:
     """Yield the sums that a loss is made of: of the row, and of all rows."""
-    words = {name: name.replace("_", " ") for name in ending.element.sums}
+    words = {name: name.replace("_", " ") for name in ending.element.sums if name != COUNT}
     for name, word in words.items():
         formula = f"Σ {word}" + (f" over {ending.gathered}" if ending.gathered else "")
-        yield Step(f"{word} of the row", formula, ending.element.sums[name])
+        yield Step(OF_ROW.format(word), formula, ending.element.sums[name])
     if not ending.totals:
         yield Step("loss", ending.loss.formula, ending.element.loss)
         return
     for name, word in words.items():
-        yield Step(f"{word} of all", f"Σ {word} over all rows", ending.totals[name])
+        yield Step(OF_ALL.format(word), f"Σ {word} over all rows", ending.totals[name])
 
 
 def _finish_totals(ending: Ending) -> Steps:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from lossctl.engine.result import Result
@@ -85,5 +85,17 @@ class Difference:
     right: Explanation
     pairs: tuple[Pair, ...]
     parting: int | None
-    facts: tuple[tuple[str, str, str], ...] = field(default=())
+    readings: tuple[str, str] | None = None
+    """What each takes the first input for, where they part because of that."""
+    facts: tuple[tuple[str, str, str], ...] = ()
     """The declared differences: a fact, and what each definition says of it."""
+    farthest: int | None = None
+    """The row on which the mean losses differ most; None if they differ on none, or the row that
+    was named tells already."""
+    chosen: bool = False
+    """Whether that row is the one explained, because none was named."""
+
+    @property
+    def results_differ(self) -> bool:
+        """Whether the reduced losses of all rows differ."""
+        return any(pair.key == "result" and pair.same is False for pair in self.pairs)

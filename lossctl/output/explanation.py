@@ -45,7 +45,11 @@ def write_explanation(
 
 def _write(explanation: Explanation, name: str, stream: TextIO, precision: int) -> None:
     if name == "json":
-        stream.writelines(encode_explanation(explanation, read_encoding(stream)))
+        from lossctl.explanation.result import FORMAT
+
+        header = {"format": FORMAT, "version": read_version()}
+        record = header | describe_explanation(explanation)
+        stream.writelines(encode_record(record, read_encoding(stream)))
         return
     if explanation.row is None:
         _write_page(explanation, name, stream)
@@ -61,6 +65,11 @@ def describe_heading(explanation: Explanation) -> Iterator[str]:
     yield f"{explanation.name}, row {explanation.row} (the first row is 0)"
     if explanation.chosen:
         yield describe_choice(explanation)
+    yield from describe_inputs(explanation)
+
+
+def describe_inputs(explanation: Explanation) -> Iterator[str]:
+    """Yield where the inputs of a row were read."""
     width = max(len(one.name) for one in explanation.inputs)
     for one in explanation.inputs:
         squeezed = f", squeezed from {format_shape(one.given)}" if one.given != one.shape else ""
@@ -120,16 +129,7 @@ def describe_step(step: Step) -> dict[str, Any]:
     return record
 
 
-def encode_explanation(explanation: Explanation, encoding: str) -> Iterator[str]:
-    """Yield one JSON object: a key on each line, and a step on each line of the steps."""
-    from lossctl.explanation.result import FORMAT
-
-    yield "{\n"
-    yield from _encode(describe_explanation(explanation, FORMAT), "  ", encoding)
-    yield "\n}\n"
-
-
-def describe_explanation(explanation: Explanation, format: str) -> dict[str, Any]:
+def describe_explanation(explanation: Explanation) -> dict[str, Any]:
     """Return an explanation in plain values."""
     result = explanation.result
     inputs = [
@@ -137,8 +137,6 @@ def describe_explanation(explanation: Explanation, format: str) -> dict[str, Any
         for one in explanation.inputs
     ]
     return {
-        "format": format,
-        "version": read_version(),
         "loss": explanation.loss,
         "name": explanation.name,
         "formula": explanation.description["formula"],
@@ -155,9 +153,9 @@ def describe_explanation(explanation: Explanation, format: str) -> dict[str, Any
     }
 
 
-def _encode(record: dict[str, Any], indent: str, encoding: str) -> Iterator[str]:
-    """Yield the keys of an object, those of lists of objects with a line for each object."""
-    separator = ""
+def encode_record(record: dict[str, Any], encoding: str) -> Iterator[str]:
+    """Yield an object with a key on each line, and an object on each line of a list."""
+    separator, indent = "{\n", "  "
     for key, value in record.items():
         yield f"{separator}{indent}{encode_json(key, encoding)}: "
         separator = ",\n"

@@ -96,7 +96,7 @@ def _find_width(grid: Grid, place: int) -> int:
     """Return the width that a column must have: text folds where it is longer."""
     column = grid.columns[place]
     lines = (line for row in grid.rows for line in row.cells[place].split("\n"))
-    widest = max([len(column.name), *map(len, lines)])
+    widest = max(map(len, [*column.name.split("\n"), *lines]))
     return widest if column.right or column.bar else min(widest, _LEAST_TEXT)
 
 
@@ -116,7 +116,7 @@ def _draw_table(grid: Grid, encoding: str) -> Table:
     )
     for place, column in enumerate(grid.columns):
         table.add_column(
-            Text(fit_text(column.name, encoding)),
+            Text((fit_lines if column.lines else fit_text)(column.name, encoding)),
             justify="right" if column.right else "left",
             no_wrap=column.right or column.bar,
             overflow="fold",
