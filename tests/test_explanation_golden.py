@@ -91,7 +91,7 @@ def disagree_in_sums(done: Run, found: list[Explanation]) -> Iterator[str]:
     for name, total in done.totals.items():
         if name == COUNT:
             continue
-        word = name.replace("_", " ")
+        word = name if name.startswith("y_") else name.replace("_", " ")
         rows = np.sum([one[f"{word} of the row"] for one in found], axis=0)
         if not np.allclose(rows, total, rtol=RELATIVE, atol=0):
             yield f"{name}: {rows} {total}"

@@ -141,10 +141,13 @@ def tell_partners_apart(x: Array, y: Array, *, temperature: float, row: int) -> 
     yield Step("label", "y_i", y[row])
     yield Step("partners", "others j of the label", int(partners.sum()))
     yield Step("rivals", "samples k of other labels", int((~same).sum()))
-    yield Step("scaled cosines", "cos(x_i, x_j) / temperature of the partners", scores[partners])
+    places = np.flatnonzero(partners).tolist()
+    formula = "cos(x_i, x_j) / temperature of the partners"
+    yield Step("scaled cosines", formula, scores[partners], places=places)
     yield Step("log-sum-exp", "log Σ_k exp(cos(x_i, x_k) / temperature) of the rivals", rivals)
     costs = softplus(rivals - scores[partners])
-    yield Step("pair losses", "log(1 + exp(log-sum-exp − scaled cosine))", costs)
+    formula = "log(1 + exp(log-sum-exp − scaled cosine))"
+    yield Step("pair losses", formula, costs, places=places)
     yield Step("loss", "Σ of the pair losses", costs.sum())
 
 
@@ -174,7 +177,9 @@ def draw_circle(
     yield Step("label", "y_i", labels[row])
     yield Step("partners", "others j of the label", int(same.sum()))
     yield Step("rivals", "samples k of other labels", int(apart.sum()))
-    yield Step("distances of the partners", "d = max(1 − x_i·x_j, 0)", distance[same])
+    places = np.flatnonzero(same).tolist()
+    formula = "d = max(1 − x_i·x_j, 0)"
+    yield Step("distances of the partners", formula, distance[same], places=places)
     pull = _log_sum(near[same])
     yield Step("pull", "log Σ_j exp(γ [d + m]₊ (d − m))", pull)
     push = _log_sum(far[apart])

@@ -45,7 +45,7 @@ def end(walked: Sequence[Step], ending: Ending) -> Steps:
     """Yield the steps of a walk, and those that follow them."""
     if ending.element.sums:
         yield from walked
-        yield from _add_sums(ending)
+        yield from _add_sums(ending, walked[-1].key)
     elif ending.gathered and walked[-1].key == "loss":
         *walked, last = walked
         yield from walked
@@ -60,17 +60,20 @@ def end(walked: Sequence[Step], ending: Ending) -> Steps:
     yield from _finish(ending.loss, ending.result, "losses" if ending.totals else "contributions")
 
 
-def _add_sums(ending: Ending) -> Steps:
+def _add_sums(ending: Ending, last: str) -> Steps:
     """Yield the sums that a loss is made of: of the row, and of all rows."""
-    words = {name: name.replace("_", " ") for name in ending.element.sums if name != COUNT}
+    sums = {name: value for name, value in ending.element.sums.items() if name != COUNT}
+    inputs = {one.name for one in ending.loss.inputs}
+    words = {name: name if name in inputs else name.replace("_", " ") for name in sums}
+    over = f" over {ending.gathered}" if ending.gathered else ""
     for name, word in words.items():
-        formula = f"Σ {word}" + (f" over {ending.gathered}" if ending.gathered else "")
-        yield Step(OF_ROW.format(word), formula, ending.element.sums[name])
+        summand = word if len(words) > 1 else f"of the {last}"
+        yield Step(OF_ROW.format(word), f"Σ {summand}{over}", sums[name])
     if not ending.totals:
         yield Step("loss", ending.loss.formula, ending.element.loss)
         return
     for name, word in words.items():
-        yield Step(OF_ALL.format(word), f"Σ {word} over all rows", ending.totals[name])
+        yield Step(OF_ALL.format(word), "the same over all rows", ending.totals[name])
 
 
 def _finish_totals(ending: Ending) -> Steps:
@@ -105,7 +108,7 @@ def _weigh(ending: Ending) -> Steps:
     if result.reduction == "sum":
         yield Step("contribution", shown, element.total)
         return
-    if result.denominator_name.startswith("Σ"):
+    if not element.left_out and (element.share != 1 or result.denominator_name.startswith("Σ")):
         yield Step("share of the denominator", "what the row adds to it", element.share)
     yield Step("denominator", result.denominator_name, result.denominator)
     yield Step("contribution", f"{shown} / denominator", ending.contribution)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import lossctl.explanation as room
+from lossctl.errors import OwnLossError
 from lossctl.explanation.step import WALKS, Step, Steps, Walk, pick_options
 from lossctl.losses.declaration import Loss
 
@@ -48,7 +49,9 @@ def walk_loss(
     walk = find_walk(loss)
     if walk is not None:
         with np.errstate(all="ignore"):
-            return list(walk(*arrays, **pick_options(walk, dict(options))))
+            if loss.home is None:
+                return list(walk(*arrays, **pick_options(walk, dict(options))))
+            return _walk_own(loss, walk, arrays, options)
     known = list(walk_inputs(loss, arrays))
     for parameter in loss.parameters:
         given = options[parameter.name]
@@ -56,3 +59,23 @@ def walk_loss(
             known.append(Step(parameter.name, parameter.option.help, given))
     known.append(Step("loss", loss.formula or "what its function returned", value))
     return known
+
+
+def _walk_own(
+    loss: Loss, walk: Walk, arrays: Sequence[Array], options: Mapping[str, Any]
+) -> list[Step]:
+    """Return the steps that a user's function tells; what is wrong with it is told as theirs."""
+    from lossctl.losses.own.blame import blaming, say_whose, show_place
+
+    assert loss.home is not None
+    with blaming(loss.home):
+        told = list(walk(*arrays, **pick_options(walk, dict(options))))
+    odd = next((one for one in told if not isinstance(one, Step)), None)
+    objection = "" if odd is None else f"it yielded {odd!r}, which is no lossctl.Step"
+    if not objection and loss.finish is None and (not told or told[-1].key != "loss"):
+        objection = "its last step is not called 'loss'"
+    if objection:
+        code = walk.__code__
+        place = show_place(code.co_filename, code.co_firstlineno, code.co_name)
+        raise OwnLossError(f"{place}: {objection}", say_whose(loss.home))
+    return told

@@ -52,7 +52,7 @@ def _try(run: Run, inputs: tuple[Array, ...], options: dict[str, Any]) -> Sequen
 def _merge(found: list[Step], steps: Sequence[Step], note: str) -> None:
     """Put in the steps that are new, or have another formula, behind those that they follow."""
     left_out = [step for step in steps if step.key == LEFT_OUT]  # then most steps are not taken
-    place = next((n for n, one in enumerate(found) if one.key == "loss"), 0) if left_out else 0
+    place = next((n for n, one in enumerate(found) if one.key == "loss"), 1) if left_out else 1
     for step in left_out or steps:
         same = [n for n, one in enumerate(found) if one.key == step.key]
         place = max(same) + 1 if same else place

@@ -110,12 +110,12 @@ def overlap_everything(p: Array, y: Array) -> Steps:
     """Tell what a row adds to the sums of one ratio."""
     yield Step("prediction", "p", p)
     yield Step("target", "y", y)
-    yield Step("products", "y p", y * p)
+    yield Step("intersection", "y p", y * p)
 
 
 @steps(keras_overlap.tversky)
 def overlap_by_error(p: Array, y: Array) -> Steps:
     """Tell the same, where both kinds of errors have weights."""
     yield from overlap_everything(p, y)
-    yield Step("wrong claims", "(1 − y) p", (1 - y) * p)
-    yield Step("misses", "y (1 − p)", y * (1 - p))
+    yield Step("false positives", "(1 − y) p", (1 - y) * p)
+    yield Step("false negatives", "y (1 − p)", y * (1 - p))

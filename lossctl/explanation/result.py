@@ -59,7 +59,10 @@ class Explanation:
 
     def __getitem__(self, key: str) -> Any:
         """Return the value of a step."""
-        return next(step.value for step in self.steps if step.key == key)
+        for step in self.steps:
+            if step.key == key:
+                return step.value
+        raise KeyError(key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,8 +35,10 @@ class Step:
     """The place in a vector that later steps take, such as the right class."""
     before: Any = None
     """What the value would be if the step did nothing, where it clips or smooths something."""
+    places: Sequence[int] = ()
+    """Which samples the entries of a vector belong to, where they are not its own places."""
     note: str = ""
-    """What a person should know of it."""
+    """When it is taken, if it is not always."""
 
     @property
     def changes(self) -> bool | None:

@@ -33,14 +33,13 @@ distance to the positive; distances of the partners; empty part; exponentials; e
 false negatives; false positives; focusing factor; focusing factors; frequencies; hinges;
 intersection; items that are there; lack; lag; length of the prediction; length of the target;
 likelihood term; listed classes; log of the prediction; log of the target; log of the variance;
-log-complement; log-likelihood; log-ratio; log-sum-exp; maximum; misses; missing probability;
+log-complement; log-likelihood; log-ratio; log-sum-exp; maximum;  missing probability;
 negative term; norms; outer area; overlap; pair losses; partners; positive term; positive weight;
-power; probability of the target; product; products; proportions; pull; push;
+power; probability of the target; product; proportions; pull; push;
 rank of the target; relative difference; relative distance; rivals; scaled cosines;
 scaled log-ratio; scaled square; score of the target; share of the best; shares; size;
 smoothing term; squared distance; Stirling term; sum; surplus; term of both;
-term of the prediction; term of the target; threshold; union; unweighted loss; weight;
-wrong claims
+term of the prediction; term of the target; threshold; union; unweighted loss; weight
 """)
 """What stands between the inputs and the loss."""
 

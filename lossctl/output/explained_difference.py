@@ -21,7 +21,7 @@ from lossctl.output.explanation import (
 from lossctl.output.fields import read_version
 from lossctl.output.files import open_text
 from lossctl.output.grids import Column, Grid, Row, print_grids, write_markdown
-from lossctl.output.step_values import format_value
+from lossctl.output.step_values import format_step
 from lossctl.output.wording import format_number, read_encoding
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def wrap_name(name: str) -> list[str]:
 def _show(step: Step | None, explanation: Explanation, precision: int, between: str) -> str:
     if step is None:
         return "-"
-    return between.join(format_value(step.value, precision, explanation.classes, step.mark))
+    return between.join(format_step(step, precision, explanation.classes))
 
 
 def conclude(difference: Difference, precision: int) -> Iterator[str]:

@@ -11,7 +11,7 @@ from lossctl.output.fields import FIELDS, encode_json, read_record, read_version
 from lossctl.output.files import open_text
 from lossctl.output.formats import FileFormat, check_format, pick_file_format
 from lossctl.output.grids import Column, Grid, Row, print_grids, write_markdown
-from lossctl.output.step_values import format_value
+from lossctl.output.step_values import format_step
 from lossctl.output.wording import format_shape, read_encoding
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def build_grid(explanation: Explanation, precision: int, between: str) -> Grid:
     columns = [Column("step", right=False), Column("formula", right=False)]
     grid = Grid([*columns, Column("value", lines=True)], [])
     for step in explanation.steps:
-        lines = format_value(step.value, precision, explanation.classes, step.mark)
+        lines = format_step(step, precision, explanation.classes)
         key = step.key
         tone = "good" if key in ("loss", "result") else "bad" if step.changes else ""
         grid.rows.append(Row([key, step.formula, between.join(lines)], tone))
@@ -102,9 +102,9 @@ def _write_page(explanation: Explanation, name: str, stream: TextIO) -> None:
 
     described = explanation.description
     chosen = (catalogue.FORMULA, catalogue.INPUTS, catalogue.OPTIONS)
-    columns = [Column(word, right=False) for word in ("step", "formula", "when")]
-    rows = [Row([step.key, step.formula, step.note]) for step in explanation.steps]
-    grid = Grid(columns, rows, "Steps")
+    heads = ["step", "formula", *(["when"] if any(step.note for step in explanation.steps) else [])]
+    rows = [Row([step.key, step.formula, step.note][: len(heads)]) for step in explanation.steps]
+    grid = Grid([Column(head, right=False) for head in heads], rows, "Steps")
     example = str(described["example"]).replace("lossctl compute", "lossctl explain")
     grid.notes.append(f"With files and a row there are numbers: {example} --row 0")
     if name == "table":
@@ -124,6 +124,8 @@ def _write_page(explanation: Explanation, name: str, stream: TextIO) -> None:
 def describe_step(step: Step) -> dict[str, Any]:
     """Return a step as an object."""
     record = {"key": step.key, "formula": step.formula, "value": step.value, "note": step.note}
+    if step.places:
+        record["places"] = step.places
     if step.changes is not None:
         record |= {"before": step.before, "changes": step.changes}
     return record

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from textwrap import wrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.output.wording import format_amount, format_number
+
+if TYPE_CHECKING:
+    from lossctl.explanation.step import Step
 
 Array = NDArray[Any]
 
@@ -21,14 +24,13 @@ LABEL_WIDTH = 24
 LABEL_LINES = 4
 
 
-def format_value(
-    value: Any, precision: int, names: Sequence[str] = (), mark: int | None = None
-) -> list[str]:
-    """Return the lines that show a value; ``names`` are those of the classes.
+def format_step(step: Step, precision: int, names: Sequence[str] = ()) -> list[str]:
+    """Return the lines that show the value of a step; ``names`` are those of the classes.
 
     Of a long vector there are the marked entry and the largest others; of labels one after
     another, how often each comes.
     """
+    value = step.value
     if isinstance(value, str) or value is None:
         return [value or ""]
     array = np.asarray(value)
@@ -38,7 +40,10 @@ def format_value(
         return [f"{' × '.join(map(str, array.shape))} numbers" if array.size else "none"]
     if array.dtype.kind in "iu":
         return _format_labels(array)
-    return list(_format_vector(array, precision, names, mark))
+    labels: Sequence[Any] = step.places or range(len(array))
+    if len(names) == len(array):
+        labels = names
+    return list(_format_vector(array, precision, labels, step.mark))
 
 
 def _format_number(value: Any, precision: int) -> str:
@@ -50,18 +55,16 @@ def _format_number(value: Any, precision: int) -> str:
 
 
 def _format_vector(
-    array: Array, precision: int, names: Sequence[str], mark: int | None
+    array: Array, precision: int, labels: Sequence[Any], mark: int | None
 ) -> Iterator[str]:
-    """Yield the entries that matter, each with its index or the name of its class."""
+    """Yield the entries that matter, each with its label: an index, or the name of a class."""
     places = list(range(len(array)))
     if len(array) > SHOWN:
         places = _choose(array, mark)
-    named = len(names) == len(array)
-    labels = [names[place] if named else str(place) for place in places]
     shown = [_format_number(array[place].item(), precision) for place in places]
     width = max(map(len, shown))
-    for label, number in zip(labels, shown, strict=True):
-        yield f"{label}: {number:>{width}}"
+    for place, number in zip(places, shown, strict=True):
+        yield f"{labels[place]}: {number:>{width}}"
     if len(places) < len(array):
         yield f"… {len(array) - len(places)} more"
 

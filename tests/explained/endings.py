@@ -15,7 +15,7 @@ def finish(s: Scope, sums: str) -> float:
     if "alpha" in s.o:
         wrong = s[f"false positives {sums}"], s[f"false negatives {sums}"]
         return 1 - hit / (hit + s.o["alpha"] * wrong[0] + s.o["beta"] * wrong[1] + 1e-7)
-    return 1 - 2 * hit / (s[f"y true {sums}"] + s[f"y pred {sums}"] + 1e-7)
+    return 1 - 2 * hit / (s[f"y_true {sums}"] + s[f"y_pred {sums}"] + 1e-7)
 
 
 def finish_without(s: Scope) -> float:
@@ -39,11 +39,11 @@ def divide(s: Scope, loss: float) -> float:
 
 
 PARTS = {
-    "intersection": "products",
-    "false positives": "wrong claims",
-    "false negatives": "misses",
-    "y pred": "prediction",
-    "y true": "target",
+    "intersection": "intersection",
+    "false positives": "false positives",
+    "false negatives": "false negatives",
+    "y_pred": "prediction",
+    "y_true": "target",
     "divergence": "class terms",
 }
 """Of which step a named sum is the sum."""

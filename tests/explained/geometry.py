@@ -222,9 +222,9 @@ MAPS: Formulas = {
     ("classes that count", "without class 0"): lambda s: s.get("class terms", s["class losses"])[
         1:
     ],
-    ("products", "y p"): lambda s: s.x[0] * s.x[1],
-    ("wrong claims", "(1 − y) p"): lambda s: s.x[0] - s.x[0] * s.x[1],
-    ("misses", "y (1 − p)"): lambda s: s.x[1] - s.x[0] * s.x[1],
+    ("intersection", "y p"): lambda s: s.x[0] * s.x[1],
+    ("false positives", "(1 − y) p"): lambda s: s.x[0] - s.x[0] * s.x[1],
+    ("false negatives", "y (1 − p)"): lambda s: s.x[1] - s.x[0] * s.x[1],
 }
 
 
