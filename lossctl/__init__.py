@@ -23,12 +23,16 @@ if TYPE_CHECKING:
         describe_all,
         elements,
         evaluate,
+        explain,
+        explain_difference,
         gradient,
         merge,
         run_suite,
     )
     from lossctl.engine.gradient_result import Gradient
     from lossctl.engine.result import Result
+    from lossctl.explanation.result import Difference, Explanation
+    from lossctl.explanation.step import Step, steps
     from lossctl.losses.declaration import Option, loss
     from lossctl.losses.inputs import (
         above_minus_one,
@@ -59,6 +63,8 @@ if TYPE_CHECKING:
 _ROOMS = {
     "lossctl.engine.gradient_result": ("Gradient",),
     "lossctl.engine.result": ("Result",),
+    "lossctl.explanation.result": ("Difference", "Explanation"),
+    "lossctl.explanation.step": ("Step", "steps"),
     "lossctl.api": (
         "compare_definitions",
         "compute",
@@ -66,6 +72,8 @@ _ROOMS = {
         "describe_all",
         "elements",
         "evaluate",
+        "explain",
+        "explain_difference",
         "gradient",
         "merge",
         "run_suite",
@@ -100,10 +108,13 @@ _ROOMS = {
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
+    "Difference",
+    "Explanation",
     "Gradient",
     "Option",
     "Result",
     "Scan",
+    "Step",
     "Terms",
     "Transform",
     "__version__",
@@ -122,6 +133,8 @@ __all__ = [
     "either",
     "elements",
     "evaluate",
+    "explain",
+    "explain_difference",
     "gradient",
     "index",
     "index_list",
@@ -139,6 +152,7 @@ __all__ = [
     "run_suite",
     "sign",
     "soft_label",
+    "steps",
     "variance",
 ]
 

@@ -15,6 +15,7 @@ from lossctl.engine.plan import Settings
 from lossctl.engine.result import Result
 from lossctl.engine.threads import available_threads
 from lossctl.errors import UsageError, did_you_mean
+from lossctl.explaining import explain, explain_difference
 from lossctl.losses.declaration import Loss
 from lossctl.losses.description import compare as compare_declarations
 from lossctl.losses.description import describe as describe_declaration
@@ -30,6 +31,8 @@ __all__ = [
     "describe_all",
     "elements",
     "evaluate",
+    "explain",
+    "explain_difference",
     "gradient",
     "is_text",
     "merge",

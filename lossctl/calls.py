@@ -8,6 +8,7 @@ from typing import Any
 
 from lossctl.data import Source, is_live, load_array, open_sources
 from lossctl.data.classes import IndexedSource, load_classes
+from lossctl.data.kept import keep_row
 from lossctl.data.labels import CELL
 from lossctl.data.replayed import ReplayedSource
 from lossctl.engine.labels import find_labels, name_columns
@@ -27,8 +28,12 @@ def plan_computation(
     settings: Settings,
     options: dict[str, Any],
     classes: Any = None,
+    row: int | None = None,
 ) -> Plan:
-    """Open the inputs and make a plan; ``options`` may hold inputs by name, which leave it."""
+    """Open the inputs and make a plan; ``options`` may hold inputs by name, which leave it.
+
+    The one ``row`` can still be read when everything has been read.
+    """
     references = _collect_inputs(loss, inputs, options)
     named, labels = load_classes(classes), []
     if named is not None:
@@ -49,11 +54,13 @@ def plan_computation(
     for place in labels:
         if named is not None and sources[place].dtype == CELL:
             sources[place] = IndexedSource(sources[place], named, names[place])
-    rest = list(sources[len(references) :])
     try:
         for source in sources if settings.part is not None else ():
             source.measure()
         answers = _ask(loss, references, sources)
+        if row is not None:
+            sources = [keep_row(source, row) for source in sources]
+        rest = sources[len(references) :]
         plan = make_plan(
             loss,
             sources[: len(references)],

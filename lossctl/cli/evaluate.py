@@ -9,7 +9,15 @@ from typing import Annotated, Any
 import typer
 
 from lossctl.cli.gates import report
-from lossctl.cli.shared import DATA, OUTPUT, SHARED, WORK, make_option, take_output
+from lossctl.cli.shared import (
+    DATA,
+    OUTPUT,
+    SHARED,
+    WORK,
+    complete_loss,
+    make_option,
+    take_output,
+)
 from lossctl.cli.values import MARK, take_plain_values
 from lossctl.errors import UsageError
 
@@ -70,7 +78,7 @@ def list_options() -> list[inspect.Parameter]:
         _take_shared("nan"),
         _repeated(
             "loss", "a loss with its options, such as huber:delta=2; again for each loss", LOSSES,
-            metavar="SPEC", autocompletion=complete_spec,
+            metavar="SPEC", autocompletion=complete_loss,
         ),
         _repeated(
             "by",
@@ -148,13 +156,6 @@ def list_output_options(limit: str) -> list[inspect.Parameter]:
             "precision", int, 6, "significant digits in tables", OUTPUT, min=1, max=17, metavar="N"
         ),
     ]
-
-
-def complete_spec(incomplete: str) -> list[str]:
-    """Return the losses whose names start so."""
-    from lossctl.losses.registry import list_losses
-
-    return [loss.key for loss in list_losses() if loss.key.startswith(incomplete)]
 
 
 def build_command() -> Any:

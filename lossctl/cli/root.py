@@ -21,13 +21,18 @@ import lossctl
 from lossctl.cli.compute import LossGroup
 from lossctl.cli.gates import leave_pipe
 from lossctl.cli.grad import GradGroup
+from lossctl.cli.shared import complete_loss
 from lossctl.cli.values import MARK, TRUE, take_plain_values
 from lossctl.errors import Exit, LossctlError, LossctlWarning, UsageError, did_you_mean
 
 EPILOG = "Try it on the sample data:  lossctl compute ce preds.npy labels.npy --ignore-index 0"
 
 
-LAZY_COMMANDS = {"evaluate": "lossctl.cli.evaluate", "run": "lossctl.cli.run"}
+LAZY_COMMANDS = {
+    "evaluate": "lossctl.cli.evaluate",
+    "run": "lossctl.cli.run",
+    "explain": "lossctl.cli.explain",
+}
 """The modules of commands that would make others start later."""
 
 
@@ -162,7 +167,7 @@ def explain_usage(error: Any, words: list[str]) -> UsageError:
     """Turn what the command-line parser says into our own message, with the nearest names."""
     context = getattr(error, "ctx", None)
     named = [word for word in words if not word.startswith("-")]
-    named = named[: 2 if named[:1] in (["compute"], ["grad"]) else 1]
+    named = named[: 2 if named[:1] in (["compute"], ["grad"], ["explain"]) else 1]
     path = context.command_path if context is not None else " ".join(["lossctl", *named])
     remedy = f"See '{path} --help'."
     unknown = getattr(error, "option_name", None)
@@ -312,13 +317,6 @@ def list_command(
         catalogue.print_markdown(losses)
     else:
         catalogue.print_list(losses)
-
-
-def complete_loss(incomplete: str) -> list[str]:
-    """Return the losses whose names start so."""
-    from lossctl.losses.registry import list_losses
-
-    return [loss.key for loss in list_losses() if loss.key.startswith(incomplete)]
 
 
 @app.command("show", epilog="For example:  lossctl show ce")

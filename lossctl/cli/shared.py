@@ -38,6 +38,13 @@ def make_option(
     )
 
 
+def complete_loss(incomplete: str) -> list[str]:
+    """Return the losses whose names start so."""
+    from lossctl.losses.registry import list_losses
+
+    return [loss.key for loss in list_losses() if loss.key.startswith(incomplete)]
+
+
 SHARED = [
     make_option(
         "reduction",

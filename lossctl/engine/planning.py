@@ -102,6 +102,11 @@ def make_plan(
     return plan
 
 
+def has_class_axis(loss: Loss) -> bool:
+    """Tell whether the inputs of a loss have an axis of classes that can be anywhere."""
+    return any(form.axes[:2] == ("N", "C") for one in loss.inputs for form in one.forms)
+
+
 def _check_settings(loss: Loss, settings: Settings) -> None:
     if settings.reduction not in REDUCTIONS:
         raise UsageError(
@@ -128,8 +133,7 @@ def _check_settings(loss: Loss, settings: Settings) -> None:
     if settings.class_axis != 1 and loss.along:
         flag = loss.along.replace("_", "-")
         raise UsageError(f"where the classes of {loss.key} are is said with --{flag}")
-    has_class_axis = any(f.axes[:2] == ("N", "C") for one in loss.inputs for f in one.forms)
-    if settings.class_axis != 1 and not has_class_axis:
+    if settings.class_axis != 1 and not has_class_axis(loss):
         raise UsageError(f"{loss.key} has no class axis that could be moved")
 
 

@@ -96,11 +96,12 @@ def _changed_options(plan: Plan) -> dict[str, Any]:
     return {
         parameter.name: plan.options[parameter.name]
         for parameter in plan.loss.parameters
-        if not _is_default(plan.options[parameter.name], parameter.default)
+        if not is_default(plan.options[parameter.name], parameter.default)
     }
 
 
-def _is_default(value: Any, default: Any) -> bool:
+def is_default(value: Any, default: Any) -> bool:
+    """Tell whether the value of an option is that of its declaration."""
     return value is default or (not isinstance(value, np.ndarray) and bool(value == default))
 
 

@@ -49,18 +49,7 @@ def process(plan: Plan, region: Region, blocks: Sequence[Array]) -> Outcome:
     """Check a block's inputs, compute its losses and add them up."""
     with np.errstate(all="ignore"):
         partial = Partial()
-        inputs = list(blocks[: len(plan.inputs)])
-        extras = list(blocks[len(plan.inputs) :])
-        weight = extras.pop(0) if plan.sample_weight is not None else None
-        mask = extras.pop(0) if plan.mask is not None else None
-        for number, bound in enumerate(plan.inputs):
-            kept = None if mask is None else _kept(bound, inputs[number], mask)
-            _inspect(plan, bound, region, inputs[number], kept, partial)
-            if kept is not None and bound.kind in INTEGER_KINDS and not plan.loss.whole:
-                inputs[number] = np.where(kept, inputs[number], 0)  # may be no index at all
-        for one, values in ((plan.sample_weight, weight), (plan.mask, mask)):
-            if one is not None and values is not None:
-                _inspect(plan, one, region, values, None, partial)
+        inputs, weight, mask = take_inputs(plan, region, blocks, partial)
         if partial.broken:
             return Outcome(region, partial, None)
         arrays, options = arrange(plan, region, inputs)
@@ -70,15 +59,46 @@ def process(plan: Plan, region: Region, blocks: Sequence[Array]) -> Outcome:
                 plan, region, arrays, options, terms, weight, mask
             )
             return Outcome(region, partial, None, slopes)
-        gathering = plan.gathering
-        if gathering is not None and not gathering.across:
-            terms.losses = gathering.finish_block(plan.loss, terms.losses, terms.sums, plan.options)
-        elif gathering is not None and gathering.finished:
-            _add_sums(plan, region, terms, mask, partial)
-            return Outcome(region, partial, None)
-        losses = _add_up(plan, region, terms, weight, mask, partial)
+        losses = gather(plan, region, terms, weight, mask, partial)
     wanted = plan.settings.reduction == "none" and not plan.single
     return Outcome(region, partial, losses if wanted else None)
+
+
+def take_inputs(
+    plan: Plan, region: Region, blocks: Sequence[Array], partial: Partial
+) -> tuple[list[Array], Array | None, Array | None]:
+    """Check a block; return its inputs, its weight and its mask, where there are such."""
+    inputs = list(blocks[: len(plan.inputs)])
+    extras = list(blocks[len(plan.inputs) :])
+    weight = extras.pop(0) if plan.sample_weight is not None else None
+    mask = extras.pop(0) if plan.mask is not None else None
+    for number, bound in enumerate(plan.inputs):
+        kept = None if mask is None else _kept(bound, inputs[number], mask)
+        _inspect(plan, bound, region, inputs[number], kept, partial)
+        if kept is not None and bound.kind in INTEGER_KINDS and not plan.loss.whole:
+            inputs[number] = np.where(kept, inputs[number], 0)  # may be no index at all
+    for one, values in ((plan.sample_weight, weight), (plan.mask, mask)):
+        if one is not None and values is not None:
+            _inspect(plan, one, region, values, None, partial)
+    return inputs, weight, mask
+
+
+def gather(
+    plan: Plan,
+    region: Region,
+    terms: Terms,
+    weight: Array | None,
+    mask: Array | None,
+    partial: Partial,
+) -> Array | None:
+    """Add up what a kernel returned; return the losses (None where only their sums have one)."""
+    gathering = plan.gathering
+    if gathering is not None and not gathering.across:
+        terms.losses = gathering.finish_block(plan.loss, terms.losses, terms.sums, plan.options)
+    elif gathering is not None and gathering.finished:
+        _add_sums(plan, region, terms, mask, partial)
+        return None
+    return _add_up(plan, region, terms, weight, mask, partial)
 
 
 def _kept(bound: Bound, values: Array, mask: Array) -> NDArray[np.bool_] | None:

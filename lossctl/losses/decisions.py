@@ -166,7 +166,7 @@ def multiclass_sparsemax(input: Array, target: Array) -> Array:
     A label outside [0, C) is an error.
     """
     scores = input - input.max(axis=1, keepdims=True)
-    threshold = _threshold(scores)
+    threshold = find_threshold(scores)
     shares = at_least(scores - threshold[:, np.newaxis], 0)
     flat, places = find_classes(shares, target)
     flat[places] = 0
@@ -180,14 +180,14 @@ def multiclass_sparsemax(input: Array, target: Array) -> Array:
 def multiclass_sparsemax_slope(input: Array, target: Array) -> Array:
     """Return the sparse probabilities less 1 at the right class."""
     scores = input - input.max(axis=1, keepdims=True)
-    shares = np.ascontiguousarray(at_least(scores - _threshold(scores)[:, np.newaxis], 0))
+    shares = np.ascontiguousarray(at_least(scores - find_threshold(scores)[:, np.newaxis], 0))
     flat, places = find_classes(shares, target)
     flat[places] = 0
     flat[places] = -shares.sum(axis=1)
     return shares
 
 
-def _threshold(scores: Array) -> Array:
+def find_threshold(scores: Array) -> Array:
     """Return τ with Σ max(x − τ, 0) = 1: the k best scores are above it (Martins, algorithm 1)."""
     ordered = np.sort(scores, axis=1)[:, ::-1]
     sums = ordered.cumsum(axis=1)

@@ -50,7 +50,7 @@ def poisson_deviance_slope(input: Array, target: Array) -> Array:
 
 def _deviate_counts(x: Array, y: Array) -> Array:
     # y log(y/x) is taken against x − y, not x and y apart, so that near hits keep their digits.
-    logarithms = np.where(y == 0, 0, y * _log_ratio(y, x))
+    logarithms = np.where(y == 0, 0, y * take_log_ratio(y, x))
     return 2 * ((x - y) + logarithms)
 
 
@@ -80,10 +80,10 @@ def gamma_deviance_slope(input: Array, target: Array) -> Array:
 
 
 def _deviate_amounts(x: Array, y: Array) -> Array:
-    return 2 * ((y - x) / x - _log_ratio(y, x))
+    return 2 * ((y - x) / x - take_log_ratio(y, x))
 
 
-def _log_ratio(y: Array, x: Array) -> Array:
+def take_log_ratio(y: Array, x: Array) -> Array:
     """Return log(y / x), right to the last digits where y is near x."""
     ratio = y / x
     near = (y - x) / x

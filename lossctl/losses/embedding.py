@@ -54,16 +54,21 @@ def cosine_embedding(
     input1 and input2 are (N, F) or (F), target (N) or one sign. A target that is not +1 or -1
     is an error.
     """
-    product, norms = _angle(input1, input2)
-    unsafe = ~(np.isfinite(product) & np.isfinite(norms))
-    if unsafe.any():  # sums that overflowed are taken again, scaled exactly
-        product[unsafe], norms[unsafe] = _angle(input1[unsafe], input2[unsafe], scaled=True)
+    product, norms = find_angle(input1, input2)
     cosine = product / norms
     return np.where(target == 1, 1 - cosine, at_least(cosine - margin, 0))
 
 
-def _angle(x: Array, y: Array, *, scaled: bool = False) -> tuple[Array, Array]:
+def find_angle(x: Array, y: Array) -> tuple[Array, Array]:
     """Return the inner products and the products of the norms, both scaled alike."""
+    product, norms = _add_squares(x, y)
+    unsafe = ~(np.isfinite(product) & np.isfinite(norms))
+    if unsafe.any():  # sums that overflowed are taken again, scaled exactly
+        product[unsafe], norms[unsafe] = _add_squares(x[unsafe], y[unsafe], scaled=True)
+    return product, norms
+
+
+def _add_squares(x: Array, y: Array, *, scaled: bool = False) -> tuple[Array, Array]:
     size_x = size_y = np.ones(1, x.dtype)
     if scaled:
         size_x, size_y = (power_of_two(np.abs(one).max(axis=-1, initial=1)) for one in (x, y))

@@ -72,7 +72,7 @@ def categorical_crossentropy(
         running = DistributionCrossEntropy((len(y_pred), *y_pred.shape[2:]), y_pred.dtype)
         running.add(y_pred, smooth)
         return Terms(running.loss)
-    share = _Shares.of(y_pred)
+    share = Shares.of(y_pred)
     return Terms(-(smooth * share.log).sum(axis=1), clamped=share.low & (y_true != 0), clamp=CLAMP)
 
 
@@ -120,7 +120,7 @@ def categorical_focal_crossentropy(
     """
     if from_logits:
         y_pred = exp_below(y_pred, y_pred.max(axis=1, keepdims=True, initial=-np.inf))
-    share = _Shares.of(y_pred)
+    share = Shares.of(y_pred)
     factors = alpha * share.rest**gamma * _smooth(y_true, label_smoothing)
     return Terms(-(factors * share.log).sum(axis=1), clamped=share.low & (y_true != 0), clamp=CLAMP)
 
@@ -139,7 +139,7 @@ def categorical_focal_crossentropy_slope(
     masses = y_pred
     if from_logits:
         masses = exp_below(y_pred, y_pred.max(axis=1, keepdims=True, initial=-np.inf))
-    parts = _Shares.of(masses)
+    parts = Shares.of(masses)
 
     def by_share(share: Array) -> Array:
         weight = gamma * parts.rest ** (gamma - 1) * parts.log if gamma else 0.0
@@ -265,7 +265,7 @@ def categorical_generalized_cross_entropy_slope(y_pred: Array, y_true: Array, *,
 
 
 @dataclass(slots=True)
-class _Shares:
+class Shares:
     """What part each class has in the sum of them all, clipped as Keras clips it.
 
     The largest may be near 1, where its logarithm and what it lacks of 1 come from the others.
@@ -276,7 +276,7 @@ class _Shares:
     low: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, masses: Array) -> _Shares:
+    def of(cls, masses: Array) -> Shares:
         """Divide numbers by their sum over the classes."""
         best = np.expand_dims(masses.argmax(axis=1), 1)
         largest = np.take_along_axis(masses, best, axis=1)

@@ -24,7 +24,7 @@ def at_most(x: Array, bound: float, out: Array | None = None) -> Array:
 
 def log1p_exp(x: Array) -> Array:
     """Return log(1 + exp(−|x|)), the part of softplus that is the same for x and −x."""
-    small = np.abs(x)
+    small = np.abs(x, out=np.empty_like(x))
     np.negative(small, out=small)
     np.exp(small, out=small)
     return np.log1p(small, out=small)
@@ -167,7 +167,7 @@ def _euclidean_norm(x: Array) -> Array:
     squares = dot(x, x)
     limits = np.finfo(x.dtype)
     unsafe = ~((squares > limits.tiny / limits.eps) & (squares < limits.max * limits.eps))
-    norm = np.sqrt(squares)
+    norm = np.asarray(np.sqrt(squares))
     if unsafe.any():  # squares that over- or underflowed are taken again, scaled exactly
         rows = x[unsafe]
         scale = power_of_two(np.abs(rows).max(axis=-1, initial=0))

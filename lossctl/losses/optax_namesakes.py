@@ -99,12 +99,13 @@ def triplet_margin(
 
     anchor, positive and negative have the same shape (N, *D, F) or (F).
     """
-    near = _measure(anchor - positive, norm_degree, eps)
-    far = _measure(anchor - negative, norm_degree, eps)
+    near = measure_distance(anchor - positive, norm_degree, eps)
+    far = measure_distance(anchor - negative, norm_degree, eps)
     return at_least(near - far + margin, 0)
 
 
-def _measure(difference: Array, degree: float, eps: float) -> Array:
+def measure_distance(difference: Array, degree: float, eps: float) -> Array:
+    """Return (Σ|d|^degree + eps)^(1/degree) over the last axis."""
     size = np.abs(difference)
     least = eps ** (1 / degree)
     # Powers of numbers about 1 neither overflow nor multiply the rounding of 1/d.
@@ -133,6 +134,6 @@ def triplet_margin_slope(
 
 def _differentiate(difference: Array, degree: float, eps: float) -> tuple[Array, Array]:
     """Return a distance and its slope by the difference, 0 where there is none."""
-    distance = _measure(difference, degree, eps)
+    distance = measure_distance(difference, degree, eps)
     relative = np.abs(difference) / distance[..., np.newaxis]
     return distance, np.where(difference == 0, 0, np.sign(difference) * relative ** (degree - 1))

@@ -77,7 +77,7 @@ def dice(
 
     input is (N, C, *D); target has the same shape, or holds class indices (N, *D).
     """
-    losses = _miss(*_share(input, target, softmax=apply_softmax), smooth, alpha, beta)
+    losses = _miss(*share(input, target, softmax=apply_softmax), smooth, alpha, beta)
     if class_weights is not None:
         losses = losses * class_weights
     if ignore_background and losses.shape[1] > 1:
@@ -99,7 +99,7 @@ def dice_slope(
     class_reduction: str,
 ) -> Array:
     """Return the slopes of the ratios of all classes, through the softmax."""
-    shares = _share(input, target, softmax=apply_softmax)
+    shares = share(input, target, softmax=apply_softmax)
     weights = np.ones(input.shape[1]) if class_weights is None else np.array(class_weights)
     if class_reduction == "mean":
         weights = weights / _count(input, ignore_background)
@@ -184,7 +184,7 @@ def multiclass_generalized_dice(
 
     input is (N, C, *D); target has the same shape, or holds class indices (N, *D).
     """
-    shares = _share(input, target, softmax=apply_softmax)
+    shares = share(input, target, softmax=apply_softmax)
     frequency = shares[2].sum(axis=(0, *range(2, input.ndim)))
     weights = 1 / (frequency**2 + FREQUENCY_EPS)
     losses = _miss(*shares, smooth, 0.5, 0.5) * (weights / weights.sum() * len(weights))
@@ -198,7 +198,7 @@ def multiclass_generalized_dice_slope(
     input: Array, target: Array, *, smooth: float, apply_softmax: bool, ignore_background: bool
 ) -> Array:
     """Return the slopes of the weighed ratios, through the softmax."""
-    shares = _share(input, target, softmax=apply_softmax)
+    shares = share(input, target, softmax=apply_softmax)
     frequency = shares[2].sum(axis=(0, *range(2, input.ndim)))
     weights = 1 / (frequency**2 + FREQUENCY_EPS)
     weights = weights / weights.sum() * len(weights) / _count(input, ignore_background)
@@ -217,7 +217,7 @@ def _count(input: Array, ignore_background: bool) -> int:
     return input.shape[1] - (1 if ignore_background and input.shape[1] > 1 else 0)
 
 
-def _share(input: Array, target: Array, *, softmax: bool) -> tuple[Array, Array, Array]:
+def share(input: Array, target: Array, *, softmax: bool) -> tuple[Array, Array, Array]:
     """Return probabilities, what they lack to 1, and the share of each class in the target."""
     if target.ndim < input.ndim:
         classes = align_classes(np.arange(input.shape[1]), input.ndim)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
@@ -16,6 +16,9 @@ NAME_COLUMNS = 28
 """How far the names reach in a list; what a longer one is stands on the next line."""
 
 INDENT = 4
+
+FORMULA, INPUTS, OPTIONS = "Formula", "Inputs, in this order", "Options"
+"""Headings of the sections that say what is computed."""
 
 
 def print_json(described: Description | list[Description]) -> None:
@@ -104,8 +107,8 @@ def _print_entry(console: Any, name: Any, what: Any) -> None:
     console.print(Padding(row, (0, 0, 0, INDENT), expand=False))
 
 
-def print_loss(described: Description) -> None:
-    """Print all about a loss."""
+def print_loss(described: Description, headings: Collection[str] | None = None) -> None:
+    """Print all about a loss, or the sections with these headings."""
     from rich.padding import Padding
     from rich.text import Text
 
@@ -119,21 +122,24 @@ def print_loss(described: Description) -> None:
     console.print(title)
     if described["summary"]:
         console.print(Text(fit_text(described["summary"], encoding)))
-    for heading, lines in _sections(described):
+    for heading, lines in list_sections(described):
+        if headings is not None and heading not in headings:
+            continue
         console.print()
         console.print(Text(heading, "bold"))
         for line in lines:
             console.print(Padding(Text(fit_text(line, encoding)), (0, 0, 0, 2), expand=False))
 
 
-def _sections(described: Description) -> Iterator[tuple[str, list[str]]]:
+def list_sections(described: Description) -> Iterator[tuple[str, list[str]]]:
+    """Yield the sections of a loss's page: a heading, and the lines below it."""
     yield "Definition of", list(_place_definition(described))
     if described["formula"]:
-        yield "Formula", described["formula"].split(";  ")
+        yield FORMULA, described["formula"].split(";  ")
     names = [(one["name"], one) for one in described["inputs"]]
     width = max(len(name) for name, _ in names)
     yield (
-        "Inputs, in this order",
+        INPUTS,
         [
             f"{name:<{width}}  {one['shown_shapes']}  {one['help']}{': ' if one['help'] else ''}"
             f"{', or '.join(one['kinds'])}"
@@ -145,7 +151,7 @@ def _sections(described: Description) -> Iterator[tuple[str, list[str]]]:
             (f"{one['flag']} {_placeholder(one)}".rstrip(), one) for one in described["options"]
         ]
         width = max(len(flag) for flag, _ in flags)
-        yield "Options", [f"{flag:<{width}}  {_explain(one)}" for flag, one in flags]
+        yield OPTIONS, [f"{flag:<{width}}  {_explain(one)}" for flag, one in flags]
     if described["traps"] or described["family"] != "own":
         traps = [f"- {trap}" for trap in described["traps"]]
         yield "Mind", traps or ["- nothing in particular"]

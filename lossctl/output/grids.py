@@ -32,6 +32,8 @@ class Column:
     name: str
     right: bool = True
     bar: bool = False
+    lines: bool = False
+    """Whether a cell may have several lines."""
 
 
 @dataclass(slots=True)
@@ -93,7 +95,8 @@ def _find_least_width(grid: Grid) -> int:
 def _find_width(grid: Grid, place: int) -> int:
     """Return the width that a column must have: text folds where it is longer."""
     column = grid.columns[place]
-    widest = max([len(column.name), *(len(row.cells[place]) for row in grid.rows)])
+    lines = (line for row in grid.rows for line in row.cells[place].split("\n"))
+    widest = max(map(len, [*column.name.split("\n"), *lines]))
     return widest if column.right or column.bar else min(widest, _LEAST_TEXT)
 
 
@@ -113,7 +116,7 @@ def _draw_table(grid: Grid, encoding: str) -> Table:
     )
     for place, column in enumerate(grid.columns):
         table.add_column(
-            Text(fit_text(column.name, encoding)),
+            Text((fit_lines if column.lines else fit_text)(column.name, encoding)),
             justify="right" if column.right else "left",
             no_wrap=column.right or column.bar,
             overflow="fold",
@@ -121,8 +124,11 @@ def _draw_table(grid: Grid, encoding: str) -> Table:
             style="blue" if column.bar else "",
         )
     for row in grid.rows:
-        cells = (Text(fit_text(cell, encoding)) for cell in row.cells)
-        table.add_row(*cells, style=STYLES[row.tone])
+        pairs = zip(row.cells, grid.columns, strict=True)
+        cells = (
+            (fit_lines if column.lines else fit_text)(cell, encoding) for cell, column in pairs
+        )
+        table.add_row(*map(Text, cells), style=STYLES[row.tone])
     return table
 
 

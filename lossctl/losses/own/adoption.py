@@ -26,7 +26,7 @@ NAME = re.compile(r"[A-Za-z_]\w*")
 RESERVED = {
     *("loss", "inputs", "reduction", "sample_weight", "mask", "class_axis", "squeeze", "nan"),
     *("dtype", "threads", "part", "save_state", "progress", "format", "output", "limit"),
-    *("precision", "debug", "help", "classes", "keep", "check"),
+    *("precision", "debug", "help", "classes", "keep", "check", "row"),
 }
 """What every computation takes already: no input or option of a loss can be called so."""
 

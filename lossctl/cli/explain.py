@@ -1,0 +1,129 @@
+"""``lossctl explain LOSS``: how a number comes about, with the flags of the loss."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lossctl.cli.compute import LossGroup, make_argument, make_option, wrap_command
+from lossctl.cli.shared import DATA, OUTPUT, SHARED, complete_loss, take_output
+from lossctl.cli.shared import make_option as make_shared
+
+if TYPE_CHECKING:
+    from lossctl.losses.declaration import Loss
+    from lossctl.losses.inputs import Input
+
+LEFT_OUT = ("dtype", "format", "output", "limit", "part", "save_state")
+"""Shared options that say nothing about one row, or say something else."""
+
+EXPLAINED = [
+    make_shared(
+        "row",
+        str | None,
+        None,
+        "the row to explain, from 0 on; 3,10,20 is one place in row 3, which has several losses",
+        DATA,
+        envvar=None,
+        metavar="N",
+    ),
+    make_shared(
+        "why_differs",
+        str | None,
+        None,
+        "walk through another definition over the same row, and show where the two part;"
+        " without --row, on the row on which they differ most",
+        DATA,
+        envvar=None,
+        metavar="LOSS[:OPTION=VALUE]",
+        autocompletion=complete_loss,
+    ),
+    make_shared(
+        "format",
+        str | None,
+        None,
+        "table, markdown or json (table, or by the suffix of --output)",
+        OUTPUT,
+        "-f",
+        "--format",
+    ),
+    make_shared("output", str | None, None, "write there: .md or .json", OUTPUT, "-o", "--output"),
+]
+
+
+class ExplainGroup(LossGroup):
+    """A group whose commands are the losses of the registry."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Build the command of one loss, found by any of its names."""
+        from lossctl.losses.registry import find
+
+        loss = find(cmd_name)
+        return wrap_command(loss, "explain", _callback(loss), more=" --row 0")
+
+
+def build_command() -> Any:
+    """Return the group of commands."""
+    return typer.main.get_group(
+        typer.Typer(
+            cls=ExplainGroup,
+            name="explain",
+            no_args_is_help=True,
+            help="Explain a loss, or the number of one row step by step, e.g."
+            " lossctl explain ce preds.npy labels.npy --row 0.",
+            subcommand_metavar="LOSS [FILES... --row N] [OPTIONS]",
+            context_settings={"help_option_names": ["-h", "--help"]},
+            rich_markup_mode="rich",
+        )
+    )
+
+
+def _callback(loss: Loss) -> Callable[..., None]:
+    def run(**values: Any) -> None:
+        inputs = [values.pop(one.name) for one in loss.inputs]
+        _explain(loss, [one for one in inputs if one is not None], values)
+
+    parameters = [_make_optional(one) for one in loss.inputs]
+    parameters += [make_option(loss, parameter) for parameter in loss.parameters]
+    parameters += [
+        one.replace(default=loss.reduction) if one.name == "reduction" else one
+        for one in [*EXPLAINED[:2], *SHARED, *EXPLAINED[2:]]
+        if one in EXPLAINED or one.name not in LEFT_OUT
+    ]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__doc__ = loss.summary
+    return run
+
+
+def _make_optional(declared: Input) -> inspect.Parameter:
+    """Return the positional parameter of an input that may be left out."""
+    argument = make_argument(declared)
+    annotation = Annotated[str | None, *argument.annotation.__metadata__]
+    return argument.replace(default=None, annotation=annotation)
+
+
+def _explain(loss: Loss, inputs: list[str], values: dict[str, Any]) -> None:
+    """Call the public API and hand what it found to the output room."""
+    from lossctl import api
+    from lossctl.output.explained_difference import write_difference
+    from lossctl.output.explanation import check_output, write_explanation
+    from lossctl.output.progress import show_progress
+
+    del values["debug"]
+    output = take_output(values | {"limit": 0})
+    for name in ("format", "output", "precision"):
+        del values[name]
+    check_output(output.format, output.target)
+    other = values.pop("why_differs")
+    if other is None:
+        with show_progress(values.pop("progress")) as progress:
+            found = api.explain(loss, *inputs, progress=progress, **values)
+        write_explanation(found, output.format, output.target, output.precision)
+        return
+    if values["reduction"] == loss.reduction:  # then each is reduced in its own way
+        values["reduction"] = None
+    with show_progress(values.pop("progress")) as progress:
+        difference = api.explain_difference(loss, other, *inputs, progress=progress, **values)
+    write_difference(difference, output.format, output.target, output.precision)

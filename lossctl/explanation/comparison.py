@@ -1,0 +1,122 @@
+"""Two walks over one row, side by side: where do the definitions part?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import SequenceMatcher
+from itertools import takewhile
+from typing import Any
+
+import numpy as np
+
+from lossctl.explanation.result import Difference, Explanation, Pair
+from lossctl.explanation.step import LEFT_OUT, Step
+from lossctl.explanation.vocabulary import GIVEN, find_fact
+from lossctl.losses.declaration import FACTS, Loss
+from lossctl.losses.description import compare
+
+TOLERANCE = 1e-9
+"""Values nearer to each other, relative to them, are one value computed in two ways."""
+
+
+REDUCED = ("mean", "result")
+"""Steps that are of all rows."""
+
+
+def compare_walks(losses: Sequence[Loss], left: Explanation, right: Explanation) -> Difference:
+    """Lay the walks of two losses side by side, and find the step at which they part."""
+    pairs = tuple(align(left, right))
+    parting = find_parting(pairs)
+    declared = compare(losses)
+    key = None if parting is None else pairs[parting].key
+    return Difference(
+        left=left,
+        right=right,
+        pairs=pairs,
+        parting=parting,
+        readings=find_readings(pairs) if parting == 0 else None,
+        facts=tuple(choose_facts(declared, key)),
+    )
+
+
+def align(left: Explanation, right: Explanation) -> Iterator[Pair]:
+    """Yield the steps of both in order; those of one word stand side by side."""
+    first, second = ([step.key for step in one.steps] for one in (left, right))
+    matcher = SequenceMatcher(None, first, second, autojunk=False)
+    for kind, start, stop, other_start, other_stop in matcher.get_opcodes():
+        if kind == "equal":
+            steps = zip(left.steps[start:stop], right.steps[other_start:other_stop], strict=True)
+            for one, other in steps:
+                yield Pair(one.key, one, other, has_same_value(left, one, right, other))
+            continue
+        yield from (Pair(step.key, step, None, None) for step in left.steps[start:stop])
+        others = right.steps[other_start:other_stop]
+        yield from (Pair(step.key, None, step, None) for step in others)
+
+
+def has_same_value(left: Explanation, one: Step, right: Explanation, other: Step) -> bool:
+    """Tell whether two steps have one value.
+
+    Where one loss has an element of its own at each place of an axis, and the other takes the
+    whole axis, the place is compared with the same place of the axis.
+    """
+    first, second = _pick(one, other, right), _pick(other, one, left)
+    if first.shape != second.shape:
+        return False
+    if first.dtype.kind in "US" or second.dtype.kind in "US":
+        return bool((first == second).all())
+    return bool(np.allclose(first, second, rtol=TOLERANCE, atol=0, equal_nan=True))
+
+
+def _pick(step: Step, beside: Step, at: Explanation) -> Any:
+    """Return the value of a step, or its entry at the place that the step beside it is of."""
+    value, single = np.asarray(step.value), np.ndim(beside.value) == 0
+    if single and at.position and value.shape == at.positions[-1:]:
+        return value[at.position[-1]]
+    return value
+
+
+def find_parting(pairs: Sequence[Pair]) -> int | None:
+    """Return the first step by which the numbers differ.
+
+    Where the losses differ, it is an input that they take for different things; or the first step
+    that both have with two values, or a step of one of them alone, shortly before that, which
+    changes something (it clips or smooths).
+    Where they do not, it is the first one behind the loss, up to what the row contributes.
+    """
+    keys = [pair.key for pair in pairs]
+    left_out = next((n for n, pair in enumerate(pairs) if pair.key == LEFT_OUT), None)
+    if left_out is not None and pairs[left_out].same is None:
+        return left_out
+    loss = keys.index("loss") if "loss" in keys else -1
+    start, stop = loss + 1, next(n for n, key in enumerate(keys) if key in REDUCED)
+    if loss >= 0 and pairs[loss].same is False:
+        start, stop = 0, loss + 1
+    if start == 0 and find_readings(pairs) is not None:
+        return 0
+    first = next((n for n in range(start, stop) if pairs[n].same is False), None)
+    for place in range((first or 0) - 1, start - 1, -1):
+        if pairs[place].same is not None:
+            break
+        step = pairs[place].left or pairs[place].right
+        if step is not None and step.changes:
+            first = place
+    return first
+
+
+def find_readings(pairs: Sequence[Pair]) -> tuple[str, str] | None:
+    """Return what each loss takes the first input for, if that is not the same."""
+    before = list(takewhile(lambda pair: pair.same is None and pair.key in GIVEN, pairs))
+    left = next((pair.key for pair in before if pair.left is not None), None)
+    right = next((pair.key for pair in before if pair.right is not None), None)
+    return None if left is None or right is None else (left, right)
+
+
+def choose_facts(declared: Mapping[str, Any], key: str | None) -> Iterator[tuple[str, str, str]]:
+    """Yield the declared differences, that on which the step depends first."""
+    differences = {one["fact"]: tuple(one["values"]) for one in declared["differences"]}
+    wanted = "" if key is None else "input 1" if key in GIVEN else find_fact(key)
+    for fact in dict.fromkeys((wanted, "formula", *FACTS)):
+        if fact in differences:
+            left, right = differences[fact]
+            yield fact, left, right

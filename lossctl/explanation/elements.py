@@ -1,0 +1,145 @@
+"""Single elements of a computation that is over: their steps, from the inputs to the mean."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.engine.binding import Bound
+from lossctl.engine.element import (
+    IGNORED,
+    MASKED,
+    Element,
+    check_position,
+    find_largest,
+    find_positions,
+    show_index,
+    take_element,
+)
+from lossctl.engine.plan import Plan
+from lossctl.engine.reduction import fill
+from lossctl.engine.result import Result
+from lossctl.errors import warn
+from lossctl.explanation.ending import Ending, end
+from lossctl.explanation.finding import walk_inputs, walk_loss
+from lossctl.explanation.result import Explanation, Place
+from lossctl.explanation.step import Step
+from lossctl.losses.declaration import Loss
+from lossctl.losses.description import describe
+
+Array = NDArray[Any]
+
+TOLERANCE = 1e-9
+"""How far the steps of a loss may end from what its kernel says, relative to it."""
+
+ROUNDING = 1e-12
+"""The same, relative to the largest of the steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A computation that is over, and of which any element can be explained that was kept."""
+
+    loss: Loss
+    plan: Plan
+    result: Result
+    totals: dict[str, Array]
+    """Named sums over all rows, where the loss is made of those alone."""
+    classes: tuple[str, ...] = ()
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """How many losses a row has along each further axis."""
+        return find_positions(self.plan)
+
+    def fit(self, position: tuple[int, ...]) -> tuple[int, ...]:
+        """Return as much of a position of another loss as this one has axes for."""
+        sizes = self.positions
+        return position[: len(sizes)] if len(position) >= len(sizes) else ()
+
+    def find(self, row: int, position: tuple[int, ...]) -> tuple[int, ...]:
+        """Return a position, that of the row's largest loss if none is named."""
+        if not position:
+            return find_largest(self.plan, row)
+        check_position(self.plan, row, position)
+        return position
+
+    def explain(self, row: int, position: tuple[int, ...], *, chosen: bool) -> Explanation:
+        """Return the explanation of one element."""
+        plan, result = self.plan, self.result
+        element = take_element(plan, row, position, result.samples)
+        ending = Ending(self.loss, element, result, plan.options, _name_gathered(plan), self.totals)
+        steps = tuple(end(_walk_element(self.loss, element), ending))
+        if not element.left_out and not self.totals:
+            _compare_with_kernel(self.loss, steps, element)
+        return Explanation(
+            loss=self.loss.key,
+            name=result.name,
+            description=describe(self.loss),
+            steps=steps,
+            row=row,
+            position=position,
+            positions=element.positions,
+            chosen=chosen and bool(position),
+            inputs=tuple(
+                _find_place(plan, bound, element, result.samples) for bound in plan.streams
+            ),
+            value=element.loss,
+            contribution=ending.contribution,
+            result=result,
+            classes=self.classes,
+        )
+
+
+def _walk_element(loss: Loss, element: Element) -> list[Step]:
+    """Return the steps of a loss, or only the inputs where they may be no valid ones."""
+    if element.left_out in (IGNORED, MASKED) and not loss.whole:
+        return list(walk_inputs(loss, element.given))
+    options = dict(element.options)
+    if loss.whole:
+        options["row"] = element.row
+    return walk_loss(loss, element.arrays, options, element.loss)
+
+
+def _name_gathered(plan: Plan) -> str:
+    """Say over what the values of a walk are averaged or added up within a row."""
+    gathering = plan.gathering
+    if gathering is None or (gathering.across and not gathering.finished):
+        return ""
+    if gathering.axes == (-1,):
+        return "the last axis"
+    if gathering.axes is None:
+        return "the row" if len(plan.inputs[0].axes) > 1 else ""
+    within = [str(axis) for axis in gathering.axes if axis]
+    return f"{'axis' if len(within) == 1 else 'axes'} {', '.join(within)}" if within else ""
+
+
+def _compare_with_kernel(loss: Loss, steps: Sequence[Step], element: Element) -> None:
+    """Warn where the steps end at another number than the loss: they are then not its steps."""
+    told = next((step.value for step in steps if step.key == "loss"), None)
+    if element.loss is None or told is None:
+        return
+    if np.ndim(told) or math.isnan(element.loss):
+        return
+    terms = [abs(step.value) for step in steps if isinstance(step.value, float)]
+    size = max((term for term in terms if math.isfinite(term)), default=0.0)
+    slack = ROUNDING * size  # terms may cancel
+    same = math.isclose(float(told), element.loss, rel_tol=TOLERANCE, abs_tol=slack)
+    if not same:
+        warn(f"the steps of {loss.key} end at {float(told)!r}, but its loss is {element.loss!r}")
+
+
+def _find_place(plan: Plan, bound: Bound, element: Element, samples: int) -> Place:
+    """Say what was read of an input."""
+    return Place(
+        bound.name,
+        bound.source.name,
+        fill(bound.source.shape, samples),
+        fill(bound.source.given_shape, samples),
+        show_index(plan, bound, element),
+    )

@@ -1,0 +1,72 @@
+"""The steps of a loss where there are no data: which there are, and under which options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from typing import Any
+
+from numpy.typing import NDArray
+
+from lossctl.errors import DataError, UsageError
+from lossctl.explanation.placeholders import list_samples, vary_option
+from lossctl.explanation.step import LEFT_OUT, Step
+from lossctl.losses.declaration import Loss
+
+Array = NDArray[Any]
+Run = Callable[[tuple[Array, ...], dict[str, Any]], Sequence[Step]]
+"""Walks through a loss on some inputs, with some options more than those given."""
+
+
+def list_variants(loss: Loss, run: Run, given: Collection[str]) -> list[Step]:
+    """Return the steps of a loss, each with a note on when it is taken if it is not always.
+
+    The steps with the options given come first in what is shown; those that another option, or
+    another form of the inputs, adds or changes are put where they belong.
+    """
+    (_, first), *others = list_samples(loss)
+    found = list(run(first, {}))
+    for number, inputs in others:
+        _merge(found, _try(run, inputs, {}), _tell_form(loss, number))
+    for parameter in loss.parameters:
+        if parameter.name in given:
+            continue
+        for value in vary_option(parameter):
+            shown = parameter.flag
+            if parameter.type is bool and not parameter.tensor:
+                shown = parameter.flag if value else f"--no-{parameter.flag[2:]}"
+            elif parameter.option.choices:
+                shown = f"{parameter.flag} {value}"
+            _merge(found, _try(run, first, {parameter.name: value}), f"with {shown}")
+    return found
+
+
+def _try(run: Run, inputs: tuple[Array, ...], options: dict[str, Any]) -> Sequence[Step]:
+    """Return the steps, or none where such values do not go with the options given."""
+    try:
+        return run(inputs, options)
+    except (UsageError, DataError):
+        return ()
+
+
+def _merge(found: list[Step], steps: Sequence[Step], note: str) -> None:
+    """Put in the steps that are new, or have another formula, behind those that they follow."""
+    left_out = [step for step in steps if step.key == LEFT_OUT]  # then most steps are not taken
+    place = next((n for n, one in enumerate(found) if one.key == "loss"), 1) if left_out else 1
+    for step in left_out or steps:
+        same = [n for n, one in enumerate(found) if one.key == step.key]
+        place = max(same) + 1 if same else place
+        if any(found[n].formula == step.formula for n in same):
+            continue
+        found.insert(place, replace(step, note=note))
+        place += 1
+
+
+def _tell_form(loss: Loss, number: int) -> str:
+    """Say by which input another form can be told."""
+    usual = [one.form(0).pattern for one in loss.inputs]
+    for declared, pattern in zip(reversed(loss.inputs), reversed(usual), strict=True):
+        other = declared.form(number).pattern
+        if other != pattern:
+            return f"{declared.name} ({', '.join(other.split())})"
+    return ""

@@ -1,0 +1,188 @@
+"""Two definitions over one row, side by side: as tables, Markdown and JSON."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from os import PathLike
+from textwrap import wrap
+from typing import TYPE_CHECKING, TextIO
+
+import numpy as np
+
+from lossctl.output.explanation import (
+    Target,
+    check_output,
+    describe_choice,
+    describe_explanation,
+    describe_inputs,
+    encode_record,
+)
+from lossctl.output.fields import read_version
+from lossctl.output.files import open_text
+from lossctl.output.grids import Column, Grid, Row, print_grids, write_markdown
+from lossctl.output.step_values import format_step
+from lossctl.output.wording import format_number, read_encoding
+
+if TYPE_CHECKING:
+    from lossctl.explanation.result import Difference, Explanation, Pair
+    from lossctl.explanation.step import Step
+
+NAME_WIDTH = 20
+"""The names of losses stand over columns of numbers in lines of so many characters."""
+
+
+def write_difference(
+    difference: Difference, format: str | None = None, target: Target = None, precision: int = 6
+) -> None:
+    """Write a difference to a stream, or to a file whose suffix means the format."""
+    if isinstance(target, str | PathLike):
+        name, compression = check_output(format, target)
+        with open_text(target, compression) as stream:
+            _write(difference, name, stream, precision)
+        return
+    _write(difference, check_output(format, None).name, target or sys.stdout, precision)
+
+
+def _write(difference: Difference, name: str, stream: TextIO, precision: int) -> None:
+    if name == "json":
+        stream.writelines(encode_difference(difference, read_encoding(stream)))
+        return
+    heading = list(describe_heading(difference))
+    plain = name == "table"
+    steps = build_steps(difference, precision, "\n" if plain else ", ")
+    steps.notes = list(conclude(difference, precision))
+    grids = [steps, *build_facts(difference, "\n" if plain else ";  ")]
+    (print_grids if plain else write_markdown)(heading, grids, stream)
+
+
+def describe_heading(difference: Difference) -> Iterator[str]:
+    """Yield what is compared, and on which row."""
+    left, right = difference.left, difference.right
+    yield f"{left.name} and {right.name}, row {left.row} (the first row is 0)"
+    if difference.chosen and difference.farthest is not None:
+        yield f"no row was named; on this one they differ most: --row {left.row}"
+    elif difference.chosen:
+        yield "no row was named, and they differ on none"
+    elif left.chosen:
+        yield describe_choice(left)
+    yield from describe_inputs(left)
+
+
+def build_steps(difference: Difference, precision: int, between: str) -> Grid:
+    """Return the steps side by side; the first one that differs is marked."""
+    columns = [Column("", right=False), Column("step", right=False)]
+    for one in (difference.left, difference.right):
+        name = one.loss if between != "\n" else "\n".join(wrap_name(one.loss))
+        columns.append(Column(name, lines=True))
+    grid = Grid(columns, [])
+    for place, pair in enumerate(difference.pairs):
+        parts = place == difference.parting
+        sign = "→" if parts else {True: "=", False: "≠", None: ""}[pair.same]
+        digits = _find_precision(pair, precision)
+        cells = [
+            _show(step, one, digits, between)
+            for step, one in ((pair.left, difference.left), (pair.right, difference.right))
+        ]
+        grid.rows.append(Row([sign, pair.key, *cells], "bad" if parts else ""))
+    return grid
+
+
+def _find_precision(pair: Pair, precision: int) -> int:
+    """Return the digits that it takes to see that two numbers differ."""
+    steps = [one for one in (pair.left, pair.right) if one is not None]
+    if pair.same is not False or any(np.ndim(one.value) for one in steps):
+        return precision
+    for digits in range(precision, 17):
+        if len({*(format_number(float(one.value), digits) for one in steps)}) > 1:
+            return digits
+    return 17
+
+
+def wrap_name(name: str) -> list[str]:
+    """Return a name in short lines, parted behind a dot or an underscore."""
+    spaced = name.replace(".", ". ").replace("_", "_ ")
+    return [line.replace(" ", "") for line in wrap(spaced, NAME_WIDTH)]
+
+
+def _show(step: Step | None, explanation: Explanation, precision: int, between: str) -> str:
+    if step is None:
+        return "-"
+    return between.join(format_step(step, precision, explanation.classes))
+
+
+def conclude(difference: Difference, precision: int) -> Iterator[str]:
+    """Yield what is to be learned: the step at which they part, or that they do not."""
+    if difference.readings is not None:
+        first, second = difference.readings
+        losses = difference.left.loss, difference.right.loss
+        yield f"They part at the first input: {losses[0]} takes it for {first},"
+        yield f"  {losses[1]} for {second}"
+    elif difference.parting is not None:
+        pair = difference.pairs[difference.parting]
+        yield f"They part at: {pair.key}"
+        for step, one in ((pair.left, difference.left), (pair.right, difference.right)):
+            yield f"  {one.loss}: {_tell(step, precision)}"
+    elif not difference.results_differ:
+        yield "They do not differ on this row, and their results are the same."
+    elif difference.farthest is None:
+        yield "They do not differ on this row, but their results do."
+    else:
+        where = f"most on row {difference.farthest}: --row {difference.farthest}"
+        yield f"They do not differ on this row. On others they do, {where}"
+
+
+def _tell(step: Step | None, precision: int) -> str:
+    if step is None:
+        return "has no such step"
+    if step.before is None or np.ndim(step.value):
+        return step.formula
+    before, after = (format_number(float(one), precision) for one in (step.before, step.value))
+    return f"{step.formula} ({before} becomes {after})"
+
+
+def build_facts(difference: Difference, between: str) -> list[Grid]:
+    """Return what the declarations say of the differences, that of the parting first.
+
+    The cases of a formula are joined so.
+    """
+    if not difference.facts:
+        return []
+    names = (difference.left.loss, difference.right.loss)
+    columns = [Column(name, right=False, lines=True) for name in ("", *names)]
+    rows = [Row([text.replace(";  ", between) for text in fact]) for fact in difference.facts]
+    return [Grid(columns, rows, "The definitions differ in")]
+
+
+def encode_difference(difference: Difference, encoding: str) -> Iterator[str]:
+    """Yield one JSON object: both explanations, and where they part."""
+    from lossctl.explanation.result import COMPARISON_FORMAT
+
+    pairs = difference.pairs
+    yield from encode_record(
+        {
+            "format": COMPARISON_FORMAT,
+            "version": read_version(),
+            "row": difference.left.row,
+            "chosen": difference.chosen,
+            "farthest": difference.farthest,
+            "parting": None if difference.parting is None else pairs[difference.parting].key,
+            "results_differ": difference.results_differ,
+            "steps": [
+                {
+                    "key": pair.key,
+                    "same": pair.same,
+                    "left": None if pair.left is None else pair.left.value,
+                    "right": None if pair.right is None else pair.right.value,
+                }
+                for pair in pairs
+            ],
+            "facts": [
+                {"fact": fact, "left": left, "right": right}
+                for fact, left, right in difference.facts
+            ],
+            "left": describe_explanation(difference.left),
+            "right": describe_explanation(difference.right),
+        },
+        encoding,
+    )

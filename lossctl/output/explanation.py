@@ -1,0 +1,172 @@
+"""Explanations of a number: as tables, Markdown and JSON."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from os import PathLike
+from typing import TYPE_CHECKING, Any, TextIO
+
+from lossctl.output.fields import FIELDS, encode_json, read_record, read_version
+from lossctl.output.files import open_text
+from lossctl.output.formats import FileFormat, check_format, pick_file_format
+from lossctl.output.grids import Column, Grid, Row, print_grids, write_markdown
+from lossctl.output.step_values import format_step
+from lossctl.output.wording import format_shape, read_encoding
+
+if TYPE_CHECKING:
+    from lossctl.explanation.result import Explanation
+    from lossctl.explanation.step import Step
+
+FORMATS = ("table", "markdown", "json")
+FILES = ("markdown", "json")
+Target = TextIO | str | PathLike[str] | None
+
+
+def check_output(format: str | None, target: str | PathLike[str] | None) -> FileFormat:
+    """Return the format to write in, before any work; raises UsageError."""
+    if target is None:
+        return FileFormat(check_format(format or "table", FORMATS))
+    return pick_file_format(target, format, FILES, FORMATS)
+
+
+def write_explanation(
+    explanation: Explanation, format: str | None = None, target: Target = None, precision: int = 6
+) -> None:
+    """Write an explanation to a stream, or to a file whose suffix means the format."""
+    if isinstance(target, str | PathLike):
+        name, compression = check_output(format, target)
+        with open_text(target, compression) as stream:
+            _write(explanation, name, stream, precision)
+        return
+    name, _ = check_output(format, None)
+    _write(explanation, name, target or sys.stdout, precision)
+
+
+def _write(explanation: Explanation, name: str, stream: TextIO, precision: int) -> None:
+    if name == "json":
+        from lossctl.explanation.result import FORMAT
+
+        header = {"format": FORMAT, "version": read_version()}
+        record = header | describe_explanation(explanation)
+        stream.writelines(encode_record(record, read_encoding(stream)))
+        return
+    if explanation.row is None:
+        _write_page(explanation, name, stream)
+        return
+    between = "\n" if name == "table" else ", "
+    grid = build_grid(explanation, precision, between)
+    write = print_grids if name == "table" else write_markdown
+    write(list(describe_heading(explanation)), [grid], stream)
+
+
+def describe_heading(explanation: Explanation) -> Iterator[str]:
+    """Yield what is explained: the loss, the row, where its inputs were read."""
+    yield f"{explanation.name}, row {explanation.row} (the first row is 0)"
+    if explanation.chosen:
+        yield describe_choice(explanation)
+    yield from describe_inputs(explanation)
+
+
+def describe_inputs(explanation: Explanation) -> Iterator[str]:
+    """Yield where the inputs of a row were read."""
+    width = max(len(one.name) for one in explanation.inputs)
+    for one in explanation.inputs:
+        squeezed = f", squeezed from {format_shape(one.given)}" if one.given != one.shape else ""
+        shape = f"{format_shape(one.shape)}{squeezed}"
+        yield f"{one.name:<{width}}  {one.source}{one.index}  of {shape}"
+
+
+def describe_choice(explanation: Explanation) -> str:
+    """Say which of several losses of a row is explained."""
+    many = " × ".join(map(str, explanation.positions))
+    place = ",".join(map(str, (explanation.row, *explanation.position)))
+    return f"the row has {many} losses; this is its largest: --row {place}"
+
+
+def build_grid(explanation: Explanation, precision: int, between: str) -> Grid:
+    """Return the steps with their formulas and values, the lines of a value joined so."""
+    columns = [Column("step", right=False), Column("formula", right=False)]
+    grid = Grid([*columns, Column("value", lines=True)], [])
+    for step in explanation.steps:
+        lines = format_step(step, precision, explanation.classes)
+        key = step.key
+        tone = "good" if key in ("loss", "result") else "bad" if step.changes else ""
+        grid.rows.append(Row([key, step.formula, between.join(lines)], tone))
+    return grid
+
+
+def _write_page(explanation: Explanation, name: str, stream: TextIO) -> None:
+    """Write what a loss computes, where there are no data: formula, inputs, options, steps."""
+    from lossctl.output import catalogue
+
+    described = explanation.description
+    chosen = (catalogue.FORMULA, catalogue.INPUTS, catalogue.OPTIONS)
+    heads = ["step", "formula", *(["when"] if any(step.note for step in explanation.steps) else [])]
+    rows = [Row([step.key, step.formula, step.note][: len(heads)]) for step in explanation.steps]
+    grid = Grid([Column(head, right=False) for head in heads], rows, "Steps")
+    example = str(described["example"]).replace("lossctl compute", "lossctl explain")
+    grid.notes.append(f"With files and a row there are numbers: {example} --row 0")
+    if name == "table":
+        catalogue.print_loss(described, chosen)
+        print()
+        print_grids([], [grid], stream)
+        return
+    heading = [f"{described['key']}: {described['summary']}"]
+    tables = [
+        Grid([Column(title, right=False)], [Row([line]) for line in lines])
+        for title, lines in catalogue.list_sections(described)
+        if title in chosen
+    ]
+    write_markdown(heading, [*tables, grid], stream)
+
+
+def describe_step(step: Step) -> dict[str, Any]:
+    """Return a step as an object."""
+    record = {"key": step.key, "formula": step.formula, "value": step.value, "note": step.note}
+    if step.places:
+        record["places"] = step.places
+    if step.changes is not None:
+        record |= {"before": step.before, "changes": step.changes}
+    return record
+
+
+def describe_explanation(explanation: Explanation) -> dict[str, Any]:
+    """Return an explanation in plain values."""
+    result = explanation.result
+    inputs = [
+        {"name": one.name, "source": one.source, "shape": one.shape, "index": one.index}
+        for one in explanation.inputs
+    ]
+    return {
+        "loss": explanation.loss,
+        "name": explanation.name,
+        "formula": explanation.description["formula"],
+        "row": explanation.row,
+        "position": explanation.position,
+        "positions": explanation.positions,
+        "chosen": explanation.chosen,
+        "inputs": inputs,
+        "classes": explanation.classes,
+        "steps": [describe_step(step) for step in explanation.steps],
+        "value": explanation.value,
+        "contribution": explanation.contribution,
+        "result": None if result is None else read_record(result, FIELDS),
+    }
+
+
+def encode_record(record: dict[str, Any], encoding: str) -> Iterator[str]:
+    """Yield an object with a key on each line, and an object on each line of a list."""
+    separator, indent = "{\n", "  "
+    for key, value in record.items():
+        yield f"{separator}{indent}{encode_json(key, encoding)}: "
+        separator = ",\n"
+        listed = isinstance(value, list) and value and isinstance(value[0], dict)
+        yield from (
+            _encode_list(value, indent, encoding) if listed else [encode_json(value, encoding)]
+        )
+
+
+def _encode_list(records: Iterable[dict[str, Any]], indent: str, encoding: str) -> Iterator[str]:
+    lines = (f"{indent}  {encode_json(record, encoding)}" for record in records)
+    yield "[\n" + ",\n".join(lines) + f"\n{indent}]"
