@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.data import kinds
-from lossctl.data.kinds import Context, Rule
+from lossctl.data.kinds import Context
+from lossctl.data.rules import Rule
 from lossctl.engine.binding import INTEGER_KINDS, Bound
 from lossctl.engine.blocks import Region
 from lossctl.engine.partial import Finding, Partial, Rows
 from lossctl.engine.plan import Plan
 from lossctl.losses.declaration import Kind, Terms
+from lossctl.losses.terms import Note
 
 Array = NDArray[Any]
 
@@ -27,11 +29,18 @@ CLAMPED = Rule(
     is_error=False,
     unit="logarithm",
     first="is at",
+    summary="confident mistakes hidden by a clamp of their logarithms",
 )
 
 
-NAN_LOSS = Rule("nan_loss", "{are} NaN", is_error=False, unit="result", first="is at")
-INFINITE_LOSS = Rule("infinite_loss", "{are} infinite", is_error=False, unit="result")
+NAN_LOSS = Rule(
+    "nan_loss", "{are} NaN", is_error=False, unit="result", first="is at", grave=True,
+    summary="losses that are NaN where the inputs are not",
+)  # fmt: skip
+INFINITE_LOSS = Rule(
+    "infinite_loss", "{are} infinite", is_error=False, unit="result",
+    summary="losses that are infinite where the inputs are not",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -49,18 +58,7 @@ def process(plan: Plan, region: Region, blocks: Sequence[Array]) -> Outcome:
     """Check a block's inputs, compute its losses and add them up."""
     with np.errstate(all="ignore"):
         partial = Partial()
-        inputs = list(blocks[: len(plan.inputs)])
-        extras = list(blocks[len(plan.inputs) :])
-        weight = extras.pop(0) if plan.sample_weight is not None else None
-        mask = extras.pop(0) if plan.mask is not None else None
-        for number, bound in enumerate(plan.inputs):
-            kept = None if mask is None else _kept(bound, inputs[number], mask)
-            _inspect(plan, bound, region, inputs[number], kept, partial)
-            if kept is not None and bound.kind in INTEGER_KINDS and not plan.loss.whole:
-                inputs[number] = np.where(kept, inputs[number], 0)  # may be no index at all
-        for one, values in ((plan.sample_weight, weight), (plan.mask, mask)):
-            if one is not None and values is not None:
-                _inspect(plan, one, region, values, None, partial)
+        inputs, weight, mask = take_inputs(plan, region, blocks, partial)
         if partial.broken:
             return Outcome(region, partial, None)
         arrays, options = arrange(plan, region, inputs)
@@ -70,15 +68,46 @@ def process(plan: Plan, region: Region, blocks: Sequence[Array]) -> Outcome:
                 plan, region, arrays, options, terms, weight, mask
             )
             return Outcome(region, partial, None, slopes)
-        gathering = plan.gathering
-        if gathering is not None and not gathering.across:
-            terms.losses = gathering.finish_block(plan.loss, terms.losses, terms.sums, plan.options)
-        elif gathering is not None and gathering.finished:
-            _add_sums(plan, region, terms, mask, partial)
-            return Outcome(region, partial, None)
-        losses = _add_up(plan, region, terms, weight, mask, partial)
+        losses = gather(plan, region, terms, weight, mask, partial)
     wanted = plan.settings.reduction == "none" and not plan.single
     return Outcome(region, partial, losses if wanted else None)
+
+
+def take_inputs(
+    plan: Plan, region: Region, blocks: Sequence[Array], partial: Partial
+) -> tuple[list[Array], Array | None, Array | None]:
+    """Check a block; return its inputs, its weight and its mask, where there are such."""
+    inputs = list(blocks[: len(plan.inputs)])
+    extras = list(blocks[len(plan.inputs) :])
+    weight = extras.pop(0) if plan.sample_weight is not None else None
+    mask = extras.pop(0) if plan.mask is not None else None
+    for number, bound in enumerate(plan.inputs):
+        kept = None if mask is None else _kept(bound, inputs[number], mask)
+        _inspect(plan, bound, region, inputs[number], kept, partial)
+        if kept is not None and bound.kind in INTEGER_KINDS and not plan.loss.whole:
+            inputs[number] = np.where(kept, inputs[number], 0)  # may be no index at all
+    for one, values in ((plan.sample_weight, weight), (plan.mask, mask)):
+        if one is not None and values is not None:
+            _inspect(plan, one, region, values, None, partial)
+    return inputs, weight, mask
+
+
+def gather(
+    plan: Plan,
+    region: Region,
+    terms: Terms,
+    weight: Array | None,
+    mask: Array | None,
+    partial: Partial,
+) -> Array | None:
+    """Add up what a kernel returned; return the losses (None where only their sums have one)."""
+    gathering = plan.gathering
+    if gathering is not None and not gathering.across:
+        terms.losses = gathering.finish_block(plan.loss, terms.losses, terms.sums, plan.options)
+    elif gathering is not None and gathering.finished:
+        _add_sums(plan, region, terms, mask, partial)
+        return None
+    return _add_up(plan, region, terms, weight, mask, partial)
 
 
 def _kept(bound: Bound, values: Array, mask: Array) -> NDArray[np.bool_] | None:
@@ -236,8 +265,8 @@ def _note_odd(plan: Plan, region: Region, losses: Array, partial: Partial) -> No
 
 def _note_marks(plan: Plan, region: Region, terms: Terms, partial: Partial) -> None:
     marks: list[tuple[Rule, NDArray[np.bool_]]] = [
-        (Rule(text, text, is_error=False, unit="element", first="is at"), mask)
-        for text, mask in terms.notes.items()
+        (Rule(*_name(note), is_error=False, unit="element", first="is at"), mask)
+        for note, mask in terms.notes.items()
     ]
     if terms.clamped is not None:
         partial.clamped = int(np.count_nonzero(terms.clamped))
@@ -247,6 +276,11 @@ def _note_marks(plan: Plan, region: Region, terms: Terms, partial: Partial) -> N
     for rule, mask in marks:
         if mask.any():
             _note(plan, region, rule, mask, terms.losses, partial)
+
+
+def _name(note: str | Note) -> tuple[str, str]:
+    """Return code and words of what a kernel tells; words without a code are one themselves."""
+    return note if isinstance(note, Note) else (note, note)
 
 
 def _note(
