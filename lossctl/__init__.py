@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from lossctl import losses
     from lossctl.api import (
+        check,
         compare_definitions,
         compute,
         describe,
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
         merge,
         run_suite,
     )
+    from lossctl.data import load_array
+    from lossctl.diagnosis.result import Examination
     from lossctl.engine.gradient_result import Gradient
     from lossctl.engine.result import Result
     from lossctl.losses.declaration import Option, loss
@@ -60,9 +63,12 @@ if TYPE_CHECKING:
     from lossctl.losses.terms import Scan, Terms, Transform
 
 _ROOMS = {
+    "lossctl.data": ("load_array",),
+    "lossctl.diagnosis.result": ("Examination",),
     "lossctl.engine.gradient_result": ("Gradient",),
     "lossctl.engine.result": ("Result",),
     "lossctl.api": (
+        "check",
         "compare_definitions",
         "compute",
         "describe",
@@ -106,6 +112,7 @@ _ROOMS = {
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
+    "Examination",
     "Gradient",
     "Option",
     "Result",
@@ -116,6 +123,7 @@ __all__ = [
     "above_minus_one",
     "binary",
     "box",
+    "check",
     "class_label",
     "class_probability",
     "clipped",
@@ -133,6 +141,7 @@ __all__ = [
     "index_list",
     "labels",
     "length",
+    "load_array",
     "log_amount",
     "log_probability",
     "logit",

@@ -15,6 +15,7 @@ from lossctl.engine.plan import Settings
 from lossctl.engine.result import Result
 from lossctl.engine.threads import available_threads
 from lossctl.errors import UsageError, did_you_mean
+from lossctl.examination import check
 from lossctl.losses.declaration import Loss
 from lossctl.losses.description import compare as compare_declarations
 from lossctl.losses.description import describe as describe_declaration
@@ -22,6 +23,7 @@ from lossctl.losses.dialects import name_library
 from lossctl.losses.registry import find, list_file, list_losses
 
 __all__ = [
+    "check",
     "check_evaluation",
     "compare_definitions",
     "compute",

@@ -19,6 +19,7 @@ ROOMS = {
     "losses": {"numpy"},
     "data": {"numpy", "pyarrow"},
     "engine": {"numpy", "lossctl.losses", "lossctl.data"},
+    "diagnosis": {"numpy", "lossctl.engine", "lossctl.losses", "lossctl.data"},
     "evaluation": {"numpy", "pandas", "lossctl.engine", "lossctl.losses", "lossctl.data"},
     "output": {
         "rich",
@@ -26,6 +27,7 @@ ROOMS = {
         "numpy",
         "lossctl.engine.result",
         "lossctl.engine.gradient_result",
+        "lossctl.diagnosis.result",
         "lossctl.evaluation.result",
         "lossctl.evaluation.suite",
         "lossctl.__version__",
