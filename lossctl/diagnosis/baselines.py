@@ -196,7 +196,7 @@ class Baselines:
         try:
             made = make_plan(
                 plan.loss, sources, options, settings,
-                sample_weight=ArraySource("weights", table.weights),
+                sample_weight=ArraySource("weights", table.weights), answers=plan.answers,
             )  # fmt: skip
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", LossctlWarning)

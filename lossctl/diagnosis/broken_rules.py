@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lossctl.data.rules import Rule
-from lossctl.diagnosis.case import Case, file_axis
+from lossctl.diagnosis.case import Case
 from lossctl.diagnosis.conversions import LOG_SOFTMAX, NORMALISATION, SOFTMAX, convert
 from lossctl.diagnosis.numbers import keep_rows
+from lossctl.diagnosis.probes import file_axis
 from lossctl.diagnosis.profile import Profile
 from lossctl.diagnosis.repairs import Repair
 from lossctl.engine.partial import Finding

@@ -15,7 +15,6 @@ from lossctl.diagnosis.profile import Profile
 from lossctl.diagnosis.repairs import Call
 from lossctl.diagnosis.result import Baseline
 from lossctl.diagnosis.shifts import Shift
-from lossctl.engine.binding import Bound
 from lossctl.engine.partial import Finding, Partial
 from lossctl.engine.plan import Plan
 from lossctl.engine.result import Result
@@ -62,8 +61,3 @@ class Case:
         """Return the first of these options that the loss has."""
         known = {one.name for one in self.plan.loss.parameters}
         return next((name for name in names if name in known), None)
-
-
-def file_axis(bound: Bound, axis: int) -> int:
-    """Return the axis of the file that is an axis of the kernel's view."""
-    return bound.order[axis - (not bound.batched and not bound.shared)]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.diagnosis.assignment import assign
-from lossctl.diagnosis.probes import View, find_class_axis, find_kept
+from lossctl.diagnosis.probes import View, file_axis, find_class_axis, find_kept
 from lossctl.engine.plan import Plan
 from lossctl.losses.declaration import Kind
 
@@ -27,6 +27,8 @@ Decide = Callable[[View], tuple[Array, Array]]
 """What tells the predicted and the true class of each place of a block."""
 
 MOST_CLASSES = 1024
+FEWEST = 16
+"""Labels of a half from which on an order of the classes can be told from chance."""
 
 SHARES = (Kind.DISTRIBUTION, Kind.DENSITY)
 PROBABILITIES = (Kind.PROBABILITY, Kind.CLIPPED)
@@ -100,14 +102,20 @@ class Confusion:
         tested = int(second.sum())
         rows = np.arange(self.classes)
         before, after = int(np.trace(second)) / tested, int(second[rows, columns].sum()) / tested
-        error = math.sqrt(max(after * (1 - after) + before * (1 - before), 1 / tested) / tested)
-        if after - before < max(least_gain, sureness * error):
+        doubt = _doubt(before, after, tested)
+        if tested < FEWEST or after - before < max(least_gain, sureness * doubt):
             return None
         whole = self.counts
         columns = _best_order(whole)
         total = int(whole.sum())
         accuracy = int(whole[rows, columns].sum()) / total
         return Order(tuple(columns.tolist()), accuracy, int(np.trace(whole)) / total)
+
+
+def _doubt(before: float, after: float, count: int) -> float:
+    """Return the standard error of a difference of shares, of few trials too (Agresti, Caffo)."""
+    smooth = [(share * count + 1) / (count + 2) for share in (before, after)]
+    return math.sqrt(sum(share * (1 - share) for share in smooth) / count)
 
 
 def _best_order(counts: Counts) -> Array:
@@ -135,7 +143,7 @@ def plan_confusion(plan: Plan) -> Confusion | None:
         classes = plan.classes
         decide: Decide = _decide_indices
     elif same and true.kind in SHARES:
-        classes = predicted.source.shape[predicted.order[axis]] or 0
+        classes = predicted.source.shape[file_axis(predicted, axis)] or 0
         decide = partial(_decide_shares, axis)
     else:
         return None

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.data.source import ArraySource
-from lossctl.diagnosis.case import Case, file_axis
-from lossctl.diagnosis.probes import find_class_axis
+from lossctl.diagnosis.case import Case
+from lossctl.diagnosis.probes import file_axis, find_class_axis
 from lossctl.diagnosis.profile import Profile
 from lossctl.diagnosis.repairs import Repair, mention
 from lossctl.engine import reduction

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.data.labels import Cells
-from lossctl.diagnosis.probes import View
+from lossctl.diagnosis.probes import View, flatten
 
 Array = NDArray[Any]
 Hashes = NDArray[np.uint64]
@@ -154,7 +154,7 @@ class RowHashes:
 
 def hash_rows(values: Array) -> Hashes:
     """Return a hash of each row's bytes, (n,)."""
-    rows = np.ascontiguousarray(values).reshape(len(values), -1)
+    rows = flatten(np.ascontiguousarray(values))
     raw = rows.view(np.uint8).reshape(len(rows), rows.shape[1] * rows.itemsize)
     spare = -raw.shape[1] % WORD
     if spare:

@@ -5,6 +5,7 @@ Each probe measures blocks on any thread, and adds the measures up in order.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -51,9 +52,14 @@ def find_class_axis(bound: Bound) -> int | None:
     return None
 
 
+def file_axis(bound: Bound, axis: int) -> int:
+    """Return the axis of the file that is an axis of the kernel's view."""
+    return bound.order[axis - (not bound.batched and not bound.shared)]
+
+
 def flatten(values: Array) -> Array:
     """Return rows of numbers, (n, columns), without a copy where that is possible."""
-    return values.reshape(len(values), -1)
+    return values.reshape(len(values), math.prod(values.shape[1:]))
 
 
 def find_kept(view: View, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lossctl.data import rules
-from lossctl.diagnosis.case import Case, file_axis
+from lossctl.diagnosis.case import Case
 from lossctl.diagnosis.catalogue import Sign, judge_rule, symptom
 from lossctl.diagnosis.conversions import (
     LOG_SOFTMAX,
@@ -15,7 +15,7 @@ from lossctl.diagnosis.conversions import (
     convert,
     mend_form,
 )
-from lossctl.diagnosis.probes import find_class_axis
+from lossctl.diagnosis.probes import file_axis, find_class_axis
 from lossctl.diagnosis.profile import Profile
 from lossctl.diagnosis.repairs import Repair
 from lossctl.diagnosis.result import Severity

@@ -7,13 +7,14 @@ targets of few values are counted, which is exact for files of any size. Others 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.diagnosis.probes import View, find_weights
+from lossctl.diagnosis.probes import View, find_weights, flatten
 from lossctl.engine.plan import Plan
 from lossctl.losses.declaration import Kind
 
@@ -98,7 +99,7 @@ class ValueTargets:
             rows: Array = values.reshape(-1)
         else:
             turned = np.moveaxis(values, self.axis, -1)
-            rows = turned.reshape(-1, turned.shape[-1])
+            rows = turned.reshape(math.prod(turned.shape[:-1]), turned.shape[-1])
         flat = None if weights is None else weights.reshape(-1)
         distinct = counts = None
         if self._counted is not None and len(np.unique(rows[:LOOK])) <= FEW:
@@ -129,7 +130,7 @@ class ValueTargets:
         if not self._kept:
             return Table(np.empty(0), np.empty(0))
         values, weights = np.concatenate(self._kept), np.concatenate(self._weights)
-        used = (weights != 0) & np.isfinite(values.reshape(len(values), -1)).all(axis=1)
+        used = (weights != 0) & np.isfinite(flatten(values)).all(axis=1)
         return Table(values[used], weights[used], exact=self._stride == 1)
 
     def _thin(self) -> None:
