@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from lossctl import losses
     from lossctl.api import (
+        check,
         compare_definitions,
         compute,
         describe,
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
         merge,
         run_suite,
     )
+    from lossctl.data import load_array
+    from lossctl.diagnosis.result import Examination
     from lossctl.engine.gradient_result import Gradient
     from lossctl.engine.result import Result
     from lossctl.explanation.result import Difference, Explanation
@@ -48,12 +51,15 @@ if TYPE_CHECKING:
         index_list,
         labels,
         length,
+        log_amount,
         log_probability,
+        logit,
         mass,
         not_negative,
         positive,
         probability,
         real,
+        score,
         sign,
         soft_label,
         variance,
@@ -61,11 +67,14 @@ if TYPE_CHECKING:
     from lossctl.losses.terms import Scan, Terms, Transform
 
 _ROOMS = {
+    "lossctl.data": ("load_array",),
+    "lossctl.diagnosis.result": ("Examination",),
     "lossctl.engine.gradient_result": ("Gradient",),
     "lossctl.engine.result": ("Result",),
     "lossctl.explanation.result": ("Difference", "Explanation"),
     "lossctl.explanation.step": ("Step", "steps"),
     "lossctl.api": (
+        "check",
         "compare_definitions",
         "compute",
         "describe",
@@ -93,12 +102,15 @@ _ROOMS = {
         "index_list",
         "labels",
         "length",
+        "log_amount",
         "log_probability",
+        "logit",
         "mass",
         "not_negative",
         "positive",
         "probability",
         "real",
+        "score",
         "sign",
         "soft_label",
         "variance",
@@ -109,6 +121,7 @@ _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
     "Difference",
+    "Examination",
     "Explanation",
     "Gradient",
     "Option",
@@ -121,6 +134,7 @@ __all__ = [
     "above_minus_one",
     "binary",
     "box",
+    "check",
     "class_label",
     "class_probability",
     "clipped",
@@ -140,7 +154,10 @@ __all__ = [
     "index_list",
     "labels",
     "length",
+    "load_array",
+    "log_amount",
     "log_probability",
+    "logit",
     "loss",
     "losses",
     "mass",
@@ -150,6 +167,7 @@ __all__ = [
     "probability",
     "real",
     "run_suite",
+    "score",
     "sign",
     "soft_label",
     "steps",

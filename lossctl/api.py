@@ -15,6 +15,7 @@ from lossctl.engine.plan import Settings
 from lossctl.engine.result import Result
 from lossctl.engine.threads import available_threads
 from lossctl.errors import UsageError, did_you_mean
+from lossctl.examination import check
 from lossctl.explaining import explain, explain_difference
 from lossctl.losses.declaration import Loss
 from lossctl.losses.description import compare as compare_declarations
@@ -23,6 +24,7 @@ from lossctl.losses.dialects import name_library
 from lossctl.losses.registry import find, list_file, list_losses
 
 __all__ = [
+    "check",
     "check_evaluation",
     "check_written",
     "compare_definitions",

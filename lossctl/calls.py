@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import Any
 
-from lossctl.data import Source, is_live, load_array, open_sources
+from lossctl.data import load_array, open_sources
 from lossctl.data.classes import IndexedSource, load_classes
 from lossctl.data.kept import keep_row
 from lossctl.data.labels import CELL
-from lossctl.data.replayed import ReplayedSource
 from lossctl.engine.labels import find_labels, name_columns
 from lossctl.engine.options import check_options
 from lossctl.engine.plan import Plan, Settings
 from lossctl.engine.planning import make_plan
-from lossctl.engine.scanning import answer
+from lossctl.engine.scanning import ask
 from lossctl.errors import UsageError, did_you_mean
 from lossctl.losses.declaration import Loss
 
@@ -57,7 +56,7 @@ def plan_computation(
     try:
         for source in sources if settings.part is not None else ():
             source.measure()
-        answers = _ask(loss, references, sources)
+        answers = ask(loss, references, sources)
         if row is not None:
             sources = [keep_row(source, row) for source in sources]
         rest = sources[len(references) :]
@@ -80,24 +79,6 @@ def plan_computation(
         if name in plan.tensors and is_text(value)
     }
     return plan
-
-
-def _ask(loss: Loss, references: Sequence[Any], sources: list[Source]) -> dict[str, bool]:
-    """Answer the question that a loss has to a whole input.
-
-    A file is read for it by itself; what can be read only once is kept as far as it was read.
-    """
-    if loss.scan is None:
-        return {}
-    place = next(n for n, one in enumerate(loss.inputs) if one.name == loss.scan.input)
-    if is_live(references[place]):
-        sources[place] = kept = ReplayedSource(sources[place])
-        return {loss.scan.name: answer(loss.scan, kept)}
-    (source,) = open_sources([references[place]])
-    try:
-        return {loss.scan.name: answer(loss.scan, source)}
-    finally:
-        source.close()
 
 
 def _collect_inputs(loss: Loss, inputs: Sequence[Any], options: dict[str, Any]) -> list[Any]:

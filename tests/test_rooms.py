@@ -20,6 +20,7 @@ ROOMS = {
     "data": {"numpy", "pyarrow"},
     "engine": {"numpy", "lossctl.losses", "lossctl.data"},
     "explanation": {"numpy", "lossctl.engine", "lossctl.losses"},
+    "diagnosis": {"numpy", "lossctl.engine", "lossctl.losses", "lossctl.data"},
     "evaluation": {"numpy", "pandas", "lossctl.engine", "lossctl.losses", "lossctl.data"},
     "output": {
         "rich",
@@ -27,6 +28,7 @@ ROOMS = {
         "numpy",
         "lossctl.engine.result",
         "lossctl.engine.gradient_result",
+        "lossctl.diagnosis.result",
         "lossctl.evaluation.result",
         "lossctl.evaluation.suite",
         "lossctl.explanation.result",

@@ -32,17 +32,22 @@ def report(write: Callable[[], None], gates: Sequence[tuple[str, Judged]]) -> No
     The verdict stands also where whoever reads standard output has stopped reading.
     """
     failed = [(name, one) for name, one in gates if not one.passed]
-    try:
-        write()
-        sys.stdout.flush()
-    except BrokenPipeError:
-        if not failed:
-            raise
-        leave_pipe()
+    write_out(write, verdict=bool(failed))
     if failed:
         lines = [_describe(name, one) for name, one in failed]
         gate = "gate" if len(gates) == 1 else "gates"
         raise CheckError(f"{len(failed)} of {len(gates)} {gate} failed", "\n".join(lines))
+
+
+def write_out(write: Callable[[], None], *, verdict: bool) -> None:
+    """Write a result; where a verdict follows, it does so also if nobody reads any more."""
+    try:
+        write()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not verdict:
+            raise
+        leave_pipe()
 
 
 def _describe(name: str, one: Judged) -> str:

@@ -32,6 +32,7 @@ LAZY_COMMANDS = {
     "evaluate": "lossctl.cli.evaluate",
     "run": "lossctl.cli.run",
     "explain": "lossctl.cli.explain",
+    "check": "lossctl.cli.check",
 }
 """The modules of commands that would make others start later."""
 
@@ -103,6 +104,14 @@ class Root(TyperGroup):
             return importlib.import_module(LAZY_COMMANDS[cmd_name]).build_command()
         command = super().get_command(ctx, cmd_name)
         return command if command is None else take_plain_values(command)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Find the subcommand; that of a check has the options of the loss in its words."""
+        if args[:1] == ["check"]:
+            from lossctl.cli.check import build_command
+
+            return "check", build_command(args[1:]), args[1:]
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the subcommand; a reader that has gone away is no failure of ours."""

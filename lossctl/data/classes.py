@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -33,16 +34,28 @@ class ClassNames:
             self._indices |= {str(index): index for index in range(len(self.names))}
 
     def index(
-        self, cells: Cells, source: Source, numbers: NDArray[np.int64], what: str
+        self,
+        cells: Cells,
+        source: Source,
+        numbers: NDArray[np.int64],
+        what: str,
+        unknown: Counter[str] | None = None,
     ) -> NDArray[Any]:
-        """Return the class index of each cell; numbers are indices already."""
+        """Return the class index of each cell; numbers are indices already.
+
+        What is none of the classes is an error, or counted in ``unknown`` and has the index -1.
+        """
         given = cells.numbers(Column(source.name, what))
         if given is not None:
             return given
         codes, found = cells.encode()
         indices = np.array([self._indices.get(str(one), UNKNOWN) for one in found], np.int64)
         values = indices[codes] if len(found) else np.empty(0, np.int64)
-        if len(values) and values.min() == UNKNOWN:
+        if unknown is not None:
+            for code, count in enumerate(np.bincount(codes, minlength=len(found)).tolist()):
+                if count and indices[code] == UNKNOWN:
+                    unknown[str(found[code])] += count
+        elif len(values) and values.min() == UNKNOWN:
             self._refuse(
                 values,
                 [found[code] for code in codes[values == UNKNOWN][:1]],
@@ -74,13 +87,20 @@ class ClassNames:
 class IndexedSource(Source):
     """A column of labels as the indices of their classes."""
 
-    def __init__(self, source: Source, classes: ClassNames, what: str) -> None:
+    def __init__(
+        self,
+        source: Source,
+        classes: ClassNames,
+        what: str,
+        unknown: Counter[str] | None = None,
+    ) -> None:
         self.source = source
         self.name = source.name
         self.trailing = ()
         self.dtype = np.dtype(np.int64)
         self._classes = classes
         self._what = what
+        self._unknown = unknown
 
     @property
     def length(self) -> int | None:  # type: ignore[override]  # it may become known on the way
@@ -129,7 +149,7 @@ class IndexedSource(Source):
 
     def _index(self, cells: Any, start: int) -> NDArray[Any]:
         numbers = np.arange(start, start + len(cells))
-        indices = self._classes.index(cells, self.source, numbers, self._what)
+        indices = self._classes.index(cells, self.source, numbers, self._what, self._unknown)
         if indices.dtype.kind not in "iu":
             raise DataError(
                 f"{self._what}: {self.name} holds {indices.dtype}, neither names of classes nor"

@@ -14,134 +14,39 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lossctl.data.rules import (
+    CLIPPED,
+    EMPTY_BOX,
+    INFINITE,
+    LIST_OUT_OF_RANGE,
+    LOGITS_SUM_TO_ONE,
+    LOGITS_WITHIN,
+    NEGATIVE,
+    NEGATIVE_PROBABILITY,
+    NEGATIVE_VARIANCE,
+    NOT_A_LABEL,
+    NOT_A_NUMBER,
+    NOT_A_PROBABILITY,
+    NOT_A_SIGN,
+    NOT_A_SOFT_LABEL,
+    NOT_ABOVE_MINUS_ONE,
+    NOT_BINARY,
+    NOT_POSITIVE,
+    NOT_WHOLE,
+    OUT_OF_RANGE,
+    POSITIVE_LOG,
+    SUM_NOT_ONE,
+    TURNED_BOX,
+    Rule,
+)
+
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
 
 POSITIVE_LOG_TOLERANCE = 1e-6
 SUM_TOLERANCE = 1e-3
-MANY_DIGITS = 1e15
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """Something that numbers of a kind should satisfy, and what to say where they do not.
-
-    ``text`` follows a count of units; {are} in it is bent to the count.
-    """
-
-    code: str
-    text: str
-    remedy: str = ""
-    is_error: bool = True
-    unit: str = "value"
-    first: str = "is {value} at"
-    """How the first place is told."""
-
-    def describe(self, count: int, name: str, value: float, place: str, classes: int) -> str:
-        """Return the message: how many, of what, the first one and where it is."""
-        verbs = ("is", "was", "does") if count == 1 else ("are", "were", "do")
-        text = self.text.format(classes=classes, are=verbs[0], were=verbs[1], do=verbs[2])
-        ending = "es" if self.unit.endswith("x") else "s"
-        units = self.unit if count == 1 else f"{self.unit}{ending}"
-        whole = isinstance(value, int) or (abs(value) < MANY_DIGITS and value.is_integer())
-        first = self.first.format(value=int(value) if whole else repr(float(value)))
-        message = f"{name}: {count} {units} {text}; the first {first} {place}"
-        return message if self.is_error or not self.remedy else f"{message} ({self.remedy})"
-
-
-NOT_WHOLE = Rule(
-    "not_whole",
-    "{are} not whole numbers, but class indices are needed",
-    "Class indices are the integers 0 to C-1. If these are scores, check the order of the files.",
-)
-OUT_OF_RANGE = Rule(
-    "label_out_of_range",
-    "{are} outside [0, {classes}), the indices of {classes} classes",
-    "Labels start at 0. If yours start at 1, subtract 1; if the value means 'no label',"
-    " leave it out with --ignore-index.",
-)
-LIST_OUT_OF_RANGE = Rule(
-    "label_out_of_range",
-    "{are} neither in [0, {classes}), the indices of {classes} classes, nor the end mark -1",
-    "Each row lists the indices of its classes, then -1.",
-)
-NOT_A_SIGN = Rule(
-    "not_a_sign",
-    "{are} not +1 or -1",
-    "Targets of 0 and 1 are for binary cross entropy (bce, bce_with_logits);"
-    " 2*y - 1 turns them into signs.",
-)
-NOT_A_PROBABILITY = Rule(
-    "not_a_probability",
-    "{are} outside [0, 1], but probabilities are needed",
-    "If these are logits, use the loss that takes logits (bce_with_logits).",
-)
-NEGATIVE_VARIANCE = Rule(
-    "negative_variance",
-    "{are} negative, but variances are needed",
-    "If these are log-variances, exponentiate them; if standard deviations, square them.",
-)
-NOT_BINARY = Rule(
-    "not_binary",
-    "{are} neither 0 nor 1",
-    "The label of the positive class is 1, of the negative class 0; (y + 1) / 2 turns signs"
-    " into labels.",
-)
-NOT_A_LABEL = Rule(
-    "not_whole",
-    "{are} not whole numbers, but labels of classes are needed",
-    "Scores or probabilities of the classes have an axis more than the labels.",
-)
-NOT_POSITIVE = Rule(
-    "not_positive",
-    "{are} not above 0, but positive numbers are needed",
-    "The loss is defined for positive numbers alone; leave the others out with --mask.",
-)
-NEGATIVE = Rule(
-    "negative",
-    "{are} negative, but numbers of at least 0 are needed",
-    "The loss is defined for counts and amounts; leave the others out with --mask.",
-)
-NOT_ABOVE_MINUS_ONE = Rule(
-    "not_above_minus_one",
-    "{are} not above -1, so that log(1 + x) has no value",
-    "Logarithmic errors are for amounts; leave the others out with --mask.",
-)
-TURNED_BOX = Rule(
-    "turned_box",
-    "{do} not have x1 <= x2 and y1 <= y2",
-    "A box is its left, top, right and bottom side. Boxes as centre and size, or as corner and"
-    " size, must be turned into corners.",
-    unit="box",
-    first="has a side of {value} at",
-)
-EMPTY_BOX = Rule(
-    "empty_box",
-    "{do} not have any area",
-    is_error=False,
-    unit="box",
-    first="has a side of {value} at",
-)
-NOT_A_SOFT_LABEL = Rule("not_a_soft_label", "{are} outside [0, 1]", is_error=False)
-POSITIVE_LOG = Rule(
-    "positive_log_probability",
-    "{are} positive, so not log-probabilities",
-    "take log_softmax of logits, or the log of probabilities",
-    is_error=False,
-)
-NEGATIVE_PROBABILITY = Rule(
-    "negative_probability", "{are} negative, so not probabilities", is_error=False
-)
-SUM_NOT_ONE = Rule(
-    "sum_not_one",
-    "{do} not sum to 1",
-    is_error=False,
-    unit="distribution",
-    first="sums to {value} at",
-)
-CLIPPED = Rule("clipped", "{are} outside [0, 1], where they are clipped to", is_error=False)
-NOT_A_NUMBER = Rule("nan", "{are} NaN", is_error=False, first="is at")
-INFINITE = Rule("infinite", "{are} infinite", is_error=False)
+MANY_VALUES = 100
+"""So many logits do not lie in [0, 1] by chance, on both sides of 1/2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +187,20 @@ def _log_probability(numbers: Numbers, _: Context) -> Findings:
         yield from _broken(POSITIVE_LOG, numbers.values > POSITIVE_LOG_TOLERANCE, numbers.values)
 
 
+def _logit(numbers: Numbers, context: Context) -> Findings:
+    """Find blocks that are probabilities from one end to the other."""
+    if not numbers.within(0, 1):
+        return
+    values = numbers.values
+    if context.classes > 1:
+        if values.ndim > 1 and context.whole_classes:
+            sums = values.sum(axis=1, dtype=np.float64, keepdims=True)
+            if np.all(np.abs(sums - 1) <= SUM_TOLERANCE):
+                yield LOGITS_SUM_TO_ONE, np.ones(sums.shape, np.bool_), sums
+    elif values.size >= MANY_VALUES and numbers.low < 0.5 < numbers.high:
+        yield LOGITS_WITHIN, np.ones(values.shape, np.bool_), values
+
+
 def _variance(numbers: Numbers, _: Context) -> Findings:
     if not numbers.low >= 0:
         yield from _broken(NEGATIVE_VARIANCE, numbers.values < 0, numbers.values)
@@ -345,6 +264,7 @@ CHECKS: dict[str, Check] = {
     "number, not negative": _not_negative,
     "number above -1": _above_minus_one,
     "box (x1, y1, x2, y2)": _box,
+    "real, not yet a probability": _logit,
 }
 EXACT_KINDS = {
     "class index", "class indices, ended by -1", "sign (+1 or -1)", "length", "label 0 or 1",

@@ -35,6 +35,12 @@ class ReplayedSource(Source):
         self._end += len(rows)
         return rows
 
+    def look(self, count: int) -> Array:
+        """Return the first rows, which stay to be read."""
+        while self._end < count and len(self.take(count - self._end)):
+            continue
+        return self.read(0, count)
+
     def read(self, start: int, stop: int) -> Array:
         """Return rows that were taken, and those that follow them."""
         if start >= self._end:

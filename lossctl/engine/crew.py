@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from threading import Condition, Lock, Thread
 from time import monotonic
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from numpy.typing import NDArray
 
 from lossctl.engine.blocks import Region
 from lossctl.engine.plan import Plan
-from lossctl.engine.work import Outcome, process
 
 Piece = tuple[Region, list[NDArray[Any]]]
+
+
+class Done(Protocol):
+    """What is made of a piece."""
+
+    @property
+    def region(self) -> Region:
+        """Where it is."""
+
+
+T = TypeVar("T", bound=Done)
+Work = Callable[[Plan, Region, list[NDArray[Any]]], T]
 
 AHEAD = 2
 MOST_WITH_ELEMENTS = 2
@@ -22,21 +33,22 @@ PATIENCE = 1.0
 """Seconds to wait for helpers that are to leave: one may be reading from a silent pipe."""
 
 
-class Crew:
+class Crew(Generic[T]):
     """The calling thread and its helpers, who take pieces in turn; outcomes come back in order.
 
     The caller works too instead of waiting: handing every block over to another thread costs
     two switches of threads, which short blocks (those of ``nll``) take longer for than to work.
     """
 
-    def __init__(self, plan: Plan, pieces: Iterator[Piece]) -> None:
+    def __init__(self, plan: Plan, pieces: Iterator[Piece], work: Work[T]) -> None:
         self._plan = plan
+        self._work = work
         self._pieces = enumerate(pieces)
         self._taking = Lock()
         self._taken = 0
         self._claimed = 0
         self._changed = Condition()
-        self._done: dict[int, Outcome] = {}
+        self._done: dict[int, T] = {}
         self._next = 0
         self._end: int | None = None
         self._failure: BaseException | None = None
@@ -52,7 +64,7 @@ class Crew:
         for helper in self._helpers:
             helper.start()
 
-    def outcomes(self) -> Iterator[Outcome]:
+    def outcomes(self) -> Iterator[T]:
         """Yield the outcome of every piece, in their order; raises what reading or work raised."""
         while True:
             with self._changed:
@@ -124,7 +136,7 @@ class Crew:
                 return False
             self._taken += 1
         number, (region, blocks) = taken
-        outcome = process(self._plan, region, blocks)
+        outcome = self._work(self._plan, region, blocks)
         with self._changed:
             self._done[number] = outcome
             if number == self._next:

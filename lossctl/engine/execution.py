@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain, islice
 
 from lossctl.data.source import Source
-from lossctl.engine.crew import Crew, Piece
+from lossctl.engine.crew import Crew, Piece, T, Work
 from lossctl.engine.plan import Plan
 from lossctl.engine.threads import keep_freed_memory
 from lossctl.engine.work import Outcome, process
@@ -17,12 +17,31 @@ from lossctl.errors import DataError
 BLOCKS_PER_RELEASE = 32
 
 
+class UnevenLengthsError(DataError):
+    """The inputs do not have the same number of samples."""
+
+    def __init__(self, counts: dict[str, int], expected: int | None) -> None:
+        shown = [f"{name} has {count} samples" for name, count in counts.items()]
+        if expected is not None and len(set(counts.values())) == 1:
+            shown.append(f"{expected} are needed")
+        super().__init__(
+            f"the inputs differ in length: {', '.join(shown)}",
+            "All inputs must hold the same samples in the same order.",
+        )
+        self.counts = counts
+
+
 def execute(plan: Plan) -> Iterator[Outcome]:
-    """Yield the outcome of every block, in order; a few blocks are in memory at a time.
+    """Yield the outcome of every block, in order; a few blocks are in memory at a time."""
+    return work_through(plan, process, read_pieces)
+
+
+def work_through(plan: Plan, work: Work[T], read: Callable[[Plan], Iterator[Piece]]) -> Iterator[T]:
+    """Yield what ``work`` makes of every piece that ``read`` gives, in order, on all threads.
 
     What lies behind the last block is given back (the pages of a mapped file count as memory).
     """
-    with closing(_process_all(plan)) as outcomes:
+    with closing(_process_all(plan, work, read)) as outcomes:
         for number, outcome in enumerate(outcomes, start=1):
             for bound in plan.streams:
                 if outcome.region.partial and number % BLOCKS_PER_RELEASE == 0:
@@ -32,19 +51,21 @@ def execute(plan: Plan) -> Iterator[Outcome]:
             yield outcome
 
 
-def _process_all(plan: Plan) -> Generator[Outcome, None, None]:
+def _process_all(
+    plan: Plan, work: Work[T], read: Callable[[Plan], Iterator[Piece]]
+) -> Generator[T, None, None]:
     idle = True
     try:
-        pieces = read_pieces(plan)
+        pieces = read(plan)
         first = list(islice(pieces, 2))
         everything = chain(first, pieces)
         if len(first) > 1:
             keep_freed_memory()
         if plan.settings.threads == 1 or len(first) < 2:
             for region, blocks in everything:
-                yield process(plan, region, blocks)
+                yield work(plan, region, blocks)
             return
-        crew = Crew(plan, everything)
+        crew = Crew(plan, everything, work)
         try:
             yield from crew.outcomes()
         finally:
@@ -89,12 +110,6 @@ def _goes_on(source: Source, end: int) -> bool:
     return len(source.read(end, end + 1)) > 0
 
 
-def _uneven(streamed: list[tuple[str, Source]], expected: int | None) -> DataError:
+def _uneven(streamed: list[tuple[str, Source]], expected: int | None) -> UnevenLengthsError:
     """Count the rows of every input and say that they differ."""
-    counts = [f"{name} has {source.count()} samples" for name, source in streamed]
-    if expected is not None and len(set(counts)) == 1:
-        counts.append(f"{expected} are needed")
-    return DataError(
-        f"the inputs differ in length: {', '.join(counts)}",
-        "All inputs must hold the same samples in the same order.",
-    )
+    return UnevenLengthsError({name: source.count() for name, source in streamed}, expected)

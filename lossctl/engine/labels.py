@@ -17,7 +17,8 @@ from lossctl.losses.declaration import Kind
 from lossctl.losses.inputs import Input
 
 CLASSES = "C"
-KINDS = {Kind.INDEX, Kind.LABEL}
+NAMED = (Kind.INDEX, Kind.LABEL)
+"""The kinds of inputs whose numbers stand for classes, and so may be their names."""
 
 
 def name_columns(declared: Input, reference: Any, classes: ClassNames) -> Any:
@@ -44,7 +45,7 @@ def find_labels(inputs: Sequence[Input], references: Sequence[Any]) -> list[int]
     return [
         place
         for place, (declared, reference) in enumerate(zip(inputs, references, strict=True))
-        if any(form.kind in KINDS for form in declared.forms) and _may_be_names(reference)
+        if any(form.kind in NAMED for form in declared.forms) and _may_be_names(reference)
     ]
 
 

@@ -58,7 +58,7 @@ class Elements:
             if outcome.losses is not None and not self.partial.broken:
                 yield outcome.losses
         for finding in self.partial.findings.values():
-            _locate(self.plan, finding)
+            locate(self.plan, finding)
         _report_errors(self.plan, self.partial)
         if self.plan.single:
             yield _single_losses(Summary.of(self.plan), self.partial).astype(self.dtype)
@@ -100,7 +100,7 @@ def _report_errors(plan: Plan, partial: Partial) -> None:
         raise DataError(fatal[0].describe(), remedy)
 
 
-def _locate(plan: Plan, finding: Finding) -> None:
+def locate(plan: Plan, finding: Finding) -> None:
     """Say where a finding is in words, while the sources are known."""
     bound = next((one for one in plan.streams if one.name == finding.name), None)
     position = finding.position

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
+from lossctl.data import is_live, open_sources
 from lossctl.data.replayed import ReplayedSource
 from lossctl.data.source import Source
 from lossctl.engine.blocks import plan_cutting
-from lossctl.losses.declaration import Scan
+from lossctl.losses.declaration import Loss, Scan
 
 
 def answer(scan: Scan, source: Source) -> bool:
@@ -27,3 +30,21 @@ def answer(scan: Scan, source: Source) -> bool:
         if len(values) < count:
             break
     return True
+
+
+def ask(loss: Loss, references: Sequence[Any], sources: list[Source]) -> dict[str, bool]:
+    """Answer the question that a loss has to a whole input.
+
+    A file is read for it by itself; what can be read only once is kept as far as it was read.
+    """
+    if loss.scan is None:
+        return {}
+    place = next(n for n, one in enumerate(loss.inputs) if one.name == loss.scan.input)
+    if is_live(references[place]):
+        sources[place] = kept = ReplayedSource(sources[place])
+        return {loss.scan.name: answer(loss.scan, kept)}
+    (source,) = open_sources([references[place]])
+    try:
+        return {loss.scan.name: answer(loss.scan, source)}
+    finally:
+        source.close()

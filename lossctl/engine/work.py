@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.data import kinds
-from lossctl.data.kinds import Context, Rule
+from lossctl.data.kinds import Context
+from lossctl.data.rules import Rule
 from lossctl.engine.binding import INTEGER_KINDS, Bound
 from lossctl.engine.blocks import Region
 from lossctl.engine.partial import Finding, Partial, Rows
 from lossctl.engine.plan import Plan
 from lossctl.losses.declaration import Kind, Terms
+from lossctl.losses.terms import Note
 
 Array = NDArray[Any]
 
@@ -27,11 +29,18 @@ CLAMPED = Rule(
     is_error=False,
     unit="logarithm",
     first="is at",
+    summary="confident mistakes hidden by a clamp of their logarithms",
 )
 
 
-NAN_LOSS = Rule("nan_loss", "{are} NaN", is_error=False, unit="result", first="is at")
-INFINITE_LOSS = Rule("infinite_loss", "{are} infinite", is_error=False, unit="result")
+NAN_LOSS = Rule(
+    "nan_loss", "{are} NaN", is_error=False, unit="result", first="is at", grave=True,
+    summary="losses that are NaN where the inputs are not",
+)  # fmt: skip
+INFINITE_LOSS = Rule(
+    "infinite_loss", "{are} infinite", is_error=False, unit="result",
+    summary="losses that are infinite where the inputs are not",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -256,8 +265,8 @@ def _note_odd(plan: Plan, region: Region, losses: Array, partial: Partial) -> No
 
 def _note_marks(plan: Plan, region: Region, terms: Terms, partial: Partial) -> None:
     marks: list[tuple[Rule, NDArray[np.bool_]]] = [
-        (Rule(text, text, is_error=False, unit="element", first="is at"), mask)
-        for text, mask in terms.notes.items()
+        (Rule(*_name(note), is_error=False, unit="element", first="is at"), mask)
+        for note, mask in terms.notes.items()
     ]
     if terms.clamped is not None:
         partial.clamped = int(np.count_nonzero(terms.clamped))
@@ -267,6 +276,11 @@ def _note_marks(plan: Plan, region: Region, terms: Terms, partial: Partial) -> N
     for rule, mask in marks:
         if mask.any():
             _note(plan, region, rule, mask, terms.losses, partial)
+
+
+def _name(note: str | Note) -> tuple[str, str]:
+    """Return code and words of what a kernel tells; words without a code are one themselves."""
+    return note if isinstance(note, Note) else (note, note)
 
 
 def _note(

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.declaration import Input, Option, Terms, loss, probability, real, soft_label
+from lossctl.losses.declaration import Input, Option, Terms, logit, loss, probability, soft_label
 from lossctl.losses.numerics import at_least, log1p_exp, sigmoids, softplus
 
 Array = NDArray[Any]
@@ -75,7 +75,7 @@ def bce_slope(input: Array, target: Array, *, weight: Array | None) -> Array:
 @loss(
     "bce_with_logits",
     family="binary",
-    inputs=(real("input", "*", help="logits of the positive class"), TARGET),
+    inputs=(logit("input", "*", help="logits of the positive class"), TARGET),
     aliases=(
         "bce_logits",
         "binary_cross_entropy_with_logits",
@@ -136,7 +136,7 @@ def bce_with_logits_slope(
     "multilabel_soft_margin",
     family="binary",
     inputs=(
-        real("input", "N *D C", "C", help="logits of each label"),
+        logit("input", "N *D C", "C", help="logits of each label"),
         soft_label("target", "N *D C", "C", help="1 where the label holds, 0 where not"),
     ),
     formula="(1/C) Σ_c w_c [y_c log(1 + exp(−x_c)) + (1 − y_c) log(1 + exp(x_c))]",

@@ -14,11 +14,13 @@ from lossctl.losses.declaration import (
     either,
     index,
     log_probability,
+    logit,
     loss,
     real,
 )
 from lossctl.losses.numerics import align_classes, find_classes, separate_ignored, take_class
 from lossctl.losses.softmax import DistributionCrossEntropy, IndexCrossEntropy
+from lossctl.losses.terms import Note
 
 Array = NDArray[Any]
 
@@ -28,8 +30,9 @@ SMOOTHING = Option("share of the target spread evenly over all classes", at_leas
 PICKED_SHARE = 8
 """What a number costs that is mostly not read, compared with one that is: 1 in so many."""
 LOG_TOLERANCE = 1e-6
-POSITIVE_LOG = (
-    "{are} of positive log-probabilities (take log_softmax of logits, or the log of probabilities)"
+POSITIVE_LOG = Note(
+    "positive_log_probability",
+    "{are} of positive log-probabilities (take log_softmax of logits, or the log of probabilities)",
 )
 PIECE_NUMBERS = 2**21
 LARGEST_PIECE = 4096
@@ -109,7 +112,7 @@ def _weigh(
     "ce",
     family="classification",
     inputs=(
-        real("input", "N C *D", "N C *D", "C", "C", help="logits"),
+        logit("input", "N C *D", "N C *D", "C", "C", help="logits"),
         either(
             index("target", "N *D", help="class indices, or probabilities of the classes"),
             distribution("target", "N C *D"),

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.declaration import binary, index, loss, real, sign
+from lossctl.losses.declaration import binary, index, loss, score, sign
 from lossctl.losses.numerics import align_classes, at_least, find_classes, open_half, take_class
 
 Array = NDArray[Any]
 
-SCORE = real("input", "*", help="scores of the positive class")
+SCORE = score("input", "*", help="scores of the positive class")
 SCORES = (
-    real("input", "N C *D", "C", help="scores of the classes"),
+    score("input", "N C *D", "C", help="scores of the classes"),
     index("target", "N *D", "", help="class indices"),
 )
 DIGITS = "preds.npy labels.npy"

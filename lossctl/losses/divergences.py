@@ -13,10 +13,13 @@ from lossctl.losses.declaration import (
     Terms,
     density,
     distribution,
+    log_amount,
     log_probability,
+    logit,
     loss,
     not_negative,
     real,
+    score,
 )
 from lossctl.losses.numerics import xlogy
 from lossctl.losses.softmax import DistributionCrossEntropy
@@ -33,7 +36,7 @@ SUMMED = {"axis": "sum over the last axis"}
     "generalized_kl",
     family="likelihood",
     inputs=(
-        real("input", *LAST, help="logarithms of the predicted amounts"),
+        log_amount("input", *LAST, help="logarithms of the predicted amounts"),
         not_negative("target", *LAST, help="amounts"),
     ),
     library="optax",
@@ -126,7 +129,7 @@ def kl_divergence_with_log_targets_slope(_: Array, target: Array) -> Array:
     "safe_softmax_cross_entropy",
     family="classification",
     inputs=(
-        real("input", "N C *D", "C", help="logits"),
+        logit("input", "N C *D", "C", help="logits"),
         distribution("target", "N C *D", "C", help="probabilities of the classes"),
     ),
     library="optax",
@@ -153,7 +156,7 @@ def safe_softmax_cross_entropy_slope(input: Array, target: Array) -> Array:
     "ranking_softmax",
     family="ranking",
     inputs=(
-        real("input", *LAST, help="scores of the items of each list"),
+        score("input", *LAST, help="scores of the items of each list"),
         real("target", *LAST, help="how relevant each item is"),
     ),
     library="optax",

@@ -13,8 +13,8 @@ from lossctl.losses.declaration import (
     distribution,
     either,
     index,
+    logit,
     loss,
-    real,
     soft_label,
 )
 from lossctl.losses.numerics import at_least, at_most, log1p_exp, sigmoids, softplus, take_class
@@ -22,7 +22,7 @@ from lossctl.losses.softmax import DistributionCrossEntropy, IndexCrossEntropy
 
 Array = NDArray[Any]
 
-LOGITS = real("input", "*", help="logits of the positive class")
+LOGITS = logit("input", "*", help="logits of the positive class")
 TARGET: Input = soft_label("target", "*", help="1 for the positive class, 0 for the negative")
 GAMMA = Option("power of what was missing to a sure answer; 0 is cross entropy", at_least=0)
 SCORES = "binary.csv#logit binary.csv#target"
@@ -115,7 +115,7 @@ def _square_sigmoid(x: Array) -> Array:
     "poly_ce",
     family="classification",
     inputs=(
-        real("input", "N C *D", "N C *D", "C", "C", help="logits"),
+        logit("input", "N C *D", "N C *D", "C", "C", help="logits"),
         either(
             index("target", "N *D", help="class indices, or probabilities of the classes"),
             distribution("target", "N C *D"),

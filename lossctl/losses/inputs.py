@@ -39,6 +39,9 @@ class Kind(StrEnum):
     BOX = "box (x1, y1, x2, y2)"
     CLIPPED = "probability, clipped"
     MASS = "probabilities, divided by their sum"
+    LOGIT = "real, not yet a probability"
+    SCORE = "real, larger where likelier"
+    LOG_AMOUNT = "real, a logarithm"
     LENGTH = "length"
 
 
@@ -136,6 +139,9 @@ above_minus_one = _input_of(Kind.ABOVE_MINUS_ONE)
 box = _input_of(Kind.BOX)
 clipped = _input_of(Kind.CLIPPED)
 mass = _input_of(Kind.MASS)
+logit = _input_of(Kind.LOGIT)
+score = _input_of(Kind.SCORE)
+log_amount = _input_of(Kind.LOG_AMOUNT)
 length = _input_of(Kind.LENGTH)
 
 

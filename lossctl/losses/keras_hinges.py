@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.declaration import Scan, loss, real
+from lossctl.losses.declaration import Scan, loss, real, score
 from lossctl.losses.keras_inputs import AVERAGE, AXIS_TRAP, BATCH, LAST, ROWS, VECTORS
 from lossctl.losses.numerics import at_least, open_half
 
@@ -19,7 +19,7 @@ def _is_binary(labels: Array) -> bool:
 
 
 SIGNED = (
-    real("y_pred", *VECTORS, help="scores, positive for the class +1"),
+    score("y_pred", *VECTORS, help="scores, positive for the class +1"),
     real("y_true", *VECTORS, help="-1 and +1, or 0 and 1 throughout"),
 )
 SCAN = Scan("y_true", "binary", _is_binary)
@@ -93,7 +93,7 @@ def squared_hinge_slope(y_pred: Array, y_true: Array, *, binary: bool) -> Array:
     "keras.categorical_hinge",
     family="margin",
     inputs=(
-        real("y_pred", "N *D C", "C", help="scores of the classes"),
+        score("y_pred", "N *D C", "C", help="scores of the classes"),
         real("y_true", "N *D C", "C", help="1 for the right class, 0 for the others"),
     ),
     results=ROWS,

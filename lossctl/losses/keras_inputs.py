@@ -63,11 +63,11 @@ CLASS_AXIS = Option("the axis of the classes")
 GAMMA = Option("how little confident right answers count", at_least=0)
 
 BINARY = (
-    clipped("y_pred", *VECTORS, help=PREDICTED, under=(("from_logits", Kind.REAL),)),
+    clipped("y_pred", *VECTORS, help=PREDICTED, under=(("from_logits", Kind.LOGIT),)),
     soft_label("y_true", *VECTORS, help="1 for the positive class, 0 for the negative"),
 )
 SCORES = replace(
-    mass("y_pred", *CLASSES, help="scores of the classes", under=(("from_logits", Kind.REAL),)),
+    mass("y_pred", *CLASSES, help="scores of the classes", under=(("from_logits", Kind.LOGIT),)),
     classes_last=True,
 )
 CATEGORICAL = (

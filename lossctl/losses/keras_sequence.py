@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from lossctl.errors import DataError
 from lossctl.losses.alignment import negative_log_likelihood
-from lossctl.losses.declaration import Terms, labels, loss, real
+from lossctl.losses.declaration import Terms, labels, logit, loss
 from lossctl.losses.keras_inputs import BATCH
 from lossctl.losses.numerics import log_softmax
 from lossctl.losses.occupation import find_occupation
+from lossctl.losses.sequence import IMPOSSIBLE
+from lossctl.losses.terms import Note
 
 Array = NDArray[Any]
 
@@ -21,7 +23,7 @@ Array = NDArray[Any]
     "keras.ctc",
     family="sequence",
     inputs=(
-        real("y_pred", "N T C", help="logits of the classes in each step of time"),
+        logit("y_pred", "N T C", help="logits of the classes in each step of time"),
         labels("y_true", "N S", help="labels from 1 on, padded with 0"),
     ),
     formula="−log Σ over all alignments of Π_t softmax(x_t)",
@@ -51,7 +53,9 @@ def ctc(y_pred: Array, y_true: Array) -> Terms:
     return Terms(
         losses,
         notes={
-            "{are} infinite: no alignment, the input is too short": np.isposinf(losses),
+            Note(IMPOSSIBLE, "{are} infinite: no alignment, the input is too short"): np.isposinf(
+                losses
+            ),
             "{were} computed with a 0 among the labels, which is no padding": before.any(axis=1),
         },
     )

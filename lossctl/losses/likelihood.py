@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from lossctl.losses.declaration import (
     Kind,
     Option,
     density,
+    log_amount,
     log_probability,
     loss,
     real,
@@ -25,10 +27,22 @@ Array = NDArray[Any]
 TARGET: Input = real("target", "*", help="observed values")
 
 
+def _given_rates(options: Mapping[str, Any]) -> bool:
+    return not options["log_input"]
+
+
+LOG_RATE: Input = log_amount(
+    "input",
+    "*",
+    help="log of the expected count, or the count itself",
+    under=((_given_rates, Kind.REAL),),
+)
+
+
 @loss(
     "poisson_nll",
     family="likelihood",
-    inputs=(real("input", "*", help="log of the expected count, or the count itself"), TARGET),
+    inputs=(LOG_RATE, TARGET),
     formula="exp(x) − y·x;  x − y·log(x + ε) without log_input;"
     "  + y·log y − y + ½ log(2πy) where y > 1, if full",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.PoissonNLLLoss.html",

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.declaration import Input, Option, index, index_list, loss, real, sign
+from lossctl.losses.declaration import Input, Option, index, index_list, loss, real, score, sign
 from lossctl.losses.numerics import (
     at_least,
     at_most,
@@ -94,7 +94,7 @@ def hinge_embedding_slope(input: Array, target: Array, *, margin: float) -> Arra
 @loss(
     "soft_margin",
     family="margin",
-    inputs=(real("input", "*", help="scores"), SIGNS),
+    inputs=(score("input", "*", help="scores"), SIGNS),
     formula="log(1 + exp(−y x))",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.SoftMarginLoss.html",
     example="binary.csv#logit binary.csv#sign",
@@ -121,7 +121,7 @@ def soft_margin_slope(input: Array, target: Array) -> Array:
     "multi_margin",
     family="margin",
     inputs=(
-        real("input", "N C", "C", "C", "", help="scores of the classes"),
+        score("input", "N C", "C", "C", "", help="scores of the classes"),
         index("target", "N", "", "1", "", help="class indices"),
     ),
     results=("N", "", "1", ""),
@@ -182,7 +182,7 @@ def multi_margin_slope(
     "multilabel_margin",
     family="margin",
     inputs=(
-        real("input", "N C", "C", "", help="scores of the classes"),
+        score("input", "N C", "C", "", help="scores of the classes"),
         index_list("target", "N C", "C", "", help="indices of the classes that hold, then -1"),
     ),
     results=("N", "", ""),

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.declaration import Option, loss, real, sign
+from lossctl.losses.declaration import Option, loss, real, score, sign
 from lossctl.losses.numerics import at_least, open_half, power_of_two
 
 Array = NDArray[Any]
@@ -41,7 +41,7 @@ def l2_slope(input: Array, target: Array) -> Array:
 @loss(
     "optax.hinge",
     family="margin",
-    inputs=(real("input", "*", help="scores"), sign("target", "*", help="+1 or -1")),
+    inputs=(score("input", "*", help="scores"), sign("target", "*", help="+1 or -1")),
     library="optax",
     formula="max(0, 1 − y x)",
     source="https://optax.readthedocs.io/en/latest/api/losses.html",

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.declaration import Kind, Option, either, index, loss, real, soft_label
+from lossctl.losses.declaration import Kind, Option, either, index, logit, loss, soft_label
 from lossctl.losses.numerics import align_classes, sigmoids
 
 Array = NDArray[Any]
@@ -23,7 +23,7 @@ def _given_sigmoid(options: Mapping[str, Any]) -> bool:
 
 
 MAPS = (
-    real(
+    logit(
         "input",
         "N C *D",
         help="logits of the classes, or probabilities",
@@ -113,7 +113,7 @@ def dice_slope(
     "binary_dice",
     family="segmentation",
     inputs=(
-        real(
+        logit(
             "input",
             "N *D",
             help="logits of the positive class, or probabilities",

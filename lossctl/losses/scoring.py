@@ -19,9 +19,10 @@ from lossctl.losses.declaration import (
     class_probability,
     either,
     index,
+    logit,
     loss,
     probability,
-    real,
+    score,
 )
 from lossctl.losses.numerics import (
     align_classes,
@@ -159,7 +160,7 @@ def brier_slope(input: Array, target: Array, *, scale_by_half: str) -> Array:
     inputs=(
         either(
             class_label("input", "*", help="predicted labels, or scores of the classes"),
-            real("input", "N C *D", "C"),
+            score("input", "N C *D", "C"),
         ),
         either(class_label("target", "*", help="true labels"), index("target", "N *D", "")),
     ),
@@ -217,7 +218,7 @@ def _raise_e(mean: float) -> float:
     "perplexity",
     family="classification",
     inputs=(
-        real("input", "N C *D", "C", help="logits"),
+        logit("input", "N C *D", "C", help="logits"),
         index("target", "N *D", "", help="class indices"),
     ),
     library="literature",

@@ -11,8 +11,12 @@ from lossctl.errors import DataError
 from lossctl.losses.alignment import negative_log_likelihood, pad_targets
 from lossctl.losses.declaration import Option, Terms, labels, length, log_probability, loss
 from lossctl.losses.occupation import find_occupation
+from lossctl.losses.terms import Note
 
 Array = NDArray[Any]
+
+IMPOSSIBLE = "impossible_alignment"
+"""The code of a sample whose labels do not fit into its frames."""
 
 
 @loss(
@@ -67,7 +71,9 @@ def ctc(
         losses,
         denominator="samples, each loss divided by its target length",
         mean_divisors=np.maximum(target_lengths, 1),
-        notes={f"{{are}} {word}: no alignment, the input is too short": impossible},
+        notes={
+            Note(IMPOSSIBLE, f"{{are}} {word}: no alignment, the input is too short"): impossible
+        },
     )
 
 

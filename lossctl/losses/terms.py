@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,13 @@ Array = NDArray[Any]
 
 Finish = Callable[[Mapping[str, Any], Mapping[str, Any]], Any]
 """From named sums and the options to the loss; works on numbers and on arrays of sums alike."""
+
+
+class Note(NamedTuple):
+    """Words to tell something with, and the code by which it is known."""
+
+    code: str
+    text: str
 
 
 @dataclass(slots=True)
@@ -34,7 +41,7 @@ class Terms:
     ignored: NDArray[np.bool_] | None = None
     clamped: NDArray[np.bool_] | None = None
     mean_divisors: Array | None = None
-    notes: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+    notes: dict[str | Note, NDArray[np.bool_]] = field(default_factory=dict)
     sums: dict[str, Array] = field(default_factory=dict)
     clamp: str = "what should be likely has the probability 0"
 

@@ -1,0 +1,174 @@
+"""``lossctl check``: what is wrong with a pair of files, and how to mend it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lossctl.cli.compute import make_argument
+from lossctl.cli.compute import make_option as make_loss_option
+from lossctl.cli.evaluate import make_command
+from lossctl.cli.shared import DATA, OUTPUT, SHARED, make_option, take_output
+from lossctl.cli.values import MARK
+from lossctl.errors import CheckError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from lossctl.losses.declaration import Loss
+
+EXAMPLE = "lossctl check ce preds.npy labels.npy"
+
+HELP = (
+    "Find what is wrong with a pair of files, in one scan: what they hold, what goes wrong with "
+    "such files in practice, and how the loss compares with guessing.\n\n"
+    "Each finding comes with evidence and with the command that repairs it. Without LOSS, those "
+    "that fit are proposed. Of a loss, its own options can be given: lossctl check ce --help."
+)
+TAKEN = (
+    "sample_weight", "mask", "class_axis", "classes", "squeeze", "nan", "dtype", "threads",
+    "progress", "debug",
+)  # fmt: skip
+LOOKS_LIKE_FILE = frozenset("#/*?\\")
+LEAST_INPUTS = 2
+
+
+def build_command(words: Sequence[str] = ()) -> Any:
+    """Return the command for these words: with the inputs and options of the loss among them."""
+    loss = find_loss(words)
+    if loss is None:
+        parameters = [_take_inputs()]
+    else:
+        name = typer.Argument(metavar="LOSS", help="Any of its names.", show_default=False)
+        parameters = [
+            inspect.Parameter(
+                "loss_name", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[str, name]
+            ),
+            *(make_argument(one) for one in loss.inputs),
+            *(make_loss_option(loss, one) for one in loss.parameters),
+        ]
+    example = EXAMPLE if loss is None else f"lossctl check {loss.key} {loss.example}"
+
+    def run(values: dict[str, Any]) -> None:
+        _run(loss, values)
+
+    return make_command("check", run, HELP, example, [*parameters, *list_options()])
+
+
+def _take_inputs() -> inspect.Parameter:
+    text = "The loss (or none, to have some proposed), then predictions, targets and so on."
+    argument = typer.Argument(metavar="[LOSS] PREDS TARGETS", help=text, show_default=False)
+    return inspect.Parameter(
+        "inputs",
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[list[str] | None, argument],
+    )
+
+
+def list_options() -> list[inspect.Parameter]:
+    """Return the options that every check has."""
+    return [
+        make_option(
+            "id", str | None, None, "what names a sample, and may not occur twice", DATA,
+            metavar="REF", envvar=None,
+        ),
+        *(one for one in SHARED if one.name in TAKEN),
+        make_option(
+            "strict", bool, False, "exit with 1 if there is a finding of severity error", OUTPUT,
+            "--strict", envvar=None,
+        ),
+        make_option(
+            "format", str | None, None,
+            "table, json, jsonl, csv, tsv or markdown (table, or by the suffix of --output)",
+            OUTPUT, "-f", "--format",
+        ),
+        make_option(
+            "output", str | None, None,
+            "write there: .json .jsonl .csv .tsv .md, also with .gz or .zst", OUTPUT,
+            "-o", "--output",
+        ),
+        *(one for one in SHARED if one.name == "precision"),
+    ]  # fmt: skip
+
+
+def find_loss(words: Sequence[str]) -> Loss | None:
+    """Return the loss that is named before the files, if one is.
+
+    Raises UsageError for a first word that is neither a loss nor a file.
+    """
+    switches = {"-h", "--help", "--strict", "--squeeze", "--no-squeeze", "--debug"}
+    switches |= {"--progress", "--no-progress"}
+    known = {f"--{one.name.replace('_', '-')}" for one in list_options()} | {"-f", "-o", "-j"}
+    waiting = False
+    for word in words:
+        if waiting and not word.startswith("--"):
+            waiting = False
+            continue
+        if word.startswith("-") and word != "-" and not word.startswith((MARK, "-#")):
+            waiting = word in known - switches
+            continue
+        return _find_named(word)
+    return None
+
+
+def _find_named(word: str) -> Loss | None:
+    from lossctl.losses.registry import find, names
+
+    if word.startswith((MARK, "-")):
+        return None
+    if ".py" not in word and (LOOKS_LIKE_FILE & set(word) or Path(word).exists()):
+        return None
+    try:
+        return find(word)
+    except UsageError:
+        if ".py" in word:
+            raise
+        if "." in word:
+            return None
+    raise UsageError(
+        f"there is neither a loss nor a file {word!r}", did_you_mean(word, list(names()))
+    )
+
+
+def _run(loss: Loss | None, values: dict[str, Any]) -> None:
+    """Call the public API, hand the examination to the output room, and exit by its findings."""
+    from lossctl import api
+    from lossctl.cli.gates import write_out
+    from lossctl.output.examination import check_output, write_examination
+    from lossctl.output.progress import show_progress
+
+    output = take_output({**values, "limit": 0})
+    for name in ("format", "output", "precision", "debug", "loss_name"):
+        values.pop(name, None)
+    strict, shown = values.pop("strict"), values.pop("progress")
+    check_output(output.format, output.target)
+    if loss is None:
+        inputs = values.pop("inputs") or []
+        if len(inputs) < LEAST_INPUTS:
+            raise UsageError(
+                f"lossctl check needs predictions and targets; got {len(inputs)} files",
+                f"For example: {EXAMPLE}",
+            )
+    else:
+        inputs = [values.pop(one.name) for one in loss.inputs]
+        given = {one.name: one.default for one in loss.parameters}
+        values = {
+            name: value
+            for name, value in values.items()
+            if name not in given or value != given[name]
+        }
+    with show_progress(shown) as progress:
+        found = api.check(loss, *inputs, **values, progress=progress)
+    errors = found.count("error") if strict else 0
+
+    def write() -> None:
+        write_examination(found, output.format, output.target, output.precision)
+
+    write_out(write, verdict=bool(errors))
+    if errors:
+        codes = ", ".join(one.code for one in found.findings if one.severity == "error")
+        word = "finding" if errors == 1 else "findings"
+        raise CheckError(f"{errors} {word} of severity error: {codes}")

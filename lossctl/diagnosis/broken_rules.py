@@ -1,0 +1,162 @@
+"""What to do about the rules that are checked in every block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lossctl.data.rules import Rule
+from lossctl.diagnosis.case import Case
+from lossctl.diagnosis.conversions import LOG_SOFTMAX, NORMALISATION, SOFTMAX, convert
+from lossctl.diagnosis.numbers import keep_rows
+from lossctl.diagnosis.probes import file_axis
+from lossctl.diagnosis.profile import Profile
+from lossctl.diagnosis.repairs import Repair
+from lossctl.engine.partial import Finding
+from lossctl.losses.declaration import Kind
+
+CLIP = (1e-7, 1 - 1e-7)
+
+
+def mend_rule(case: Case, finding: Finding) -> Repair | None:
+    """Return the repair for a rule that is broken in an input (None: no repair is known)."""
+    profile = next((one for one in case.profiles if one.bound.name == finding.name), None)
+    if profile is None:
+        profile = case.profiles[0]
+        if finding.name != case.plan.loss.key:  # a weight or a mask
+            return None
+    mend = REPAIRS.get(finding.rule.code)
+    return None if mend is None else mend(case, profile, finding)
+
+
+def _keep(words: str, condition: str) -> Callable[[Case, Profile, Finding], Repair]:
+    def mend(case: Case, profile: Profile, _: Finding) -> Repair:
+        text = keep_rows(profile, condition.format(x=profile.bound.name))
+        return case.call.keep(words, text)
+
+    return mend
+
+
+def _write(words: str, text: str) -> Callable[[Case, Profile, Finding], Repair]:
+    def mend(case: Case, profile: Profile, _: Finding) -> Repair:
+        name = profile.bound.name
+        return case.call.rewrite(words, **{name: text.format(x=name)})
+
+    return mend
+
+
+def _mend_label(case: Case, profile: Profile, finding: Finding) -> Repair:
+    """Leave labels out by the option for it, if they are all the same, else by a mask."""
+    name, found, classes = profile.bound.name, profile.measures, case.plan.classes
+    option = case.option("ignore_index", "ignore_class")
+    one = found.low if found.low < 0 else found.high
+    lone = found.low < 0 or found.high >= classes
+    both = found.low < 0 and found.high >= classes
+    same = lone and not both and finding.value == one
+    if profile.bound.kind == Kind.INDEX and option is not None and same:
+        flag = f"--{option.replace('_', '-')} {one:.0f}"
+        return case.call.advise(
+            f"if {one:.0f} means 'no label', say {flag}; else correct the labels",
+            **{option: int(one)},
+        )
+    low = -1 if profile.bound.kind == Kind.INDEX_LIST else 0
+    condition = f"({name} >= {low}) & ({name} < {classes})"
+    return case.call.keep("leave them out, or correct them", keep_rows(profile, condition))
+
+
+def _mend_whole(case: Case, profile: Profile, finding: Finding) -> Repair:
+    name = profile.bound.name
+    if profile.measures.nan:
+        return _keep("leave samples without a label out", "np.isfinite({x})")(
+            case, profile, finding
+        )
+    return case.call.rewrite(
+        "if they are indices that were not stored exactly, round them",
+        **{name: f"np.rint({name}).astype(int)"},
+    )
+
+
+def _mend_sign(case: Case, profile: Profile, _: Finding) -> Repair:
+    name = profile.bound.name
+    if profile.measures.are_bits:
+        return case.call.rewrite("labels 0 and 1 as signs are", **{name: f"2.0 * {name} - 1"})
+    return case.call.rewrite("take their signs", **{name: f"np.where({name} > 0, 1, -1)"})
+
+
+def _mend_bit(case: Case, profile: Profile, _: Finding) -> Repair:
+    name, found = profile.bound.name, profile.measures
+    if found.are_signs:
+        return case.call.rewrite("signs as labels are", **{name: f"({name} + 1) / 2"})
+    if found.within(0, 255) and found.high > 1 and found.whole:
+        return case.call.rewrite("scale them to [0, 1]", **{name: f"{name} / {found.high:g}"})
+    return case.call.rewrite(
+        "as labels 0 and 1", **{name: f"({name} > {(found.low + found.high) / 2:g}) * 1.0"}
+    )
+
+
+def _mend_box(case: Case, profile: Profile, _: Finding) -> Repair:
+    name = profile.bound.name
+    corners = f"np.concatenate([{name}[:, :2], {name}[:, :2] + {name}[:, 2:]], axis=1)"
+    if profile.measures.lows is not None and (profile.measures.lows[2:] >= 0).all():
+        return case.call.rewrite(
+            "if they are corner and size, as corners they are", **{name: corners}
+        )
+    ordered = (
+        f"np.concatenate([np.minimum({name}[:, :2], {name}[:, 2:]),"
+        f" np.maximum({name}[:, :2], {name}[:, 2:])], axis=1)"
+    )
+    return case.call.rewrite("put their corners into order", **{name: ordered})
+
+
+def _mend_clamp(case: Case, profile: Profile, _: Finding) -> Repair:
+    name = profile.bound.name
+    text = f"np.clip({name}.astype(float), {CLIP[0]}, {1 - CLIP[0]!r})"
+    words = "keep logits, from which nothing is lost; or clip openly"
+    return case.call.rewrite(words, **{name: text})
+
+
+def _mend_sum(case: Case, profile: Profile, _: Finding) -> Repair:
+    return convert(case, profile, NORMALISATION, "divide them by their sums")
+
+
+def _mend_negative(case: Case, profile: Profile, _: Finding) -> Repair:
+    name = profile.bound.name
+    if profile.number == 0:
+        return convert(case, profile, SOFTMAX, "if these are logits, take the softmax")
+    axis = file_axis(profile.bound, profile.bound.axes.index("C") if "C" in profile.bound.axes
+                     else len(profile.bound.axes) - 1)  # fmt: skip
+    text = f"(lambda p: p / p.sum({axis}, keepdims=True))(np.maximum({name}, 0))"
+    return case.call.rewrite("raise them to 0 and divide by the sums", **{name: text})
+
+
+def _mend_log(case: Case, profile: Profile, _: Finding) -> Repair:
+    return convert(case, profile, LOG_SOFTMAX, "if these are logits, take log_softmax")
+
+
+REPAIRS: dict[str, Callable[[Case, Profile, Finding], Repair]] = {
+    "not_whole": _mend_whole,
+    "label_out_of_range": _mend_label,
+    "not_a_sign": _mend_sign,
+    "not_a_probability": _write("clip them", "np.clip({x}, 0, 1)"),
+    "negative_variance": _write("if these are log-variances, exponentiate them", "np.exp({x})"),
+    "not_binary": _mend_bit,
+    "not_positive": _keep("leave these samples out", "{x} > 0"),
+    "negative": _keep("leave these samples out", "{x} >= 0"),
+    "not_above_minus_one": _keep("leave these samples out", "{x} > -1"),
+    "turned_box": _mend_box,
+    "empty_box": _keep("leave boxes without an area out", "{x}[:, 2:] > {x}[:, :2]"),
+    "not_a_soft_label": _mend_bit,
+    "positive_log_probability": _mend_log,
+    "negative_probability": _mend_negative,
+    "sum_not_one": _mend_sum,
+    "clipped": _write("clip them openly", "np.clip({x}, 0, 1)"),
+    "nan": _keep("leave samples with NaN out (or --nan omit)", "~np.isnan({x})"),
+    "infinite": _keep("leave samples with infinity out", "~np.isinf({x})"),
+    "clamped": _mend_clamp,
+}
+
+
+def describe_rule(rule: Rule, finding: Finding) -> str:
+    """Return the message of a broken rule, without the remedy that warnings end with."""
+    text = finding.describe()
+    tail = f" ({rule.remedy})"
+    return text.removesuffix(tail) if rule.remedy else text

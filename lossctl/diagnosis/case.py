@@ -1,0 +1,63 @@
+"""What is known when it is judged: the plan, what the probes gathered, and the loss itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from lossctl.diagnosis.confusion import Confusion
+from lossctl.diagnosis.duplicates import Repeats
+from lossctl.diagnosis.pairs import Together
+from lossctl.diagnosis.profile import Profile
+from lossctl.diagnosis.repairs import Call
+from lossctl.diagnosis.result import Baseline
+from lossctl.diagnosis.shifts import Shift
+from lossctl.engine.partial import Finding, Partial
+from lossctl.engine.plan import Plan
+from lossctl.engine.result import Result
+from lossctl.losses.declaration import Kind
+
+Array = NDArray[Any]
+
+
+@dataclass(slots=True)
+class Case:
+    """Everything that a judge may look at."""
+
+    plan: Plan
+    call: Call
+    partial: Partial
+    profiles: Sequence[Profile]
+    samples: int
+    result: Result | None = None
+    """The loss; None where it cannot be computed."""
+    confusion: Confusion | None = None
+    together: Together | None = None
+    shift: Shift | None = None
+    repeats: Repeats | None = None
+    ids: Repeats | None = None
+    id_source: str = ""
+    labels: Array | None = None
+    """How often each class is the label."""
+    baselines: Sequence[Baseline] = ()
+    head: Sequence[Array] = ()
+    """The first rows of the inputs, in the kernel's view."""
+    alignments: Any = None
+
+    def inputs(self, *kinds: Kind) -> Iterator[Profile]:
+        """Yield the inputs of these kinds that have numbers."""
+        for profile in self.profiles:
+            if profile.bound.kind in kinds and profile.measures.count:
+                yield profile
+
+    def sighted(self, code: str, name: str) -> Finding | None:
+        """Return what the checks of the blocks found of a rule in an input."""
+        return self.partial.findings.get((code, name))
+
+    def option(self, *names: str) -> str | None:
+        """Return the first of these options that the loss has."""
+        known = {one.name for one in self.plan.loss.parameters}
+        return next((name for name in names if name in known), None)

@@ -1,0 +1,172 @@
+"""Which classes are predicted where which are true, and whether another order would serve better.
+
+The counts are kept in two halves: an order that was found in one of them must also serve in the
+other, so that chance alone makes no finding.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.diagnosis.assignment import assign
+from lossctl.diagnosis.probes import View, file_axis, find_class_axis, find_kept
+from lossctl.engine.plan import Plan
+from lossctl.losses.declaration import Kind
+
+Array = NDArray[Any]
+Codes = NDArray[np.int64]
+Counts = NDArray[np.int64]
+Decide = Callable[[View], tuple[Array, Array]]
+"""What tells the predicted and the true class of each place of a block."""
+
+MOST_CLASSES = 1024
+FEWEST = 16
+"""Labels of a half from which on an order of the classes can be told from chance."""
+
+SHARES = (Kind.DISTRIBUTION, Kind.DENSITY)
+PROBABILITIES = (Kind.PROBABILITY, Kind.CLIPPED)
+SCORES = (Kind.LOGIT, Kind.SCORE)
+BITS = (Kind.SOFT_LABEL, Kind.BINARY)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order of the predicted classes that fits better, and how much."""
+
+    columns: tuple[int, ...]
+    """For each true class the predicted one that stands for it."""
+    accuracy: float
+    before: float
+
+
+class Confusion:
+    """Counts of true and predicted classes."""
+
+    def __init__(self, classes: int, decide: Decide) -> None:
+        self.classes = classes
+        self._decide = decide
+        self._counts = np.zeros(2 * classes * classes, np.int64)
+
+    def measure(self, view: View) -> Codes:
+        """Return a code of half, true class and predicted class for each label of a block."""
+        predicted, true = self._decide(view)
+        kept = find_kept(view, true.shape)
+        predicted, true = predicted.reshape(-1), true.reshape(-1)
+        places = np.arange(len(true))
+        valid = (true >= 0) & (true < self.classes) & ~_ignored(view.plan, true)
+        if kept is not None:
+            valid &= kept.reshape(-1)
+        codes = ((places & 1) * self.classes + true.astype(np.int64)) * self.classes + predicted
+        found: Codes = codes[valid]
+        return found
+
+    def add(self, piece: Codes) -> None:
+        """Count the labels of a block."""
+        if len(piece) * 8 > len(self._counts):
+            self._counts += np.bincount(piece, minlength=len(self._counts))
+        else:
+            np.add.at(self._counts, piece, 1)
+
+    @property
+    def halves(self) -> Counts:
+        """The counts of both halves by true and predicted class."""
+        return self._counts.reshape(2, self.classes, self.classes)
+
+    @property
+    def counts(self) -> Counts:
+        """The counts by true and predicted class."""
+        return np.asarray(self.halves.sum(axis=0))
+
+    @property
+    def accuracy(self) -> float | None:
+        """The share of right predictions."""
+        counts = self.counts
+        total = int(counts.sum())
+        return int(np.trace(counts)) / total if total else None
+
+    def find_order(self, sureness: float, least_gain: float) -> Order | None:
+        """Return an order of the classes that surely raises the accuracy, if there is one."""
+        first, second = self.halves
+        if not first.any() or not second.any():
+            return None
+        columns = _best_order(first)
+        if np.array_equal(columns, np.arange(self.classes)):
+            return None
+        tested = int(second.sum())
+        rows = np.arange(self.classes)
+        before, after = int(np.trace(second)) / tested, int(second[rows, columns].sum()) / tested
+        doubt = _doubt(before, after, tested)
+        if tested < FEWEST or after - before < max(least_gain, sureness * doubt):
+            return None
+        whole = self.counts
+        columns = _best_order(whole)
+        total = int(whole.sum())
+        accuracy = int(whole[rows, columns].sum()) / total
+        return Order(tuple(columns.tolist()), accuracy, int(np.trace(whole)) / total)
+
+
+def _doubt(before: float, after: float, count: int) -> float:
+    """Return the standard error of a difference of shares, of few trials too (Agresti, Caffo)."""
+    smooth = [(share * count + 1) / (count + 2) for share in (before, after)]
+    return math.sqrt(sum(share * (1 - share) for share in smooth) / count)
+
+
+def _best_order(counts: Counts) -> Array:
+    greedy = np.argmax(counts, axis=1)
+    if len(set(greedy.tolist())) == len(greedy):
+        return np.asarray(greedy)
+    # Of orders that serve alike, the one is taken that moves the fewest classes.
+    return assign(2 * counts + np.eye(len(counts), dtype=np.int64))
+
+
+def _ignored(plan: Plan, true: Array) -> Array:
+    chosen = plan.options.get("ignore_index", plan.options.get("ignore_class"))
+    return np.zeros(len(true), np.bool_) if chosen is None else true == chosen
+
+
+def plan_confusion(plan: Plan) -> Confusion | None:
+    """Return what counts the classes of a loss's inputs; None where there are none to compare."""
+    if len(plan.inputs) < 2 or any(one.shared for one in plan.inputs[:2]):
+        return None
+    predicted, true = plan.inputs[:2]
+    axis, same = find_class_axis(predicted), predicted.axes == true.axes
+    if axis is None or true.kind in (*BITS, Kind.SIGN):
+        return _plan_decisions(plan) if same else None
+    if true.kind == Kind.INDEX and axis == 1:
+        classes = plan.classes
+        decide: Decide = _decide_indices
+    elif same and true.kind in SHARES:
+        classes = predicted.source.shape[file_axis(predicted, axis)] or 0
+        decide = partial(_decide_shares, axis)
+    else:
+        return None
+    return Confusion(classes, decide) if 2 <= classes <= MOST_CLASSES else None
+
+
+def _plan_decisions(plan: Plan) -> Confusion | None:
+    """Return what counts the decisions for and against the positive class."""
+    predicted, true = plan.inputs[:2]
+    wanted = true.kind in (*BITS, Kind.SIGN)
+    if not wanted or predicted.kind not in (*SCORES, *PROBABILITIES):
+        return None
+    middle = 0.5 if predicted.kind in PROBABILITIES else 0.0
+    between = 0.0 if true.kind == Kind.SIGN else 0.5
+    return Confusion(2, lambda view: (view.inputs[0] > middle, view.inputs[1] > between))
+
+
+def _decide_indices(view: View) -> tuple[Array, Array]:
+    """Return the class with the largest score, and the index of the true one."""
+    return view.inputs[0].argmax(axis=1), view.inputs[1]
+
+
+def _decide_shares(axis: int, view: View) -> tuple[Array, Array]:
+    """Return the largest class of predictions and of targets that are distributions."""
+    predicted, true = view.inputs[:2]
+    return predicted.argmax(axis=axis), true.argmax(axis=axis)

@@ -1,0 +1,215 @@
+"""Scores in one form where another is needed: logits, probabilities, their logarithms.
+
+Three repairs are tried in this order: an option of the loss that takes the form which is there;
+another loss of the same library that takes it and gives the same number (which is tried out on
+the first rows); and a conversion of the file.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.data.source import ArraySource
+from lossctl.diagnosis.case import Case
+from lossctl.diagnosis.probes import file_axis, find_class_axis
+from lossctl.diagnosis.profile import Profile
+from lossctl.diagnosis.repairs import Repair, mention
+from lossctl.engine import reduction
+from lossctl.engine.binding import kind_under
+from lossctl.engine.plan import Plan, Settings
+from lossctl.engine.planning import make_plan
+from lossctl.errors import LossctlError, LossctlWarning
+from lossctl.losses.declaration import Kind, Loss
+from lossctl.losses.registry import registry
+
+Array = NDArray[Any]
+
+SHARES = (Kind.PROBABILITY, Kind.CLASS_PROBABILITY, Kind.CLIPPED, Kind.MASS, Kind.DENSITY)
+LOGITS = (Kind.LOGIT, Kind.SCORE)
+LOGS = (Kind.LOG_PROBABILITY,)
+
+LEAST = 1e-12
+SAME = 1e-5
+"""How far the loss of converted numbers may be from another loss of these."""
+
+TRIED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """A function from one form to another, and how it is written, with {x} and {axis}."""
+
+    words: str
+    apply: Callable[[Array, int], Array]
+    text: str
+
+
+def _softmax(x: Array, axis: int) -> Array:
+    powers = np.exp(x - x.max(axis, keepdims=True))
+    return np.asarray(powers / powers.sum(axis, keepdims=True))
+
+
+def _log_softmax(x: Array, axis: int) -> Array:
+    low = x - x.max(axis, keepdims=True)
+    return np.asarray(low - np.log(np.exp(low).sum(axis, keepdims=True)))
+
+
+_CLIP = f"np.clip({{x}}.astype(float), {LEAST}, 1)"
+_INSIDE = f"np.clip({{x}}.astype(float), {LEAST}, 1 - {LEAST})"
+LOG = Conversion(
+    "take their logarithms", lambda x, _: np.log(np.clip(x, LEAST, 1)), f"np.log({_CLIP})"
+)
+ODDS = Conversion(
+    "take log(p / (1 - p))",
+    lambda x, _: np.log(np.clip(x, LEAST, 1 - LEAST)) - np.log1p(-np.clip(x, LEAST, 1 - LEAST)),
+    f"(lambda p: np.log(p) - np.log1p(-p))({_INSIDE})",
+)
+EXPONENTIAL = Conversion("exponentiate them", lambda x, _: np.exp(x), "np.exp({x})")
+SIGMOID = Conversion(
+    "take the sigmoid", lambda x, _: 1 / (1 + np.exp(-x)), "1 / (1 + np.exp(-{x}.astype(float)))"
+)
+LOG_SIGMOID = Conversion(
+    "take the logarithm of the sigmoid",
+    lambda x, _: -np.logaddexp(0, -x),
+    "-np.logaddexp(0, -{x})",
+)
+SOFTMAX = Conversion(
+    "take the softmax",
+    _softmax,
+    "(lambda e: e / e.sum({axis}, keepdims=True))(np.exp({x} - {x}.max({axis}, keepdims=True)))",
+)
+LOG_SOFTMAX = Conversion(
+    "take log_softmax",
+    _log_softmax,
+    "(lambda z: z - np.log(np.exp(z).sum({axis}, keepdims=True)))"
+    "({x} - {x}.max({axis}, keepdims=True))",
+)
+NORMALISATION = Conversion(
+    "divide them by their sums",
+    lambda x, axis: x / x.sum(axis, keepdims=True),
+    "{x} / {x}.sum({axis}, keepdims=True)",
+)
+
+CONVERSIONS: dict[tuple[str, str, bool], Conversion] = {
+    ("shares", "logits", True): LOG,
+    ("shares", "logits", False): ODDS,
+    ("shares", "logs", True): LOG,
+    ("shares", "logs", False): LOG,
+    ("logits", "shares", True): SOFTMAX,
+    ("logits", "shares", False): SIGMOID,
+    ("logits", "logs", True): LOG_SOFTMAX,
+    ("logits", "logs", False): LOG_SIGMOID,
+    ("logs", "shares", True): EXPONENTIAL,
+    ("logs", "shares", False): EXPONENTIAL,
+}
+FORMS: dict[str, Sequence[Kind]] = {"shares": SHARES, "logits": LOGITS, "logs": LOGS}
+CALLED = {"shares": "probabilities", "logits": "logits", "logs": "log-probabilities"}
+
+
+def name_form(kind: Kind) -> str:
+    """Return the form of scores that a kind asks for ("" for other numbers)."""
+    return next((form for form, kinds in FORMS.items() if kind in kinds), "")
+
+
+def mend_form(case: Case, profile: Profile, have: str) -> Repair:
+    """Return the repair where an input is of another form than its kind asks for."""
+    words = f"these are {CALLED[have]}"
+    option = _find_option(case, profile, have)
+    if option is not None:
+        shown, changed = option
+        return case.call.advise(f"{words}: say {shown}", **changed)
+    conversion = _choose(case, profile, have)
+    if conversion is None:
+        return Repair(f"{words}: convert them")
+    for other in _list_siblings(case, profile, have):
+        if _agree(case, profile, conversion, other):
+            call = case.call.change(loss=other)
+            return Repair(f"{words}: {other.key} takes them", (call.spell(),))
+    return convert(case, profile, conversion, f"{words}: {conversion.words}")
+
+
+def convert(case: Case, profile: Profile, conversion: Conversion, words: str) -> Repair:
+    """Return the repair that converts an input."""
+    bound = profile.bound
+    axis = file_axis(bound, _score_axis(profile))
+    text = conversion.text.format(x=bound.name, axis=axis)
+    return case.call.rewrite(words, **{bound.name: text})
+
+
+def _score_axis(profile: Profile) -> int:
+    axis = find_class_axis(profile.bound)
+    return len(profile.bound.axes) - 1 if axis is None else axis
+
+
+def _choose(case: Case, profile: Profile, have: str) -> Conversion | None:
+    wanted = name_form(profile.bound.kind)
+    # Log-probabilities, and what sums to 1, have classes also where the shape does not say so.
+    classes = find_class_axis(profile.bound) is not None and case.plan.classes > 1
+    classes = classes or (wanted == "logs" and len(profile.bound.axes) > 1)
+    if "*" in profile.bound.axes and profile.bound.axes[-1:] == ("C",):
+        classes = case.plan.inputs[1].kind in (Kind.INDEX, Kind.DENSITY, Kind.DISTRIBUTION)
+    return CONVERSIONS.get((have, wanted, classes))
+
+
+def _find_option(case: Case, profile: Profile, have: str) -> tuple[str, dict[str, Any]] | None:
+    """Return a switch of the loss under which it takes the form that is there."""
+    loss, plan = case.plan.loss, case.plan
+    declared = loss.inputs[profile.number]
+    form = next((one for one in declared.forms if one.kind == profile.bound.kind), declared.form(0))
+    for parameter in loss.parameters:
+        if parameter.type is not bool:
+            continue
+        value = not plan.options[parameter.name]
+        kind = kind_under(declared, form, {**plan.options, parameter.name: value})
+        if kind in FORMS[have] and kind != profile.bound.kind:
+            return mention(parameter, value), {parameter.name: value}
+    return None
+
+
+def _list_siblings(case: Case, profile: Profile, have: str) -> Iterator[Loss]:
+    """Yield losses of the same library with one input that takes the form which is there."""
+    loss = case.plan.loss
+    for other in registry().values():
+        if other is loss or other.library != loss.library or len(other.inputs) != len(loss.inputs):
+            continue
+        kinds = {form.kind for form in other.inputs[profile.number].forms}
+        if kinds & set(FORMS[have]) and not other.whole:
+            yield other
+
+
+def _agree(case: Case, profile: Profile, conversion: Conversion, other: Loss) -> bool:
+    """Whether another loss of the first rows is this loss of them converted."""
+    if not case.head or not len(case.head[0]):
+        return False
+    arrays = [one[:TRIED] for one in case.head]
+    given = compute_arrays(other, arrays, case.plan)
+    converted = list(arrays)
+    axis = _score_axis(profile)
+    with np.errstate(all="ignore"):
+        numbers = np.asarray(arrays[profile.number], np.float64)
+        converted[profile.number] = conversion.apply(numbers, axis)
+    own = compute_arrays(case.plan.loss, converted, case.plan)
+    if given is None or own is None:
+        return False
+    return math.isfinite(own) and math.isclose(given, own, rel_tol=SAME, abs_tol=SAME)
+
+
+def compute_arrays(loss: Loss, arrays: Sequence[Array], plan: Plan) -> float | None:
+    """Return a loss of arrays in the kernel's view, with the options that it has of a plan's."""
+    options = {one.name: plan.options.get(one.name, one.default) for one in loss.parameters}
+    settings = Settings(reduction=loss.reduction, threads=1)
+    sources = [ArraySource(one.name, array) for one, array in zip(loss.inputs, arrays, strict=True)]
+    try:
+        made = make_plan(loss, sources, options, settings, answers=plan.answers)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", LossctlWarning)
+            return reduction.compute(reduction.Elements(made)).value
+    except LossctlError:
+        return None

@@ -1,0 +1,420 @@
+"""The examination: inputs opened, fitted to the loss, scanned once, and judged."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.data import load_array
+from lossctl.data.classes import load_classes
+from lossctl.data.source import Source
+from lossctl.diagnosis import catalogue
+from lossctl.diagnosis.baselines import Baselines
+from lossctl.diagnosis.broken_rules import describe_rule, mend_rule
+from lossctl.diagnosis.case import Case
+from lossctl.diagnosis.catalogue import Sign, declare
+from lossctl.diagnosis.confusion import plan_confusion
+from lossctl.diagnosis.duplicates import RowHashes
+from lossctl.diagnosis.opening import Opened, open_inputs, report_texts
+from lossctl.diagnosis.pairs import plan_pairs
+from lossctl.diagnosis.probes import View
+from lossctl.diagnosis.profile import Profile
+from lossctl.diagnosis.proposals import Candidate, rank_losses
+from lossctl.diagnosis.repairs import Call, Repair
+from lossctl.diagnosis.result import Examination, Finding, InputFacts, Severity
+from lossctl.diagnosis.scan import Scan
+from lossctl.diagnosis.shifts import Shifts, can_shift
+from lossctl.diagnosis.structure import Settled, Setup, follow_lengths, settle
+from lossctl.diagnosis.targets import ClassTargets, plan_targets
+from lossctl.diagnosis.views import peek
+from lossctl.engine.binding import Bound
+from lossctl.engine.blocks import plan_cutting
+from lossctl.engine.options import check_options
+from lossctl.engine.partial import Partial
+from lossctl.engine.plan import Plan, Settings
+from lossctl.engine.reduction import finish
+from lossctl.engine.result import Result
+from lossctl.engine.scanning import ask
+from lossctl.engine.summary import Summary
+from lossctl.errors import LossctlWarning, UsageError
+from lossctl.losses.declaration import Kind, Loss
+
+Array = NDArray[Any]
+
+REMARK = declare("remark", Severity.INFO, "what a loss tells of by itself")
+NO_LOSS = declare("no_loss_fits", Severity.ERROR, "inputs that fit no loss")
+
+MOST_SHOWN = 16
+MOST_PROPOSED = 8
+RICH = 2
+"""Columns of floats from which on equal rows are no chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be examined."""
+
+    loss: Loss | None
+    references: tuple[Any, ...]
+    options: dict[str, Any]
+    """Options of the loss that were given."""
+    settings: Settings
+    shared: dict[str, Any] = field(default_factory=dict)
+    """Shared options that were given, as they would be written."""
+    sample_weight: Any = None
+    mask: Any = None
+    ids: Any = None
+    classes: Any = None
+    progress: Callable[[int, int | None], None] | None = None
+
+
+def examine(request: Request) -> Examination:
+    """Examine a pair of inputs, or as many as the loss has.
+
+    Raises UsageError for a call that is wrong, FileError and DataError for files that cannot be
+    read; what does not fit together is a finding.
+    """
+    loss = request.loss
+    if loss is not None and len(request.references) != len(loss.inputs):
+        names = ", ".join(one.name for one in loss.inputs)
+        raise UsageError(
+            f"{loss.key} takes {len(loss.inputs)} inputs ({names}), but got"
+            f" {len(request.references)}"
+        )
+    extras = [one for one in (request.sample_weight, request.mask, request.ids) if one is not None]
+    opened = open_inputs(
+        () if loss is None else loss.inputs,
+        request.references,
+        extras,
+        load_classes(request.classes),
+        len(extras) - 1 if request.ids is not None else None,
+    )
+    try:
+        return _Examiner(request, opened).run()
+    finally:
+        opened.close()
+
+
+class _Examiner:
+    def __init__(self, request: Request, opened: Opened) -> None:
+        self.request = request
+        self.opened = opened
+        count = len(request.references)
+        self.sources = opened.sources[:count]
+        rest = list(opened.sources[count:])
+        self.weight = rest.pop(0) if request.sample_weight is not None else None
+        self.mask = rest.pop(0) if request.mask is not None else None
+        self.ids = rest.pop(0) if request.ids is not None else None
+        for source in self.sources:
+            if source.length is None:
+                peek(source)  # a small file is read to its end, and its length known then
+
+    def run(self) -> Examination:
+        loss, candidates = self.request.loss, self._rank()
+        if loss is None:
+            if not candidates:
+                return self._give_up()
+            loss = candidates[0].loss
+        self._name_sources(loss)
+        call = Call(loss, self.request.references, self._list_given())
+        checked = check_options(loss, dict(self.request.options), load_array)
+        setup = Setup(
+            loss,
+            tuple(self.sources),
+            checked,
+            self.request.settings,
+            call,
+            self.weight,
+            self.mask,
+            ask(loss, self.opened.references, self.sources),
+        )
+        settled = settle(setup)
+        if settled.plan is None:
+            return self._describe_alone(loss, settled, candidates)
+        settled.plan.given = {
+            name: str(value)
+            for name, value in self.request.options.items()
+            if name in settled.plan.tensors and isinstance(value, str)
+        }
+        return self._examine(settled.plan, settled, candidates)
+
+    def _rank(self) -> list[Candidate]:
+        if self.request.loss is not None:
+            return []
+        settings = self.request.settings
+        rank = len(self.sources[0].shape)
+        attempts = [settings, replace(settings, squeeze=True)]
+        attempts += [replace(settings, class_axis=-1)] if rank > 2 else []
+        for attempt in attempts:
+            candidates = rank_losses(self.sources, attempt)
+            if candidates:
+                return candidates
+        return []
+
+    def _name_sources(self, loss: Loss) -> None:
+        named = zip(loss.inputs, self.request.references, self.sources, strict=True)
+        for declared, reference, source in named:
+            if not isinstance(reference, str) and not hasattr(reference, "__fspath__"):
+                source.name = declared.name
+
+    def _list_given(self) -> dict[str, Any]:
+        """Return all options that were given, as they would be written."""
+        return {**self.request.options, **self.request.shared}
+
+    def _examine(
+        self, plan: Plan, settled: Settled, candidates: Sequence[Candidate]
+    ) -> Examination:
+        profiles = [Profile(number, bound) for number, bound in enumerate(plan.inputs)]
+        targets, confusion, pairs = plan_targets(plan), plan_confusion(plan), plan_pairs(plan)
+        offsets = tuple(dict.fromkeys((1, -1, *settled.offsets)))
+        shifts = Shifts(offsets) if can_shift(plan) else None
+        plan.settings = replace(plan.settings, rows=shifts is not None)
+        hashed = _choose_hashed(plan)
+        hashes = RowHashes(hashed) if hashed else None
+        labels = ClassTargets(plan.classes) if _has_labels(plan) else None
+        if labels is not None and isinstance(targets, ClassTargets):
+            labels = targets
+        some = (*profiles, targets, confusion, pairs, shifts, hashes, labels)
+        probes = [one for one in dict.fromkeys(some) if one is not None]
+        scan = Scan(
+            plan,
+            probes,
+            self.ids,
+            max(map(abs, offsets)) if shifts is not None else 0,
+            self.request.progress,
+        )
+        scan.run()
+        result = _finish(plan, scan)
+        case = Case(
+            plan,
+            settled.call,
+            scan.partial,
+            profiles,
+            scan.samples,
+            result,
+            confusion,
+            None if pairs is None else pairs.together,
+            None if shifts is None else shifts.find(),
+            hashes.sketch.find_repeats() if hashes is not None and _is_rich(profiles) else None,
+            None if self.ids is None else scan.sketch.find_repeats(),
+            str(self.request.ids or ""),
+            None if labels is None else labels.labels,
+            head=scan.head,
+        )
+        if targets is not None and result is not None:
+            case.baselines = Baselines(plan, targets).list()
+        findings = [
+            *settled.findings,
+            *report_texts(self.opened, plan.loss, settled.call),
+            *([] if scan.uneven is None else [follow_lengths(scan.uneven.counts, case.call)]),
+            *_judge(case),
+        ]
+        return self._conclude(case, findings, candidates, hashes)
+
+    def _conclude(
+        self,
+        case: Case,
+        findings: Sequence[Finding],
+        candidates: Sequence[Candidate],
+        hashes: RowHashes | None,
+    ) -> Examination:
+        result, plan = case.result, case.plan
+        repeats = None if hashes is None else hashes.sketch.find_repeats()
+        return Examination(
+            loss=result.name if result is not None else plan.loss.key,
+            value=None if result is None else result.value,
+            reduction=plan.settings.reduction,
+            samples=case.samples,
+            inputs=tuple(_describe(one, case) for one in case.profiles),
+            findings=_arrange(findings),
+            baselines=tuple(case.baselines),
+            proposals=self._propose(candidates),
+            accuracy=None if case.confusion is None else case.confusion.accuracy,
+            duplicates=None if repeats is None else repeats.count,
+            duplicates_estimated=repeats is not None and repeats.estimated,
+            skipped=tuple(_list_skipped(case, hashes)),
+        )
+
+    def _propose(self, candidates: Sequence[Candidate]) -> tuple[Any, ...]:
+        return tuple(one.propose(self.request.references) for one in candidates[:MOST_PROPOSED])
+
+    def _describe_alone(
+        self, loss: Loss, settled: Settled, candidates: Sequence[Candidate]
+    ) -> Examination:
+        """Describe inputs that do not fit together, each by itself."""
+        facts, samples = [], 0
+        for number, (declared, source) in enumerate(zip(loss.inputs, self.sources, strict=True)):
+            profile = _profile_alone(number, declared.name, declared.form(0).kind, source)
+            samples = max(samples, profile.samples)
+            facts.append(_describe_input(profile, profile.samples))
+        return Examination(
+            loss.key, None, self.request.settings.reduction, samples, tuple(facts),
+            (*settled.findings, *report_texts(self.opened, loss, settled.call)),
+            proposals=self._propose(candidates),
+        )  # fmt: skip
+
+    def _give_up(self) -> Examination:
+        """Describe inputs that fit no loss."""
+        facts, samples = [], 0
+        for number, source in enumerate(self.sources):
+            profile = _profile_alone(number, f"input {number + 1}", Kind.REAL, source)
+            samples = max(samples, profile.samples)
+            facts.append(_describe_input(profile, profile.samples))
+        shapes = ", ".join(f"{one.source} {one.shape}" for one in facts)
+        sign = Sign(
+            "",
+            f"no loss fits {shapes}",
+            {"shapes": [list(one.shape) for one in facts]},
+            Repair("name the loss that is meant, to see what does not fit: lossctl check LOSS …"),
+        )
+        return Examination("", None, "", samples, tuple(facts), (NO_LOSS.report(sign),))
+
+
+def _choose_hashed(plan: Plan) -> tuple[int, ...]:
+    """Return the inputs whose rows are compared: those with a row for each sample."""
+    return tuple(
+        number
+        for number, one in enumerate(plan.inputs)
+        if one.batched and not one.shared and 0 not in one.fixed and one.axes[:1] == ("N",)
+    )
+
+
+def _is_rich(profiles: Sequence[Profile]) -> bool:
+    """Whether rows have so many fractions that equal ones are no chance."""
+    rich = [one for one in profiles if one.measures.count and not one.measures.whole]
+    return sum(one.columns for one in rich if not one.bound.shared) >= RICH
+
+
+def _has_labels(plan: Plan) -> bool:
+    """Whether the second input holds class indices, to be counted."""
+    second = plan.inputs[1:2]
+    return bool(second) and second[0].kind == Kind.INDEX and not second[0].shared
+
+
+def _finish(plan: Plan, scan: Scan) -> Result | None:
+    """Return the loss, unless something was found that it cannot be computed with."""
+    if scan.partial.broken or (not scan.samples and plan.samples != 0):
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LossctlWarning)
+        return finish(Summary.of(plan), scan.partial, scan.samples)
+
+
+def _judge(case: Case) -> Iterator[Finding]:
+    """Yield what the judges find, then what the checks of the blocks have found beside."""
+    known = set()
+    catalogue.list_symptoms()
+    for code, judge in catalogue.JUDGES.items():
+        for sign in judge(case):
+            known.add(code)
+            yield catalogue.SYMPTOMS[code].report(sign)
+    for finding in case.partial.findings.values():
+        code = finding.rule.code
+        if code in known:
+            continue
+        symptom = catalogue.SYMPTOMS.get(code, REMARK)
+        named = finding.name if finding.name != case.plan.loss.key else ""
+        evidence = {"count": finding.count, "first": finding.value, "place": finding.place}
+        severity = None
+        if code == "nan" and case.plan.settings.nan == "omit":
+            severity = Severity.INFO
+        yield symptom.report(
+            Sign(
+                named,
+                describe_rule(finding.rule, finding),
+                evidence,
+                mend_rule(case, finding),
+                severity,
+            )
+        )
+    notes = list(case.plan.notes)
+    if case.plan.settings.reduction == "mean" and case.plan.loss.mean_note:
+        notes.append(case.plan.loss.mean_note)
+    for note in notes:
+        yield REMARK.report(Sign("", note))
+
+
+def _arrange(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Return findings with the severe ones first, without those that others explain."""
+    hidden = {
+        (code, finding.input)
+        for finding in findings
+        for code in catalogue.SYMPTOMS[finding.code].hides
+    }
+
+    def is_hidden(one: Finding) -> bool:
+        return any(
+            code == one.code and (not name or not one.input or name == one.input)
+            for code, name in hidden
+        )
+
+    order = list(Severity)
+    kept = [one for one in findings if not is_hidden(one)]
+    return tuple(sorted(kept, key=lambda one: order.index(one.severity)))
+
+
+def _describe(profile: Profile, case: Case) -> InputFacts:
+    facts = _describe_input(profile, case.samples)
+    if profile.number == 1 and case.labels is not None:
+        counts = {place: count for place, count in enumerate(case.labels.tolist()) if count}
+        return replace(facts, classes=counts)
+    return facts
+
+
+def _describe_input(profile: Profile, samples: int) -> InputFacts:
+    found, source = profile.measures, profile.bound.source
+    constant = profile.find_constant()
+    return InputFacts(
+        name=profile.bound.name,
+        source=source.name,
+        shape=tuple(samples if size is None else size for size in source.given_shape),
+        dtype=str(source.dtype),
+        kind=profile.bound.kind.value,
+        count=found.count,
+        minimum=found.low if found.finite else None,
+        maximum=found.high if found.finite else None,
+        mean=found.mean,
+        zeros=found.zeros,
+        nan=found.nan,
+        infinite=found.infinite,
+        columns=profile.columns,
+        constant=tuple(constant[:MOST_SHOWN].tolist()),
+        constant_columns=len(constant),
+    )
+
+
+def _list_skipped(case: Case, hashes: RowHashes | None) -> Iterator[str]:
+    """Yield what could not be looked at, and why."""
+    plan = case.plan
+    indexed = len(plan.inputs) > 1 and plan.inputs[1].kind == Kind.INDEX
+    if indexed and case.confusion is None and plan.classes > 2:
+        yield f"the order of the classes: {plan.classes} are too many, or no axis has them"
+    if not can_shift(plan):
+        yield "rows out of step: samples are not read one by one, or have no losses of their own"
+    if hashes is not None and plan.cutting.boxes and len(plan.cutting.boxes) > 1:
+        yield "duplicate samples: one is larger than a block"
+
+
+def _profile_alone(number: int, name: str, kind: Kind, source: Source) -> Profile:
+    """Measure an input that fits nowhere."""
+    axes = ("N", *("*" for _ in source.trailing))
+    bound = Bound(name, kind, source, axes, tuple(range(len(axes))), batched=True, shared=False)
+    profile = Profile(number, bound)
+    plan: Any = None
+    cutting = plan_cutting(int(np.prod(source.trailing, dtype=np.int64)), ())
+    for region in cutting.regions(source.length):
+        values = source.read(region.start, region.stop)
+        view = View(
+            plan, replace(region, further=()), [values] * (number + 1), None, None, Partial()
+        )
+        with np.errstate(all="ignore"):
+            profile.add(profile.measure(view))
+        source.release(region.start)
+        if len(values) < region.stop - region.start:
+            break
+    return profile

@@ -1,0 +1,245 @@
+"""Findings about labels: where they start, which occur, which are left out, what they name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from lossctl.diagnosis.case import Case
+from lossctl.diagnosis.catalogue import Sign, symptom
+from lossctl.diagnosis.confusion import Order
+from lossctl.diagnosis.repairs import Repair
+from lossctl.diagnosis.result import Severity
+from lossctl.losses.declaration import Kind
+
+SURENESS = 6.0
+LEAST_GAIN = 0.1
+MOST_LISTED = 20
+MANY = 20
+"""Labels from which on it means something that a class does not occur."""
+
+
+@symptom(
+    "labels_start_at_1",
+    Severity.ERROR,
+    "class labels from 1 to C, where they go from 0 to C - 1",
+    hides=("label_out_of_range", "permuted_classes", "missing_classes"),
+)
+def find_labels_from_one(case: Case) -> Iterator[Sign]:
+    """Find labels that start at 1."""
+    classes = case.plan.classes
+    for profile in case.inputs(Kind.INDEX):
+        found, name = profile.measures, profile.bound.name
+        ignored = _ignored_value(case)
+        if not found.whole or found.high != classes or found.low < 1 or ignored in (0, classes):
+            continue
+        repair = case.call.rewrite("subtract 1 from them", **{name: f"{name} - 1"})
+        ones = "" if found.low == 1 else f" (the least is {found.low:g})"
+        yield Sign(
+            name,
+            f"labels go up to {classes} and none is 0{ones}, where {classes} classes have the"
+            f" indices 0 to {classes - 1}: they start at 1",
+            {"minimum": found.low, "maximum": found.high, "classes": classes},
+            repair,
+        )
+
+
+@symptom(
+    "single_class",
+    Severity.WARNING,
+    "scores of one class only, so that nothing can be wrong",
+)
+def find_single_class(case: Case) -> Iterator[Sign]:
+    """Find class axes of length 1."""
+    plan = case.plan
+    indices = any(one.kind == Kind.INDEX for one in plan.inputs)
+    if indices and plan.sizes.get("C") == 1:
+        yield Sign(
+            plan.inputs[0].name,
+            "the class axis has length 1: a softmax over one class is always 1",
+            {"classes": 1},
+            Repair("for one score and a label of 0 or 1 per sample take a binary loss"),
+        )
+
+
+@symptom(
+    "missing_classes",
+    Severity.INFO,
+    "classes that no label names",
+)
+def find_missing_classes(case: Case) -> Iterator[Sign]:
+    """Find classes that never occur."""
+    if case.labels is None or int(case.labels.sum()) < MANY * len(case.labels):
+        return
+    missing = np.flatnonzero(case.labels == 0).tolist()
+    if missing:
+        yield Sign(
+            case.plan.inputs[1].name,
+            f"{_list(missing)} of {len(case.labels)} classes never"
+            f" {'occurs' if len(missing) == 1 else 'occur'} in {int(case.labels.sum())} labels",
+            {"missing": missing[:MOST_LISTED], "count": len(missing)},
+        )
+
+
+@symptom(
+    "ignore_never",
+    Severity.WARNING,
+    "a value to ignore was given and never occurs",
+)
+def find_ignored_never(case: Case) -> Iterator[Sign]:
+    """Find values to ignore that never occur."""
+    name = case.option("ignore_index", "ignore_class")
+    result = case.result
+    if name is None or name not in case.call.options or result is None or not result.counted:
+        return
+    if result.ignored == 0:
+        value = case.plan.options[name]
+        yield Sign(
+            case.plan.inputs[1].name,
+            f"the value to ignore, {value}, never occurs among {result.counted} labels",
+            {"value": value, "labels": result.counted},
+            Repair(
+                "leave the option out, or give the value that means 'no label'",
+                (case.call.leave_out(name).spell(),),
+            ),
+        )
+
+
+@symptom(
+    "nothing_counts",
+    Severity.ERROR,
+    "everything is ignored, masked or weighs nothing, so that the result is NaN",
+)
+def find_nothing_left(case: Case) -> Iterator[Sign]:
+    """Find computations in which nothing counts."""
+    result = case.result
+    if result is None or not case.partial.elements:
+        return
+    if result.counted and result.denominator:
+        return
+    left_out = {name: getattr(result, name) for name in ("ignored", "masked", "omitted")}
+    why = ", ".join(f"{count} {name}" for name, count in left_out.items() if count)
+    name = case.option("ignore_index", "ignore_class")
+    repair = Repair("change what is left out")
+    if result.ignored and name is not None:
+        given = name in case.call.options
+        commands = (case.call.leave_out(name).spell(),) if given else ()
+        repair = Repair("the value to ignore is a real label here: choose another", commands)
+    yield Sign(
+        case.plan.inputs[min(1, len(case.plan.inputs) - 1)].name,
+        f"nothing is left to average of {case.partial.elements} elements"
+        f" ({why or 'all weights are 0'}): the loss is NaN",
+        {"elements": case.partial.elements, **left_out},
+        repair,
+    )
+
+
+@symptom(
+    "permuted_classes",
+    Severity.ERROR,
+    "classes in another order in the predictions than in the labels: accuracy rises when they are"
+    " permuted",
+    hides=("one_class_predicted",),
+)
+def find_permuted_classes(case: Case) -> Iterator[Sign]:
+    """Find an order of the predicted classes that fits the labels better."""
+    if case.confusion is None:
+        return
+    order = case.confusion.find_order(SURENESS, LEAST_GAIN)
+    if order is None:
+        return
+    predicted, true = (one.name for one in case.plan.inputs[:2])
+    yield Sign(
+        "",
+        f"accuracy rises from {100 * order.before:.1f} % to {100 * order.accuracy:.1f} % when"
+        f" {_describe(order, predicted, true)}",
+        {
+            "accuracy": order.before,
+            "accuracy_permuted": order.accuracy,
+            "columns": list(order.columns),
+        },
+        _mend_order(case, order),
+    )
+
+
+def _describe(order: Order, predicted: str, true: str) -> str:
+    classes = len(order.columns)
+    steps = {(column - place) % classes for place, column in enumerate(order.columns)}
+    if classes == 2:
+        return f"the two classes of {predicted} are exchanged"
+    if len(steps) == 1:
+        step = steps.pop()
+        away = step if step <= classes // 2 else step - classes
+        return (
+            f"each label of {true} means the class {abs(away)} {'above' if away > 0 else 'below'}"
+        )
+    moved = [(place, one) for place, one in enumerate(order.columns) if place != one]
+    shown = ", ".join(f"{one} for {place}" for place, one in moved[:4])
+    more = f" and {len(moved) - 4} more" if len(moved) > 4 else ""
+    return f"columns of {predicted} are permuted ({shown}{more})"
+
+
+def _mend_order(case: Case, order: Order) -> Repair:
+    predicted, true = case.plan.inputs[:2]
+    axis = predicted.axes.index("C") if "C" in predicted.axes else None
+    if (axis is not None and case.labels is not None) or (
+        axis is not None and len(order.columns) == case.plan.classes
+    ):
+        place = predicted.order[axis - (not predicted.batched)]
+        text = f"np.take({predicted.name}, {list(order.columns)}, axis={place})"
+        words = "put the columns into the order of the labels"
+        return case.call.rewrite(words, **{predicted.name: text})
+    turned = f"-{true.name}" if true.kind == Kind.SIGN else f"1 - {true.name}"
+    return case.call.rewrite("exchange the labels", **{true.name: turned})
+
+
+@symptom(
+    "one_class_predicted",
+    Severity.WARNING,
+    "the same class is predicted for every sample",
+)
+def find_one_class_predicted(case: Case) -> Iterator[Sign]:
+    """Find models that always say the same."""
+    if case.confusion is None:
+        return
+    counts = case.confusion.counts
+    predicted, true = np.flatnonzero(counts.sum(axis=0)), np.flatnonzero(counts.sum(axis=1))
+    if counts.sum() >= MANY and len(predicted) == 1 and len(true) > 1:
+        yield Sign(
+            case.plan.inputs[0].name,
+            f"class {predicted[0]} is predicted for all {int(counts.sum())} labels, of which"
+            f" {int(counts[:, predicted[0]].sum() - counts[predicted[0], predicted[0]])} name"
+            " another one",
+            {"class": int(predicted[0]), "labels": int(counts.sum())},
+            Repair("look at the model: its scores do not tell the classes apart"),
+        )
+
+
+@symptom(
+    "float_indices",
+    Severity.INFO,
+    "class indices stored as floats",
+)
+def find_float_indices(case: Case) -> Iterator[Sign]:
+    """Find indices that are stored as floats."""
+    for profile in case.inputs(Kind.INDEX):
+        source, name = profile.bound.source, profile.bound.name
+        if source.dtype.kind == "f" and not source.text and profile.measures.whole:
+            yield Sign(
+                name,
+                f"{name} holds whole {source.dtype} numbers, which are taken as class indices",
+                {"dtype": str(source.dtype)},
+                case.call.rewrite("save integers", **{name: f"{name}.astype(int)"}),
+            )
+
+
+def _ignored_value(case: Case) -> int | None:
+    name = case.option("ignore_index", "ignore_class")
+    return None if name is None else case.plan.options[name]
+
+
+def _list(places: list[int]) -> str:
+    shown = ", ".join(map(str, places[:MOST_LISTED]))
+    more = f" and {len(places) - MOST_LISTED} more" if len(places) > MOST_LISTED else ""
+    return shown + more

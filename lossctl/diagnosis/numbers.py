@@ -1,0 +1,206 @@
+"""Findings about the numbers themselves: dtypes that are too narrow, columns that never change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from lossctl.diagnosis.case import Case
+from lossctl.diagnosis.catalogue import Sign, symptom
+from lossctl.diagnosis.profile import LARGEST_HALF, Profile
+from lossctl.diagnosis.repairs import Repair
+from lossctl.diagnosis.result import Severity
+from lossctl.engine.binding import INTEGER_KINDS
+from lossctl.losses.declaration import Kind
+
+MANY = 20
+"""Rows from which on it means something that a column never changes."""
+
+MOST_LISTED = 20
+NEAR_TOP = 128
+"""How far below the largest number of its dtype a small negative number ends when it wraps."""
+
+LABELS = (*INTEGER_KINDS, Kind.SIGN, Kind.BINARY, Kind.SOFT_LABEL)
+
+
+@symptom(
+    "half_overflow",
+    Severity.WARNING,
+    "numbers at or beyond the end of half precision, 65504",
+    hides=("infinite",),
+)
+def find_half_overflow(case: Case) -> Iterator[Sign]:
+    """Find numbers that have overflowed half precision, now or before they were saved."""
+    for profile in case.profiles:
+        found, name = profile.measures, profile.bound.name
+        half = profile.bound.source.dtype == np.float16
+        lost = found.infinite if half else 0
+        if not lost and not found.halves:
+            continue
+        ends = f"{lost} are infinite" if lost else f"{found.halves} are at {LARGEST_HALF:g}"
+        both = f"{ends} and {found.halves} at {LARGEST_HALF:g}" if lost and found.halves else ends
+        yield Sign(
+            name,
+            f"{both} of {found.count} numbers of {name} ({profile.bound.source.dtype}): they have"
+            f" overflowed half precision, which ends at {LARGEST_HALF:g}",
+            {"infinite": lost, "at_the_end": found.halves, "numbers": found.count},
+            case.call.keep(
+                "save float32 where they are computed; here, leave these samples out",
+                keep_rows(profile, f"np.abs({name}) < {LARGEST_HALF:g}"),
+            ),
+        )
+
+
+@symptom(
+    "integer_wrap",
+    Severity.WARNING,
+    "integers at the top of an unsigned dtype, as negative ones end there",
+    hides=("label_out_of_range",),
+)
+def find_integer_wrap(case: Case) -> Iterator[Sign]:
+    """Find integers that have wrapped: large where all others are small."""
+    for profile in case.profiles:
+        dtype, found, name = profile.bound.source.dtype, profile.measures, profile.bound.name
+        if dtype.kind != "u" or not found.count or profile.bound.kind in (Kind.LENGTH, Kind.LABELS):
+            continue
+        top = int(np.iinfo(dtype).max)
+        if found.high <= top - NEAR_TOP or not _is_wrapped(case, profile, top):
+            continue
+        signed = f"int{8 * dtype.itemsize}"
+        value = int(found.high) - top - 1 if top < 2**53 else -1
+        yield Sign(
+            name,
+            f"the largest number of {name} is {int(found.high)}, which is {value} wrapped in"
+            f" {dtype}",
+            {"maximum": found.high, "dtype": str(dtype), "meant": value},
+            _unwrap(case, profile, signed, int(found.high)),
+        )
+
+
+def _is_wrapped(case: Case, profile: Profile, top: int) -> bool:
+    """Whether large numbers stand apart from the others."""
+    if profile.bound.kind == Kind.INDEX:
+        known = case.plan.options.get("ignore_index", case.plan.options.get("ignore_class"))
+        return case.plan.classes < profile.measures.high != known
+    if profile.bound.kind in LABELS:
+        return profile.measures.high > 1
+    values = case.head[profile.number] if case.head else np.empty(0)
+    small = values[values <= top // 2]
+    large = values[values > top - NEAR_TOP]
+    # What wrapped is near the top, what did not is near 0, and nothing lies between.
+    return len(small) + len(large) == values.size and 0 < len(large) < len(small) * 4
+
+
+def _unwrap(case: Case, profile: Profile, signed: str, value: int) -> Repair:
+    name = profile.bound.name
+    option = case.option("ignore_index", "ignore_class")
+    if profile.bound.kind == Kind.INDEX and option is not None:
+        words = f"leave them out: --{option.replace('_', '-')} {value} (or save {signed})"
+        return case.call.advise(words, **{option: value})
+    return case.call.rewrite(f"read it as {signed}", **{name: f"{name}.astype(np.{signed})"})
+
+
+@symptom(
+    "unsigned_difference",
+    Severity.INFO,
+    "a difference of unsigned integers, which wraps wherever it is taken in their dtype",
+)
+def find_unsigned_difference(case: Case) -> Iterator[Sign]:
+    """Find pairs of unsigned integers whose difference is negative."""
+    first, *rest = case.plan.inputs
+    together = case.together
+    if together is None or not together.below or not rest:
+        return
+    dtypes = [one.source.dtype for one in (first, rest[0])]
+    if all(dtype.kind == "u" for dtype in dtypes):
+        yield Sign(
+            "",
+            f"{first.name} and {rest[0].name} are {dtypes[0]}: in {together.below} of"
+            f" {together.compared} places their difference is negative, and wraps in that dtype"
+            " (here it is taken in double precision)",
+            {"below": together.below, "compared": together.compared, "dtype": str(dtypes[0])},
+            case.call.rewrite(
+                "save floats", **{one.name: f"{one.name}.astype(float)" for one in (first, rest[0])}
+            ),
+        )
+
+
+@symptom(
+    "constant_predictions",
+    Severity.WARNING,
+    "predictions that are the same for every sample",
+    hides=("constant_columns", "duplicate_rows"),
+)
+def find_constant_predictions(case: Case) -> Iterator[Sign]:
+    """Find predictions that never change."""
+    profile = case.profiles[0]
+    constant = profile.find_constant()
+    if profile.rows >= MANY and len(constant) and len(constant) == profile.columns:
+        yield Sign(
+            profile.bound.name,
+            f"all {profile.rows} rows of {profile.bound.name} are the same",
+            {"rows": profile.rows, "columns": profile.columns},
+            Repair("look at the model, or at how its predictions were saved"),
+        )
+
+
+@symptom(
+    "constant_targets",
+    Severity.WARNING,
+    "targets that are the same for every sample",
+    hides=("constant_columns",),
+)
+def find_constant_targets(case: Case) -> Iterator[Sign]:
+    """Find targets that never change."""
+    for profile in case.profiles[1:2]:
+        constant = profile.find_constant()
+        if profile.bound.kind in (Kind.VARIANCE, Kind.LENGTH) or profile.bound.shared:
+            continue
+        if profile.rows >= MANY and len(constant) and len(constant) == profile.columns:
+            value = profile.measures.lows
+            shown = f" ({value[0]:g})" if value is not None and profile.columns == 1 else ""
+            yield Sign(
+                profile.bound.name,
+                f"all {profile.rows} targets are the same{shown}",
+                {"rows": profile.rows},
+                Repair("check that the right column was named"),
+            )
+
+
+@symptom(
+    "constant_columns",
+    Severity.INFO,
+    "columns that hold one number only",
+)
+def find_constant_columns(case: Case) -> Iterator[Sign]:
+    """Find columns that never change beside others that do."""
+    for profile in case.profiles:
+        if profile.bound.shared or profile.rows < MANY or profile.bound.kind in INTEGER_KINDS:
+            continue
+        constant = profile.find_constant()
+        lows = profile.measures.lows
+        if len(constant) and lows is not None:
+            shown = ", ".join(map(str, constant[:MOST_LISTED].tolist()))
+            more = f" and {len(constant) - MOST_LISTED} more" if len(constant) > MOST_LISTED else ""
+            which = "column" if len(constant) == 1 else "columns"
+            value = lows[constant[0]]
+            same = bool(np.all(lows[constant] == value))
+            yield Sign(
+                profile.bound.name,
+                f"{which} {shown}{more} of {profile.columns} never change"
+                f"{'s' if len(constant) == 1 else ''}{f' (always {value:g})' if same else ''}",
+                {"columns": constant[:MOST_LISTED].tolist(), "count": len(constant)},
+                Repair("check that the model, or the file, fills them"),
+            )
+
+
+def keep_rows(profile: Profile, condition: str) -> str:
+    """Return an expression of the samples in which a condition holds throughout."""
+    bound = profile.bound
+    rank = len(bound.source.shape)
+    if rank <= 1:
+        return condition
+    samples = bound.order[0] if bound.batched else 0
+    axes = tuple(axis for axis in range(rank) if axis != samples)
+    return f"({condition}).all(axis={axes if len(axes) > 1 else axes[0]})"

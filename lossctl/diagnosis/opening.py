@@ -1,0 +1,166 @@
+"""Opening inputs without refusing what can be diagnosed: texts where indices are expected."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lossctl.data import Source, is_live, open_sources
+from lossctl.data.arrow_arrays import Column
+from lossctl.data.classes import ClassNames, IndexedSource
+from lossctl.data.labels import CELL, Cells
+from lossctl.data.opening import is_reference
+from lossctl.diagnosis.catalogue import Sign, declare
+from lossctl.diagnosis.repairs import Call, Repair
+from lossctl.diagnosis.result import Finding, Severity
+from lossctl.diagnosis.views import peekable
+from lossctl.engine.labels import NAMED, find_labels, name_columns
+from lossctl.errors import LossctlError
+from lossctl.losses.declaration import Input, Loss
+
+TEXTS = declare("text_labels", Severity.ERROR, "labels that are texts, without names of classes")
+UNKNOWN = declare("unknown_labels", Severity.ERROR, "labels that are none of the classes")
+
+MOST_NAMES = 1000
+MOST_LISTED = 10
+ROWS = 65_536
+
+
+@dataclass(slots=True)
+class Opened:
+    """The sources of the inputs, then of weights, mask and ids, and what opening them told."""
+
+    sources: list[Source]
+    references: list[Any]
+    texts: dict[int, ClassNames] = field(default_factory=dict)
+    """Inputs that hold texts, with the names that were found in them."""
+    unknown: dict[int, Counter[str]] = field(default_factory=dict)
+    """Labels of inputs that are none of the classes."""
+
+    def close(self) -> None:
+        """Close all sources."""
+        for source in self.sources:
+            source.close()
+
+
+def open_inputs(
+    declared: Sequence[Input], references: Sequence[Any], extras: Sequence[Any],
+    classes: ClassNames | None, ids: int | None,
+) -> Opened:  # fmt: skip
+    """Open inputs and extras; the extra number ``ids`` is read as it is, be it texts or numbers.
+
+    Raises FileError, DataError or UsageError where a file cannot be read.
+    """
+    named = list(references)
+    texts: dict[int, ClassNames] = {}
+    if classes is None:
+        labels: list[int] = []
+        try:
+            return _open(named, [*named, *extras], [], None, ids, texts)
+        except LossctlError:
+            texts = _find_texts(declared, named)
+            if not texts:
+                raise
+            labels, classes = list(texts), next(iter(texts.values()))
+    else:
+        known = dict(enumerate(declared))
+        named = [
+            name_columns(known[place], one, classes) if place in known else one
+            for place, one in enumerate(named)
+        ]
+        labels = find_labels(declared, named) if declared else []
+    return _open(named, [*named, *extras], labels, classes, ids, texts)
+
+
+def _open(
+    named: list[Any], given: list[Any], labels: list[int], classes: ClassNames | None,
+    ids: int | None, texts: dict[int, ClassNames],
+) -> Opened:  # fmt: skip
+    place_of_ids = [] if ids is None else [len(named) + ids]
+    sources = open_sources(given, [*labels, *place_of_ids])
+    opened = Opened(sources, named, texts)
+    for place, source in enumerate(list(sources)):
+        if place in place_of_ids:
+            continue
+        indexed = source
+        if place in labels and source.dtype == CELL and classes is not None:
+            opened.unknown[place] = Counter()
+            indexed = IndexedSource(source, classes, source.name, opened.unknown[place])
+        sources[place] = peekable(indexed)
+    return opened
+
+
+def _find_texts(declared: Sequence[Input], references: Sequence[Any]) -> dict[int, ClassNames]:
+    """Return the inputs that hold texts where indices may be, with the names in them."""
+    found = {}
+    for place, one in enumerate(references):
+        kinds = {form.kind for form in declared[place].forms} if declared else set(NAMED)
+        if place == 0 or not kinds & set(NAMED) or not is_reference(one) or is_live(one):
+            continue
+        names = _read_names(one)
+        if names:
+            found[place] = ClassNames(names)
+    return found
+
+
+def _read_names(reference: Any) -> list[str]:
+    """Return the different texts of a column; none where it holds numbers, or too many."""
+    try:
+        (source,) = open_sources([reference], [0])
+    except LossctlError:
+        return []
+    if source.dtype != CELL:
+        source.close()
+        return []
+    names: set[str] = set()
+    start = 0
+    try:
+        while True:
+            cells: Cells = source.read(start, start + ROWS)  # type: ignore[assignment]
+            if not len(cells) or len(names) > MOST_NAMES:
+                break
+            if start == 0 and cells.numbers(Column(source.name, "labels")) is not None:
+                return []
+            names |= {str(one) for one in cells.encode()[1] if one is not None}
+            start += len(cells)
+    finally:
+        source.close()
+    return sorted(names) if len(names) <= MOST_NAMES else []
+
+
+def report_texts(opened: Opened, loss: Loss, call: Call) -> list[Finding]:
+    """Return the findings about labels that are texts, or none of the classes."""
+    found = []
+    for place, names in opened.texts.items():
+        name = loss.inputs[place].name
+        shown = ", ".join(names.names[:MOST_LISTED])
+        more = ", …" if len(names.names) > MOST_LISTED else ""
+        listed = ",".join(names.names)
+        sign = Sign(
+            name,
+            f"{name} holds texts: {len(names.names)} different labels ({shown}{more}), of which no"
+            " index is known",
+            {"labels": list(names.names[:MOST_LISTED]), "count": len(names.names)},
+            Repair(
+                "name the classes in the order of the predictions' columns (here by alphabet)",
+                (call.change(classes=listed).spell(),),
+            ),
+        )
+        found.append(TEXTS.report(sign))
+    for place, counts in opened.unknown.items():
+        if not counts or place >= len(loss.inputs):
+            continue
+        name = loss.inputs[place].name
+        shown = ", ".join(
+            f"{label!r} ({count})" for label, count in counts.most_common(MOST_LISTED)
+        )
+        sign = Sign(
+            name,
+            f"{sum(counts.values())} labels of {name} are none of the classes: {shown}",
+            {"labels": dict(counts.most_common(MOST_LISTED)), "count": sum(counts.values())},
+            Repair("add them to --classes, or correct them"),
+        )
+        found.append(UNKNOWN.report(sign))
+    return found

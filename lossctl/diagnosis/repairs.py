@@ -1,0 +1,218 @@
+"""What to do about a finding: in words, and as commands that do it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from os import PathLike, fspath
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+from lossctl.data import is_live
+from lossctl.data.references import parse_reference
+from lossctl.losses.declaration import Loss, Parameter
+
+FIXED = "-fixed.npy"
+KEPT = "keep.npy"
+READERS = {".csv": "read_csv", ".tsv": "read_csv", ".parquet": "read_parquet"}
+TAB = ", sep=chr(9)"
+MOST_WRITTEN = 64
+"""Numbers of an array that are written out in a command."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What to do, and the commands that do it (none where no command can)."""
+
+    words: str
+    commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The computation that is examined, as a person wrote it."""
+
+    loss: Loss
+    references: tuple[Any, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the loss and shared ones that were given."""
+
+    @property
+    def textual(self) -> bool:
+        """Whether it can be written as a command: all inputs are files that can be read again."""
+        return all(isinstance(one, str | PathLike) and not is_live(one) for one in self.references)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the inputs."""
+        return [one.name for one in self.loss.inputs]
+
+    def change(self, *, loss: Loss | None = None, **options: Any) -> Call:
+        """Return the same computation with other options, or another loss."""
+        kept = {**self.options, **options}
+        if loss is not None:
+            known = {one.name for one in loss.parameters} | set(SHARED)
+            kept = {name: value for name, value in kept.items() if name in known}
+        return replace(self, loss=loss or self.loss, options=kept)
+
+    def leave_out(self, name: str) -> Call:
+        """Return the same computation without an option."""
+        return replace(self, options={key: one for key, one in self.options.items() if key != name})
+
+    def turn(self, order: Sequence[int]) -> Call:
+        """Return the same computation with the inputs in another order."""
+        return replace(self, references=tuple(self.references[place] for place in order))
+
+    def spell(self) -> str:
+        """Return the line that computes it: of a shell, or of Python for arrays."""
+        if self.textual:
+            words = [shlex.quote(fspath(one)) for one in self.references]
+            words += [word for item in self.options.items() for word in self._spell_flag(*item)]
+            return " ".join(["lossctl compute", shlex.quote(self.loss.key), *words])
+        arguments = [json.dumps(self.loss.key), *map(_spell_input, self.names, self.references)]
+        arguments += [f"{name}={_spell_value(value)}" for name, value in self.options.items()]
+        return f"lossctl.compute({', '.join(arguments)})"
+
+    def _spell_flag(self, name: str, value: Any) -> list[str]:
+        flag = "--" + name.replace("_", "-")
+        if isinstance(value, bool):
+            return [flag if value else f"--no-{flag[2:]}"]
+        shown = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        return [flag, shlex.quote(shown)]
+
+    def advise(self, words: str, **options: Any) -> Repair:
+        """Return the repair by options of the same computation."""
+        return Repair(words, (self.change(**options).spell(),))
+
+    def rewrite(self, words: str, **expressions: str) -> Repair:
+        """Return the repair that writes inputs anew, each by an expression of all of them.
+
+        An expression may be that of the ``mask``, which leaves samples out.
+        """
+        if "classes" in self.options or not self._can_load(expressions):
+            return Repair(words)
+        if not self.textual:
+            lines = [f"{name} = {text}" for name, text in expressions.items()]
+            changed = self.change(mask=Name("mask")) if "mask" in expressions else self
+            return Repair(words, ("; ".join(lines), changed.spell()))
+        files = self._name_files(expressions)
+        used = [
+            name
+            for name in self.names
+            if any(re.search(rf"\b{name}\b", text) for text in expressions.values())
+        ]
+        loaded = dict(zip(self.names, self.references, strict=True))
+        parts = ["import lossctl, numpy as np"]
+        parts += [f"{name} = lossctl.load_array({_quote(loaded[name])})" for name in used]
+        mask = self.options.get("mask")
+        for name, text in expressions.items():
+            both = name == "mask" and mask is not None
+            kept = f"(lossctl.load_array({_quote(mask)}) != 0) & ({text})" if both else text
+            parts.append(f"np.save({_quote(files[name])}, {kept})")
+        references = tuple(
+            files.get(name, one) for name, one in zip(self.names, self.references, strict=True)
+        )
+        mended = replace(self, references=references)
+        if "mask" in files:
+            mended = mended.change(mask=files["mask"])
+        return Repair(words, (f"python -c {shlex.quote('; '.join(parts))}", mended.spell()))
+
+    def keep(self, words: str, expression: str) -> Repair:
+        """Return the repair that leaves out the samples for which an expression is false."""
+        return self.rewrite(words, mask=expression)
+
+    def keep_first(self, words: str, ids: str) -> Repair:
+        """Return the repair that leaves out samples whose id was there before."""
+        reference = parse_reference(ids)
+        reader = READERS.get(reference.path.suffix.lower())
+        if not self.textual or is_live(ids) or "mask" in self.options:
+            return Repair(words)
+        if reader is None or reference.fragment is None:
+            loaded = f"ids = lossctl.load_array({_quote(ids)})"
+            firsts = "np.unique(ids, return_index=True)[1]"
+            program = (
+                f"import lossctl, numpy as np; {loaded}; np.save({_quote(KEPT)},"
+                f" np.isin(np.arange(len(ids)), {firsts}))"
+            )
+        else:
+            path = _quote(str(reference.path))
+            table = f"pd.{reader}({path}{TAB if reference.path.suffix.lower() == '.tsv' else ''})"
+            program = (
+                f"import numpy as np, pandas as pd; np.save({_quote(KEPT)},"
+                f" ~{table}[{_quote(reference.fragment)}].duplicated().to_numpy())"
+            )
+        line = f"python -c {shlex.quote(program)}"
+        return Repair(words, (line, self.change(mask=KEPT).spell()))
+
+    def _can_load(self, expressions: Mapping[str, str]) -> bool:
+        """Whether names of the inputs and of variables do not get in each other's way."""
+        return not self.textual or "mask" not in self.names or "mask" not in expressions
+
+    def name_fixed(self, place: int) -> str:
+        """Return the file that a repair of one input writes."""
+        name = self.names[place]
+        return self._name_files({name: ""})[name]
+
+    def _name_files(self, expressions: Mapping[str, str]) -> dict[str, str]:
+        """Return the files that are written, none of them twice."""
+        given = dict(zip(self.names, self.references, strict=True))
+        files: dict[str, str] = {}
+        for name in expressions:
+            file = KEPT if name == "mask" else _name_mended(given[name])
+            files[name] = f"{name}-{file}" if file in files.values() else file
+        return files
+
+
+class Name(str):
+    """A variable, in a line of Python."""
+
+    __slots__ = ()
+
+
+SHARED = ("class_axis", "classes", "squeeze", "sample_weight", "mask", "nan")
+"""Options that every computation has."""
+
+
+def mention(parameter: Parameter, value: Any) -> str:
+    """Return an option with a value as a person writes it in a sentence."""
+    if isinstance(value, bool):
+        return parameter.flag if value else f"--no-{parameter.flag[2:]}"
+    return f"{parameter.flag} {value}"
+
+
+def _spell_input(name: str, given: Any) -> str:
+    return json.dumps(fspath(given)) if isinstance(given, str | PathLike) else name
+
+
+def _spell_value(value: Any) -> str:
+    if isinstance(value, Name):
+        return str(value)
+    if isinstance(value, np.ndarray) and value.size <= MOST_WRITTEN:
+        return repr(value.tolist())
+    return "…" if isinstance(value, np.ndarray) else repr(value)
+
+
+def _quote(given: Any) -> str:
+    return json.dumps(fspath(given), ensure_ascii=False)
+
+
+def _name_mended(given: Any) -> str:
+    """Return a file for what a reference names when it is mended, once or again."""
+    stem = _find_stem(given)
+    again = re.fullmatch(r"(.*)-fixed(\d*)", stem)
+    return f"{again[1]}-fixed{int(again[2] or 1) + 1}.npy" if again else f"{stem}{FIXED}"
+
+
+def _find_stem(given: Any) -> str:
+    """Return the name of a reference without its suffix, with its columns."""
+    reference = parse_reference(fspath(given))
+    stem = PurePath(reference.path).name
+    while PurePath(stem).suffix:
+        stem = PurePath(stem).stem
+    columns = f"-{reference.fragment}" if reference.fragment else ""
+    return re.sub(r"[^\w.-]+", "-", f"{stem}{columns}").strip("-") or "input"

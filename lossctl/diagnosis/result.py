@@ -1,0 +1,122 @@
+"""What an examination returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+FORMAT = "lossctl.check/1"
+"""Name and version of the JSON object's shape."""
+
+
+class Severity(StrEnum):
+    """How bad a finding is."""
+
+    ERROR = "error"
+    """The loss is wrong, means nothing, or cannot be computed."""
+    WARNING = "warning"
+    """Something is probably not what was meant."""
+    INFO = "info"
+    """Nothing is wrong, but a person should know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that was found, with evidence and what to do about it.
+
+    ``code`` is stable. ``input`` names the input it is about (empty: several, or the loss).
+    ``repair`` says in words what to do, and ``commands`` does it, where a command can: a line that
+    writes a mended file where that is needed, and the computation with it.
+    """
+
+    code: str
+    severity: Severity
+    input: str
+    message: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    repair: str = ""
+    commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InputFacts:
+    """What one input holds.
+
+    ``minimum``, ``maximum`` and ``mean`` are of the finite numbers (None where there is none).
+    ``columns`` counts the numbers of a sample, ``constant`` lists the columns that never change
+    (the first of them; ``constant_columns`` counts all). ``classes`` counts the labels by class.
+    """
+
+    name: str
+    source: str
+    shape: tuple[int, ...]
+    dtype: str
+    kind: str = ""
+    count: int = 0
+    minimum: float | None = None
+    maximum: float | None = None
+    mean: float | None = None
+    zeros: int = 0
+    nan: int = 0
+    infinite: int = 0
+    columns: int = 1
+    constant: tuple[int, ...] = ()
+    constant_columns: int = 0
+    classes: Mapping[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What the loss would be for predictions made without a model.
+
+    ``exact`` is false where it was computed over a sample of the targets.
+    """
+
+    name: str
+    value: float
+    exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A loss that fits the inputs, why, and the command that computes it."""
+
+    loss: str
+    reason: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What the files hold, what is wrong with them, and how the loss compares.
+
+    ``loss`` is the canonical name of the loss that was looked at (empty: none fits) and ``value``
+    its reduced value (None where it cannot be computed). ``skipped`` says what could not be
+    looked at, and why.
+    """
+
+    loss: str
+    value: float | None
+    reduction: str
+    samples: int
+    inputs: tuple[InputFacts, ...]
+    findings: tuple[Finding, ...]
+    baselines: tuple[Baseline, ...] = ()
+    proposals: tuple[Proposal, ...] = ()
+    accuracy: float | None = None
+    """Share of the labels that the largest score is for, where there are classes."""
+    duplicates: int | None = None
+    """How many samples were there before (None: they were not compared)."""
+    duplicates_estimated: bool = False
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether there is no finding of severity error."""
+        return not self.count(Severity.ERROR)
+
+    def count(self, severity: Severity | str) -> int:
+        """Return the number of findings of a severity."""
+        return sum(one.severity == severity for one in self.findings)

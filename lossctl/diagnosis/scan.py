@@ -1,0 +1,105 @@
+"""The one pass over the files: every block is computed, and looked at by every probe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.data.source import Source
+from lossctl.diagnosis.duplicates import Sketch, hash_values
+from lossctl.diagnosis.probes import Probe, View
+from lossctl.engine.blocks import Region
+from lossctl.engine.crew import Piece
+from lossctl.engine.execution import UnevenLengthsError, read_pieces, work_through
+from lossctl.engine.partial import Partial
+from lossctl.engine.plan import Plan
+from lossctl.engine.reduction import locate
+from lossctl.engine.work import process
+
+Array = NDArray[Any]
+Progress = Callable[[int, "int | None"], None]
+
+SHORT = 8
+"""Rows of a block below which the last rows of the one before are kept beside it."""
+
+HEAD = 256
+IDS = 2**23
+"""Ids are compared exactly up to so many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was made of a block."""
+
+    region: Region
+    partial: Partial
+    pieces: list[Any]
+
+
+@dataclass(slots=True)
+class Scan:
+    """The pass: what the probes and the engine have gathered when it is over."""
+
+    plan: Plan
+    probes: Sequence[Probe]
+    ids: Source | None = None
+    carried: int = 0
+    """Rows of the block before that are kept beside short blocks."""
+    progress: Progress | None = None
+    partial: Partial = field(default_factory=Partial)
+    samples: int = 0
+    head: list[Array] = field(default_factory=list)
+    sketch: Sketch = field(default_factory=lambda: Sketch(IDS))
+    uneven: UnevenLengthsError | None = None
+
+    def run(self) -> None:
+        """Read everything; inputs that end apart are noted."""
+        try:
+            for seen in work_through(self.plan, self._look, self._read):
+                self.partial.merge(seen.partial)
+                self.samples = seen.region.stop
+                for probe, piece in zip(self.probes, seen.pieces, strict=True):
+                    probe.add(piece)
+                if self.progress is not None:
+                    self.progress(self.samples, self.plan.samples)
+        except UnevenLengthsError as uneven:
+            self.uneven = uneven
+        for finding in self.partial.findings.values():
+            locate(self.plan, finding)
+
+    def _read(self, plan: Plan) -> Iterator[Piece]:
+        """Read the blocks, each with the last rows of the one before and with its ids."""
+        count = len(plan.inputs)
+        before: list[Array] = []
+        for region, blocks in read_pieces(plan):
+            if not self.head:
+                self.head = [np.array(block[:HEAD]) for block in blocks[:count]]
+            if self.ids is not None and region.start != region.stop and not _is_later(region):
+                self.sketch.add(hash_values(self.ids.read(region.start, region.stop)))
+            yield region, [*blocks, before]  # type: ignore[list-item]
+            if self.carried and len(blocks[0]) < SHORT and not region.partial:
+                joined = [np.concatenate(pair) for pair in zip(before, blocks, strict=False)]
+                kept = joined or blocks[:count]
+                before = [np.array(one[-self.carried :]) for one in kept[:count]]
+
+    def _look(self, plan: Plan, region: Region, blocks: list[Array]) -> Seen:
+        *own, before = blocks
+        count = len(plan.inputs)
+        extras = list(own[count:])
+        weight = extras.pop(0) if plan.sample_weight is not None else None
+        mask = extras.pop(0) if plan.mask is not None else None
+        with np.errstate(all="ignore"):
+            outcome = process(plan, region, own)
+            view = View(plan, region, own[:count], weight, mask, outcome.partial, list(before))
+            pieces = [probe.measure(view) for probe in self.probes]
+        outcome.partial.rows = None
+        return Seen(region, outcome.partial, pieces)
+
+
+def _is_later(region: Region) -> bool:
+    """Whether it is a part of samples of which another part came before."""
+    return any(cut.start for cut in region.further)

@@ -1,0 +1,251 @@
+"""Findings about what predictions mean: logits, probabilities, log-probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lossctl.data import rules
+from lossctl.diagnosis.case import Case
+from lossctl.diagnosis.catalogue import Sign, judge_rule, symptom
+from lossctl.diagnosis.conversions import (
+    LOG_SOFTMAX,
+    LOGITS,
+    LOGS,
+    SHARES,
+    convert,
+    mend_form,
+)
+from lossctl.diagnosis.probes import file_axis, find_class_axis
+from lossctl.diagnosis.profile import Profile
+from lossctl.diagnosis.repairs import Repair
+from lossctl.diagnosis.result import Severity
+from lossctl.losses.declaration import Kind
+
+FAR_BELOW, FAR_ABOVE = -0.5, 1.5
+"""Beyond these, numbers are no probabilities that were rounded badly."""
+
+FEW_ROWS = 2
+MANY = 20
+"""So many single numbers do not look like probabilities by chance."""
+
+SHARP_SHARE = 0.5
+
+MEANINGLESS = (
+    "shifted_rows",
+    "no_better_than_guessing",
+    "other_scale",
+    "clamped",
+    "nan_loss",
+    "infinite_loss",
+)
+"""What is said of a loss that was computed of the wrong numbers."""
+
+
+def _rows(profile: Profile) -> dict[str, int | float]:
+    found = profile.measures
+    return {"rows": found.sums.rows, "minimum": found.low, "maximum": found.high}
+
+
+@judge_rule(rules.LOGITS_SUM_TO_ONE, hides=MEANINGLESS)
+def find_probabilities_as_logits(case: Case) -> Iterator[Sign]:
+    """Find logits that are probabilities."""
+    for profile in case.inputs(Kind.LOGIT):
+        found, name = profile.measures, profile.bound.name
+        sums = found.sums
+        if sums.are_probabilities and sums.rows >= FEW_ROWS and case.plan.classes > 1:
+            yield Sign(
+                name,
+                f"all {sums.rows} rows lie in [0, 1] and sum to 1: {name} holds probabilities, and"
+                " the loss takes a softmax of them, as of logits",
+                {**_rows(profile), "rows_that_sum_to_1": sums.simplex},
+                mend_form(case, profile, "shares"),
+            )
+        elif (
+            not sums.rows
+            and found.count >= MANY
+            and found.within(0, 1)
+            and found.low < 0.5 < found.high
+            and not found.whole
+        ):
+            yield Sign(
+                name,
+                f"all {found.count} numbers lie in [0, 1], on both sides of 1/2: {name} holds"
+                " probabilities, and the loss takes a sigmoid of them, as of logits",
+                {"numbers": found.count, "minimum": found.low, "maximum": found.high},
+                mend_form(case, profile, "shares"),
+            )
+
+
+@symptom(
+    "logits_as_probabilities",
+    Severity.ERROR,
+    "logits where probabilities are expected",
+    hides=(
+        *MEANINGLESS,
+        "not_a_probability",
+        "clipped",
+        "negative_probability",
+        "sum_not_one",
+        "not_positive",
+    ),
+)
+def find_logits_as_probabilities(case: Case) -> Iterator[Sign]:
+    """Find probabilities that are logits, or logarithms."""
+    for profile in case.inputs(*SHARES):
+        found, name = profile.measures, profile.bound.name
+        if profile.number or (found.low >= FAR_BELOW and found.high <= FAR_ABOVE):
+            continue
+        logs = found.sums.are_logs
+        if found.low >= 0 and found.high <= 100:  # per cent, or counts
+            continue
+        what = "logarithms of probabilities" if logs else "logits"
+        yield Sign(
+            name,
+            f"{name} goes from {found.low:.4g} to {found.high:.4g}, with {found.outside} of"
+            f" {found.count} numbers outside [0, 1]: {what}, where probabilities are expected",
+            {
+                "minimum": found.low,
+                "maximum": found.high,
+                "numbers": found.count,
+                "outside": found.outside,
+            },
+            mend_form(case, profile, "logs" if logs else "logits"),
+        )
+
+
+@judge_rule(rules.POSITIVE_LOG, hides=MEANINGLESS)
+def find_positive_logs(case: Case) -> Iterator[Sign]:
+    """Find log-probabilities above 0."""
+    for profile in case.inputs(*LOGS):
+        found, name = profile.measures, profile.bound.name
+        if found.high <= 1e-6 or found.within(0, 1):
+            continue
+        yield Sign(
+            name,
+            f"{found.above} of {found.count} numbers are above 0 (the largest is"
+            f" {found.high:.4g}), which no log-probability is: {name} holds logits",
+            {"numbers": found.count, "above_0": found.above, "maximum": found.high},
+            mend_form(case, profile, "logits"),
+        )
+
+
+@symptom(
+    "probabilities_as_logs",
+    Severity.ERROR,
+    "probabilities where log-probabilities are expected",
+    hides=(*MEANINGLESS, "positive_log_probability", "log_not_normalised"),
+)
+def find_probabilities_as_logs(case: Case) -> Iterator[Sign]:
+    """Find log-probabilities that are probabilities."""
+    for profile in case.inputs(*LOGS):
+        found, name = profile.measures, profile.bound.name
+        if found.within(0, 1) and found.high > 0:
+            yield Sign(
+                name,
+                f"{name} lies in [0, 1], from {found.low:.4g} to {found.high:.4g}: probabilities,"
+                " where their logarithms are expected",
+                {"numbers": found.count, "minimum": found.low, "maximum": found.high},
+                mend_form(case, profile, "shares"),
+            )
+
+
+@symptom(
+    "log_not_normalised",
+    Severity.WARNING,
+    "log-probabilities whose exponentials do not sum to 1",
+)
+def find_unnormalised_logs(case: Case) -> Iterator[Sign]:
+    """Find log-probabilities that do not normalise."""
+    for profile in case.inputs(*LOGS):
+        found, name, sums = profile.measures, profile.bound.name, profile.measures.sums
+        if found.high > 1e-6 or not sums.rows or sums.are_logs or _lies_elsewhere(profile):
+            continue
+        yield Sign(
+            name,
+            f"the exponentials of {sums.rows - sums.log_simplex} of {sums.rows} rows do not sum"
+            f" to 1: {name} is not normalised",
+            {"rows": sums.rows, "normalised": sums.log_simplex},
+            convert(case, profile, LOG_SOFTMAX, "normalise them: take log_softmax"),
+        )
+
+
+@symptom(
+    "logs_as_logits",
+    Severity.INFO,
+    "log-probabilities where logits are expected, which are logits too",
+)
+def find_logs_as_logits(case: Case) -> Iterator[Sign]:
+    """Find logits that are normalised already."""
+    for profile in case.inputs(Kind.LOGIT):
+        sums, name = profile.measures.sums, profile.bound.name
+        if sums.are_logs and sums.rows >= FEW_ROWS and case.plan.classes > 1:
+            yield Sign(
+                name,
+                f"{name} holds log-probabilities (the exponentials of all {sums.rows} rows sum to"
+                " 1), on which the softmax changes nothing",
+                {"rows": sums.rows},
+            )
+
+
+@symptom(
+    "softmax_twice",
+    Severity.WARNING,
+    "probabilities that are the softmax of probabilities: a softmax was applied twice",
+)
+def find_softmax_twice(case: Case) -> Iterator[Sign]:
+    """Find rows that are the softmax of rows which were probabilities already.
+
+    With p = softmax(q) and q in [0, 1] with the sum 1, q is log p less its mean, plus 1 / C.
+    """
+    for profile in case.inputs(*SHARES, *LOGITS, *LOGS):
+        sums, name, bound = profile.measures.sums, profile.bound.name, profile.bound
+        soft = sums.rows >= FEW_ROWS and sums.soft == sums.rows
+        if not soft or sums.sharp < SHARP_SHARE * sums.rows:
+            continue
+        axis = file_axis(bound, find_class_axis(bound) or len(bound.axes) - 1)
+        logs = name if sums.are_logs else f"np.log({name})"
+        text = f"(lambda z: z - z.mean({axis}, keepdims=True) + 1 / z.shape[{axis}])({logs})"
+        inner = f"np.clip({text}, 1e-12, 1)"
+        written = f"np.log({inner})" if bound.kind in (*LOGITS, *LOGS) else inner
+        yield Sign(
+            name,
+            f"each of the {sums.rows} rows is the softmax of numbers in [0, 1] that sum to 1, and"
+            f" no number is above {profile.measures.high:.4g}: a softmax was applied twice",
+            {"rows": sums.rows, "sharp": sums.sharp, "maximum": profile.measures.high},
+            case.call.rewrite("undo one of them", **{name: written}),
+        )
+
+
+@symptom(
+    "class_axis",
+    Severity.ERROR,
+    "the class axis is not where the loss looks for it",
+    hides=("sum_not_one", "log_not_normalised"),
+)
+def find_class_axis_elsewhere(case: Case) -> Iterator[Sign]:
+    """Find probabilities that sum to 1 over the last axis, not over that of the classes."""
+    for profile in case.inputs(*SHARES, *LOGS, *LOGITS):
+        if profile.number or not _lies_elsewhere(profile):
+            continue
+        sums, name = profile.measures.sums, profile.bound.name
+        words = "say where the classes are: --class-axis -1"
+        repair = Repair("the loss looks for the classes along another axis: move the axis")
+        if not case.plan.loss.along and profile.bound.source.shape[-1] == case.plan.classes:
+            repair = case.call.advise(words, class_axis=-1)
+        yield Sign(
+            name,
+            f"{name} sums to 1 over its last axis in all {sums.elsewhere_rows} places, and over"
+            f" the class axis in {sums.simplex + sums.log_simplex} of {sums.rows}",
+            {"rows": sums.rows, "over_class_axis": sums.simplex + sums.log_simplex},
+            repair,
+        )
+
+
+def _lies_elsewhere(profile: Profile) -> bool:
+    """Whether the numbers are normalised over the last axis, and not over the classes."""
+    sums = profile.measures.sums
+    return (
+        sums.elsewhere_rows > FEW_ROWS
+        and sums.elsewhere == sums.elsewhere_rows
+        and sums.simplex + sums.log_simplex < sums.rows / 2
+    )

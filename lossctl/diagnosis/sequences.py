@@ -1,0 +1,93 @@
+"""Findings about label sequences: samples whose labels do not fit into their frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.diagnosis.case import Case
+from lossctl.diagnosis.catalogue import Sign, symptom
+from lossctl.diagnosis.result import Severity
+from lossctl.engine.plan import Plan
+from lossctl.losses.declaration import Kind
+from lossctl.losses.sequence import IMPOSSIBLE
+
+MOST_LISTED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """For each sample: frames there are, and frames that its labels need."""
+
+    frames: NDArray[np.int64]
+    needed: NDArray[np.int64]
+    labels: NDArray[np.int64]
+
+
+def measure_lengths(plan: Plan) -> Lengths | None:
+    """Return the lengths of the samples of a loss of label sequences.
+
+    Labels need a frame each, and equal ones in a row a blank between them. Without lengths, all
+    frames count, and as many labels as are not 0.
+    """
+    rows = next((one.array for one in plan.inputs if one.kind == Kind.LABELS), None)
+    if rows is None or rows.ndim != 2:
+        return None
+    arrays = [one.array for one in plan.inputs if one.kind == Kind.LENGTH]
+    given = [one.reshape(-1).astype(np.int64) for one in arrays if one is not None]
+    steps = plan.sizes.get("T") or 0
+    if len(given) == 2:
+        frames, counts = given
+    else:
+        frames, counts = np.full(len(rows), steps), np.count_nonzero(rows, axis=1)
+    slots = np.arange(1, rows.shape[1])
+    repeats = (rows[:, 1:] == rows[:, :-1]) & (slots < counts[:, np.newaxis])
+    return Lengths(frames, counts + repeats.sum(axis=1), counts)
+
+
+@symptom(
+    IMPOSSIBLE,
+    Severity.ERROR,
+    "label sequences that do not fit into their frames, so that the loss is infinite",
+    hides=("infinite_loss",),
+)
+def find_impossible_alignments(case: Case) -> Iterator[Sign]:
+    """Find samples without any alignment, with their lengths."""
+    lengths = measure_lengths(case.plan)
+    if lengths is None:
+        return
+    bad = lengths.needed > lengths.frames
+    mask = case.plan.mask
+    if mask is not None:
+        bad &= mask.source.whole().reshape(-1) != 0
+    rows = np.flatnonzero(bad)
+    if not len(rows):
+        return
+    listed = [
+        {
+            "sample": int(row),
+            "frames": int(lengths.frames[row]),
+            "labels": int(lengths.labels[row]),
+            "needed": int(lengths.needed[row]),
+        }
+        for row in rows[:MOST_LISTED]
+    ]
+    shown = "; ".join(
+        f"sample {one['sample']} has {one['frames']} frames and needs {one['needed']}"
+        for one in listed
+    )
+    more = f"; and {len(rows) - MOST_LISTED} more" if len(rows) > MOST_LISTED else ""
+    zero = bool(case.plan.options.get("zero_infinity"))
+    name = next(one.name for one in case.plan.inputs if one.kind == Kind.LABELS)
+    left_out = f"~np.isin(np.arange({len(bad)}), {rows.tolist()})"
+    yield Sign(
+        name,
+        f"the labels of {len(rows)} of {len(bad)} samples do not fit into their frames"
+        f"{' (their loss counts as 0)' if zero else ''}: {shown}{more}",
+        {"count": len(rows), "samples": listed},
+        case.call.keep("leave them out, or count them as 0 where the loss can", left_out),
+        Severity.WARNING if zero else None,
+    )

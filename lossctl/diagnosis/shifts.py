@@ -1,0 +1,164 @@
+"""Does the loss fall when predictions are moved by some rows against the targets?
+
+For every row, the loss beside its own target is compared with the loss beside the one before and
+the one behind. The differences are added up in segments, so that rows which are out of step only
+from some place on (where a row was lost) are found too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.diagnosis.probes import View
+from lossctl.engine.blocks import Region
+from lossctl.engine.partial import Partial, Rows
+from lossctl.engine.plan import Plan
+from lossctl.engine.work import arrange, call_kernel, gather
+
+Array = NDArray[Any]
+Segments = NDArray[np.float64]
+
+PER_BLOCK = 8
+MOST_SEGMENTS = 512
+FEWEST_ROWS = 16
+SURENESS = 6.0
+"""Standard errors that a difference must be away from nothing."""
+LEAST_GAIN = 0.1
+"""Share of the loss that must be won."""
+
+STOP, COUNT, GAIN, SQUARES, BEFORE = range(5)
+"""Columns of a table of segments: rows counted, how much less is lost, its squares, the loss."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """By how many rows predictions are out of step, from which row on, and what it costs."""
+
+    offset: int
+    """Prediction i belongs to target i + offset."""
+    start: int
+    before: float
+    after: float
+    rows: int
+
+
+class Shifts:
+    """The differences between losses in step and out of step, for several offsets."""
+
+    def __init__(self, offsets: Sequence[int]) -> None:
+        self.offsets = tuple(offsets)
+        self._segments: dict[int, Segments] = {one: np.empty((0, 5)) for one in offsets}
+
+    def measure(self, view: View) -> dict[int, Segments]:
+        """Compare the rows of a block."""
+        rows = view.partial.rows
+        if rows is None or view.region.partial:
+            return {}
+        inputs, own = list(view.inputs), _mean(rows)
+        if view.before:
+            inputs = [np.concatenate(pair) for pair in zip(view.before, inputs, strict=True)]
+            lost = len(inputs[0]) - len(own)
+            own = np.concatenate([np.full(lost, np.nan), own])
+        start = view.region.stop - len(own)
+        return {
+            offset: _compare(view.plan, view.region, inputs, own, offset, start)
+            for offset in self.offsets
+            if abs(offset) < len(own)
+        }
+
+    def add(self, piece: dict[int, Segments]) -> None:
+        """Add the segments of a block."""
+        for offset, segments in piece.items():
+            joined = np.concatenate([self._segments[offset], segments])
+            if len(joined) > MOST_SEGMENTS:
+                even = len(joined) // 2 * 2
+                merged = joined[0:even:2] + joined[1:even:2]
+                merged[:, STOP] = joined[1:even:2, STOP]
+                joined = np.concatenate([merged, joined[even:]])
+            self._segments[offset] = joined
+
+    def find(self) -> Shift | None:
+        """Return the offset that surely lowers the loss, if there is one."""
+        found = [self._judge(offset) for offset in self.offsets]
+        sure = [one for one in found if one is not None]
+        return max(sure, key=lambda one: (one.before - one.after) * one.rows, default=None)
+
+    def _judge(self, offset: int) -> Shift | None:
+        segments = self._segments[offset]
+        if not len(segments):
+            return None
+        behind = segments[::-1].cumsum(axis=0)[::-1]
+        first = int(np.argmax(behind[:, GAIN]))
+        start = int(segments[first - 1, STOP]) if first else 0
+        if start < FEWEST_ROWS:
+            first = start = 0
+        _, count, gain, squares, before = behind[first]
+        if count < FEWEST_ROWS or gain <= 0:
+            return None
+        mean = gain / count
+        spread = math.sqrt(max(squares / count - mean * mean, 0.0))
+        if mean < SURENESS * spread / math.sqrt(count):
+            return None
+        if gain < LEAST_GAIN * abs(before):
+            return None
+        loss = before / count
+        return Shift(offset, start, loss, loss - mean, int(count))
+
+
+def can_shift(plan: Plan) -> bool:
+    """Whether each row has a loss of its own, and predictions can be moved against targets."""
+    loss = plan.loss
+    moved = [one for one in plan.inputs if one.batched and not one.shared]
+    return (
+        not loss.whole
+        and not plan.single
+        and len(moved) > 1
+        and all(one.streamed and one.order[:1] == (0,) for one in moved)
+        and plan.axes[:1] == ("N",)
+    )
+
+
+def score_rows(plan: Plan, region: Region, blocks: Sequence[Array]) -> Rows | None:
+    """Return what each row of a block contributes, weights of samples aside."""
+    partial = Partial()
+    here = replace(region, stop=region.start + len(blocks[0]))
+    arrays, options = arrange(plan, here, blocks)
+    gather(plan, here, call_kernel(plan, arrays, options), None, None, partial)
+    return partial.rows
+
+
+def _mean(rows: Rows) -> Array:
+    return np.asarray(rows.totals / rows.denominators)
+
+
+def _compare(
+    plan: Plan, region: Region, inputs: Sequence[Array], own: Array, offset: int, start: int
+) -> Segments:
+    """Return what is won in each segment of a block by an offset."""
+    count = len(own) - abs(offset)
+    first = slice(0, count) if offset > 0 else slice(-offset, None)
+    other = slice(offset, None) if offset > 0 else slice(0, count)
+    moved = []
+    for number, (bound, values) in enumerate(zip(plan.inputs, inputs, strict=True)):
+        still = bound.shared or not bound.batched or 0 in bound.fixed
+        moved.append(values if still else values[first if number == 0 else other])
+    rows = score_rows(plan, region, moved)
+    if rows is None:
+        return np.empty((0, 5))
+    gain = own[first] - _mean(rows)
+    valid = np.isfinite(gain)
+    table = np.zeros((count, 5))
+    table[valid, COUNT] = 1
+    table[valid, GAIN] = gain[valid]
+    table[valid, SQUARES] = gain[valid] ** 2
+    table[valid, BEFORE] = own[first][valid]
+    cuts = np.linspace(0, count, min(PER_BLOCK, count) + 1).astype(np.intp)
+    segments = np.add.reduceat(table, cuts[:-1])
+    segments[:, STOP] = start + max(-offset, 0) + cuts[1:]
+    return segments

@@ -1,0 +1,332 @@
+"""Do the inputs fit the loss? Where they do not: by what change would they?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lossctl.data.shapes import show
+from lossctl.data.source import Source
+from lossctl.diagnosis.catalogue import Sign, Symptom, declare
+from lossctl.diagnosis.repairs import Call, Repair
+from lossctl.diagnosis.result import Finding, Severity
+from lossctl.diagnosis.views import (
+    ArgmaxSource,
+    LimitedSource,
+    OneHotSource,
+    is_one_hot,
+    peek,
+    swap_axes,
+)
+from lossctl.engine.plan import Plan, Settings
+from lossctl.engine.planning import make_plan
+from lossctl.errors import DataError, LossctlError
+from lossctl.losses.declaration import Kind, Loss
+
+MOST_SHIFTED = 8
+"""Rows by which lengths may differ for the end to be looked for at which they are missing."""
+
+SHAPES = declare("shape_mismatch", Severity.ERROR, "shapes that do not fit the loss, or each other")
+LENGTHS = declare("length_mismatch", Severity.ERROR, "different numbers of samples")
+TRAILING = declare("trailing_axis", Severity.ERROR, "(N, 1) beside (N,), which would broadcast")
+TRANSPOSED = declare("axes_order", Severity.ERROR, "the first two axes in the wrong order")
+SWAPPED = declare("swapped_inputs", Severity.ERROR, "predictions and targets in the wrong order")
+ONE_HOT = declare("one_hot_labels", Severity.ERROR, "one-hot labels where indices are expected")
+INDICES = declare("index_labels", Severity.ERROR, "class indices where one-hot rows are expected")
+REFUSED = declare("refused", Severity.ERROR, "something else that the loss refuses to compute")
+AXIS = "class_axis"
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Everything that a plan is made of."""
+
+    loss: Loss
+    sources: tuple[Source, ...]
+    options: dict[str, Any]
+    settings: Settings
+    call: Call
+    sample_weight: Source | None = None
+    mask: Source | None = None
+    answers: dict[str, bool] | None = None
+
+    def make_plan(self) -> Plan:
+        """Return the plan; raises DataError where inputs do not fit."""
+        return make_plan(
+            self.loss,
+            self.sources,
+            self.options,
+            self.settings,
+            self.sample_weight,
+            self.mask,
+            self.answers,
+        )
+
+    def put(self, place: int, source: Source, call: Call) -> Setup:
+        """Return the same with another source."""
+        sources = [*self.sources]
+        sources[place] = source
+        return replace(self, sources=tuple(sources), call=call)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A setup that may fit, and what must have been wrong if it does."""
+
+    symptom: Symptom
+    sign: Sign
+    setup: Setup
+    offsets: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A plan (None where nothing makes the inputs fit) and what was wrong."""
+
+    plan: Plan | None
+    findings: list[Finding]
+    call: Call
+    offsets: tuple[int, ...] = ()
+    """By how many rows predictions may be out of step, beside one."""
+
+
+def settle(setup: Setup) -> Settled:
+    """Make a plan, if need be of inputs as they would be after a repair.
+
+    Raises what is wrong with the call itself (UsageError), and with broken files.
+    """
+    try:
+        return Settled(setup.make_plan(), [], setup.call)
+    except DataError as refusal:
+        first = refusal
+    changes = list(_list_changes(setup))
+    squeezed = [one for one in changes if one.symptom is TRAILING]
+    for chain in [
+        *([one] for one in changes),
+        *([one, two] for one in squeezed for two in _list_changes(one.setup)),
+    ]:
+        last = chain[-1]
+        try:
+            plan = last.setup.make_plan()
+        except LossctlError:
+            continue
+        found = [one.symptom.report(one.sign) for one in chain]
+        offsets = tuple(offset for one in chain for offset in one.offsets)
+        return Settled(plan, found, last.setup.call, offsets)
+    fits = _match(setup)
+    symptom = REFUSED if fits else SHAPES
+    sign = Sign("", first.message, _shapes(setup), Repair(first.remedy) if first.remedy else None)
+    return Settled(None, [symptom.report(sign)], setup.call)
+
+
+def _match(setup: Setup) -> bool:
+    """Whether it is not the shapes that are refused."""
+    from lossctl.engine.matching import match_inputs
+
+    try:
+        match_inputs(setup.loss, setup.sources, setup.settings)
+    except LossctlError:
+        return False
+    return True
+
+
+def _shapes(setup: Setup) -> dict[str, Any]:
+    pairs = zip(setup.loss.inputs, setup.sources, strict=True)
+    return {"shapes": {one.name: list(source.shape) for one, source in pairs}}
+
+
+def _list_changes(setup: Setup) -> Iterator[Change]:
+    """Yield changes of the inputs, those first that assume least."""
+    yield from _squeeze(setup)
+    yield from _encode_labels(setup)
+    yield from _move_classes(setup)
+    yield from _swap(setup)
+    yield from _turn(setup)
+    yield from _cut(setup)
+
+
+def _squeeze(setup: Setup) -> Iterator[Change]:
+    if setup.settings.squeeze or not any(1 in one.shape for one in setup.sources):
+        return
+    call = setup.call.change(squeeze=True)
+    words = "drop the axes of length 1: --squeeze"
+    long = max(setup.sources, key=lambda one: len(one.shape))
+    place = setup.sources.index(long)
+    sign = Sign(
+        setup.loss.inputs[place].name,
+        f"the shapes are {_list_shapes(setup)}: an axis of length 1 is too many, and would be"
+        " broadcast elsewhere",
+        _shapes(setup),
+        Repair(words, (call.spell(),)),
+    )
+    settings = replace(setup.settings, squeeze=True)
+    yield Change(TRAILING, sign, replace(setup, settings=settings, call=call))
+
+
+def _list_shapes(setup: Setup) -> str:
+    pairs = zip(setup.loss.inputs, setup.sources, strict=True)
+    return ", ".join(f"{one.name} {show(source.shape)}" for one, source in pairs)
+
+
+def _move_classes(setup: Setup) -> Iterator[Change]:
+    """Look for the classes along other axes."""
+    from lossctl.diagnosis.catalogue import SYMPTOMS
+
+    rank = len(setup.sources[0].shape)
+    if setup.settings.class_axis != 1 or setup.loss.along or rank < 3:
+        return
+    for axis in (-1, *range(2, rank - 1)):
+        call = setup.call.change(class_axis=axis)
+        sign = Sign(
+            setup.loss.inputs[0].name,
+            f"the shapes {_list_shapes(setup)} fit when the classes are along axis {axis}",
+            _shapes(setup) | {"class_axis": axis},
+            Repair(f"say where the classes are: --class-axis {axis}", (call.spell(),)),
+        )
+        settings = replace(setup.settings, class_axis=axis)
+        yield Change(SYMPTOMS[AXIS], sign, replace(setup, settings=settings, call=call))
+
+
+def _swap(setup: Setup) -> Iterator[Change]:
+    order = [1, 0, *range(2, len(setup.sources))]
+    call = setup.call.turn(order)
+    sign = Sign(
+        "",
+        f"the shapes {_list_shapes(setup)} fit the other way round: predictions come first, then"
+        " targets",
+        _shapes(setup),
+        Repair("exchange the inputs", (call.spell(),)),
+    )
+    sources = tuple(setup.sources[place] for place in order)
+    yield Change(SWAPPED, sign, replace(setup, sources=sources, call=call))
+
+
+def _turn(setup: Setup) -> Iterator[Change]:
+    for place, (declared, source) in enumerate(zip(setup.loss.inputs, setup.sources, strict=True)):
+        turned = swap_axes(source)
+        if turned is None:
+            continue
+        name = declared.name
+        repair = setup.call.rewrite(
+            "exchange its first two axes", **{name: f"{name}.swapaxes(0, 1)"}
+        )
+        sign = Sign(
+            name,
+            f"the shapes are {_list_shapes(setup)}, and fit with {show(turned.shape)} for {name}:"
+            f" {declared.shapes} is expected",
+            _shapes(setup),
+            repair,
+        )
+        yield Change(TRANSPOSED, sign, setup.put(place, turned, _follow(setup.call, place, repair)))
+
+
+def _cut(setup: Setup) -> Iterator[Change]:
+    """Leave out the rows by which one input is longer."""
+    lengths = [source.length for source in setup.sources]
+    if any(one.forms[0].axes[:1] != ("N",) for one in setup.loss.inputs) or None in lengths:
+        return
+    known = [length for length in lengths if length is not None]
+    rows = min(known)
+    if rows == max(known) or not rows:
+        return
+    sources = tuple(
+        LimitedSource(one, rows) if length != rows else one
+        for one, length in zip(setup.sources, known, strict=True)
+    )
+    names = [one.name for one in setup.loss.inputs]
+    counts = dict(zip(names, known, strict=True))
+    sign = Sign(
+        "",
+        "; ".join(f"{name} has {count} samples" for name, count in counts.items()),
+        counts,
+        setup.call.rewrite(
+            "find the rows that are missing; if they are the last ones, cut the others off",
+            **{name: f"{name}[:{rows}]" for name, count in counts.items() if count > rows},
+        ),
+    )
+    apart = known[1] - known[0]
+    offsets = (apart,) if 0 < abs(apart) <= MOST_SHIFTED else ()
+    mask = None if setup.mask is None else LimitedSource(setup.mask, rows)
+    weight = None if setup.sample_weight is None else LimitedSource(setup.sample_weight, rows)
+    changed = replace(setup, sources=sources, mask=mask, sample_weight=weight)
+    yield Change(LENGTHS, sign, changed, offsets)
+
+
+def _encode_labels(setup: Setup) -> Iterator[Change]:
+    """Take one-hot rows as indices, or indices as one-hot rows."""
+    first, *others = setup.sources
+    if not others or len(first.shape) < 2:
+        return
+    target, declared = others[0], setup.loss.inputs[1]
+    kinds = {form.kind for form in declared.forms}
+    name, call = declared.name, setup.call
+    if Kind.INDEX in kinds and len(target.shape) == len(first.shape):
+        axis = _class_axis(setup, target)
+        if target.shape[axis] != 1 and is_one_hot(peek(target), axis):
+            repair = call.rewrite("turn them into indices", **{name: f"{name}.argmax(axis={axis})"})
+            sign = Sign(
+                name,
+                f"{name} {show(target.shape)} holds one-hot labels, where the indices of the"
+                " classes are expected",
+                _shapes(setup),
+                repair,
+            )
+            yield Change(
+                ONE_HOT, sign, setup.put(1, ArgmaxSource(target, axis), _follow(call, 1, repair))
+            )
+    wanted = {Kind.DENSITY, Kind.DISTRIBUTION, Kind.SOFT_LABEL, Kind.REAL}
+    if kinds <= wanted and len(target.shape) == len(first.shape) - 1:
+        axis = _class_axis(setup, first)
+        classes = first.shape[axis] or 0
+        values = peek(target)
+        whole = values.size and (values == values.astype(int)).all()
+        if whole and values.min() >= 0 and values.max() <= classes:
+            text = f"np.moveaxis(np.eye({classes})[{name}.astype(int)], -1, {axis})"
+            repair = call.rewrite("turn them into rows of 0 with a 1", **{name: text})
+            sign = Sign(
+                name,
+                f"{name} {show(target.shape)} holds class indices, where a share of each class is"
+                f" expected: {show(first.shape)}",
+                _shapes(setup),
+                repair,
+            )
+            changed = OneHotSource(target, classes, axis)
+            yield Change(INDICES, sign, setup.put(1, changed, _follow(call, 1, repair)))
+
+
+def _class_axis(setup: Setup, source: Source) -> int:
+    """Return where the classes are in the file, counted from the front."""
+    axis = setup.options.get(setup.loss.along, setup.settings.class_axis)
+    if not setup.loss.along and any("*D C" in form.pattern for form in setup.loss.inputs[0].forms):
+        axis = -1
+    rank = len(source.shape)
+    return int(axis) % rank if -rank <= axis < rank else rank - 1
+
+
+def _follow(call: Call, place: int, repair: Repair) -> Call:
+    """Return the call after a repair that writes a file."""
+    if not call.textual or not repair.commands:
+        return call
+    files = call.name_fixed(place)
+    references = (*call.references[:place], files, *call.references[place + 1 :])
+    return replace(call, references=references)
+
+
+def follow_lengths(counts: dict[str, int], call: Call) -> Finding:
+    """Return the finding of inputs that were found to end apart when they were read."""
+    rows = min(counts.values())
+    sign = Sign(
+        "",
+        "; ".join(f"{name} has {count} samples" for name, count in counts.items()),
+        dict(counts),
+        call.rewrite(
+            "find the rows that are missing; if they are the last ones, cut the others off",
+            **{
+                name: f"{name}[:{rows}]"
+                for name, count in counts.items()
+                if count > rows and name in call.names
+            },
+        ),
+    )
+    return LENGTHS.report(sign)

@@ -1,0 +1,198 @@
+"""The targets, as far as they must be known for baselines: counted by value, or a sample of them.
+
+A constant prediction has one loss for each different target. Class indices, labels and other
+targets of few values are counted, which is exact for files of any size. Others are kept up to
+``MOST_KEPT`` numbers; beyond, every second, every fourth and so on is kept.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.diagnosis.probes import View, find_weights, flatten
+from lossctl.engine.plan import Plan
+from lossctl.losses.declaration import Kind
+
+Array = NDArray[Any]
+
+MOST_KEPT = 2**22
+FEW = 256
+"""So many different values are counted."""
+
+FEWER = 4
+LOOK = 1024
+"""Targets of a block that are looked at to see whether their values are few."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Targets with the weight of each; ``exact`` says whether they stand for all there are."""
+
+    values: Array
+    weights: Array
+    exact: bool = True
+
+
+@dataclass(slots=True)
+class _Piece:
+    """What a block contributes."""
+
+    values: Array
+    weights: Array | None
+    distinct: Array | None
+    counts: Array | None
+
+
+class ClassTargets:
+    """The weight of each class."""
+
+    def __init__(self, classes: int) -> None:
+        self.weights = np.zeros(classes)
+        self.labels = np.zeros(classes, np.int64)
+
+    def measure(self, view: View) -> tuple[Array, Array]:
+        """Count the labels of a block: by weight, and all there are."""
+        labels = view.inputs[1]
+        weights = find_weights(view, labels.shape)
+        classes = len(self.weights)
+        valid = (labels >= 0) & (labels < classes) & (labels != _find_ignored(view.plan))
+        kept = labels[valid].astype(np.intp)
+        counts = np.bincount(kept, minlength=classes)
+        if weights is None:
+            return counts.astype(np.float64), counts
+        return np.bincount(kept, weights[valid], classes), counts
+
+    def add(self, piece: tuple[Array, Array]) -> None:
+        """Add the counts of a block."""
+        self.weights += piece[0]
+        self.labels += piece[1]
+
+    def table(self) -> Table:
+        """Return the classes that occur, with their weights."""
+        classes = np.flatnonzero(self.weights)
+        return Table(classes, self.weights[classes])
+
+
+class ValueTargets:
+    """Single targets, or rows of them: counted while their values are few, else a sample."""
+
+    def __init__(self, *, axis: int | None = None) -> None:
+        self.axis = axis
+        """The axis whose numbers belong together (None: each number is a target)."""
+        self._stride = 1
+        self._seen = 0
+        self._kept: list[Array] = []
+        self._weights: list[Array] = []
+        self._held = 0
+        self._counted: dict[float, float] | None = None if axis is not None else {}
+
+    def measure(self, view: View) -> _Piece:
+        """Take what is needed of a block."""
+        values = view.inputs[1]
+        weights = find_weights(view, _drop(values.shape, self.axis))
+        if self.axis is None:
+            rows: Array = values.reshape(-1)
+        else:
+            turned = np.moveaxis(values, self.axis, -1)
+            rows = turned.reshape(math.prod(turned.shape[:-1]), turned.shape[-1])
+        flat = None if weights is None else weights.reshape(-1)
+        distinct = counts = None
+        if self._counted is not None and len(np.unique(rows[:LOOK])) <= FEW:
+            distinct, counts = _count(rows, flat)
+        return _Piece(rows, flat, distinct, counts)
+
+    def add(self, piece: _Piece) -> None:
+        """Keep every so many of the targets, and count their values."""
+        skip = -self._seen % self._stride
+        self._seen += len(piece.values)
+        kept = piece.values[skip :: self._stride].copy()
+        weights = (
+            np.ones(len(kept)) if piece.weights is None else piece.weights[skip :: self._stride]
+        )
+        self._kept.append(kept)
+        self._weights.append(weights.copy())
+        self._held += kept.size
+        while self._held > MOST_KEPT:
+            self._thin()
+        self._count(piece)
+
+    def table(self) -> Table:
+        """Return the targets by value, or those that were kept."""
+        if self._counted is not None:
+            values = np.array(sorted(self._counted))
+            weights = np.array([self._counted[value] for value in values.tolist()])
+            return Table(values[weights != 0], weights[weights != 0])
+        if not self._kept:
+            return Table(np.empty(0), np.empty(0))
+        values, weights = np.concatenate(self._kept), np.concatenate(self._weights)
+        used = (weights != 0) & np.isfinite(flatten(values)).all(axis=1)
+        return Table(values[used], weights[used], exact=self._stride == 1)
+
+    def _thin(self) -> None:
+        values, weights = np.concatenate(self._kept), np.concatenate(self._weights)
+        self._kept, self._weights = [values[::2].copy()], [weights[::2].copy()]
+        self._held = self._kept[0].size
+        self._stride *= 2
+
+    def _count(self, piece: _Piece) -> None:
+        if self._counted is None:
+            return
+        if piece.distinct is None or piece.counts is None:
+            self._counted = None
+            return
+        for value, count in zip(piece.distinct.tolist(), piece.counts.tolist(), strict=True):
+            self._counted[value] = self._counted.get(value, 0.0) + count
+        if len(self._counted) > FEW:
+            self._counted = None
+
+
+def _count(rows: Array, weights: Array | None) -> tuple[Array | None, Array | None]:
+    """Return the different values of a block with their weights; None where there are many."""
+    some = np.unique(rows[:LOOK])
+    if len(some) <= FEWER:  # labels and signs need no sorting
+        masks = [rows == value for value in some]
+        counts = [np.sum(mask if weights is None else weights[mask]) for mask in masks]
+        if sum(map(np.count_nonzero, masks)) == len(rows):
+            return some, np.array(counts, np.float64)
+    distinct, places = np.unique(rows, return_inverse=True)
+    if len(distinct) > FEW or not np.isfinite(distinct).all():
+        return None, None
+    return distinct, np.bincount(places.reshape(-1), weights, len(distinct)).astype(np.float64)
+
+
+def _drop(shape: tuple[int, ...], axis: int | None) -> tuple[int, ...]:
+    return shape if axis is None else shape[:axis] + shape[axis + 1 :]
+
+
+def _find_ignored(plan: Plan) -> Any:
+    chosen = plan.options.get("ignore_index", plan.options.get("ignore_class"))
+    return -1 if chosen is None else chosen
+
+
+def plan_targets(plan: Plan) -> ClassTargets | ValueTargets | None:
+    """Return what gathers the targets of a loss; None where constant predictions mean nothing."""
+    if len(plan.inputs) < 2 or plan.single or plan.loss.whole:
+        return None
+    predicted, true = plan.inputs[:2]
+    if predicted.shared or true.shared or any(one.axes for one in plan.tensors.values()):
+        return None
+    if true.kind == Kind.INDEX and predicted.axes == ("N", "C", *true.axes[1:]):
+        return ClassTargets(plan.classes) if plan.axes == true.axes else None
+    return _plan_values(plan) if predicted.axes == true.axes else None
+
+
+def _plan_values(plan: Plan) -> ValueTargets | None:
+    """Return what gathers targets of the shape of the predictions."""
+    predicted, true = plan.inputs[:2]
+    if predicted.kind == Kind.LOG_PROBABILITY and len(true.axes) > 1:
+        return ValueTargets(axis=len(true.axes) - 1)
+    if plan.axes == true.axes or plan.loss.over == "last":
+        return ValueTargets()
+    axis = next((one for one, word in enumerate(true.axes) if word in ("C", "F")), None)
+    dropped = len(plan.axes) == len(true.axes) - 1
+    return ValueTargets(axis=axis) if axis is not None and dropped else None

@@ -1,0 +1,145 @@
+"""Inputs as they would be after a repair, so that the scan can go on as if it were made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lossctl.data.replayed import ReplayedSource
+from lossctl.data.source import Array, ArraySource, Source
+
+PEEKED = 1024
+"""Rows that are looked at before the scan."""
+
+LARGEST = 2**27
+"""Numbers of an array that is turned as a whole."""
+
+
+def peekable(source: Source) -> Source:
+    """Return a source whose first rows can be looked at and read again."""
+    return source if isinstance(source, ArraySource) else ReplayedSource(source)
+
+
+def peek(source: Source, rows: int = PEEKED) -> Array:
+    """Return the first rows of a source, which stay to be read."""
+    if isinstance(source, ReplayedSource):
+        return source.look(rows)
+    return source.read(0, rows)
+
+
+class ChangedSource(Source):
+    """A source that gives something else than another one."""
+
+    def __init__(self, source: Source, trailing: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.source = source
+        self.name = source.name
+        self.text = source.text
+        self.trailing = trailing
+        self.dtype = dtype
+
+    @property
+    def length(self) -> int | None:  # type: ignore[override]  # it may become known on the way
+        """The number of rows."""
+        return self.source.length
+
+    def read(self, start: int, stop: int) -> Array:
+        """Return rows, changed."""
+        return self.change(self.source.read(start, stop))
+
+    def whole(self) -> Array:
+        """Return everything, changed."""
+        return self.change(self.source.whole())
+
+    def change(self, values: Array) -> Array:
+        """Return rows as they would be."""
+        return values
+
+    def count(self) -> int:
+        """Count the rows of the source."""
+        return self.source.count()
+
+    def place(self, position: tuple[int, ...]) -> str:
+        """Say where something is in the source as it was given."""
+        return self.source.place(position[: len(self.source.shape)])
+
+    def release(self, stop: int) -> None:
+        """Pass on what has been read."""
+        self.source.release(stop)
+
+    def release_all(self) -> None:
+        """Pass it on."""
+        self.source.release_all()
+
+    def close(self) -> None:
+        """Close the source."""
+        self.source.close()
+
+
+class ArgmaxSource(ChangedSource):
+    """One-hot rows as the indices of their ones; ``axis`` is that of the classes."""
+
+    def __init__(self, source: Source, axis: int) -> None:
+        trailing = tuple(n for place, n in enumerate(source.trailing, 1) if place != axis)
+        super().__init__(source, trailing, np.dtype(np.int64))
+        self.axis = axis
+
+    def change(self, values: Array) -> Array:
+        """Return the indices of ones."""
+        return np.asarray(values.argmax(axis=self.axis))
+
+
+class OneHotSource(ChangedSource):
+    """Class indices as one-hot rows, with the classes along ``axis``."""
+
+    def __init__(self, source: Source, classes: int, axis: int) -> None:
+        trailing = list(source.trailing)
+        trailing.insert(axis - 1, classes)
+        super().__init__(source, tuple(trailing), np.dtype(np.float64))
+        self.classes, self.axis = classes, axis
+
+    def change(self, values: Array) -> Array:
+        """Return rows of 0 with a 1; a label out of range has no 1."""
+        places = np.arange(self.classes).reshape(-1, *(1,) * (values.ndim + 1 - self.axis - 1))
+        return np.asarray(np.expand_dims(values, self.axis) == places, np.float64)
+
+
+class LimitedSource(ChangedSource):
+    """The first rows of a source."""
+
+    def __init__(self, source: Source, rows: int) -> None:
+        super().__init__(source, source.trailing, source.dtype)
+        self.rows = rows
+
+    @property
+    def length(self) -> int | None:  # type: ignore[override]  # it is less than the source's
+        """The number of rows."""
+        return self.rows
+
+    def read(self, start: int, stop: int) -> Array:
+        """Return rows, none behind the last."""
+        return self.source.read(min(start, self.rows), min(stop, self.rows))
+
+    def whole(self) -> Array:
+        """Return the first rows."""
+        return self.source.whole()[: self.rows]
+
+    def count(self) -> int:
+        """Return the number of rows."""
+        return self.rows
+
+
+def swap_axes(source: Source) -> Source | None:
+    """Return an array with its first two axes exchanged, if it is one in memory or mapped."""
+    if not isinstance(source, ArraySource) or source.array.ndim < 2:
+        return None
+    if source.array.size > LARGEST:
+        return None
+    return ArraySource(source.name, np.ascontiguousarray(source.array.swapaxes(0, 1)))
+
+
+def is_one_hot(values: Array, axis: int) -> bool:
+    """Whether values are 0, with one 1 in each row."""
+    if not values.size or not np.isin(values, (0, 1)).all():
+        return False
+    return bool((values.sum(axis=axis) == 1).all())

@@ -1,0 +1,96 @@
+"""The public API of examinations: what the command ``check`` is one call of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from lossctl.engine.plan import Settings
+from lossctl.engine.threads import available_threads
+from lossctl.errors import UsageError
+from lossctl.losses.declaration import Loss
+from lossctl.losses.registry import find
+
+if TYPE_CHECKING:
+    from lossctl.diagnosis.result import Examination
+
+LEAST_INPUTS = 2
+
+
+def check(
+    loss: str | Loss | None,
+    *inputs: Any,
+    sample_weight: Any = None,
+    mask: Any = None,
+    id: Any = None,
+    class_axis: int = 1,
+    classes: Any = None,
+    squeeze: bool = False,
+    nan: str = "propagate",
+    dtype: str = "float64",
+    threads: int | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+    **options: Any,
+) -> Examination:
+    """Find what is wrong with predictions and targets, in one scan over arrays or files.
+
+    Takes what :func:`~lossctl.compute` takes, but for reductions and parts; with None for the
+    loss, those that fit are proposed, and the first of them is looked at. ``id`` is a column or
+    array of what names the samples, in which nothing may occur twice.
+
+    What :func:`~lossctl.compute` refuses is a finding here, and the scan goes on, as if it were
+    mended where that can be done.
+
+    >>> import lossctl
+    >>> found = lossctl.check("ce", [[2.0, 0.5, 0.1], [0.2, 1.5, 0.3]], [1, 3])
+    >>> [(one.code, one.severity.value) for one in found.findings]
+    [('labels_start_at_1', 'error')]
+    >>> found.findings[0].commands[0]
+    'target = target - 1'
+
+    Returns an :class:`~lossctl.diagnosis.result.Examination`. Raises UsageError, and DataError or
+    FileError for files that cannot be read.
+    """
+    from lossctl.diagnosis.examiner import Request, examine
+
+    declared = None if loss is None else find(loss)
+    if declared is None and len(inputs) < LEAST_INPUTS:
+        raise UsageError(
+            f"a check needs predictions and targets, but got {len(inputs)} inputs",
+            "Name a loss before them, to see what it takes.",
+        )
+    if declared is None and options:
+        raise UsageError(
+            f"{next(iter(options))} is an option of a loss, and none is named",
+            "Name the loss before the inputs.",
+        )
+    settings = Settings(
+        reduction="mean" if declared is None else declared.reduction,
+        class_axis=class_axis,
+        squeeze=squeeze,
+        nan=nan,
+        dtype=dtype,
+        threads=available_threads() if threads is None else threads,
+    )
+    given = {
+        "class_axis": (class_axis, 1),
+        "classes": (classes, None),
+        "squeeze": (squeeze, False),
+        "sample_weight": (sample_weight, None),
+        "mask": (mask, None),
+        "nan": (nan, "propagate"),
+    }
+    return examine(
+        Request(
+            declared,
+            inputs,
+            options,
+            settings,
+            {name: value for name, (value, default) in given.items() if value is not default},
+            sample_weight,
+            mask,
+            id,
+            classes,
+            progress,
+        )
+    )

@@ -1,0 +1,153 @@
+"""What an examination shows people: findings with their repairs, facts, baselines, proposals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from lossctl.output.evaluation_grids import count
+from lossctl.output.grids import Column, Grid, Row, fit_lines, print_grids, write_markdown
+from lossctl.output.wording import fit_text, format_number, format_shape, read_encoding
+
+if TYPE_CHECKING:
+    from lossctl.diagnosis.result import Examination, Finding, InputFacts
+
+COLOURS = {"error": "red", "warning": "yellow", "info": "cyan"}
+CALLED = {"error": "error", "warning": "warning", "info": "note"}
+FEW_CLASSES = 2
+
+
+def print_page(examination: Examination, stream: TextIO, precision: int) -> None:
+    """Print an examination, coloured and fitted on a terminal, plain and whole elsewhere."""
+    from lossctl.output.tables import open_console
+
+    grids = list(_build_grids(examination, precision))
+    heading = [*_describe_heading(examination, precision), _summarize(examination)]
+    print_grids(heading, grids, stream)
+    console = open_console(stream)
+    for finding in examination.findings:
+        console.print()
+        _print_finding(finding, stream)
+
+
+def _print_finding(finding: Finding, stream: TextIO) -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    from lossctl.output.tables import open_console
+
+    console, encoding = open_console(stream), read_encoding(stream)
+    name = CALLED[finding.severity]
+    about = f" ({finding.input})" if finding.input else ""
+    title = Text.assemble((f"{name}", f"bold {COLOURS[finding.severity]}"), f" {finding.code}")
+    console.print(title.append(fit_text(about, encoding), "dim"), soft_wrap=True)
+    lines = [finding.message, *([f"→ {finding.repair}"] if finding.repair else [])]
+    for line in lines:
+        console.print(Padding(Text(fit_text(line, encoding)), (0, 0, 0, 2), expand=False))
+    for command in finding.commands:
+        # The terminal itself wraps, so that a command can be copied in one piece.
+        shown = Text.assemble(("  $ ", "dim"), (fit_text(command, encoding), "green"))
+        console.print(shown, soft_wrap=True)
+
+
+def write_markdown_page(examination: Examination, stream: TextIO, precision: int) -> None:
+    """Write an examination in GitHub's Markdown."""
+    heading = [" ".join(_describe_heading(examination, precision)), _summarize(examination)]
+    grids = list(_build_grids(examination, precision))
+    if examination.findings:
+        grids.insert(0, _list_findings(examination.findings))
+    write_markdown([". ".join(heading)], grids, stream)
+    encoding = read_encoding(stream)
+    for finding in examination.findings:
+        if finding.commands:
+            lines = "\n".join(finding.commands)
+            text = f"\n{finding.code}:\n\n```sh\n{lines}\n```\n"
+            stream.write(fit_lines(text, encoding))
+
+
+def _list_findings(findings: Sequence[Finding]) -> Grid:
+    columns = [Column(name, right=False) for name in ("", "finding", "input", "what", "repair")]
+    rows = [
+        Row(
+            [CALLED[one.severity], one.code, one.input, one.message, one.repair],
+            "bad" if one.severity == "error" else "",
+        )
+        for one in findings
+    ]
+    return Grid(columns, rows, "Findings")
+
+
+def _describe_heading(examination: Examination, precision: int) -> Iterator[str]:
+    line = count(examination.samples, "sample")
+    if examination.loss:
+        value = examination.value
+        shown = "cannot be computed" if value is None else format_number(value, precision)
+        line += f", {examination.loss} ({examination.reduction}): {shown}"
+    if examination.accuracy is not None:
+        line += f", accuracy {100 * examination.accuracy:.1f} %"
+    yield line
+
+
+def _build_grids(examination: Examination, precision: int) -> Iterator[Grid]:
+    yield _show_inputs(examination, precision)
+    if examination.baselines:
+        yield _show_baselines(examination, precision)
+    if examination.proposals:
+        columns = [Column("loss", right=False), Column("command", right=False)]
+        rows = [Row([one.loss, one.command]) for one in examination.proposals]
+        yield Grid(columns, rows, "Losses that fit, the likeliest first")
+
+
+def _show_inputs(examination: Examination, precision: int) -> Grid:
+    inputs = examination.inputs
+    odd = [name for name in ("nan", "infinite") if any(getattr(one, name) for one in inputs)]
+    columns = [Column("input", right=False), Column("source", right=False)]
+    columns += [Column("shape", right=False), Column("dtype", right=False)]
+    columns += [Column(name) for name in ("min", "max", "mean")]
+    columns += [Column({"nan": "NaN", "infinite": "inf"}[name]) for name in odd]
+    digits = min(precision, 4)
+    rows = []
+    for one in inputs:
+        numbers = (
+            "-" if number is None else format_number(number, digits)
+            for number in (one.minimum, one.maximum, one.mean)
+        )
+        cells = [one.name, one.source, format_shape(one.shape), one.dtype, *numbers]
+        rows.append(Row([*cells, *(str(getattr(one, name)) for name in odd)]))
+    notes = [*(note for one in inputs for note in _note_classes(one))]
+    if examination.duplicates:
+        about = "about " if examination.duplicates_estimated else ""
+        notes.append(f"{about}{examination.duplicates} samples were there before")
+    return Grid(columns, rows, notes=notes)
+
+
+def _note_classes(one: InputFacts) -> Iterator[str]:
+    counts = one.classes or {}
+    if len(counts) < FEW_CLASSES:
+        return
+    least = min(counts, key=lambda place: counts[place])
+    most = max(counts, key=lambda place: counts[place])
+    yield (
+        f"{one.name}: {len(counts)} classes, from {counts[least]} labels (class {least}) to"
+        f" {counts[most]} (class {most})"
+    )
+
+
+def _show_baselines(examination: Examination, precision: int) -> Grid:
+    columns = [Column("predictions", right=False), Column("loss")]
+    rows = []
+    if examination.value is not None:
+        rows.append(Row(["these", format_number(examination.value, precision)], "good"))
+    for one in examination.baselines:
+        about = "" if one.exact else " (by a sample of the targets)"
+        rows.append(Row([one.name + about, format_number(one.value, precision)]))
+    return Grid(columns, rows)
+
+
+def _summarize(examination: Examination) -> str:
+    counts = [
+        count(number, CALLED[severity])
+        for severity in CALLED
+        if (number := examination.count(severity))
+    ]
+    return ", ".join(counts) or "Nothing wrong was found."
