@@ -58,9 +58,15 @@ def describe(loss: Loss) -> dict[str, Any]:
         "facts": list_facts(loss),
         "traps": list(loss.traps),
         "source": loss.source,
-        "example": f"lossctl compute {loss.key} {loss.example or _name_inputs(loss)}",
+        "example": show_command(loss),
         "documentation": inspect.getdoc(loss.kernel),
     }
+
+
+def show_command(loss: Loss) -> str:
+    """Return the command line of the example, or one with the names of the inputs."""
+    name = loss.key if loss.home is None else loss.home.refer(loss.key)
+    return f"lossctl compute {name} {loss.example or _name_inputs(loss)}"
 
 
 def compare(losses: Sequence[Loss]) -> dict[str, Any]:

@@ -44,6 +44,12 @@ class Home:
         """Return the name of a loss that nothing else can have."""
         return f"{self.label}{':' if self.label.endswith('.py') else '.'}{key}"
 
+    def refer(self, key: str) -> str:
+        """Return what a person types from here for the loss of that name."""
+        return (
+            f"{_show_file(self.file)}{key[len(self.label) :]}" if ":" in key and self.file else key
+        )
+
     def owns(self, module: str, file: str) -> bool:
         """Whether code is of the same package, or of a file beside this one."""
         if module.partition(".")[0] == self.module.partition(".")[0]:
