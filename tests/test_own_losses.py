@@ -139,6 +139,11 @@ class TestInAFile:
         matrix = np.ones((3, 2))
         assert lossctl.compute(name, matrix, matrix, a=[1.0, 3.0]).value == 2.0
 
+    def test_what_a_file_prints_when_it_runs_is_no_result(self, folder: Path) -> None:
+        name = write(folder, "print('loaded')\n" + own_loss("return input"))
+        done = run_process("compute", name, "p.npy", "y.npy", "-f", "value", cwd=folder)
+        assert (done.code, float(done.out), done.err) == (0, PREDICTED.mean(), "loaded\n")
+
     def test_is_no_loss_of_lossctl(self, folder: Path) -> None:
         write(folder, own_loss("return 0 * input + 7.0", key="mse"), "other.py")
         assert lossctl.compute("other.py:mse", PREDICTED, TRUE).value == 7.0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import linecache
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +87,13 @@ class blaming:  # noqa: N801 - read as a word: with blaming(home)
             return
         if isinstance(error, Exception | SystemExit):
             raise OwnLossError(_tell(error, self.home), say_whose(self.home)) from error
+
+
+@contextlib.contextmanager
+def loading(home: Home) -> Iterator[None]:
+    """Blame for what runs when user's code is loaded; what it prints is no result."""
+    with blaming(home), contextlib.redirect_stdout(sys.stderr):
+        yield
 
 
 def say_whose(home: Home) -> str:
