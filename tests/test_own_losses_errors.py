@@ -30,6 +30,15 @@ BROKEN_FILES = {
     "name": (own_loss("return input", key="a b"), "line 4", "'a b'"),
     "no default": (own_loss("return input", "a: int"), "line 4", "without a default"),
     "type": (own_loss("return input", "a: dict = {}"), "line 4", "of type dict"),
+    "generic": (own_loss("return input", "a: list[int] = [1]"), "line 4", "of type list[int]"),
+    "union": (own_loss("return input", "a: int | float = 1"), "line 4", "of type int | float"),
+    "literal": (
+        "from typing import Literal\n" + own_loss("return input", "a: Literal['b', 'c'] = 'b'"),
+        "line 5",
+        "choices=",
+    ),
+    "fraction": (own_loss("return input", "a: int = 1.5"), "line 4", "a = 1.5 is no int"),
+    "text": (own_loss("return input", "a: float = 'b'"), "line 4", "a = 'b' is no float"),
     "none": (own_loss("return input", "a: float = None"), "line 4", "say float | None"),
     "bounds": (
         "from typing import Annotated\n"
@@ -66,6 +75,7 @@ BROKEN_KERNELS = {
     "reduced array": ("return np.mean(input)", "in mine", "never reduces"),
     "list": ("return list(input)", "in mine", "a list"),
     "text": ("return np.array(['a'] * len(input))", "in mine", "<U1"),
+    "masked": ("return np.ma.masked_less(input, 2)", "in mine", "a MaskedArray, but"),
     "complex": ("return input * 1j", "in mine", "complex128"),
     "shape": ("return input[:2]", "in mine", "shape (2,), but (4,) is declared: (N *D)"),
     "more axes": ("return input[:, None] * [1, 2]", "in mine", "shape (4, 2)"),

@@ -11,8 +11,8 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
-from types import FunctionType
-from typing import Any
+from types import FunctionType, NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -29,6 +29,14 @@ RESERVED = {
     *("precision", "debug", "help", "classes", "keep", "check", "row"),
 }
 """What every computation takes already: no input or option of a loss can be called so."""
+
+VALUES: dict[type, tuple[type, ...]] = {
+    bool: (bool, np.bool_),
+    int: (int, np.integer),
+    float: (int, float, np.number),
+    str: (str,),
+}
+"""The types that options can have, and those of their defaults."""
 
 DIGITS = "biuf"
 """Kinds of dtypes that can be losses."""
@@ -101,23 +109,36 @@ def _object_to_signature(loss: Loss) -> Iterator[str]:
     if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
         yield "takes *args or **kwargs: name each input, and each option behind a *"
         return
-    for objection in map(_object_to_option, loss.parameters):
+    hints = get_type_hints(loss.kernel)
+    for one in loss.parameters:
+        objection = _object_to_option(one, hints.get(one.name, one.type))
         if objection:
             yield objection
 
 
-def _object_to_option(one: Parameter) -> str | None:
+def _object_to_option(one: Parameter, hint: Any) -> str | None:
     kind = one.type.__name__
     if one.default is inspect.Parameter.empty:
         return f"has an option without a default: {one.name}"
     if not isinstance(one.option, Option):
         return f"annotates {one.name} with {one.option!r}; say Annotated[{kind}, Option('help')]"
-    if one.tensor or one.option.axes:
-        return None
-    if one.type not in (int, float, bool, str):
-        return f"has an option {one.name} of type {kind}; int, float, bool and str are known"
+    return None if one.tensor or one.option.axes else _object_to_values(one, hint)
+
+
+def _object_to_values(one: Parameter, hint: Any) -> str | None:
+    """Compare the type, the default and the bounds of an option that is no array."""
+    kind = one.type.__name__
+    union = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    if [type_ for type_ in union if type_ is not NoneType] != [one.type] or one.type not in VALUES:
+        said = hint.__name__ if isinstance(hint, type) else str(hint)
+        return (
+            f"has an option {one.name} of type {said}; int, float, bool and str are known, and"
+            " Option('help', choices=(...)) says which values there are"
+        )
     if one.default is None:
         return None if one.optional else f"has {one.name} = None; say {kind} | None of it"
+    if not isinstance(one.default, VALUES[one.type]):
+        return f"has a default of another type: {one.name} = {one.default!r} is no {kind}"
     broken = one.option.objection(one.default)
     return f"has a default out of bounds: {one.name} {broken}" if broken else None
 
@@ -149,8 +170,10 @@ def _object_to_returned(loss: Loss, inputs: list[Any], returned: Any) -> str | N
     rule = "a kernel returns the loss of each element as an array, and never reduces"
     if np.ndim(losses) == 0 and not isinstance(losses, np.ndarray):
         return f"it returned {losses!r}, but {rule}"
-    if not isinstance(losses, np.ndarray) or losses.dtype.kind not in DIGITS:
-        what = losses.dtype if isinstance(losses, np.ndarray) else f"a {type(losses).__name__}"
+    masked = isinstance(losses, np.ma.MaskedArray)
+    if not isinstance(losses, np.ndarray) or losses.dtype.kind not in DIGITS or masked:
+        plain = isinstance(losses, np.ndarray) and not masked
+        what = losses.dtype if plain else f"a {type(losses).__name__}"
         return f"it returned {what}, but {rule}"
     wanted = _expected_shapes(loss, inputs)
     if wanted and losses.shape not in wanted:
