@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import lossctl
@@ -309,3 +310,18 @@ def test_nothing_left_is_nan() -> None:
 def test_errors_are_lossctls() -> None:
     with pytest.raises(LossctlError), warnings.catch_warnings():
         lossctl.evaluate(FRAME, pred="region", target="target", loss="mse")
+
+
+@pytest.mark.parametrize("kind", ["category", "chunked", "dictionary"])
+def test_labels_in_memory_of_several_pieces(kind: str) -> None:
+    texts = pa.chunked_array([FRAME.region[:50].tolist(), FRAME.region[50:].tolist()])
+    labels = {
+        "category": FRAME.region.astype("category"),
+        "chunked": texts,
+        "dictionary": texts.dictionary_encode(),
+    }[kind]
+    found, wanted = (
+        lossctl.evaluate(FRAME, pred="pred", target="target", loss="mse", by=by)
+        for by in ({"region": labels}, "region")
+    )
+    assert found.slice_frame.equals(wanted.slice_frame)

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lossctl
+from lossctl.data.labels import wrap_labels
 from lossctl.evaluation import quantiles, reading
 from lossctl.evaluation.groups import Bins, Categories, Grouping, cut_evenly
 from lossctl.evaluation.specs import parse_by, parse_loss
@@ -314,6 +315,28 @@ def test_categories_keep_their_numbers() -> None:
     codes = [crossed.encode([np.array([1, 2]), np.array([7, 7])]) for _ in range(2)]
     assert codes[0].tolist() == codes[1].tolist()
     assert [list(crossed.labels())[code] for code in codes[0]] == [("1", "7"), ("2", "7")]
+
+
+@pytest.mark.parametrize(
+    "dtype", ["int8", "uint8", "int64", "uint64", "float64", "bool", "str", "category", "Int64"]
+)
+@pytest.mark.parametrize("span", [3, 1 << 40])
+def test_labels_of_any_type_are_numbered_as_they_appear(dtype: str, span: int) -> None:
+    rng = np.random.default_rng(3)
+    kept = Categories()
+    seen: list[str] = []
+    for _ in range(3):
+        numbers = rng.integers(-span, span, 40) if dtype == "int64" else rng.integers(0, 9, 40)
+        column = pd.Series(numbers).astype(dtype)
+        if dtype == "Int64":
+            column[::7] = pd.NA
+        if dtype == "uint64" and span > 3:
+            column += np.uint64(1 << 63)
+        texts = ["(missing)" if value is pd.NA else str(value) for value in column.tolist()]
+        seen = list(dict.fromkeys([*seen, *texts]))
+        codes = kept.encode(wrap_labels(column, "by").whole())
+        assert [kept.label(code) for code in codes.tolist()] == texts
+        assert kept.labels == seen
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lossctl.data.arrow_arrays import Column, numpy_dtype, to_array
 from lossctl.data.source import Array, Source
 from lossctl.errors import DataError
+
+DENSE = 4
+"""Whole numbers are told apart by a table of all between the ends, if it has no more entries than
+so many times the numbers."""
 
 CELL = np.dtype(np.object_)
 """What the dtype of such a column is said to be."""
@@ -51,10 +56,19 @@ class Cells:
         """Return the cells as a pandas Series."""
         return self.arrow.to_pandas()
 
-    def encode(self) -> tuple[Array, list[Any]]:
-        """Return the number of each cell's value among the different ones, and these."""
+    def encode(self) -> tuple[Array, list[Any] | Array]:
+        """Return the number of each cell's value among the different ones, and these.
+
+        They stand in the order in which they appear; whole numbers are an array.
+        """
+        import pyarrow as pa
+
+        if pa.types.is_integer(self.arrow.type) and not self.arrow.null_count:
+            numbers = self._read(self.arrow)
+            if numbers.dtype != np.uint64:
+                return number_values(numbers.astype(np.int64))
         coded = self.arrow.dictionary_encode("encode")
-        return coded.indices.to_numpy(), coded.dictionary.to_pylist()
+        return self._read(coded.indices), coded.dictionary.to_pylist()
 
     def numbers(self, column: Column) -> Array | None:
         """Return the cells as numbers, if their type is one of numbers."""
@@ -63,6 +77,13 @@ class Cells:
         if numpy_dtype(self.arrow.type) is None or pa.types.is_null(self.arrow.type):
             return None
         return to_array(pa.chunked_array([self.arrow]), column)
+
+    @staticmethod
+    def _read(arrow: Any) -> Array:
+        """Return whole numbers; pyarrow's own conversion would import pandas."""
+        import pyarrow as pa
+
+        return to_array(pa.chunked_array([arrow]), Column("", ""))
 
     def read_as(self, kind: str) -> Cells:
         """Return texts as numbers ("double"), as truths ("bool"), or as texts ("string").
@@ -96,17 +117,40 @@ class LabelArray(Source):
         return self._cells
 
 
+def number_values(numbers: NDArray[np.int64]) -> tuple[Array, Array]:
+    """Return the number of each value among the different ones, and these as they appear.
+
+    >>> [part.tolist() for part in number_values(np.array([7, 5, 7, 6]))]
+    [[0, 1, 0, 2], [7, 5, 6]]
+    """
+    low, high = (int(numbers.min()), int(numbers.max())) if len(numbers) else (0, 0)
+    size = high - low + 1
+    if size <= DENSE * len(numbers):
+        numbers = numbers - low
+        first = np.full(size, -1)
+        first[numbers[::-1]] = np.arange(len(numbers))[::-1]  # the last one that is written stays
+        firsts = np.sort(first[first >= 0])
+        codes = np.empty(size, np.int64)
+        codes[numbers[firsts]] = np.arange(len(firsts))
+        return codes[numbers], numbers[firsts] + low
+    found, places, sorted_codes = np.unique(numbers, return_index=True, return_inverse=True)
+    order = np.argsort(places)
+    codes = np.empty(len(found), np.int64)
+    codes[order] = np.arange(len(found))
+    return codes[sorted_codes], found[order]
+
+
 def wrap_labels(given: Any, name: str) -> LabelArray:
     """Return labels in memory (a list, an array, a pandas or Arrow column) as a source."""
     import pyarrow as pa
 
     values = given if hasattr(given, "dtype") or isinstance(given, list) else list(given)
     if isinstance(given, pa.Array | pa.ChunkedArray):
-        return LabelArray(name, given)
+        return LabelArray(name, join_cells([Cells(given)]).arrow)
     if isinstance(values, np.ndarray) and values.ndim != 1:
         raise DataError(f"{name} has {values.ndim} axes, but labels are one per row")
     try:
-        return LabelArray(name, pa.array(values, from_pandas=True))
+        return LabelArray(name, join_cells([Cells(pa.array(values, from_pandas=True))]).arrow)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise DataError(
             f"{name} holds labels of different types: {error}", "Make them all texts."
@@ -117,7 +161,7 @@ def join_cells(parts: Sequence[Array | Cells]) -> Cells:
     """Return pieces of one column as one; texts where the pieces are of different types."""
     import pyarrow as pa
 
-    arrows = [part.arrow if isinstance(part, Cells) else pa.array(part) for part in parts]
+    arrows = [part.arrow if isinstance(part, Cells) else _wrap(part) for part in parts]
     flat = [one for arrow in arrows for one in getattr(arrow, "chunks", [arrow])]
     if not flat:
         return Cells(arrows[0] if arrows else pa.array([], pa.string()))
@@ -126,3 +170,14 @@ def join_cells(parts: Sequence[Array | Cells]) -> Cells:
     wanted = pa.string() if len(kinds) > 1 else next(iter(kinds), flat[0].type)
     same = [one if one.type == wanted else one.cast(wanted) for one in flat]
     return Cells(same[0] if len(same) == 1 else pa.concat_arrays(same))
+
+
+def _wrap(numbers: Array) -> Any:
+    """Return numbers as Arrow's, which share their memory; pa.array would import pandas."""
+    import pyarrow as pa
+
+    if numbers.dtype.kind not in "iuf" or not numbers.dtype.isnative:
+        return pa.array(numbers)
+    buffer = pa.py_buffer(np.ascontiguousarray(numbers))
+    kind = pa.from_numpy_dtype(numbers.dtype)
+    return pa.Array.from_buffers(kind, len(numbers), [None, buffer])

@@ -39,17 +39,38 @@ class Categories:
         self.labels: list[str] = []
         self._codes: dict[str, int] = {}
         self._others: dict[Any, int] = {}
+        self._whole = np.zeros((2, 0), np.int64)
+        """Whole numbers that are known, ascending, and their codes."""
 
     def encode(self, values: Any) -> Codes:
         """Return the number of each row's label, the same in every chunk."""
         cells = values if isinstance(values, Cells) else join_cells([values])
         codes, found = cells.encode()
-        numbers = np.fromiter(map(self._number, found), np.int64, len(found))
-        return numbers[codes] if len(found) else np.empty(0, np.int64)
+        if not len(found):
+            return np.empty(0, np.int64)
+        if isinstance(found, np.ndarray):
+            return self._number_whole(found)[codes]
+        return np.fromiter(map(self._number, found), np.int64, len(found))[codes]
 
     def label(self, code: int) -> str:
         """Return the label behind a number."""
         return self.labels[code]
+
+    def _number_whole(self, numbers: Codes) -> Codes:
+        """Return the codes of different whole numbers: most are known after the first chunk."""
+        known, codes = self._whole
+        places = np.searchsorted(known, numbers)
+        fresh = places == len(known)
+        fresh[~fresh] = known[places[~fresh]] != numbers[~fresh]
+        if fresh.any():
+            added = numbers[fresh]
+            more = np.fromiter(map(self._number, added.tolist()), np.int64, len(added))
+            both = np.hstack([self._whole, (added, more)])
+            self._whole = both[:, np.argsort(both[0])]
+            known, codes = self._whole
+            places = np.searchsorted(known, numbers)
+        found: Codes = codes[places]
+        return found
 
     def _number(self, value: Any) -> int:
         known = self._codes if isinstance(value, str) else self._others
