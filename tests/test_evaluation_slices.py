@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from hypothesis import strategies as st
 
 import lossctl
 from lossctl.data.labels import wrap_labels
-from lossctl.evaluation import quantiles, reading
+from lossctl.evaluation import quantiles, reading, slices
 from lossctl.evaluation.groups import Bins, Categories, Grouping, cut_evenly
 from lossctl.evaluation.specs import parse_by, parse_loss
+from lossctl.output.evaluation import write_evaluation
 from tests.datasets import by_label, make_frame, write
 
 FRAME = make_frame()
@@ -303,6 +305,35 @@ def test_many_slices() -> None:
     worst = found.slices[0]
     assert worst.labels == (str(keys[np.abs(values).argmax()]),)
     assert worst.interval is None
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+def test_slices_are_written_together_as_one_by_one(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slices, "BLOCK", 7)
+    frame = FRAME.assign(loss=FRAME.index % 30, other=FRAME.pred + 1)
+    frame.loc[0, "loss"] = 99  # alone: without an interval
+    found = lossctl.evaluate(
+        frame, **ASKED | {"pred": ["pred", "other"]}, by=["loss", "region,loss"], ci=0.9
+    )
+    paths = [tmp_path / f"{name}.{form}" for name in ("together", "single")]
+    write_evaluation(found, target=paths[0])
+    write_evaluation(replace(found, slices=tuple(found.slices)), target=paths[1])
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_columns_called_like_facts_stay_apart_in_frames() -> None:
+    frame = FRAME.assign(loss=FRAME.region, value=FRAME.device)
+    found = lossctl.evaluate(
+        frame, **ASKED | {"pred": ["pred", "target"]}, by="loss,value", worst=2, show=["value"]
+    )
+    assert set(found.slice_frame.by_loss) == set(FRAME.region)
+    assert set(found.slice_frame.by_value) == set(FRAME.device)
+    assert set(found.slice_frame.loss) == {"mse"}
+    assert set(found.comparison_frame.by_loss.dropna()) == set(FRAME.region)
+    assert set(found.worst_frame.shown_value) <= set(FRAME.device)
+    assert (found.worst_frame.value >= 0).all()
 
 
 def test_categories_keep_their_numbers() -> None:
