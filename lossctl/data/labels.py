@@ -11,15 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lossctl.data.arrow_arrays import Column, numpy_dtype, to_array
 from lossctl.data.source import Array, Source
 from lossctl.errors import DataError
-
-DENSE = 4
-"""Whole numbers are told apart by a table of all between the ends, if it has no more entries than
-so many times the numbers."""
 
 CELL = np.dtype(np.object_)
 """What the dtype of such a column is said to be."""
@@ -56,19 +51,22 @@ class Cells:
         """Return the cells as a pandas Series."""
         return self.arrow.to_pandas()
 
-    def encode(self) -> tuple[Array, list[Any] | Array]:
+    def encode(self) -> tuple[Array, list[Any]]:
         """Return the number of each cell's value among the different ones, and these.
 
-        They stand in the order in which they appear; whole numbers are an array.
+        They stand in the order in which they appear.
         """
+        coded = self.arrow.dictionary_encode("encode")
+        return _read(coded.indices), coded.dictionary.to_pylist()
+
+    def whole(self) -> Array | None:
+        """Return the cells as int64, if all of them are whole numbers that fit."""
         import pyarrow as pa
 
-        if pa.types.is_integer(self.arrow.type) and not self.arrow.null_count:
-            numbers = self._read(self.arrow)
-            if numbers.dtype != np.uint64:
-                return number_values(numbers.astype(np.int64))
-        coded = self.arrow.dictionary_encode("encode")
-        return self._read(coded.indices), coded.dictionary.to_pylist()
+        kind = self.arrow.type
+        if not pa.types.is_integer(kind) or pa.types.is_uint64(kind) or self.arrow.null_count:
+            return None
+        return _read(self.arrow).astype(np.int64, copy=False)
 
     def numbers(self, column: Column) -> Array | None:
         """Return the cells as numbers, if their type is one of numbers."""
@@ -77,13 +75,6 @@ class Cells:
         if numpy_dtype(self.arrow.type) is None or pa.types.is_null(self.arrow.type):
             return None
         return to_array(pa.chunked_array([self.arrow]), column)
-
-    @staticmethod
-    def _read(arrow: Any) -> Array:
-        """Return whole numbers; pyarrow's own conversion would import pandas."""
-        import pyarrow as pa
-
-        return to_array(pa.chunked_array([arrow]), Column("", ""))
 
     def read_as(self, kind: str) -> Cells:
         """Return texts as numbers ("double"), as truths ("bool"), or as texts ("string").
@@ -117,29 +108,6 @@ class LabelArray(Source):
         return self._cells
 
 
-def number_values(numbers: NDArray[np.int64]) -> tuple[Array, Array]:
-    """Return the number of each value among the different ones, and these as they appear.
-
-    >>> [part.tolist() for part in number_values(np.array([7, 5, 7, 6]))]
-    [[0, 1, 0, 2], [7, 5, 6]]
-    """
-    low, high = (int(numbers.min()), int(numbers.max())) if len(numbers) else (0, 0)
-    size = high - low + 1
-    if size <= DENSE * len(numbers):
-        numbers = numbers - low
-        first = np.full(size, -1)
-        first[numbers[::-1]] = np.arange(len(numbers))[::-1]  # the last one that is written stays
-        firsts = np.sort(first[first >= 0])
-        codes = np.empty(size, np.int64)
-        codes[numbers[firsts]] = np.arange(len(firsts))
-        return codes[numbers], numbers[firsts] + low
-    found, places, sorted_codes = np.unique(numbers, return_index=True, return_inverse=True)
-    order = np.argsort(places)
-    codes = np.empty(len(found), np.int64)
-    codes[order] = np.arange(len(found))
-    return codes[sorted_codes], found[order]
-
-
 def wrap_labels(given: Any, name: str) -> LabelArray:
     """Return labels in memory (a list, an array, a pandas or Arrow column) as a source."""
     import pyarrow as pa
@@ -170,6 +138,13 @@ def join_cells(parts: Sequence[Array | Cells]) -> Cells:
     wanted = pa.string() if len(kinds) > 1 else next(iter(kinds), flat[0].type)
     same = [one if one.type == wanted else one.cast(wanted) for one in flat]
     return Cells(same[0] if len(same) == 1 else pa.concat_arrays(same))
+
+
+def _read(arrow: Any) -> Array:
+    """Return whole numbers; pyarrow's own conversion would import pandas."""
+    import pyarrow as pa
+
+    return to_array(pa.chunked_array([arrow]), Column("", ""))
 
 
 def _wrap(numbers: Array) -> Any:
