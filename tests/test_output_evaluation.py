@@ -287,7 +287,9 @@ class TestTables:
     def test_bars_make_way_where_numbers_need_the_room(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        evaluation = make_evaluation(overall=(), comparisons=(), worst=(), verdicts=())
+        evaluation = make_evaluation(
+            overall=(), slices=(make_slice("a", 0.5, 9),), comparisons=(), worst=(), verdicts=()
+        )
         wide = max(map(len, show(evaluation, "table").splitlines()))
         for columns, bars in ((wide, True), (wide - 1, False)):
             text = strip_styles(show_on_terminal(evaluation, monkeypatch, columns))

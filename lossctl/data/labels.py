@@ -51,12 +51,20 @@ class Cells:
         """Return the cells as a pandas Series."""
         return self.arrow.to_pandas()
 
-    def encode(self) -> tuple[Array, list[Any]]:
+    def encode(self, name: str) -> tuple[Array, list[Any]]:
         """Return the number of each cell's value among the different ones, and these.
 
-        They stand in the order in which they appear.
+        They stand in the order in which they appear. Raises DataError for lists and the like.
         """
-        coded = self.arrow.dictionary_encode("encode")
+        import pyarrow as pa
+
+        try:
+            coded = self.arrow.dictionary_encode("encode")
+        except pa.ArrowNotImplementedError as error:
+            raise DataError(
+                f"{name} holds {self.arrow.type}, which cannot be labels",
+                "Choose a column of texts, numbers or dates.",
+            ) from error
         return _read(coded.indices), coded.dictionary.to_pylist()
 
     def whole(self) -> Array | None:
@@ -118,7 +126,13 @@ def wrap_labels(given: Any, name: str) -> LabelArray:
     if isinstance(values, np.ndarray) and values.ndim != 1:
         raise DataError(f"{name} has {values.ndim} axes, but labels are one per row")
     try:
-        return LabelArray(name, join_cells([Cells(pa.array(values, from_pandas=True))]).arrow)
+        cells = join_cells([Cells(pa.array(values, from_pandas=True))])
+        if isinstance(cells.arrow.type, pa.BaseExtensionType):  # pandas' periods and intervals
+            texts = zip(values, cells.arrow.is_null().to_pylist(), strict=True)
+            cells = Cells(pa.array([None if empty else str(one) for one, empty in texts]))
+        return LabelArray(name, cells.arrow)
+    except pa.ArrowNotImplementedError as error:
+        raise DataError(f"{name} holds no labels: {error}", "Make them texts.") from error
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise DataError(
             f"{name} holds labels of different types: {error}", "Make them all texts."

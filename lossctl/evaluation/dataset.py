@@ -53,7 +53,9 @@ class Dataset:
         if is_reference(data):
             return cls(_plain(data), read_names(_plain(data)), key)
         frame = to_frame(data)
-        return cls(frame, [str(name) for name in frame.columns], key)
+        if not all(isinstance(name, str) for name in frame.columns):
+            frame = frame.rename(columns=str)
+        return cls(frame, list(frame.columns), key)
 
     @property
     def stored(self) -> bool:

@@ -36,7 +36,8 @@ class Coded(Protocol):
 class Categories:
     """Each value is a label; numbers are given in the order in which labels appear."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "a column") -> None:
+        self.name = name
         self.labels: list[str] = []
         self._codes: dict[str, int] = {}
         self._others: dict[Any, int] = {}
@@ -48,7 +49,7 @@ class Categories:
         whole = cells.whole()
         if whole is not None:
             return self._whole.encode(whole)
-        codes, found = cells.encode()
+        codes, found = cells.encode(self.name)
         numbers = np.fromiter(map(self._number, found), np.int64, len(found))
         return numbers[codes] if len(found) else np.empty(0, np.int64)
 
