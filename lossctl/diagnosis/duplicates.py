@@ -179,7 +179,7 @@ def hash_values(values: Array | Cells) -> Hashes:
     """Return a hash of each value of a column, be they numbers or texts."""
     if not isinstance(values, Cells):
         return hash_rows(np.asarray(values))
-    codes, found = values.encode()
+    codes, found = values.encode("ids")
     hashed = [hash((type(one).__name__, one)) & (2**64 - 1) for one in found]
     distinct = np.array([*hashed, 0], np.uint64)  # an empty cell has the code -1, the last one
     distinct *= _MULTIPLIER

@@ -123,7 +123,7 @@ def _read_names(reference: Any) -> list[str]:
                 break
             if start == 0 and cells.numbers(Column(source.name, "labels")) is not None:
                 return []
-            names |= {str(one) for one in cells.encode()[1] if one is not None}
+            names |= {str(one) for one in cells.encode(source.name)[1] if one is not None}
             start += len(cells)
     finally:
         source.close()
