@@ -11,7 +11,13 @@ from lossctl.data import Source, is_live, load_array, open_sources
 from lossctl.data.classes import IndexedSource, load_classes
 from lossctl.data.labels import CELL
 from lossctl.data.replayed import ReplayedSource
-from lossctl.datasets import check_evaluation, check_written, evaluate, run_suite
+from lossctl.datasets import (
+    check_evaluation,
+    check_suite_written,
+    check_written,
+    evaluate,
+    run_suite,
+)
 from lossctl.engine import reduction as engine
 from lossctl.engine.labels import find_labels, name_columns
 from lossctl.engine.options import check_options
@@ -29,6 +35,7 @@ from lossctl.losses.registry import find, list_file, list_losses
 
 __all__ = [
     "check_evaluation",
+    "check_suite_written",
     "check_written",
     "compare_definitions",
     "compute",

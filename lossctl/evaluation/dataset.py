@@ -20,7 +20,7 @@ from lossctl.data.columns import read_names
 from lossctl.data.opening import find_files, is_reference
 from lossctl.data.references import choose_columns, parse_reference
 from lossctl.data.source import Source
-from lossctl.errors import UsageError, did_you_mean
+from lossctl.errors import OverwriteError, UsageError, did_you_mean
 
 FILE_WORDS = ("#", "/", "\\", "*")
 """What a text has in it that names a file rather than a column."""
@@ -53,7 +53,9 @@ class Dataset:
         if is_reference(data):
             return cls(_plain(data), read_names(_plain(data)), key)
         frame = to_frame(data)
-        return cls(frame, [str(name) for name in frame.columns], key)
+        if not all(isinstance(name, str) for name in frame.columns):
+            frame = frame.rename(columns=str)
+        return cls(frame, list(frame.columns), key)
 
     @property
     def stored(self) -> bool:
@@ -134,10 +136,10 @@ def open_columns(dataset: Dataset, asked: Mapping[Any, Asked]) -> dict[Any, Sour
 
 
 def refuse_input(path: str | PathLike[str], dataset: Dataset, asked: Mapping[Any, Asked]) -> None:
-    """Raise UsageError if a file to write is one of those that are read."""
+    """Raise OverwriteError if a file to write is one of those that are read."""
     for given in (dataset.data, *(dataset.resolve(one) for one in asked.values())):
         if is_reference(given) and realpath(path) in find_files(given).key:
-            raise UsageError(
+            raise OverwriteError(
                 f"{fspath(path)} is read, and would be overwritten", "Write to another file."
             )
 

@@ -149,12 +149,8 @@ class Reader:
             keep = recipe.matching.keep[start : start + count]
             self.matched += int(np.count_nonzero(keep))
         if recipe.filter is not None:
-            filtered = (
-                recipe.filter.keep(
-                    {name: self._type(name, columns[WHERE, name]) for name in recipe.filter.columns}
-                )
-                if recipe.filter.columns
-                else np.ones(count, np.bool_)
+            filtered = recipe.filter.keep(
+                {name: self._type(name, columns[WHERE, name]) for name in recipe.filter.columns}
             )
             keep = filtered if keep is None else keep & filtered
         numbers = np.arange(start, start + count)
