@@ -39,6 +39,8 @@ class LossGroup(TyperGroup):
 
 def build_command(loss: Loss) -> Any:
     """Return the command of a loss: its files, its typed flags, and the shared options."""
+    from lossctl.losses.description import show_command
+
     single = typer.Typer(
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -46,7 +48,7 @@ def build_command(loss: Loss) -> Any:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     help_text = f"{loss.summary}\n\nFormula: {loss.formula}" if loss.formula else loss.summary
-    example = f"For example:  lossctl compute {loss.key} {loss.example}" if loss.example else ""
+    example = f"For example:  {show_command(loss)}" if loss.example else ""
     single.command(loss.key, help=_escape(help_text), epilog=_escape(example))(_callback(loss))
     return take_plain_values(typer.main.get_command(single))
 
