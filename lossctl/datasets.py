@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lossctl.engine.plan import Settings
 from lossctl.engine.threads import available_threads
-from lossctl.errors import OverwriteError
+from lossctl.errors import OverwriteError, UsageError
 
 if TYPE_CHECKING:
     from lossctl.evaluation.request import Request
@@ -182,6 +182,10 @@ def _request(
         dtype=dtype,
         threads=available_threads() if threads is None else threads,
     )
+    if ci is None and ci_method != "normal":
+        raise UsageError(
+            f"--ci-method {ci_method} needs the level of the intervals", "Add --ci 0.95."
+        )
     level = 0.95 if ci is None else ci
     method = Method(ci_method, level, replicates, seed)  # type: ignore[arg-type]
     return make_request(dataset, settings, method=None if ci is None else method, **asked)

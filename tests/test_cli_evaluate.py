@@ -259,6 +259,8 @@ class TestUsage:
             ((*DIGITS, "--loss", "ce", "-o", "digits.parquet"), "would be overwritten"),
             ((*DIGITS, "--loss", "ce", "-o", "a.csv", "--elements", "a.csv"), "written twice"),
             ((*DIGITS, "--loss", "ce", "--wrost", "3"), "--worst"),
+            ((*DIGITS, "--loss", "ce", "--show", "label"), "Add --worst 20"),
+            ((*DIGITS, "--loss", "ce", "--ci-method", "bootstrap"), "Add --ci 0.95"),
             ((*DIGITS, "--loss", "ce", "--worst", "-1"), "--worst must be at least 0"),
         ],
     )

@@ -100,6 +100,8 @@ def make_request(
     dataset = Dataset.open(data, on)
     models = name_models(pred, dataset)
     shown = list_texts(show)
+    if shown and not worst:
+        raise UsageError("--show is for the worst rows, and none are asked for", "Add --worst 20.")
     identity = on if id is None and data is not None else id
     asked = _ask(models, target, sample_weight, mask, identity, cluster_by, shown)
     names = classes if isinstance(classes, ClassNames) else load_classes(_or_none(classes))

@@ -137,6 +137,12 @@ class Slices(Sequence[SliceRow]):
 
 def sort_worst_first(values: Floats, kept: NDArray[np.int64], labels: Labels) -> NDArray[np.int64]:
     """Return the codes of slices by falling value, NaN last; equal ones by their labels."""
-    by_label = np.array(sorted(kept.tolist(), key=lambda code: labels[code]), np.int64)
-    keys = values[by_label]
-    return by_label[np.argsort(np.where(np.isnan(keys), np.inf, -keys), kind="stable")]
+    keys = np.where(np.isnan(values), np.inf, -values)[kept]
+    order = np.argsort(keys, kind="stable")
+    found, keys = kept[order], keys[order]
+    starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]) if len(keys) else keys)
+    lengths = np.diff(np.append(starts, len(keys)))
+    for start, length in zip(starts[lengths > 1], lengths[lengths > 1], strict=True):
+        run = slice(start, start + length)
+        found[run] = sorted(found[run].tolist(), key=lambda code: labels[code])
+    return found

@@ -26,12 +26,10 @@ def write_delimited(
     writer.writerow(_format_cell(name, encoding) for name in kinds)
     for block in blocks:
         # The writer formats numbers as repr does.
-        columns = [
-            [cell if cell is None else _format_cell(cell, encoding) for cell in column]
-            if kind in (str, bool)
-            else column
+        columns = (
+            _format_column(column, encoding) if kind in (str, bool) else column
             for kind, column in zip(kinds.values(), _align(kinds, block), strict=True)
-        ]
+        )
         writer.writerows(zip(*columns, strict=True))
 
 
@@ -39,6 +37,13 @@ def _align(kinds: Iterable[str], block: Block) -> list[Sequence[Any]]:
     """Return the columns of a block in their order; what it does not have is None."""
     nothing = [None] * len(block["record"])
     return [block.get(name, nothing) for name in kinds]
+
+
+def _format_column(column: Sequence[str | bool | None], encoding: str) -> Sequence[str | None]:
+    texts = [cell for cell in column if isinstance(cell, str)]
+    if len(texts) == len(column) and "".join(texts).isascii():  # as most are
+        return texts
+    return [cell if cell is None else _format_cell(cell, encoding) for cell in column]
 
 
 def _format_cell(value: str | bool, encoding: str) -> str:
