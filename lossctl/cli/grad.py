@@ -57,7 +57,9 @@ class GradGroup(LossGroup):
         from lossctl.losses.registry import find
 
         loss = find(cmd_name)
-        return wrap_command(loss, "grad", _callback(loss), more=" -o grad_{input}.npy")
+        several = len(loss.prediction_inputs) > 1
+        target = "grad_{input}.npy" if several else "grad.npy"
+        return wrap_command(loss, "grad", _callback(loss), more=f" -o {target}")
 
 
 def _callback(loss: Loss) -> Callable[..., None]:

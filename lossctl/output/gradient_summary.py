@@ -100,8 +100,8 @@ def _list_rows(gradient: Gradient) -> Iterator[dict[str, Any]]:
             "name": result.name,
             "reduction": result.reduction,
             "value": float(result),
-            "shape": format_shape(measure.shape),
-            "largest_at": format_shape(measure.place) if measure.elements else None,
+            "shape": " ".join(map(str, measure.shape)),  # no commas: for cut and awk
+            "largest_at": " ".join(map(str, measure.place)) if measure.elements else None,
         }
         if agreement is not None:
             check = _describe_agreement(agreement) or {}
