@@ -1,4 +1,4 @@
-"""Gradients of the engine: cutting, threads, weights, masks, shapes, losses of one's own."""
+"""Gradients of the engine: cutting, threads, weights, masks, shapes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from lossctl.errors import LossctlWarning, UsageError
 from lossctl.losses import classification, occupation
 from lossctl.losses.registry import registry
 from lossctl.losses.slopes import name_options
-from tests.cases.case import Array
 from tests.golden_values import load_golden
 from tests.gradients import differentiate, disagreements, reduce_by
 
@@ -54,47 +53,6 @@ def test_a_loss_without_a_gradient_says_so(key: str) -> None:
     inputs = [LOGITS] * len(registry()[key].inputs)
     with pytest.raises(UsageError, match=f"{key} has no gradient: it counts"):
         lossctl.gradient(key, *inputs)
-
-
-class TestOwnLosses:
-    @pytest.mark.parametrize("shape", [(), (5,), (3, 2), (2, 3, 2)])
-    def test_elementwise_losses_get_differences(self, shape: tuple[int, ...]) -> None:
-        @lossctl.loss("cubic", inputs=(lossctl.real("input", "*"), lossctl.real("target", "*")))
-        def cubic(input: Array, target: Array) -> Array:
-            """Return the cubed error."""
-            return np.abs(input - target) ** 3
-
-        x, y = RANDOM.normal(size=shape), RANDOM.normal(size=shape)
-        found = lossctl.gradient(cubic, x, y)
-        assert found.numerical
-        expected = 3 * (x - y) * np.abs(x - y) / max(1, x.size)
-        np.testing.assert_allclose(found["input"], expected, rtol=1e-9, atol=1e-11)
-
-    def test_losses_of_classes_get_differences(self) -> None:
-        @lossctl.loss(
-            "my_ce",
-            inputs=(lossctl.real("input", "N C *D"), lossctl.index("target", "N *D")),
-        )
-        def my_ce(input: Array, target: Array) -> Array:
-            """Return cross entropy, written plainly."""
-            log_sum = np.log(np.exp(input).sum(axis=1))
-            return log_sum - np.take_along_axis(input, target[:, np.newaxis], axis=1)[:, 0]
-
-        logits, labels = RANDOM.normal(size=(3, 4, 2)), RANDOM.integers(0, 4, (3, 2))
-        found = lossctl.gradient(my_ce, logits, labels, mask=[1, 0, 1])
-        expected = lossctl.gradient("ce", logits, labels, mask=[1, 0, 1])
-        np.testing.assert_allclose(found["input"], expected["input"], atol=1e-11)
-        assert not found["input"][1].any()
-
-    def test_near_a_bound_differences_are_taken_from_one_side(self) -> None:
-        @lossctl.loss("surprise", inputs=(lossctl.probability("input", "*"),))
-        def surprise(input: Array) -> Array:
-            """Return a root that has no value outside of [0, 1]."""
-            return np.sqrt(1 - input) ** 3 + np.sqrt(input) ** 3
-
-        found = lossctl.gradient(surprise, [1e-6, 0.5, 0.9], reduction="sum")["input"]
-        expected = [1.5 * (np.sqrt(p) - np.sqrt(1 - p)) for p in (1e-6, 0.5, 0.9)]
-        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
 
 
 class TestReduction:
