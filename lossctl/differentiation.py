@@ -117,14 +117,14 @@ def gradient(
 
 
 class _Half:
-    """Half of a progress: two readings are one piece of work."""
+    """Half of a progress: two readings of the samples are one piece of work."""
 
     def __init__(self, progress: Progress, before: int = 0) -> None:
         self._progress = progress
         self._before = before
 
     def __call__(self, done: int, total: int | None) -> None:
-        self._progress(self._before + done, None if total is None else 2 * total)
+        self._progress((self._before + done) // 2, total)
 
 
 def _fill(

@@ -12,12 +12,18 @@ import numpy as np
 import lossctl
 from lossctl.errors import LossctlWarning
 from tests.cases.case import Array, Case
+from tests.matrix import reductions
 
 RELATIVE = 1e-9
 CANCELLATION = 1e-14
 """What the terms of a gradient may lose, relative to the largest number of the gradient."""
 AWKWARD = ("extreme", "awkward", "zero-parallel", "minus-infinity", "ties", "ends")
 """Cases at kinks, and with numbers too small to be moved by differences."""
+
+
+def reduce_by(key: str, case: Case) -> str:
+    """Return a reduction that weighs the losses, if the loss has one."""
+    return next((name for name in reductions(key, case) if name != "none"), "sum")
 
 
 def differentiate(key: str, case: Case, reduction: str, **settings: Any) -> Mapping[str, Array]:

@@ -6,11 +6,13 @@ import inspect
 import sys
 from collections.abc import Callable
 from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lossctl.cli.compute import LossGroup, make_argument, make_option, wrap_command
+from lossctl.cli.gates import leave_pipe
 from lossctl.cli.shared import OUTPUT, SHARED, Output, take_output
 from lossctl.errors import CheckError, UsageError
 
@@ -57,7 +59,9 @@ class GradGroup(LossGroup):
         from lossctl.losses.registry import find
 
         loss = find(cmd_name)
-        return wrap_command(loss, "grad", _callback(loss), more=" -o grad_{input}.npy")
+        several = len(loss.prediction_inputs) > 1
+        target = "grad_{input}.npy" if several else "grad.npy"
+        return wrap_command(loss, "grad", _callback(loss), more=f" -o {target}")
 
 
 def _callback(loss: Loss) -> Callable[..., None]:
@@ -85,46 +89,23 @@ def _adapt(loss: Loss, shared: inspect.Parameter) -> inspect.Parameter:
 
 def _differentiate(loss: Loss, inputs: list[str], values: dict[str, Any]) -> None:
     """Call the public API and hand the result to the output room."""
-    from lossctl.output.gradient_summary import check_summary_format
+    from lossctl.output.gradient_summary import check_summary_format, write_summary
 
     del values["debug"]
     asked, target = values["format"], values["output"]
     output = take_output(values)
     if target == "-":
-        found = _print_elements(loss, inputs, values, output)
-    else:
-        form = check_summary_format(asked, output.format)
-        found = _print_summary(loss, inputs, values, output, form)
-    agreement = found.agreement
-    if agreement is not None and not agreement.agrees:
-        raise CheckError(
-            f"the gradient of {loss.key} differs from differences by"
-            f" {agreement.relative:.3g} of its size"
-        )
+        _print_elements(loss, inputs, values, output)
+        return
+    form = check_summary_format(asked, output.format)
+    found = _call(loss, inputs, values, output=output.target, keep=False)
+    _judge(loss, found, partial(write_summary, found, form, precision=output.precision))
 
 
-def _print_summary(
-    loss: Loss, inputs: list[str], values: dict[str, Any], output: Output, form: str
-) -> Any:
-    """Print the summary, and return the gradient."""
-    from lossctl.api import gradient
-    from lossctl.output.gradient_summary import write_summary
-    from lossctl.output.progress import show_progress
-
-    with show_progress(values.pop("progress")) as progress:
-        found = gradient(
-            loss, *inputs, output=output.target, keep=False, progress=progress, **values
-        )
-    write_summary(found, form, precision=output.precision)
-    return found
-
-
-def _print_elements(loss: Loss, inputs: list[str], values: dict[str, Any], output: Output) -> Any:
-    """Print the gradient itself, as per-element losses are printed, and return it."""
-    from lossctl.api import gradient
+def _print_elements(loss: Loss, inputs: list[str], values: dict[str, Any], output: Output) -> None:
+    """Print the gradient itself, as per-element losses are printed."""
     from lossctl.output.formats import check_stream_format
     from lossctl.output.gradients import print_gradient, store_gradient
-    from lossctl.output.progress import show_progress
 
     if len(loss.prediction_inputs) > 1:
         raise UsageError(
@@ -132,9 +113,35 @@ def _print_elements(loss: Loss, inputs: list[str], values: dict[str, Any], outpu
             " takes one gradient",
             "Write files: -o grad_{input}.npy",
         )
-    check_stream_format(output.format or "table", sys.stdout)
+    form = check_stream_format(output.format or "table", sys.stdout)
     with store_gradient() as place:
-        with show_progress(values.pop("progress")) as progress:
-            found = gradient(loss, *inputs, output=place, progress=progress, **values)
-        print_gradient(place, found.result, output.format, output.limit, output.precision)
-    return found
+        found = _call(loss, inputs, values, output=place)
+        write = partial(print_gradient, place, found.result, form, output.limit, output.precision)
+        _judge(loss, found, write)
+
+
+def _call(loss: Loss, inputs: list[str], values: dict[str, Any], **more: Any) -> Any:
+    """Return the gradient, with progress shown meanwhile."""
+    from lossctl.api import gradient
+    from lossctl.output.progress import show_progress
+
+    with show_progress(values.pop("progress")) as progress:
+        return gradient(loss, *inputs, progress=progress, **values, **more)
+
+
+def _judge(loss: Loss, found: Any, write: Callable[[], None]) -> None:
+    """Write a result, then raise CheckError if a check failed, whether it was read or not."""
+    agreement = found.agreement
+    agrees = agreement is None or agreement.agrees
+    try:
+        write()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if agrees:
+            raise
+        leave_pipe()
+    if not agrees:
+        raise CheckError(
+            f"the gradient of {loss.key} differs from differences by"
+            f" {agreement.relative:.3g} of its size"
+        )

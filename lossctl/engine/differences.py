@@ -74,11 +74,8 @@ class Block:
             products: Array = np.where(self.upstream == 0, 0, losses * self.upstream)
             return products
 
-    def row(self, number: int) -> Block:
-        """Return the block of one sample."""
-        if self.plan.loss.whole:
-            return self
-        rows = slice(number, number + 1)
+    def take(self, rows: Array) -> Block:
+        """Return a block of some of the samples."""
         bounds = self.plan.inputs
         arrays = [
             one if bound.shared or 0 in bound.fixed else one[rows]
@@ -128,7 +125,7 @@ def _differentiate_input(block: Block, number: int, bound: Bound, values: Array)
         def contribute(places: float, direction: Array = direction) -> Array:
             return block.contribute(number, values + places * direction)
 
-        change = _difference(contribute)
+        change = find_difference(contribute)
         while change.ndim > values.ndim:
             change = change.sum(axis=-1)
         part = slope[box]
@@ -176,10 +173,10 @@ def differentiate_at(
         moved[place] += places * step
         return block.contribute(number, moved, alone=False)
 
-    return float(_difference(contribute).sum()) / step
+    return float(find_difference(contribute).sum()) / step
 
 
-def _difference(contribute: Callable[[float], Array]) -> Array:
+def find_difference(contribute: Callable[[float], Array]) -> Array:
     """Return the derivative times the step: in the middle, or from one side at a bound."""
     change = _combine(contribute, CENTRAL)
     for formula in (AHEAD, BEHIND):

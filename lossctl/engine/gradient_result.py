@@ -14,8 +14,8 @@ from lossctl.engine.result import Result
 
 Array = NDArray[Any]
 
-AGREEMENT = 1e-6
-"""Up to which relative difference a gradient and differences agree."""
+AGREEMENT = {"float64": 1e-6, "float32": 1e-3}
+"""Up to which relative difference a gradient in this precision and differences agree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,8 @@ class Agreement:
     declared: float = 0.0
     numerical: float = 0.0
     found: list[Comparison] = field(default_factory=list)
+    dtype: str = "float64"
+    """What the declared derivatives are computed in."""
 
     def merge(self, other: Agreement) -> None:
         """Add what was compared in another block."""
@@ -84,7 +86,7 @@ class Agreement:
     @property
     def agrees(self) -> bool:
         """Whether the declared derivatives are those of the loss."""
-        return self.relative <= AGREEMENT
+        return self.relative <= AGREEMENT[self.dtype]
 
 
 @dataclass(slots=True)

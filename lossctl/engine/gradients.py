@@ -70,7 +70,7 @@ class Gradients:
         self.bounds = [one for one in plan.inputs if one.name in inputs]
         self.shapes = {one.name: fill(one.source.shape, samples) for one in self.bounds}
         self.measures = {name: Measure(name, shape) for name, shape in self.shapes.items()}
-        self.agreement = Agreement()
+        self.agreement = Agreement(dtype=plan.dtype.name)
 
     def __iter__(self) -> Iterator[Piece]:
         kept = {

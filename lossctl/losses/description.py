@@ -56,6 +56,7 @@ def describe(loss: Loss) -> dict[str, Any]:
         ],
         "result_shapes": [_show_axes(loss.result_axes(form)) for form in range(loss.form_count)],
         "facts": list_facts(loss),
+        "gradient": _describe_gradient(loss),
         "traps": list(loss.traps),
         "source": loss.source,
         "example": show_command(loss),
@@ -67,6 +68,15 @@ def show_command(loss: Loss, verb: str = "compute") -> str:
     """Return the command line of the example, or one with the names of the inputs."""
     name = loss.key if loss.home is None else loss.home.refer(loss.key)
     return f"lossctl {verb} {name} {loss.example or _name_inputs(loss)}"
+
+
+def _describe_gradient(loss: Loss) -> dict[str, Any]:
+    """Return by which inputs a loss is differentiated, and how; by none where it cannot be."""
+    return {
+        "by": [] if loss.undifferentiable else list(loss.prediction_inputs),
+        "declared": loss.slope is not None,
+        "note": loss.undifferentiable or ("" if loss.slope is None else loss.slope.note),
+    }
 
 
 def compare(losses: Sequence[Loss]) -> dict[str, Any]:

@@ -100,8 +100,8 @@ def _list_rows(gradient: Gradient) -> Iterator[dict[str, Any]]:
             "name": result.name,
             "reduction": result.reduction,
             "value": float(result),
-            "shape": format_shape(measure.shape),
-            "largest_at": format_shape(measure.place) if measure.elements else None,
+            "shape": " ".join(map(str, measure.shape)),  # no commas: for cut and awk
+            "largest_at": " ".join(map(str, told["largest_at"])) if told["largest_at"] else None,
         }
         if agreement is not None:
             check = _describe_agreement(agreement) or {}
@@ -115,7 +115,7 @@ def _describe_measure(measure: Measure, gradient: Gradient) -> dict[str, Any]:
         "shape": measure.shape,
         "norm": measure.norm,
         "largest": measure.largest,
-        "largest_at": measure.place,
+        "largest_at": measure.place if measure.largest else None,
         "elements": measure.elements,
         "zeros": measure.zeros,
         "nan": measure.nan,
@@ -177,7 +177,7 @@ def _describe_rows(
     yield "gradient by", f"{measure.name}  {format_shape(measure.shape)}"
     yield "norm", format_number(measure.norm, precision)
     if measure.elements:
-        place = f" at {format_shape(measure.place)}" if measure.place else ""
+        place = f" at {format_shape(measure.place)}" if measure.place and measure.largest else ""
         yield "largest", f"{format_number(measure.largest, precision)}{place}"
         yield "zero", _count(measure.zeros, measure.elements)
     if measure.nan:

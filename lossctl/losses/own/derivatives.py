@@ -28,7 +28,7 @@ def adopt_slope(loss: Loss, slope: Slope, home: Home) -> Slope:
     Raises OwnLossError (a UsageError) with the file and line of the declaration.
     """
     if not isinstance(slope.function, FunctionType):
-        raise TypeError(f"a gradient is declared before a function, but {slope.function!r} is none")
+        raise TypeError(f"@loss.gradient stands before a function, but {slope.function!r} is none")
     for objection in _object(loss, slope):
         raise OwnLossError(f"{_place(slope.function)}: {objection}", say_whose(home))
     function = _check_returns(loss, slope, guard(slope.function, home), home)
