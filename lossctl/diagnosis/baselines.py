@@ -50,7 +50,7 @@ class Baselines:
 
     def list(self) -> list[Baseline]:
         """Return the baselines; those that the loss cannot be computed for are left out."""
-        if not len(self.table.values) or self._needs_more():
+        if not self.table.values.size or self._needs_more():
             return []
         found: dict[str, float] = {}
         for name, prediction in self._predict():

@@ -45,6 +45,12 @@ class Probe(Protocol):
         """Take in what a block contributes; called in the order of the blocks."""
 
 
+def is_elementwise(plan: Plan) -> bool:
+    """Whether each number of the predictions has a loss of its own, averaged or not."""
+    averaged = plan.loss.over == "last" and plan.loss.finish is None
+    return averaged or plan.axes == plan.inputs[0].axes
+
+
 def find_class_axis(bound: Bound) -> int | None:
     """Return where the classes are in the kernel's view of an input."""
     if "C" in bound.axes:

@@ -157,6 +157,11 @@ class Profile:
             whole = not view.region.partial or "C" in self.bound.axes
             if whole and values.size:
                 found.sums = measure_sums(values, axis, found)
+                if find_class_axis(self.bound) is None and values.ndim > 2:
+                    # Any axis may be that of the classes where the loss does not say which.
+                    other = measure_sums(values, 1, found)
+                    if other.simplex + other.log_simplex == other.rows:
+                        found.sums = other
         return found, len(values)
 
     def _is_new(self, region: Region) -> bool:
@@ -197,8 +202,8 @@ def find_sum_axis(bound: Bound, rank: int) -> int | None:
     axis = find_class_axis(bound)
     if axis is not None:
         return axis
-    spread = (Kind.DENSITY, Kind.LOG_PROBABILITY, Kind.DISTRIBUTION, Kind.LOG_AMOUNT)
-    return rank - 1 if bound.kind in spread else None
+    spread = bound.kind in (Kind.DENSITY, Kind.LOG_PROBABILITY, Kind.DISTRIBUTION)
+    return rank - 1 if spread and bound.source.shape[-1] != 1 else None
 
 
 def measure(values: Array, *, columns: bool = True) -> Measures:

@@ -166,11 +166,8 @@ def find_identical_inputs(case: Case) -> Iterator[Sign]:
 def find_other_scale(case: Case) -> Iterator[Sign]:
     """Find predictions that a line turns into much better ones."""
     pairs = case.together
-    if (
-        pairs is None
-        or pairs.count < FEW
-        or Kind.LOG_AMOUNT in {one.kind for one in case.plan.inputs}
-    ):
+    others = {one.kind for one in case.plan.inputs}
+    if pairs is None or pairs.count < FEW or Kind.LOG_AMOUNT in others or not case.elementwise:
         return
     correlation = pairs.correlation
     spread = pairs.var_y / pairs.count
@@ -233,7 +230,9 @@ def find_rates_as_logs(case: Case) -> Iterator[Sign]:
 def find_guessing(case: Case) -> Iterator[Sign]:
     """Find losses that are no better than those of the best guess."""
     result = case.result
-    guesses = [one for one in case.baselines if one.name != PERFECT]
+    least = min((one.value for one in case.baselines if one.name == PERFECT), default=-np.inf)
+    # Where no preference costs nothing, it is no measure.
+    guesses = [one for one in case.baselines if one.name != PERFECT and one.value > least]
     if result is None or result.value is None or result.counted < FEW or not guesses:
         return
     best = min(guesses, key=lambda one: one.value)

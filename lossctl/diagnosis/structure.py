@@ -8,7 +8,7 @@ from typing import Any
 
 from lossctl.data.shapes import show
 from lossctl.data.source import Source
-from lossctl.diagnosis.catalogue import Sign, Symptom, declare
+from lossctl.diagnosis.catalogue import SYMPTOMS, Sign, Symptom, declare
 from lossctl.diagnosis.repairs import Call, Repair
 from lossctl.diagnosis.result import Finding, Severity
 from lossctl.diagnosis.views import (
@@ -19,6 +19,7 @@ from lossctl.diagnosis.views import (
     peek,
     swap_axes,
 )
+from lossctl.engine.matching import match_inputs
 from lossctl.engine.plan import Plan, Settings
 from lossctl.engine.planning import make_plan
 from lossctl.errors import DataError, LossctlError
@@ -122,10 +123,11 @@ def settle(setup: Setup) -> Settled:
 
 def _match(setup: Setup) -> bool:
     """Whether it is not the shapes that are refused."""
-    from lossctl.engine.matching import match_inputs
-
+    settings = setup.settings
+    if setup.loss.along:
+        settings = replace(settings, class_axis=setup.options[setup.loss.along])
     try:
-        match_inputs(setup.loss, setup.sources, setup.settings)
+        match_inputs(setup.loss, setup.sources, settings)
     except LossctlError:
         return False
     return True
@@ -171,8 +173,6 @@ def _list_shapes(setup: Setup) -> str:
 
 def _move_classes(setup: Setup) -> Iterator[Change]:
     """Look for the classes along other axes."""
-    from lossctl.diagnosis.catalogue import SYMPTOMS
-
     rank = len(setup.sources[0].shape)
     if setup.settings.class_axis != 1 or setup.loss.along or rank < 3:
         return

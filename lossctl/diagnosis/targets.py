@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.diagnosis.probes import View, find_weights, flatten
+from lossctl.diagnosis.probes import View, find_weights, flatten, is_elementwise
 from lossctl.engine.plan import Plan
 from lossctl.losses.declaration import Kind
 
@@ -191,8 +191,10 @@ def _plan_values(plan: Plan) -> ValueTargets | None:
     predicted, true = plan.inputs[:2]
     if predicted.kind == Kind.LOG_PROBABILITY and len(true.axes) > 1:
         return ValueTargets(axis=len(true.axes) - 1)
-    if plan.axes == true.axes or plan.loss.over == "last":
+    if is_elementwise(plan):
         return ValueTargets()
+    if plan.loss.over == "last":
+        return ValueTargets(axis=len(true.axes) - 1) if len(true.axes) > 1 else None
     axis = next((one for one, word in enumerate(true.axes) if word in ("C", "F")), None)
     dropped = len(plan.axes) == len(true.axes) - 1
     return ValueTargets(axis=axis) if axis is not None and dropped else None
