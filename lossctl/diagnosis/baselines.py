@@ -86,7 +86,8 @@ class Baselines:
         shares = np.zeros(classes)
         shares[values] = weights / weights.sum()
         yield f"uniform guess (1 of {classes})", self._state(np.full(classes, 1 / classes))
-        yield "class prior", self._state(shares)
+        if self.kind != Kind.SCORE:  # scores are no logarithms of anything
+            yield "class prior", self._state(shares)
         right = np.eye(classes)[values]
         for scale in SCALES if self.kind in LOGITS else SCALES[-1:]:
             yield PERFECT, self._express(right, scale)
@@ -206,7 +207,7 @@ class Baselines:
 
 
 def _logit(shares: Array) -> Array:
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.log(shares) - np.log1p(-shares))
 
 

@@ -86,7 +86,7 @@ def _mend_bit(case: Case, profile: Profile, _: Finding) -> Repair:
     name, found = profile.bound.name, profile.measures
     if found.are_signs:
         return case.call.rewrite("signs as labels are", **{name: f"({name} + 1) / 2"})
-    if found.within(0, 255) and found.high > 1 and found.whole:
+    if profile.bound.kind == Kind.SOFT_LABEL and found.low == 0:
         return case.call.rewrite("scale them to [0, 1]", **{name: f"{name} / {found.high:g}"})
     return case.call.rewrite(
         "as labels 0 and 1", **{name: f"({name} > {(found.low + found.high) / 2:g}) * 1.0"}

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.data.labels import Cells
-from lossctl.diagnosis.probes import View, flatten
+from lossctl.diagnosis.probes import View, find_rows, flatten
 
 Array = NDArray[Any]
 Hashes = NDArray[np.uint64]
@@ -44,17 +44,14 @@ class Sketch:
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self.capacity = capacity
-        self.rows = 0
         self._level = 0
         self._kept = _Counted.of(np.empty(0, np.uint64), np.empty(0, np.int64))
         self._waiting: list[tuple[Hashes, Array]] = []
 
-    def add(self, hashes: Hashes) -> None:
-        """Add the hashes of the rows that follow those seen."""
+    def add(self, hashes: Hashes, rows: NDArray[np.intp]) -> None:
+        """Add the hashes of some rows, which follow those seen."""
         kept = hashes < _find_bound(self._level) if self._level else slice(None)
-        rows = np.arange(self.rows, self.rows + len(hashes))
         self._waiting.append((hashes[kept], rows[kept]))
-        self.rows += len(hashes)
         if sum(len(one) for one, _ in self._waiting) > self.capacity:
             self._compress()
 
@@ -136,20 +133,23 @@ class RowHashes:
         self.inputs = inputs
         self.sketch = Sketch()
 
-    def measure(self, view: View) -> Hashes | None:
-        """Hash the rows of a block."""
+    def measure(self, view: View) -> tuple[Hashes, NDArray[np.intp]] | None:
+        """Hash the rows of a block that are not masked."""
         if view.region.partial:
             return None
         total: Hashes | None = None
         for number in self.inputs:
             hashed = hash_rows(view.inputs[number])
             total = hashed if total is None else total * _MULTIPLIER + hashed
-        return total
+        if total is None:
+            return None
+        rows = find_rows(view.mask, view.region, len(total))
+        return total[rows - view.region.start], rows
 
-    def add(self, piece: Hashes | None) -> None:
+    def add(self, piece: tuple[Hashes, NDArray[np.intp]] | None) -> None:
         """Count the rows of a block."""
         if piece is not None:
-            self.sketch.add(piece)
+            self.sketch.add(*piece)
 
 
 def hash_rows(values: Array) -> Hashes:

@@ -68,6 +68,14 @@ def flatten(values: Array) -> Array:
     return values.reshape(len(values), math.prod(values.shape[1:]))
 
 
+def find_rows(mask: Array | None, region: Region, count: int) -> NDArray[np.intp]:
+    """Return the numbers of the samples of a block that are not masked as a whole."""
+    rows = np.arange(region.start, region.start + count)
+    if mask is None or len(mask) != count:
+        return rows
+    return np.asarray(rows[(flatten(mask) != 0).any(axis=1)])
+
+
 def find_kept(view: View, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
     """Return which elements of this shape are not masked; None where all count."""
     if view.mask is None:

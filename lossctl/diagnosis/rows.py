@@ -203,7 +203,10 @@ def find_rates_as_logs(case: Case) -> Iterator[Sign]:
     target = pairs.mean_y
     if not target > 0 or not target / NEAR < pairs.mean_x < target * NEAR:
         return
-    if pairs.powers / pairs.count < TOO_LARGE * target:
+    if (
+        pairs.powers / pairs.count < TOO_LARGE * target
+        or pairs.squares * pairs.count > 2 * pairs.var_y
+    ):
         return
     toggles = [one for one in case.plan.loss.parameters if one.name == "log_input"]
     words = "the loss takes logarithms of amounts"
