@@ -136,8 +136,6 @@ def plant_structure() -> list[Defect]:
         Defect("trailing_axis", "mse", ["mse", *pair], _pair(PREDICTED[:, None], TRUE)),
         Defect("trailing_axis", "logits", ["bce_with_logits", *pair],
                _pair(SCORES, BITS[:, None])),
-        Defect("trailing_axis", "one-hot", ["nll", *pair],
-               _pair(LOG_PROBS, one_hot[:, None])),
         Defect("class_axis", "shape", ["ce", *pair], _pair(images, maps)),
         Defect("class_axis", "sums", ["nll", *pair],
                _pair(np.log(square), RNG.integers(0, 6, (30, 6)))),

@@ -7,11 +7,12 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lossctl.diagnosis.catalogue import SYMPTOMS, list_symptoms
 from tests.command_line import read_json, run
-from tests.defects import DEFECTS, GOOD, Defect
+from tests.defects import CLASSES, DEFECTS, GOOD, LABELS, LOGITS, Defect
 
 PYTHON = "python -c "
 
@@ -74,6 +75,22 @@ def follow(command: str) -> dict[str, Any]:
     done = run("compute", *words[2:])
     assert done.code == 0, (command, done.err)
     return check(*words[2:])
+
+
+def test_defects_upon_each_other_are_mended_one_after_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    one_hot = np.eye(CLASSES, dtype=np.int64)[LABELS][:, np.newaxis]
+    Defect("", "", (), {"x.npy": LOGITS, "y.npy": one_hot}).save(tmp_path)
+    found = check("nll", "x.npy", "y.npy")
+    assert codes(found) == ["trailing_axis", "one_hot_labels", "positive_log_probability"]
+    for finding in found["findings"]:
+        for command in finding["commands"]:
+            if command.startswith(PYTHON):
+                follow(command)
+    mended = follow(found["findings"][-1]["commands"][-1])
+    assert (mended["loss"], codes(mended)) == ("ce", [])
 
 
 def test_every_finding_is_planted() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from lossctl.diagnosis.baselines import PERFECT
 from lossctl.diagnosis.case import Case
 from lossctl.diagnosis.catalogue import Sign, symptom
+from lossctl.diagnosis.conversions import mend_form
 from lossctl.diagnosis.repairs import Repair
 from lossctl.diagnosis.result import Severity
 from lossctl.losses.declaration import Kind
@@ -208,20 +209,14 @@ def find_rates_as_logs(case: Case) -> Iterator[Sign]:
         or pairs.squares * pairs.count > 2 * pairs.var_y
     ):
         return
-    toggles = [one for one in case.plan.loss.parameters if one.name == "log_input"]
-    words = "the loss takes logarithms of amounts"
     name = first.name
-    repair = (
-        case.call.advise("say --no-log-input", log_input=False)
-        if toggles
-        else case.call.rewrite("take their logarithms", **{name: f"np.log({name})"})
-    )
     yield Sign(
         name,
         f"the mean of {name}, {pairs.mean_x:.4g}, is of the size of the targets, {target:.4g}, and"
-        f" that of its exponentials is {pairs.powers / pairs.count:.3g}: {words}",
+        f" that of its exponentials is {pairs.powers / pairs.count:.3g}: amounts, where their"
+        " logarithms are expected",
         {"mean": pairs.mean_x, "mean_target": target},
-        repair,
+        mend_form(case, case.profiles[0], "amounts"),
     )
 
 
