@@ -12,6 +12,7 @@ from lossctl.diagnosis.probes import file_axis
 from lossctl.diagnosis.profile import Profile
 from lossctl.diagnosis.repairs import Repair
 from lossctl.engine.partial import Finding
+from lossctl.engine.reduction import IGNORED
 from lossctl.losses.declaration import Kind
 
 CLIP = (1e-7, 1 - 1e-7)
@@ -47,7 +48,7 @@ def _write(words: str, text: str) -> Callable[[Case, Profile, Finding], Repair]:
 def _mend_label(case: Case, profile: Profile, finding: Finding) -> Repair:
     """Leave labels out by the option for it, if they are all the same, else by a mask."""
     name, found, classes = profile.bound.name, profile.measures, case.plan.classes
-    option = case.option("ignore_index", "ignore_class")
+    option = case.option(*IGNORED)
     one = found.low if found.low < 0 else found.high
     lone = found.low < 0 or found.high >= classes
     both = found.low < 0 and found.high >= classes

@@ -19,7 +19,7 @@ from lossctl.diagnosis.probes import View, find_rows, flatten
 Array = NDArray[Any]
 Hashes = NDArray[np.uint64]
 
-CAPACITY = 2**20
+CAPACITY = 2**19
 """Different rows that are kept, 32 bytes each."""
 
 NEVER = np.iinfo(np.int64).max
@@ -78,7 +78,7 @@ class Sketch:
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """Different hashes in ascending order, with their counts and first two rows."""
+    """Hashes with their counts and first two rows."""
 
     hashes: Hashes
     counts: NDArray[np.int64]
@@ -92,26 +92,24 @@ class _Counted:
 
     @classmethod
     def merge(cls, parts: list[_Counted]) -> _Counted:
-        """Join parts that follow each other."""
-        hashes = np.concatenate([one.hashes for one in parts])
-        order = np.argsort(hashes, kind="stable")  # so that the first row comes first
-        hashes = hashes[order]
-        counts, first, second = (
-            np.concatenate([getattr(one, name) for one in parts])[order]
-            for name in ("counts", "first", "second")
-        )
-        if not len(hashes):
+        """Join parts."""
+        joined = np.concatenate([one.hashes for one in parts])
+        if not len(joined):
             return parts[0]
+        order = np.argsort(joined)
+        hashes = joined[order]
         starts = np.flatnonzero(np.concatenate([[True], hashes[1:] != hashes[:-1]]))
-        last = len(hashes) - 1
-        follower = np.minimum(starts + 1, last)
-        again = (hashes[follower] == hashes[starts]) & (follower > starts)
-        return cls(
-            hashes[starts],
-            np.add.reduceat(counts, starts),
-            first[starts],
-            np.where(again, np.minimum(second[starts], first[follower]), second[starts]),
-        )
+
+        def collect(name: str) -> NDArray[np.int64]:
+            return np.concatenate([getattr(one, name) for one in parts])[order]
+
+        counts = np.add.reduceat(collect("counts"), starts)
+        rows = collect("first")
+        first = np.minimum.reduceat(rows, starts)
+        # The second row is the least of those that are not the first.
+        again = np.repeat(first, np.diff(np.append(starts, len(rows))))
+        rows = np.where(rows == again, collect("second"), rows)
+        return cls(hashes[starts], counts, first, np.minimum.reduceat(rows, starts))
 
     def below(self, level: int) -> _Counted:
         """Return those that a level keeps."""
