@@ -23,6 +23,7 @@ from lossctl.losses.declaration import Kind
 Array = NDArray[Any]
 
 PERFECT = "perfect"
+MEAN, MEDIAN, BEST = "constant mean", "constant median", "best constant"
 TINY = 1e-300
 SCALES = tuple(2.0**power for power in range(-2, 11))
 """How sure a model may be of what is right; the one that costs least is meant."""
@@ -31,6 +32,9 @@ SEARCHED = 65_536
 """Targets that the best constant is searched on."""
 
 STEPS = 60
+NEARLY = 1e-3
+"""A constant that is better by less than this share is not told."""
+
 GOLDEN = (math.sqrt(5) - 1) / 2
 
 LOGITS = (Kind.LOGIT, Kind.SCORE)
@@ -50,7 +54,7 @@ class Baselines:
 
     def list(self) -> list[Baseline]:
         """Return the baselines; those that the loss cannot be computed for are left out."""
-        if not len(self.table.values) or self._needs_more():
+        if not self.table.values.size or self._needs_more():
             return []
         found: dict[str, float] = {}
         for name, prediction in self._predict():
@@ -59,6 +63,9 @@ class Baselines:
                 continue
             # Of several that are called perfect, the one that costs least is.
             found[name] = min(value, found.get(name, math.inf)) if name == PERFECT else value
+        best = found.get(BEST, math.inf)
+        if best >= min(found.get(MEAN, math.inf), found.get(MEDIAN, math.inf)) * (1 - NEARLY):
+            found.pop(BEST, None)
         return [Baseline(name, value, self.table.exact) for name, value in found.items()]
 
     def _needs_more(self) -> bool:
@@ -84,30 +91,32 @@ class Baselines:
         values, weights = self.table.values, self.table.weights
         classes = self.plan.classes
         shares = np.zeros(classes)
-        shares[values] = weights / weights.sum()
+        shares[values] = 1 if weights is None else weights
+        shares /= shares.sum()
         yield f"uniform guess (1 of {classes})", self._state(np.full(classes, 1 / classes))
-        yield "class prior", self._state(shares)
+        if self.kind != Kind.SCORE:  # scores are no logarithms of anything
+            yield "class prior", self._state(shares)
         right = np.eye(classes)[values]
         for scale in SCALES if self.kind in LOGITS else SCALES[-1:]:
             yield PERFECT, self._express(right, scale)
 
     def _predict_rows(self) -> Iterator[tuple[str, Array]]:
         """Predict rows of shares, or of numbers."""
-        values, weights = self.table.values.astype(np.float64), self.table.weights
-        mean = np.average(values, axis=0, weights=weights)
+        values = self.table.values.astype(np.float64)
+        mean = self.table.average(values)
         if self.true in (Kind.DISTRIBUTION, Kind.DENSITY, *BITS) or self.kind in SHARES:
             classes = values.shape[1]
             yield f"uniform guess (1 of {classes})", self._state(np.full(classes, 1 / classes))
             yield "class prior", self._state(mean)
             yield PERFECT, self._express(values, 1.0)
         else:
-            yield "constant mean", np.broadcast_to(mean, values.shape)
+            yield MEAN, np.broadcast_to(mean, values.shape)
             yield PERFECT, values
 
     def _predict_bits(self) -> Iterator[tuple[str, Array]]:
         """Predict labels of two classes."""
-        values, weights = self.table.values.astype(np.float64), self.table.weights
-        share = float(np.average(values, weights=weights))
+        values = self.table.values.astype(np.float64)
+        share = float(self.table.average(values))
         even, prior = np.full(len(values), 0.5), np.full(len(values), share)
         if self.kind not in LOGITS:
             yield "uniform guess (1/2)", even
@@ -121,16 +130,16 @@ class Baselines:
 
     def _predict_amounts(self) -> Iterator[tuple[str, Array]]:
         """Predict one number for all, or each target itself."""
-        values, weights = self.table.values.astype(np.float64), self.table.weights
+        values = self.table.values.astype(np.float64, copy=False)
         logs = self.kind == Kind.LOG_AMOUNT
-        mean = float(np.average(values, weights=weights))
-        median = _find_median(values, weights)
-        for name, constant in (("constant mean", mean), ("constant median", median)):
+        mean = float(self.table.average(values))
+        median = _find_median(values, self.table.weights)
+        for name, constant in ((MEAN, mean), (MEDIAN, median)):
             if not logs or constant > 0:
                 yield name, np.full(len(values), math.log(constant) if logs else constant)
-        best = self._search(values, weights, logs=logs)
+        best = self._search(values, logs=logs)
         if best is not None:
-            yield "best constant", np.full(len(values), best)
+            yield BEST, np.full(len(values), best)
         yield PERFECT, np.log(np.maximum(values, TINY)) if logs else values
 
     def _state(self, shares: Array) -> Array:
@@ -146,10 +155,10 @@ class Baselines:
             return np.log(np.maximum(shares, TINY))
         return shares
 
-    def _search(self, values: Array, weights: Array, *, logs: bool) -> float | None:
+    def _search(self, values: Array, *, logs: bool) -> float | None:
         """Return the constant with the least loss, by golden sections of where the targets are."""
         step = max(1, len(values) // SEARCHED)
-        some = Table(values[::step], weights[::step])
+        some = self.table.pick(step)
         low, high = float(some.values.min()), float(some.values.max())
         if logs:
             low, high = math.log(max(low, TINY ** (1 / 20))), math.log(max(high, TINY))
@@ -189,6 +198,7 @@ class Baselines:
             plan.settings, reduction="mean_with_sample_weight", class_axis=1, squeeze=False,
             part=None, rows=False, nan="propagate",
         )  # fmt: skip
+        weights = None if table.weights is None else ArraySource("weights", table.weights)
         options = dict(plan.options)
         for name in (plan.loss.along, plan.loss.over):
             if name in options:
@@ -196,7 +206,7 @@ class Baselines:
         try:
             made = make_plan(
                 plan.loss, sources, options, settings,
-                sample_weight=ArraySource("weights", table.weights), answers=plan.answers,
+                sample_weight=weights, answers=plan.answers,
             )  # fmt: skip
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", LossctlWarning)
@@ -206,12 +216,14 @@ class Baselines:
 
 
 def _logit(shares: Array) -> Array:
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.log(shares) - np.log1p(-shares))
 
 
-def _find_median(values: Array, weights: Array) -> float:
+def _find_median(values: Array, weights: Array | None) -> float:
     """Return the weighted median."""
+    if weights is None:
+        return float(np.median(values))
     order = np.argsort(values)
     totals = np.cumsum(weights[order])
     return float(values[order][np.searchsorted(totals, totals[-1] / 2)])

@@ -12,6 +12,7 @@ from lossctl.diagnosis.probes import file_axis
 from lossctl.diagnosis.profile import Profile
 from lossctl.diagnosis.repairs import Repair
 from lossctl.engine.partial import Finding
+from lossctl.engine.reduction import IGNORED
 from lossctl.losses.declaration import Kind
 
 CLIP = (1e-7, 1 - 1e-7)
@@ -47,7 +48,7 @@ def _write(words: str, text: str) -> Callable[[Case, Profile, Finding], Repair]:
 def _mend_label(case: Case, profile: Profile, finding: Finding) -> Repair:
     """Leave labels out by the option for it, if they are all the same, else by a mask."""
     name, found, classes = profile.bound.name, profile.measures, case.plan.classes
-    option = case.option("ignore_index", "ignore_class")
+    option = case.option(*IGNORED)
     one = found.low if found.low < 0 else found.high
     lone = found.low < 0 or found.high >= classes
     both = found.low < 0 and found.high >= classes
@@ -86,7 +87,7 @@ def _mend_bit(case: Case, profile: Profile, _: Finding) -> Repair:
     name, found = profile.bound.name, profile.measures
     if found.are_signs:
         return case.call.rewrite("signs as labels are", **{name: f"({name} + 1) / 2"})
-    if found.within(0, 255) and found.high > 1 and found.whole:
+    if profile.bound.kind == Kind.SOFT_LABEL and found.low == 0:
         return case.call.rewrite("scale them to [0, 1]", **{name: f"{name} / {found.high:g}"})
     return case.call.rewrite(
         "as labels 0 and 1", **{name: f"({name} > {(found.low + found.high) / 2:g}) * 1.0"}

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lossctl.diagnosis.confusion import Confusion
 from lossctl.diagnosis.duplicates import Repeats
 from lossctl.diagnosis.pairs import Together
+from lossctl.diagnosis.probes import is_elementwise
 from lossctl.diagnosis.profile import Profile
 from lossctl.diagnosis.repairs import Call
 from lossctl.diagnosis.result import Baseline
@@ -46,6 +47,12 @@ class Case:
     head: Sequence[Array] = ()
     """The first rows of the inputs, in the kernel's view."""
     alignments: Any = None
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether each prediction has its own target, and nothing else has a say."""
+        beside = [one for one in self.plan.inputs[2:] if one.kind != Kind.VARIANCE]
+        return not beside and is_elementwise(self.plan)
 
     def inputs(self, *kinds: Kind) -> Iterator[Profile]:
         """Yield the inputs of these kinds that have numbers."""

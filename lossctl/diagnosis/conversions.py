@@ -71,6 +71,7 @@ ODDS = Conversion(
     lambda x, _: np.log(np.clip(x, LEAST, 1 - LEAST)) - np.log1p(-np.clip(x, LEAST, 1 - LEAST)),
     f"(lambda p: np.log(p) - np.log1p(-p))({_INSIDE})",
 )
+LOG_AMOUNT = Conversion("take their logarithms", lambda x, _: np.log(x), "np.log({x})")
 EXPONENTIAL = Conversion("exponentiate them", lambda x, _: np.exp(x), "np.exp({x})")
 SIGMOID = Conversion(
     "take the sigmoid", lambda x, _: 1 / (1 + np.exp(-x)), "1 / (1 + np.exp(-{x}.astype(float)))"
@@ -108,9 +109,22 @@ CONVERSIONS: dict[tuple[str, str, bool], Conversion] = {
     ("logits", "logs", False): LOG_SIGMOID,
     ("logs", "shares", True): EXPONENTIAL,
     ("logs", "shares", False): EXPONENTIAL,
+    ("amounts", "log amounts", True): LOG_AMOUNT,
+    ("amounts", "log amounts", False): LOG_AMOUNT,
 }
-FORMS: dict[str, Sequence[Kind]] = {"shares": SHARES, "logits": LOGITS, "logs": LOGS}
-CALLED = {"shares": "probabilities", "logits": "logits", "logs": "log-probabilities"}
+FORMS: dict[str, Sequence[Kind]] = {
+    "shares": SHARES,
+    "logits": LOGITS,
+    "logs": LOGS,
+    "amounts": (Kind.REAL, Kind.POSITIVE, Kind.NOT_NEGATIVE),
+    "log amounts": (Kind.LOG_AMOUNT,),
+}
+CALLED = {
+    "shares": "probabilities",
+    "logits": "logits",
+    "logs": "log-probabilities",
+    "amounts": "amounts",
+}
 
 
 def name_form(kind: Kind) -> str:

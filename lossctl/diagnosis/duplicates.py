@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.data.labels import Cells
-from lossctl.diagnosis.probes import View, flatten
+from lossctl.diagnosis.probes import View, find_rows, flatten
 
 Array = NDArray[Any]
 Hashes = NDArray[np.uint64]
 
-CAPACITY = 2**20
+CAPACITY = 2**19
 """Different rows that are kept, 32 bytes each."""
 
 NEVER = np.iinfo(np.int64).max
@@ -44,17 +44,14 @@ class Sketch:
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self.capacity = capacity
-        self.rows = 0
         self._level = 0
         self._kept = _Counted.of(np.empty(0, np.uint64), np.empty(0, np.int64))
         self._waiting: list[tuple[Hashes, Array]] = []
 
-    def add(self, hashes: Hashes) -> None:
-        """Add the hashes of the rows that follow those seen."""
+    def add(self, hashes: Hashes, rows: NDArray[np.intp]) -> None:
+        """Add the hashes of some rows, which follow those seen."""
         kept = hashes < _find_bound(self._level) if self._level else slice(None)
-        rows = np.arange(self.rows, self.rows + len(hashes))
         self._waiting.append((hashes[kept], rows[kept]))
-        self.rows += len(hashes)
         if sum(len(one) for one, _ in self._waiting) > self.capacity:
             self._compress()
 
@@ -81,7 +78,7 @@ class Sketch:
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """Different hashes in ascending order, with their counts and first two rows."""
+    """Hashes with their counts and first two rows."""
 
     hashes: Hashes
     counts: NDArray[np.int64]
@@ -95,26 +92,24 @@ class _Counted:
 
     @classmethod
     def merge(cls, parts: list[_Counted]) -> _Counted:
-        """Join parts that follow each other."""
-        hashes = np.concatenate([one.hashes for one in parts])
-        order = np.argsort(hashes, kind="stable")  # so that the first row comes first
-        hashes = hashes[order]
-        counts, first, second = (
-            np.concatenate([getattr(one, name) for one in parts])[order]
-            for name in ("counts", "first", "second")
-        )
-        if not len(hashes):
+        """Join parts."""
+        joined = np.concatenate([one.hashes for one in parts])
+        if not len(joined):
             return parts[0]
+        order = np.argsort(joined)
+        hashes = joined[order]
         starts = np.flatnonzero(np.concatenate([[True], hashes[1:] != hashes[:-1]]))
-        last = len(hashes) - 1
-        follower = np.minimum(starts + 1, last)
-        again = (hashes[follower] == hashes[starts]) & (follower > starts)
-        return cls(
-            hashes[starts],
-            np.add.reduceat(counts, starts),
-            first[starts],
-            np.where(again, np.minimum(second[starts], first[follower]), second[starts]),
-        )
+
+        def collect(name: str) -> NDArray[np.int64]:
+            return np.concatenate([getattr(one, name) for one in parts])[order]
+
+        counts = np.add.reduceat(collect("counts"), starts)
+        rows = collect("first")
+        first = np.minimum.reduceat(rows, starts)
+        # The second row is the least of those that are not the first.
+        again = np.repeat(first, np.diff(np.append(starts, len(rows))))
+        rows = np.where(rows == again, collect("second"), rows)
+        return cls(hashes[starts], counts, first, np.minimum.reduceat(rows, starts))
 
     def below(self, level: int) -> _Counted:
         """Return those that a level keeps."""
@@ -136,20 +131,23 @@ class RowHashes:
         self.inputs = inputs
         self.sketch = Sketch()
 
-    def measure(self, view: View) -> Hashes | None:
-        """Hash the rows of a block."""
+    def measure(self, view: View) -> tuple[Hashes, NDArray[np.intp]] | None:
+        """Hash the rows of a block that are not masked."""
         if view.region.partial:
             return None
         total: Hashes | None = None
         for number in self.inputs:
             hashed = hash_rows(view.inputs[number])
             total = hashed if total is None else total * _MULTIPLIER + hashed
-        return total
+        if total is None:
+            return None
+        rows = find_rows(view.mask, view.region, len(total))
+        return total[rows - view.region.start], rows
 
-    def add(self, piece: Hashes | None) -> None:
+    def add(self, piece: tuple[Hashes, NDArray[np.intp]] | None) -> None:
         """Count the rows of a block."""
         if piece is not None:
-            self.sketch.add(piece)
+            self.sketch.add(*piece)
 
 
 def hash_rows(values: Array) -> Hashes:

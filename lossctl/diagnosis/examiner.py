@@ -7,35 +7,30 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.data import load_array
 from lossctl.data.classes import load_classes
-from lossctl.data.source import Source
 from lossctl.diagnosis import catalogue
 from lossctl.diagnosis.baselines import Baselines
 from lossctl.diagnosis.broken_rules import describe_rule, mend_rule
 from lossctl.diagnosis.case import Case
 from lossctl.diagnosis.catalogue import Sign, declare
 from lossctl.diagnosis.confusion import plan_confusion
+from lossctl.diagnosis.description import arrange, describe, describe_input, profile_alone
 from lossctl.diagnosis.duplicates import RowHashes
 from lossctl.diagnosis.opening import Opened, open_inputs, report_texts
 from lossctl.diagnosis.pairs import plan_pairs
-from lossctl.diagnosis.probes import View
 from lossctl.diagnosis.profile import Profile
 from lossctl.diagnosis.proposals import Candidate, rank_losses
 from lossctl.diagnosis.repairs import Call, Repair
-from lossctl.diagnosis.result import Examination, Finding, InputFacts, Severity
+from lossctl.diagnosis.result import Examination, Finding, Severity
 from lossctl.diagnosis.scan import Scan
 from lossctl.diagnosis.shifts import Shifts, can_shift
 from lossctl.diagnosis.structure import Settled, Setup, follow_lengths, settle
 from lossctl.diagnosis.targets import ClassTargets, plan_targets
 from lossctl.diagnosis.views import peek
-from lossctl.engine.binding import Bound
-from lossctl.engine.blocks import plan_cutting
 from lossctl.engine.options import check_options
-from lossctl.engine.partial import Partial
 from lossctl.engine.plan import Plan, Settings
 from lossctl.engine.reduction import finish
 from lossctl.engine.result import Result
@@ -49,7 +44,6 @@ Array = NDArray[Any]
 REMARK = declare("remark", Severity.INFO, "what a loss tells of by itself")
 NO_LOSS = declare("no_loss_fits", Severity.ERROR, "inputs that fit no loss")
 
-MOST_SHOWN = 16
 MOST_PROPOSED = 8
 RICH = 2
 """Columns of floats from which on equal rows are no chance."""
@@ -230,8 +224,8 @@ class _Examiner:
             value=None if result is None else result.value,
             reduction=plan.settings.reduction,
             samples=case.samples,
-            inputs=tuple(_describe(one, case) for one in case.profiles),
-            findings=_arrange(findings),
+            inputs=tuple(describe(one, case) for one in case.profiles),
+            findings=arrange(findings),
             baselines=tuple(case.baselines),
             proposals=self._propose(candidates),
             accuracy=None if case.confusion is None else case.confusion.accuracy,
@@ -249,9 +243,9 @@ class _Examiner:
         """Describe inputs that do not fit together, each by itself."""
         facts, samples = [], 0
         for number, (declared, source) in enumerate(zip(loss.inputs, self.sources, strict=True)):
-            profile = _profile_alone(number, declared.name, declared.form(0).kind, source)
+            profile = profile_alone(number, declared.name, declared.form(0).kind, source)
             samples = max(samples, profile.samples)
-            facts.append(_describe_input(profile, profile.samples))
+            facts.append(describe_input(profile, profile.samples))
         return Examination(
             loss.key, None, self.request.settings.reduction, samples, tuple(facts),
             (*settled.findings, *report_texts(self.opened, loss, settled.call)),
@@ -262,9 +256,9 @@ class _Examiner:
         """Describe inputs that fit no loss."""
         facts, samples = [], 0
         for number, source in enumerate(self.sources):
-            profile = _profile_alone(number, f"input {number + 1}", Kind.REAL, source)
+            profile = profile_alone(number, f"input {number + 1}", Kind.REAL, source)
             samples = max(samples, profile.samples)
-            facts.append(_describe_input(profile, profile.samples))
+            facts.append(describe_input(profile, profile.samples))
         shapes = ", ".join(f"{one.source} {one.shape}" for one in facts)
         sign = Sign(
             "",
@@ -339,55 +333,6 @@ def _judge(case: Case) -> Iterator[Finding]:
         yield REMARK.report(Sign("", note))
 
 
-def _arrange(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Return findings with the severe ones first, without those that others explain."""
-    hidden = {
-        (code, finding.input)
-        for finding in findings
-        for code in catalogue.SYMPTOMS[finding.code].hides
-    }
-
-    def is_hidden(one: Finding) -> bool:
-        return any(
-            code == one.code and (not name or not one.input or name == one.input)
-            for code, name in hidden
-        )
-
-    order = list(Severity)
-    kept = [one for one in findings if not is_hidden(one)]
-    return tuple(sorted(kept, key=lambda one: order.index(one.severity)))
-
-
-def _describe(profile: Profile, case: Case) -> InputFacts:
-    facts = _describe_input(profile, case.samples)
-    if profile.number == 1 and case.labels is not None:
-        counts = {place: count for place, count in enumerate(case.labels.tolist()) if count}
-        return replace(facts, classes=counts)
-    return facts
-
-
-def _describe_input(profile: Profile, samples: int) -> InputFacts:
-    found, source = profile.measures, profile.bound.source
-    constant = profile.find_constant()
-    return InputFacts(
-        name=profile.bound.name,
-        source=source.name,
-        shape=tuple(samples if size is None else size for size in source.given_shape),
-        dtype=str(source.dtype),
-        kind=profile.bound.kind.value,
-        count=found.count,
-        minimum=found.low if found.finite else None,
-        maximum=found.high if found.finite else None,
-        mean=found.mean,
-        zeros=found.zeros,
-        nan=found.nan,
-        infinite=found.infinite,
-        columns=profile.columns,
-        constant=tuple(constant[:MOST_SHOWN].tolist()),
-        constant_columns=len(constant),
-    )
-
-
 def _list_skipped(case: Case, hashes: RowHashes | None) -> Iterator[str]:
     """Yield what could not be looked at, and why."""
     plan = case.plan
@@ -398,23 +343,3 @@ def _list_skipped(case: Case, hashes: RowHashes | None) -> Iterator[str]:
         yield "rows out of step: samples are not read one by one, or have no losses of their own"
     if hashes is not None and plan.cutting.boxes and len(plan.cutting.boxes) > 1:
         yield "duplicate samples: one is larger than a block"
-
-
-def _profile_alone(number: int, name: str, kind: Kind, source: Source) -> Profile:
-    """Measure an input that fits nowhere."""
-    axes = ("N", *("*" for _ in source.trailing))
-    bound = Bound(name, kind, source, axes, tuple(range(len(axes))), batched=True, shared=False)
-    profile = Profile(number, bound)
-    plan: Any = None
-    cutting = plan_cutting(int(np.prod(source.trailing, dtype=np.int64)), ())
-    for region in cutting.regions(source.length):
-        values = source.read(region.start, region.stop)
-        view = View(
-            plan, replace(region, further=()), [values] * (number + 1), None, None, Partial()
-        )
-        with np.errstate(all="ignore"):
-            profile.add(profile.measure(view))
-        source.release(region.start)
-        if len(values) < region.stop - region.start:
-            break
-    return profile

@@ -11,6 +11,7 @@ from lossctl.diagnosis.catalogue import Sign, symptom
 from lossctl.diagnosis.confusion import Order
 from lossctl.diagnosis.repairs import Repair
 from lossctl.diagnosis.result import Severity
+from lossctl.engine.reduction import IGNORED, describe_unused
 from lossctl.losses.declaration import Kind
 
 SURENESS = 6.0
@@ -89,7 +90,7 @@ def find_missing_classes(case: Case) -> Iterator[Sign]:
 )
 def find_ignored_never(case: Case) -> Iterator[Sign]:
     """Find values to ignore that never occur."""
-    name = case.option("ignore_index", "ignore_class")
+    name = case.option(*IGNORED)
     result = case.result
     if name is None or name not in case.call.options or result is None or not result.counted:
         return
@@ -97,7 +98,7 @@ def find_ignored_never(case: Case) -> Iterator[Sign]:
         value = case.plan.options[name]
         yield Sign(
             case.plan.inputs[1].name,
-            f"the value to ignore, {value}, never occurs among {result.counted} labels",
+            describe_unused(value, result.counted),
             {"value": value, "labels": result.counted},
             Repair(
                 "leave the option out, or give the value that means 'no label'",
@@ -120,7 +121,7 @@ def find_nothing_left(case: Case) -> Iterator[Sign]:
         return
     left_out = {name: getattr(result, name) for name in ("ignored", "masked", "omitted")}
     why = ", ".join(f"{count} {name}" for name, count in left_out.items() if count)
-    name = case.option("ignore_index", "ignore_class")
+    name = case.option(*IGNORED)
     repair = Repair("change what is left out")
     if result.ignored and name is not None:
         given = name in case.call.options
@@ -235,7 +236,7 @@ def find_float_indices(case: Case) -> Iterator[Sign]:
 
 
 def _ignored_value(case: Case) -> int | None:
-    name = case.option("ignore_index", "ignore_class")
+    name = case.option(*IGNORED)
     return None if name is None else case.plan.options[name]
 
 

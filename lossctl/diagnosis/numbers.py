@@ -12,6 +12,7 @@ from lossctl.diagnosis.profile import LARGEST_HALF, Profile
 from lossctl.diagnosis.repairs import Repair
 from lossctl.diagnosis.result import Severity
 from lossctl.engine.binding import INTEGER_KINDS
+from lossctl.engine.reduction import IGNORED
 from lossctl.losses.declaration import Kind
 
 MANY = 20
@@ -94,7 +95,7 @@ def _is_wrapped(case: Case, profile: Profile, top: int) -> bool:
 
 def _unwrap(case: Case, profile: Profile, signed: str, value: int) -> Repair:
     name = profile.bound.name
-    option = case.option("ignore_index", "ignore_class")
+    option = case.option(*IGNORED)
     if profile.bound.kind == Kind.INDEX and option is not None:
         words = f"leave them out: --{option.replace('_', '-')} {value} (or save {signed})"
         return case.call.advise(words, **{option: value})

@@ -45,6 +45,12 @@ class Probe(Protocol):
         """Take in what a block contributes; called in the order of the blocks."""
 
 
+def is_elementwise(plan: Plan) -> bool:
+    """Whether each number of the predictions has a loss of its own, averaged or not."""
+    averaged = plan.loss.over == "last" and plan.loss.finish is None
+    return averaged or plan.axes == plan.inputs[0].axes
+
+
 def find_class_axis(bound: Bound) -> int | None:
     """Return where the classes are in the kernel's view of an input."""
     if "C" in bound.axes:
@@ -60,6 +66,14 @@ def file_axis(bound: Bound, axis: int) -> int:
 def flatten(values: Array) -> Array:
     """Return rows of numbers, (n, columns), without a copy where that is possible."""
     return values.reshape(len(values), math.prod(values.shape[1:]))
+
+
+def find_rows(mask: Array | None, region: Region, count: int) -> NDArray[np.intp]:
+    """Return the numbers of the samples of a block that are not masked as a whole."""
+    rows = np.arange(region.start, region.start + count)
+    if mask is None or len(mask) != count:
+        return rows
+    return np.asarray(rows[(flatten(mask) != 0).any(axis=1)])
 
 
 def find_kept(view: View, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:

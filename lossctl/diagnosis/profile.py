@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.data.kinds import SUM_TOLERANCE
-from lossctl.diagnosis.probes import View, find_class_axis, flatten
+from lossctl.diagnosis.probes import View, find_class_axis, find_rows, flatten
 from lossctl.engine.binding import Bound
 from lossctl.engine.blocks import Region
 from lossctl.losses.declaration import Kind
 
 Array = NDArray[Any]
-Position = tuple[int, ...]
 
 MOST_COLUMNS = 65_536
 """Columns are followed one by one up to here."""
@@ -81,8 +80,6 @@ class Measures:
     outside: int = 0
     """Numbers outside [0, 1]."""
     whole: bool = True
-    first_nan: Position | None = None
-    first_infinite: Position | None = None
     lows: Array | None = None
     highs: Array | None = None
     sums: RowSums = field(default_factory=RowSums)
@@ -102,9 +99,6 @@ class Measures:
         for name in ("count", "total", "zeros", "nan", "infinite", "halves", "above", "outside"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.whole = self.whole and other.whole
-        for name in ("first_nan", "first_infinite"):
-            if getattr(self, name) is None:
-                setattr(self, name, getattr(other, name))
         self.sums.merge(other.sums)
 
     def within(self, low: float, high: float) -> bool:
@@ -146,17 +140,20 @@ class Profile:
         values = view.inputs[self.number]
         if not self._is_new(view.region):
             return Measures(), 0
+        if view.mask is not None and self.bound.batched and not self.bound.shared:
+            rows = find_rows(view.mask, view.region, len(values)) - view.region.start
+            values = values[rows] if 0 not in self.bound.fixed else values
         found = measure(values, columns=not view.region.partial)
-        for mask, name in ((np.isnan, "first_nan"), (np.isinf, "first_infinite")):
-            if getattr(found, name) is not None:
-                local = np.unravel_index(int(np.argmax(mask(values))), values.shape)
-                place = self.bound.position(tuple(map(int, local)), view.region)
-                setattr(found, name, place)
         axis = find_sum_axis(self.bound, values.ndim)
         if axis is not None and values.dtype.kind == "f" and not found.nan:
             whole = not view.region.partial or "C" in self.bound.axes
             if whole and values.size:
                 found.sums = measure_sums(values, axis, found)
+                if find_class_axis(self.bound) is None and values.ndim > 2:
+                    # Any axis may be that of the classes where the loss does not say which.
+                    other = measure_sums(values, 1, found)
+                    if other.simplex + other.log_simplex == other.rows:
+                        found.sums = other
         return found, len(values)
 
     def _is_new(self, region: Region) -> bool:
@@ -197,12 +194,12 @@ def find_sum_axis(bound: Bound, rank: int) -> int | None:
     axis = find_class_axis(bound)
     if axis is not None:
         return axis
-    spread = (Kind.DENSITY, Kind.LOG_PROBABILITY, Kind.DISTRIBUTION, Kind.LOG_AMOUNT)
-    return rank - 1 if bound.kind in spread else None
+    spread = bound.kind in (Kind.DENSITY, Kind.LOG_PROBABILITY, Kind.DISTRIBUTION)
+    return rank - 1 if spread and bound.source.shape[-1] != 1 else None
 
 
 def measure(values: Array, *, columns: bool = True) -> Measures:
-    """Measure some numbers; ``first_nan`` and ``first_infinite`` are () where there are any."""
+    """Measure some numbers, column by column unless they are parts of samples."""
     found = Measures(count=values.size)
     if not values.size:
         found.whole = True
@@ -241,8 +238,6 @@ def _measure_odd(values: Array, rows: Array, found: Measures) -> Array:
     """Count NaN and infinity, and return the other numbers."""
     missing, endless = np.isnan(values), np.isinf(values)
     found.nan, found.infinite = int(missing.sum()), int(endless.sum())
-    found.first_nan = () if found.nan else None
-    found.first_infinite = () if found.infinite else None
     finite: Array = values[~(missing | endless)]
     found.low = float(finite.min()) if finite.size else math.inf
     found.high = float(finite.max()) if finite.size else -math.inf

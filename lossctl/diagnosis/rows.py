@@ -9,6 +9,7 @@ import numpy as np
 from lossctl.diagnosis.baselines import PERFECT
 from lossctl.diagnosis.case import Case
 from lossctl.diagnosis.catalogue import Sign, symptom
+from lossctl.diagnosis.conversions import mend_form
 from lossctl.diagnosis.repairs import Repair
 from lossctl.diagnosis.result import Severity
 from lossctl.losses.declaration import Kind
@@ -166,11 +167,8 @@ def find_identical_inputs(case: Case) -> Iterator[Sign]:
 def find_other_scale(case: Case) -> Iterator[Sign]:
     """Find predictions that a line turns into much better ones."""
     pairs = case.together
-    if (
-        pairs is None
-        or pairs.count < FEW
-        or Kind.LOG_AMOUNT in {one.kind for one in case.plan.inputs}
-    ):
+    others = {one.kind for one in case.plan.inputs}
+    if pairs is None or pairs.count < FEW or Kind.LOG_AMOUNT in others or not case.elementwise:
         return
     correlation = pairs.correlation
     spread = pairs.var_y / pairs.count
@@ -206,22 +204,19 @@ def find_rates_as_logs(case: Case) -> Iterator[Sign]:
     target = pairs.mean_y
     if not target > 0 or not target / NEAR < pairs.mean_x < target * NEAR:
         return
-    if pairs.powers / pairs.count < TOO_LARGE * target:
+    if (
+        pairs.powers / pairs.count < TOO_LARGE * target
+        or pairs.squares * pairs.count > 2 * pairs.var_y
+    ):
         return
-    toggles = [one for one in case.plan.loss.parameters if one.name == "log_input"]
-    words = "the loss takes logarithms of amounts"
     name = first.name
-    repair = (
-        case.call.advise("say --no-log-input", log_input=False)
-        if toggles
-        else case.call.rewrite("take their logarithms", **{name: f"np.log({name})"})
-    )
     yield Sign(
         name,
         f"the mean of {name}, {pairs.mean_x:.4g}, is of the size of the targets, {target:.4g}, and"
-        f" that of its exponentials is {pairs.powers / pairs.count:.3g}: {words}",
+        f" that of its exponentials is {pairs.powers / pairs.count:.3g}: amounts, where their"
+        " logarithms are expected",
         {"mean": pairs.mean_x, "mean_target": target},
-        repair,
+        mend_form(case, case.profiles[0], "amounts"),
     )
 
 
@@ -233,7 +228,9 @@ def find_rates_as_logs(case: Case) -> Iterator[Sign]:
 def find_guessing(case: Case) -> Iterator[Sign]:
     """Find losses that are no better than those of the best guess."""
     result = case.result
-    guesses = [one for one in case.baselines if one.name != PERFECT]
+    least = min((one.value for one in case.baselines if one.name == PERFECT), default=-np.inf)
+    # Where no preference costs nothing, it is no measure.
+    guesses = [one for one in case.baselines if one.name != PERFECT and one.value > least]
     if result is None or result.value is None or result.counted < FEW or not guesses:
         return
     best = min(guesses, key=lambda one: one.value)

@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 
 from lossctl.data.source import Source
 from lossctl.diagnosis.duplicates import Sketch, hash_values
-from lossctl.diagnosis.probes import Probe, View
+from lossctl.diagnosis.probes import Probe, View, find_rows
+from lossctl.engine.binding import INTEGER_KINDS
 from lossctl.engine.blocks import Region
 from lossctl.engine.crew import Piece
 from lossctl.engine.execution import UnevenLengthsError, read_pieces, work_through
 from lossctl.engine.partial import Partial
 from lossctl.engine.plan import Plan
 from lossctl.engine.reduction import locate
-from lossctl.engine.work import process
+from lossctl.engine.work import find_kept, process
 
 Array = NDArray[Any]
 Progress = Callable[[int, "int | None"], None]
@@ -79,7 +80,10 @@ class Scan:
             if not self.head:
                 self.head = [np.array(block[:HEAD]) for block in blocks[:count]]
             if self.ids is not None and region.start != region.stop and not _is_later(region):
-                self.sketch.add(hash_values(self.ids.read(region.start, region.stop)))
+                hashes = hash_values(self.ids.read(region.start, region.stop))
+                mask = blocks[-1] if plan.mask is not None else None
+                rows = find_rows(mask, region, len(hashes))
+                self.sketch.add(hashes[rows - region.start], rows)
             yield region, [*blocks, before]  # type: ignore[list-item]
             if self.carried and len(blocks[0]) < SHORT and not region.partial:
                 joined = [np.concatenate(pair) for pair in zip(before, blocks, strict=False)]
@@ -94,10 +98,21 @@ class Scan:
         mask = extras.pop(0) if plan.mask is not None else None
         with np.errstate(all="ignore"):
             outcome = process(plan, region, own)
-            view = View(plan, region, own[:count], weight, mask, outcome.partial, list(before))
+            inputs = own[:count] if mask is None else _clear_masked(plan, own[:count], mask)
+            view = View(plan, region, inputs, weight, mask, outcome.partial, list(before))
             pieces = [probe.measure(view) for probe in self.probes]
         outcome.partial.rows = None
         return Seen(region, outcome.partial, pieces)
+
+
+def _clear_masked(plan: Plan, inputs: Sequence[Array], mask: Array) -> list[Array]:
+    """Return inputs with 0 for masked indices, which may be anything."""
+    cleared = list(inputs)
+    for number, (bound, values) in enumerate(zip(plan.inputs, inputs, strict=True)):
+        kept = find_kept(bound, values, mask) if bound.kind in INTEGER_KINDS else None
+        if kept is not None:
+            cleared[number] = np.where(kept, values, 0)
+    return cleared
 
 
 def _is_later(region: Region) -> bool:

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from lossctl.data.shapes import show
 from lossctl.data.source import Source
-from lossctl.diagnosis.catalogue import Sign, Symptom, declare
+from lossctl.data.squeezed import squeeze
+from lossctl.diagnosis.catalogue import SYMPTOMS, Sign, Symptom, declare
 from lossctl.diagnosis.repairs import Call, Repair
 from lossctl.diagnosis.result import Finding, Severity
 from lossctl.diagnosis.views import (
@@ -19,6 +22,7 @@ from lossctl.diagnosis.views import (
     peek,
     swap_axes,
 )
+from lossctl.engine.matching import match_inputs
 from lossctl.engine.plan import Plan, Settings
 from lossctl.engine.planning import make_plan
 from lossctl.errors import DataError, LossctlError
@@ -100,12 +104,7 @@ def settle(setup: Setup) -> Settled:
         return Settled(setup.make_plan(), [], setup.call)
     except DataError as refusal:
         first = refusal
-    changes = list(_list_changes(setup))
-    squeezed = [one for one in changes if one.symptom is TRAILING]
-    for chain in [
-        *([one] for one in changes),
-        *([one, two] for one in squeezed for two in _list_changes(one.setup)),
-    ]:
+    for chain in _chain_changes(setup):
         last = chain[-1]
         try:
             plan = last.setup.make_plan()
@@ -120,12 +119,26 @@ def settle(setup: Setup) -> Settled:
     return Settled(None, [symptom.report(sign)], setup.call)
 
 
+def _chain_changes(setup: Setup) -> Iterator[list[Change]]:
+    """Yield changes, those first that assume least; of two, one is that of axes of length 1."""
+    near = [*_squeeze(setup), *_encode_labels(setup), *_move_classes(setup)]
+    yield from ([one] for one in near)
+    for one in near:
+        if one.symptom is TRAILING:
+            sources = tuple(map(squeeze, one.setup.sources))
+            setup = replace(one.setup, sources=sources)
+            for two in (*_encode_labels(setup), *_move_classes(setup)):
+                yield [one, two]
+    yield from ([one] for one in (*_swap(setup), *_turn(setup), *_cut(setup)))
+
+
 def _match(setup: Setup) -> bool:
     """Whether it is not the shapes that are refused."""
-    from lossctl.engine.matching import match_inputs
-
+    settings = setup.settings
+    if setup.loss.along:
+        settings = replace(settings, class_axis=setup.options[setup.loss.along])
     try:
-        match_inputs(setup.loss, setup.sources, setup.settings)
+        match_inputs(setup.loss, setup.sources, settings)
     except LossctlError:
         return False
     return True
@@ -134,16 +147,6 @@ def _match(setup: Setup) -> bool:
 def _shapes(setup: Setup) -> dict[str, Any]:
     pairs = zip(setup.loss.inputs, setup.sources, strict=True)
     return {"shapes": {one.name: list(source.shape) for one, source in pairs}}
-
-
-def _list_changes(setup: Setup) -> Iterator[Change]:
-    """Yield changes of the inputs, those first that assume least."""
-    yield from _squeeze(setup)
-    yield from _encode_labels(setup)
-    yield from _move_classes(setup)
-    yield from _swap(setup)
-    yield from _turn(setup)
-    yield from _cut(setup)
 
 
 def _squeeze(setup: Setup) -> Iterator[Change]:
@@ -171,8 +174,6 @@ def _list_shapes(setup: Setup) -> str:
 
 def _move_classes(setup: Setup) -> Iterator[Change]:
     """Look for the classes along other axes."""
-    from lossctl.diagnosis.catalogue import SYMPTOMS
-
     rank = len(setup.sources[0].shape)
     if setup.settings.class_axis != 1 or setup.loss.along or rank < 3:
         return
@@ -189,6 +190,11 @@ def _move_classes(setup: Setup) -> Iterator[Change]:
 
 
 def _swap(setup: Setup) -> Iterator[Change]:
+    """Exchange the first two inputs, if what would be the labels are whole numbers."""
+    kinds = {form.kind for form in setup.loss.inputs[1].forms}
+    first = peek(setup.sources[0])
+    if Kind.INDEX in kinds and not np.all(np.isfinite(first) & (first == np.floor(first))):
+        return
     order = [1, 0, *range(2, len(setup.sources))]
     call = setup.call.turn(order)
     sign = Sign(
@@ -261,10 +267,13 @@ def _encode_labels(setup: Setup) -> Iterator[Change]:
     target, declared = others[0], setup.loss.inputs[1]
     kinds = {form.kind for form in declared.forms}
     name, call = declared.name, setup.call
+    plain = f"{name}.squeeze()" if setup.settings.squeeze else name
     if Kind.INDEX in kinds and len(target.shape) == len(first.shape):
         axis = _class_axis(setup, target)
         if target.shape[axis] != 1 and is_one_hot(peek(target), axis):
-            repair = call.rewrite("turn them into indices", **{name: f"{name}.argmax(axis={axis})"})
+            repair = call.rewrite(
+                "turn them into indices", **{name: f"{plain}.argmax(axis={axis})"}
+            )
             sign = Sign(
                 name,
                 f"{name} {show(target.shape)} holds one-hot labels, where the indices of the"
@@ -282,7 +291,7 @@ def _encode_labels(setup: Setup) -> Iterator[Change]:
         values = peek(target)
         whole = values.size and (values == values.astype(int)).all()
         if whole and values.min() >= 0 and values.max() <= classes:
-            text = f"np.moveaxis(np.eye({classes})[{name}.astype(int)], -1, {axis})"
+            text = f"np.moveaxis(np.eye({classes})[{plain}.astype(int)], -1, {axis})"
             repair = call.rewrite("turn them into rows of 0 with a 1", **{name: text})
             sign = Sign(
                 name,

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.diagnosis.probes import View, find_weights, flatten
+from lossctl.diagnosis.probes import View, find_weights, flatten, is_elementwise
 from lossctl.engine.plan import Plan
 from lossctl.losses.declaration import Kind
 
 Array = NDArray[Any]
 
-MOST_KEPT = 2**22
+MOST_KEPT = 2**21
 FEW = 256
 """So many different values are counted."""
 
@@ -34,8 +34,18 @@ class Table:
     """Targets with the weight of each; ``exact`` says whether they stand for all there are."""
 
     values: Array
-    weights: Array
+    weights: Array | None
+    """None: one each."""
     exact: bool = True
+
+    def average(self, values: Array) -> Array:
+        """Return the weighted mean of numbers that belong to the targets."""
+        return np.asarray(np.average(values, axis=0, weights=self.weights))
+
+    def pick(self, step: int) -> Table:
+        """Return every so many of the targets."""
+        weights = None if self.weights is None else self.weights[::step]
+        return Table(self.values[::step], weights, exact=False)
 
 
 @dataclass(slots=True)
@@ -111,11 +121,9 @@ class ValueTargets:
         skip = -self._seen % self._stride
         self._seen += len(piece.values)
         kept = piece.values[skip :: self._stride].copy()
-        weights = (
-            np.ones(len(kept)) if piece.weights is None else piece.weights[skip :: self._stride]
-        )
         self._kept.append(kept)
-        self._weights.append(weights.copy())
+        if piece.weights is not None:
+            self._weights.append(piece.weights[skip :: self._stride].copy())
         self._held += kept.size
         while self._held > MOST_KEPT:
             self._thin()
@@ -129,13 +137,18 @@ class ValueTargets:
             return Table(values[weights != 0], weights[weights != 0])
         if not self._kept:
             return Table(np.empty(0), np.empty(0))
-        values, weights = np.concatenate(self._kept), np.concatenate(self._weights)
-        used = (weights != 0) & np.isfinite(flatten(values)).all(axis=1)
-        return Table(values[used], weights[used], exact=self._stride == 1)
+        values = np.concatenate(self._kept)
+        used = np.isfinite(flatten(values)).all(axis=1)
+        weights = np.concatenate(self._weights) if self._weights else None
+        if weights is not None:
+            used &= weights != 0
+            weights = weights[used]
+        return Table(values[used], weights, exact=self._stride == 1)
 
     def _thin(self) -> None:
-        values, weights = np.concatenate(self._kept), np.concatenate(self._weights)
-        self._kept, self._weights = [values[::2].copy()], [weights[::2].copy()]
+        self._kept = [np.concatenate(self._kept)[::2].copy()]
+        if self._weights:
+            self._weights = [np.concatenate(self._weights)[::2].copy()]
         self._held = self._kept[0].size
         self._stride *= 2
 
@@ -191,8 +204,10 @@ def _plan_values(plan: Plan) -> ValueTargets | None:
     predicted, true = plan.inputs[:2]
     if predicted.kind == Kind.LOG_PROBABILITY and len(true.axes) > 1:
         return ValueTargets(axis=len(true.axes) - 1)
-    if plan.axes == true.axes or plan.loss.over == "last":
+    if is_elementwise(plan):
         return ValueTargets()
+    if plan.loss.over == "last":
+        return ValueTargets(axis=len(true.axes) - 1) if len(true.axes) > 1 else None
     axis = next((one for one, word in enumerate(true.axes) if word in ("C", "F")), None)
     dropped = len(plan.axes) == len(true.axes) - 1
     return ValueTargets(axis=axis) if axis is not None and dropped else None

@@ -8,6 +8,7 @@ import numpy as np
 
 from lossctl.data.replayed import ReplayedSource
 from lossctl.data.source import Array, ArraySource, Source
+from lossctl.data.squeezed import SqueezedSource
 
 PEEKED = 1024
 """Rows that are looked at before the scan."""
@@ -25,6 +26,9 @@ def peek(source: Source, rows: int = PEEKED) -> Array:
     """Return the first rows of a source, which stay to be read."""
     if isinstance(source, ReplayedSource):
         return source.look(rows)
+    if isinstance(source, SqueezedSource):
+        values = peek(source.source, rows)
+        return values.reshape(len(values), *source.trailing)
     return source.read(0, rows)
 
 

@@ -19,6 +19,10 @@ from lossctl.engine.summation import ExactSum
 from lossctl.errors import DataError, warn
 
 Array = NDArray[Any]
+
+IGNORED = ("ignore_index", "ignore_class")
+"""Options that name a label which does not count."""
+
 Progress = Callable[[int, "int | None"], None]
 """Called with the samples done, and all of them (None if not known yet)."""
 
@@ -128,6 +132,7 @@ def finish(
         for finding in partial.findings.values()
     ]
     notes += summary.notes if partial.elements else ()
+    notes += _tell_unused(summary, partial)
     averaged = summary.single or summary.reduction not in ("none", "sum")
     if averaged and summary.part is None and (denominator == 0 or _is_empty(summary, partial)):
         notes.append(_nothing_left(partial))
@@ -230,6 +235,19 @@ def _denominator(summary: Summary, partial: Partial, samples: int) -> tuple[floa
 def _divide(total: float, denominator: float) -> float:
     """Return the quotient; nothing to divide by is NaN, as in torch, whatever the total."""
     return math.nan if denominator == 0 else total / denominator
+
+
+def _tell_unused(summary: Summary, partial: Partial) -> list[str]:
+    """Tell of a value to ignore that was given for nothing; a part may have none of it."""
+    given = [summary.options[name] for name in IGNORED if summary.options.get(name) is not None]
+    if not given or partial.ignored or not partial.counted or summary.part is not None:
+        return []
+    return [describe_unused(given[0], partial.counted)]
+
+
+def describe_unused(value: Any, counted: int) -> str:
+    """Say that a value to ignore never occurs."""
+    return f"the value to ignore, {value}, never occurs among {counted} labels"
 
 
 def _nothing_left(partial: Partial) -> str:

@@ -82,7 +82,7 @@ def take_inputs(
     weight = extras.pop(0) if plan.sample_weight is not None else None
     mask = extras.pop(0) if plan.mask is not None else None
     for number, bound in enumerate(plan.inputs):
-        kept = None if mask is None else _kept(bound, inputs[number], mask)
+        kept = None if mask is None else find_kept(bound, inputs[number], mask)
         _inspect(plan, bound, region, inputs[number], kept, partial)
         if kept is not None and bound.kind in INTEGER_KINDS and not plan.loss.whole:
             inputs[number] = np.where(kept, inputs[number], 0)  # may be no index at all
@@ -110,7 +110,7 @@ def gather(
     return _add_up(plan, region, terms, weight, mask, partial)
 
 
-def _kept(bound: Bound, values: Array, mask: Array) -> NDArray[np.bool_] | None:
+def find_kept(bound: Bound, values: Array, mask: Array) -> NDArray[np.bool_] | None:
     """Return where an input is not masked, broadcastable to its block (None: no say in it)."""
     if bound.shared:
         return None

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.declaration import Option, Terms, index, loss, real
+from lossctl.losses.declaration import Option, Terms, density, index, loss
 from lossctl.losses.keras_inputs import (
     BATCH,
     CATEGORICAL,
@@ -227,7 +227,7 @@ def _index_shares(masses: Array, target: Array) -> Terms:
     "keras.categorical_generalized_cross_entropy",
     family="classification",
     inputs=(
-        real("y_pred", "N *D C", "C", help="probabilities of the classes"),
+        density("y_pred", "N *D C", "C", help="probabilities of the classes"),
         index("y_true", *ROWS, help="class indices"),
     ),
     results=ROWS,

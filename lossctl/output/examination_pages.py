@@ -138,10 +138,9 @@ def _show_baselines(examination: Examination, precision: int) -> Grid:
     rows = []
     if examination.value is not None:
         rows.append(Row(["these", format_number(examination.value, precision)], "good"))
-    for one in examination.baselines:
-        about = "" if one.exact else " (by a sample of the targets)"
-        rows.append(Row([one.name + about, format_number(one.value, precision)]))
-    return Grid(columns, rows)
+    rows += [Row([one.name, format_number(one.value, precision)]) for one in examination.baselines]
+    exact = all(one.exact for one in examination.baselines)
+    return Grid(columns, rows, notes=[] if exact else ["estimated from a sample of the targets"])
 
 
 def _summarize(examination: Examination) -> str:

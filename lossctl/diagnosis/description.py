@@ -1,0 +1,91 @@
+"""What is told in the end: facts of each input, findings in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from lossctl.data.source import Source
+from lossctl.diagnosis.case import Case
+from lossctl.diagnosis.catalogue import SYMPTOMS
+from lossctl.diagnosis.probes import View
+from lossctl.diagnosis.profile import Profile
+from lossctl.diagnosis.result import Finding, InputFacts, Severity
+from lossctl.engine.binding import Bound
+from lossctl.engine.blocks import plan_cutting
+from lossctl.engine.partial import Partial
+from lossctl.losses.declaration import Kind
+
+MOST_SHOWN = 16
+
+
+def arrange(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Return findings with the severe ones first, without those that others explain."""
+    hidden = {
+        (code, finding.input) for finding in findings for code in SYMPTOMS[finding.code].hides
+    }
+
+    def is_hidden(one: Finding) -> bool:
+        return any(
+            code == one.code and (not name or not one.input or name == one.input)
+            for code, name in hidden
+        )
+
+    order = list(Severity)
+    kept = [one for one in findings if not is_hidden(one)]
+    return tuple(sorted(kept, key=lambda one: order.index(one.severity)))
+
+
+def describe(profile: Profile, case: Case) -> InputFacts:
+    """Return what an input of a case holds."""
+    facts = describe_input(profile, case.samples)
+    if profile.number == 1 and case.labels is not None:
+        counts = {place: count for place, count in enumerate(case.labels.tolist()) if count}
+        return replace(facts, classes=counts)
+    return facts
+
+
+def describe_input(profile: Profile, samples: int) -> InputFacts:
+    """Return what an input holds."""
+    found, source = profile.measures, profile.bound.source
+    constant = profile.find_constant()
+    return InputFacts(
+        name=profile.bound.name,
+        source=source.name,
+        shape=tuple(samples if size is None else size for size in source.given_shape),
+        dtype=str(source.dtype),
+        kind=profile.bound.kind.value,
+        count=found.count,
+        minimum=found.low if found.finite else None,
+        maximum=found.high if found.finite else None,
+        mean=found.mean,
+        zeros=found.zeros,
+        nan=found.nan,
+        infinite=found.infinite,
+        columns=profile.columns,
+        constant=tuple(constant[:MOST_SHOWN].tolist()),
+        constant_columns=len(constant),
+    )
+
+
+def profile_alone(number: int, name: str, kind: Kind, source: Source) -> Profile:
+    """Measure an input that fits nowhere."""
+    axes = ("N", *("*" for _ in source.trailing))
+    bound = Bound(name, kind, source, axes, tuple(range(len(axes))), batched=True, shared=False)
+    profile = Profile(number, bound)
+    plan: Any = None
+    cutting = plan_cutting(int(np.prod(source.trailing, dtype=np.int64)), ())
+    for region in cutting.regions(source.length):
+        values = source.read(region.start, region.stop)
+        view = View(
+            plan, replace(region, further=()), [values] * (number + 1), None, None, Partial()
+        )
+        with np.errstate(all="ignore"):
+            profile.add(profile.measure(view))
+        source.release(region.start)
+        if len(values) < region.stop - region.start:
+            break
+    return profile
