@@ -33,7 +33,7 @@ LOSSES = sorted(registry())
 
 class TestHelp:
     @pytest.mark.parametrize(
-        "words", [(), ("compute",), ("evaluate",), ("run",), ("list",), ("show",)]
+        "words", [(), ("compute",), ("explain",), ("evaluate",), ("run",), ("list",), ("show",)]
     )
     @pytest.mark.parametrize("flag", ["--help", "-h"])
     def test_of_every_command(self, words: tuple[str, ...], flag: str) -> None:
@@ -44,7 +44,7 @@ class TestHelp:
 
     def test_lists_every_command_and_loss(self) -> None:
         root = run("--help").out
-        for name in ("compute", "evaluate", "run", "list", "show", "--version"):
+        for name in ("compute", "explain", "evaluate", "run", "list", "show", "--version"):
             assert name in root
         losses = run("compute", "--help").out
         for key in LOSSES:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lossctl.losses.declaration import Loss
     from lossctl.losses.inputs import Input
 
-LEFT_OUT = ("dtype", "format", "output", "limit", "part", "save_state")
+LEFT_OUT = ("reduction", "dtype", "format", "output", "limit", "part", "save_state")
 """Shared options that say nothing about one row, or say something else."""
 
 EXPLAINED = [
@@ -33,12 +33,21 @@ EXPLAINED = [
         "why_differs",
         str | None,
         None,
-        "walk through another definition over the same row, and show where the two part;"
-        " without --row, on the row on which they differ most",
+        "walk through another definition too, such as keras.huber:delta=2, and show where they"
+        " part; without --row, on the row on which they differ most",
         DATA,
         envvar=None,
-        metavar="LOSS[:OPTION=VALUE]",
+        metavar="LOSS",
         autocompletion=complete_loss,
+    ),
+    make_shared(
+        "reduction",
+        str,
+        "mean",
+        "mean, sum, batchmean, sum_over_batch_size, mean_with_sample_weight",
+        DATA,
+        "-r",
+        "--reduction",
     ),
     make_shared(
         "format",
@@ -61,7 +70,7 @@ class ExplainGroup(LossGroup):
         from lossctl.losses.registry import find
 
         loss = find(cmd_name)
-        return wrap_command(loss, "explain", _callback(loss), more=" --row 0")
+        return wrap_command(loss, "explain", _callback(loss), more=" --row 1")
 
 
 def build_command() -> Any:
@@ -72,7 +81,7 @@ def build_command() -> Any:
             name="explain",
             no_args_is_help=True,
             help="Explain a loss, or the number of one row step by step, e.g."
-            " lossctl explain ce preds.npy labels.npy --row 0.",
+            " lossctl explain ce preds.npy labels.npy --row 1.",
             subcommand_metavar="LOSS [FILES... --row N] [OPTIONS]",
             context_settings={"help_option_names": ["-h", "--help"]},
             rich_markup_mode="rich",
@@ -89,7 +98,7 @@ def _callback(loss: Loss) -> Callable[..., None]:
     parameters += [make_option(loss, parameter) for parameter in loss.parameters]
     parameters += [
         one.replace(default=loss.reduction) if one.name == "reduction" else one
-        for one in [*EXPLAINED[:2], *SHARED, *EXPLAINED[2:]]
+        for one in [*EXPLAINED[:3], *SHARED, *EXPLAINED[3:]]
         if one in EXPLAINED or one.name not in LEFT_OUT
     ]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -199,7 +199,8 @@ def explain_usage(error: Any, words: list[str]) -> UsageError:
         text = f"{path} needs {wanted}; missing: {error.param.name}"
         remedy = f"{example} {remedy}"
     if text.startswith("Got unexpected extra argument"):
-        text = f"{path} takes {wanted or 'no words'}; too many: {text.partition('(s) ')[2]}"
+        taken = ", ".join(one.name for one in parameters if one.param_type_name == "argument")
+        text = f"{path} takes {taken or 'no words'}; too many: {text.partition('(s) ')[2]}"
     if text.startswith("No such command") and context is not None:
         name = text.partition("'")[2].partition("'")[0]
         known = context.command.list_commands(context)

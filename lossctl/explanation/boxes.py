@@ -39,17 +39,19 @@ def add_empty_part(x: Array, y: Array, *, eps: float) -> Steps:
     yield Step("loss", "1 − (overlap − empty part)", 1 - (ratio - empty))
 
 
-def add_distance(x: Array, y: Array, eps: float) -> Generator[Step, None, tuple[Array, Array]]:
+def add_distance(
+    x: Array, y: Array, eps: float, shown: str = "ε"
+) -> Generator[Step, None, tuple[Array, Array]]:
     """Yield overlap and distance of the centres; return one less the overlap, and the latter."""
     shared, covered, outer = yield from overlap(x, y)
     ratio = shared / (covered + eps)
-    yield Step("overlap", f"IoU = I / (U + {eps:g})", ratio)
+    yield Step("overlap", f"IoU = I / (U + {shown})", ratio)
     centres = ((x[2:] - y[2:]) + (x[:2] - y[:2])) / 2
     distance, diagonal = (centres**2).sum(), (outer**2).sum()
     yield Step("distance of the centres", "d²", distance)
     yield Step("diagonal of the outer box", "c²", diagonal)
     apart = distance / (diagonal + eps)
-    yield Step("relative distance", f"d² / (c² + {eps:g})", apart)
+    yield Step("relative distance", f"d² / (c² + {shown})", apart)
     return 1 - ratio, apart
 
 
@@ -63,7 +65,7 @@ def tell_distance(x: Array, y: Array, *, eps: float) -> Steps:
 @steps(boxes.ciou)
 def tell_proportions(x: Array, y: Array, *, eps: float) -> Steps:
     """Tell the same, and the difference of proportions."""
-    lack, apart = yield from add_distance(x, y, boxes.CIOU_EPS)
+    lack, apart = yield from add_distance(x, y, boxes.CIOU_EPS, "1e-7")
     angles = [float(np.arctan2(*(one[2:] - one[:2]))) for one in (x, y)]
     aspect = 4 / math.pi**2 * (angles[1] - angles[0]) ** 2
     factor = 0.0 if aspect == 0 else aspect / (lack + aspect + eps)

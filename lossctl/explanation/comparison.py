@@ -19,6 +19,9 @@ TOLERANCE = 1e-9
 """Values nearer to each other, relative to them, are one value computed in two ways."""
 
 
+AVERAGED = "element losses"
+"""The step of a loss that is the average of several."""
+
 REDUCED = ("mean", "result")
 """Steps that are of all rows."""
 
@@ -29,6 +32,8 @@ def compare_walks(losses: Sequence[Loss], left: Explanation, right: Explanation)
     parting = find_parting(pairs)
     declared = compare(losses)
     key = None if parting is None else pairs[parting].key
+    if key == "loss" and any(one.key == AVERAGED and one.same is None for one in pairs):
+        key = AVERAGED
     return Difference(
         left=left,
         right=right,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -74,7 +74,7 @@ class Run:
         plan, result = self.plan, self.result
         element = take_element(plan, row, position, result.samples)
         ending = Ending(self.loss, element, result, plan.options, _name_gathered(plan), self.totals)
-        steps = tuple(end(_walk_element(self.loss, element), ending))
+        steps = tuple(map(_make_plain, end(_walk_element(self.loss, element), ending)))
         if not element.left_out and not self.totals:
             _compare_with_kernel(self.loss, steps, element)
         return Explanation(
@@ -104,6 +104,16 @@ def _walk_element(loss: Loss, element: Element) -> list[Step]:
     if loss.whole:
         options["row"] = element.row
     return walk_loss(loss, element.arrays, options, element.loss)
+
+
+def _make_plain(step: Step) -> Step:
+    """Return a step with numbers of Python where it has numbers."""
+    return replace(step, value=_plain(step.value), before=_plain(step.before))
+
+
+def _plain(value: Any) -> Any:
+    single = isinstance(value, np.generic | np.ndarray) and value.ndim == 0
+    return value.item() if single else value
 
 
 def _name_gathered(plan: Plan) -> str:

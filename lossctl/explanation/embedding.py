@@ -100,8 +100,8 @@ def compare_by_norm(
     def distance(x: Array, y: Array) -> Array:
         return p_norm(x - y + eps, p)
 
-    shown = f"‖{{}} − {{}} + ε‖, degree {p:g}"
-    yield from compare_triplet((a, positive, n), distance, shown, margin, swap=swap)
+    triplet = (a, positive, n)
+    yield from compare_triplet(triplet, distance, "‖{} − {} + ε‖, degree --p", margin, swap=swap)
 
 
 @steps(embedding.triplet_margin_with_distance)
@@ -111,7 +111,7 @@ def compare_by_distance(
     """Tell the distances of the chosen kind."""
     chosen = embedding.DISTANCES[distance]
     yield from compare_triplet(
-        (a, p, n), chosen, f"{distance} distance of {{}}, {{}}", margin, swap=swap
+        (a, p, n), chosen, f"{distance.replace('_', ' ')} distance of {{}}, {{}}", margin, swap=swap
     )
 
 
@@ -124,7 +124,7 @@ def compare_by_powers(
     def distance(x: Array, y: Array) -> Array:
         return optax_namesakes.measure_distance(x - y, norm_degree, eps)
 
-    shown = f"(Σ|{{}} − {{}}|^d + ε)^(1/d), d = {norm_degree:g}"
+    shown = "(Σ|{} − {}|^d + ε)^(1/d)"
     yield from compare_triplet((a, p, n), distance, shown, margin, swap=False)
 
 

@@ -53,11 +53,16 @@ def _merge(found: list[Step], steps: Sequence[Step], note: str) -> None:
     """Put in the steps that are new, or have another formula, behind those that they follow."""
     left_out = [step for step in steps if step.key == LEFT_OUT]  # then most steps are not taken
     place = next((n for n, one in enumerate(found) if one.key == "loss"), 1) if left_out else 1
+    keys = {step.key for step in steps}
     for step in left_out or steps:
         same = [n for n, one in enumerate(found) if one.key == step.key]
         place = max(same) + 1 if same else place
         if any(found[n].formula == step.formula for n in same):
             continue
+        while (
+            not same and place < len(found) and found[place].note and found[place].key not in keys
+        ):
+            place += 1  # what other options bring here was there first
         found.insert(place, replace(step, note=note))
         place += 1
 

@@ -27,7 +27,7 @@ def share(x: Array, y: Array, *, softmax: bool) -> Generator[Step, None, Maps]:
     return claimed, absent, true
 
 
-def add_places(maps: Maps, smooth: float, alpha: float, beta: float) -> Told:
+def add_places(maps: Maps, smooth: float, alpha: float, beta: float, lost: str) -> Told:
     """Yield the sums over the places of a sample, one of each class; return their losses."""
     claimed, absent, true = (one.reshape(len(one), -1) for one in maps)
     shared = (claimed * true).sum(axis=1)
@@ -38,8 +38,7 @@ def add_places(maps: Maps, smooth: float, alpha: float, beta: float) -> Told:
     yield Step("false negatives", "M = Σ (1 − p) t", missed)
     lack = alpha * wrong + beta * missed
     losses = lack / (shared + lack + smooth)
-    formula = f"({alpha:g} F + {beta:g} M) / (I + {alpha:g} F + {beta:g} M + {smooth:g})"
-    yield Step("class losses", formula, losses)
+    yield Step("class losses", f"{lost} / (I + {lost} + s)", losses)
     return losses
 
 
@@ -58,7 +57,7 @@ def overlap_classes(
 ) -> Steps:
     """Tell the overlap of each class in one sample."""
     maps = yield from share(x, y, softmax=apply_softmax)
-    losses = yield from add_places(maps, smooth, alpha, beta)
+    losses = yield from add_places(maps, smooth, alpha, beta, "(α F + β M)")
     if class_weights is not None:
         yield Step("weight", "w_c", class_weights)
         losses = losses * class_weights
@@ -84,7 +83,7 @@ def overlap_one_class(x: Array, y: Array, *, smooth: float, apply_sigmoid: bool)
     if apply_sigmoid:
         yield Step("probabilities", "p = 1 / (1 + exp(−x))", claimed)
     maps = (claimed[None], absent[None], y[None])
-    losses = yield from add_places(maps, smooth, 0.5, 0.5)
+    losses = yield from add_places(maps, smooth, 0.5, 0.5, "½ (F + M)")
     yield Step("loss", "that of the one class", losses[0])
 
 
@@ -97,7 +96,7 @@ def overlap_rare_classes(
     frequency = true.sum(axis=(0, *range(2, x.ndim)))
     weights = 1 / (frequency**2 + overlap.FREQUENCY_EPS)
     maps = yield from share(x[row], y[row], softmax=apply_softmax)
-    losses = yield from add_places(maps, smooth, 0.5, 0.5)
+    losses = yield from add_places(maps, smooth, 0.5, 0.5, "½ (F + M)")
     yield Step("frequencies", "places of each class in all samples", frequency)
     weights = weights / weights.sum() * len(weights)
     yield Step("weight", "w_c ∝ 1 / (frequency² + 1e-7), Σ w = C", weights)

@@ -66,7 +66,6 @@ def find_fact(key: str) -> str:
         "smoothing term": "smoothing",
         "sign": "labels",
         "element losses": "axis",
-        "loss": "axis",
         "denominator": "denominator",
         "contribution": "denominator",
     }.get(key, "")

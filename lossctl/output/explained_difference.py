@@ -12,16 +12,17 @@ import numpy as np
 
 from lossctl.output.explanation import (
     Target,
+    build_inputs,
     check_output,
     describe_choice,
     describe_explanation,
-    describe_inputs,
     encode_record,
+    list_inputs,
 )
 from lossctl.output.fields import read_version
 from lossctl.output.files import open_text
 from lossctl.output.grids import Column, Grid, Row, print_grids, write_markdown
-from lossctl.output.step_values import format_step
+from lossctl.output.step_values import write_step
 from lossctl.output.wording import format_number, read_encoding
 
 if TYPE_CHECKING:
@@ -52,8 +53,11 @@ def _write(difference: Difference, name: str, stream: TextIO, precision: int) ->
     plain = name == "table"
     steps = build_steps(difference, precision, "\n" if plain else ", ")
     steps.notes = list(conclude(difference, precision))
-    grids = [steps, *build_facts(difference, "\n" if plain else ";  ")]
-    (print_grids if plain else write_markdown)(heading, grids, stream)
+    facts = build_facts(difference, "\n" if plain else ";  ")
+    if plain:
+        print_grids([*heading, *list_inputs(difference.left)], [steps, *facts], stream)
+    else:
+        write_markdown(heading, [build_inputs(difference.left), steps, *facts], stream)
 
 
 def describe_heading(difference: Difference) -> Iterator[str]:
@@ -66,7 +70,6 @@ def describe_heading(difference: Difference) -> Iterator[str]:
         yield "no row was named, and they differ on none"
     elif left.chosen:
         yield describe_choice(left)
-    yield from describe_inputs(left)
 
 
 def build_steps(difference: Difference, precision: int, between: str) -> Grid:
@@ -108,7 +111,7 @@ def wrap_name(name: str) -> list[str]:
 def _show(step: Step | None, explanation: Explanation, precision: int, between: str) -> str:
     if step is None:
         return "-"
-    return between.join(format_step(step, precision, explanation.classes))
+    return write_step(step, precision, explanation.classes, between)
 
 
 def conclude(difference: Difference, precision: int) -> Iterator[str]:
@@ -117,12 +120,12 @@ def conclude(difference: Difference, precision: int) -> Iterator[str]:
         first, second = difference.readings
         losses = difference.left.loss, difference.right.loss
         yield f"They part at the first input: {losses[0]} takes it for {first},"
-        yield f"  {losses[1]} for {second}"
+        yield f"{losses[1]} for {second}"
     elif difference.parting is not None:
         pair = difference.pairs[difference.parting]
         yield f"They part at: {pair.key}"
         for step, one in ((pair.left, difference.left), (pair.right, difference.right)):
-            yield f"  {one.loss}: {_tell(step, precision)}"
+            yield f"{one.loss}: {_tell(step, precision)}"
     elif not difference.results_differ:
         yield "They do not differ on this row, and their results are the same."
     elif difference.farthest is None:
@@ -149,7 +152,8 @@ def build_facts(difference: Difference, between: str) -> list[Grid]:
     if not difference.facts:
         return []
     names = (difference.left.loss, difference.right.loss)
-    columns = [Column(name, right=False, lines=True) for name in ("", *names)]
+    wrapped = names if between != "\n" else ["\n".join(wrap_name(name)) for name in names]
+    columns = [Column(name, right=False, lines=True) for name in ("", *wrapped)]
     rows = [Row([text.replace(";  ", between) for text in fact]) for fact in difference.facts]
     return [Grid(columns, rows, "The definitions differ in")]
 

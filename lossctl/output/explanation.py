@@ -11,7 +11,7 @@ from lossctl.output.fields import FIELDS, encode_json, read_record, read_version
 from lossctl.output.files import open_text
 from lossctl.output.formats import FileFormat, check_format, pick_file_format
 from lossctl.output.grids import Column, Grid, Row, print_grids, write_markdown
-from lossctl.output.step_values import format_step
+from lossctl.output.step_values import write_step
 from lossctl.output.wording import format_shape, read_encoding
 
 if TYPE_CHECKING:
@@ -54,27 +54,38 @@ def _write(explanation: Explanation, name: str, stream: TextIO, precision: int) 
     if explanation.row is None:
         _write_page(explanation, name, stream)
         return
-    between = "\n" if name == "table" else ", "
-    grid = build_grid(explanation, precision, between)
-    write = print_grids if name == "table" else write_markdown
-    write(list(describe_heading(explanation)), [grid], stream)
+    heading = list(describe_heading(explanation))
+    if name == "table":
+        lines = [*heading, *list_inputs(explanation)]
+        print_grids(lines, [build_grid(explanation, precision, "\n")], stream)
+    else:
+        grid = build_grid(explanation, precision, ", ")
+        write_markdown(heading, [build_inputs(explanation), grid], stream)
 
 
 def describe_heading(explanation: Explanation) -> Iterator[str]:
-    """Yield what is explained: the loss, the row, where its inputs were read."""
+    """Yield what is explained: the loss, and the row."""
     yield f"{explanation.name}, row {explanation.row} (the first row is 0)"
     if explanation.chosen:
         yield describe_choice(explanation)
-    yield from describe_inputs(explanation)
 
 
-def describe_inputs(explanation: Explanation) -> Iterator[str]:
-    """Yield where the inputs of a row were read."""
-    width = max(len(one.name) for one in explanation.inputs)
+def list_inputs(explanation: Explanation) -> Iterator[str]:
+    """Yield where the inputs of a row were read, a line for each."""
+    rows = build_inputs(explanation).rows
+    width = max(len(row.cells[0]) for row in rows)
+    for name, taken, shape in (row.cells for row in rows):
+        yield f"{name:<{width}}  {taken}  of {shape}"
+
+
+def build_inputs(explanation: Explanation) -> Grid:
+    """Return where the inputs of a row were read, and of which shapes."""
+    grid = Grid([Column(word, right=False) for word in ("input", "taken", "of")], [])
     for one in explanation.inputs:
         squeezed = f", squeezed from {format_shape(one.given)}" if one.given != one.shape else ""
-        shape = f"{format_shape(one.shape)}{squeezed}"
-        yield f"{one.name:<{width}}  {one.source}{one.index}  of {shape}"
+        cells = [one.name, f"{one.source}{one.index}", f"{format_shape(one.shape)}{squeezed}"]
+        grid.rows.append(Row(cells))
+    return grid
 
 
 def describe_choice(explanation: Explanation) -> str:
@@ -89,10 +100,10 @@ def build_grid(explanation: Explanation, precision: int, between: str) -> Grid:
     columns = [Column("step", right=False), Column("formula", right=False)]
     grid = Grid([*columns, Column("value", lines=True)], [])
     for step in explanation.steps:
-        lines = format_step(step, precision, explanation.classes)
+        value = write_step(step, precision, explanation.classes, between)
         key = step.key
         tone = "good" if key in ("loss", "result") else "bad" if step.changes else ""
-        grid.rows.append(Row([key, step.formula, between.join(lines)], tone))
+        grid.rows.append(Row([key, step.formula, value], tone))
     return grid
 
 
@@ -106,7 +117,7 @@ def _write_page(explanation: Explanation, name: str, stream: TextIO) -> None:
     rows = [Row([step.key, step.formula, step.note][: len(heads)]) for step in explanation.steps]
     grid = Grid([Column(head, right=False) for head in heads], rows, "Steps")
     example = str(described["example"]).replace("lossctl compute", "lossctl explain")
-    grid.notes.append(f"With files and a row there are numbers: {example} --row 0")
+    grid.notes.append(f"With files and a row there are numbers: {example} --row 1")
     if name == "table":
         catalogue.print_loss(described, chosen)
         print()
@@ -165,6 +176,7 @@ def encode_record(record: dict[str, Any], encoding: str) -> Iterator[str]:
         yield from (
             _encode_list(value, indent, encoding) if listed else [encode_json(value, encoding)]
         )
+    yield "\n}\n"
 
 
 def _encode_list(records: Iterable[dict[str, Any]], indent: str, encoding: str) -> Iterator[str]:

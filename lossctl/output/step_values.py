@@ -24,6 +24,14 @@ LABEL_WIDTH = 24
 LABEL_LINES = 4
 
 
+def write_step(step: Step, precision: int, names: Sequence[str], between: str) -> str:
+    """Return the value of a step, its lines below each other or joined into one."""
+    lines = format_step(step, precision, names)
+    if between != "\n":  # numbers beside each other are not aligned
+        lines = [" ".join(line.split()) for line in lines]
+    return between.join(lines)
+
+
 def format_step(step: Step, precision: int, names: Sequence[str] = ()) -> list[str]:
     """Return the lines that show the value of a step; ``names`` are those of the classes.
 
