@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from os import PathLike
 from os.path import realpath
 from typing import TYPE_CHECKING, Any
 
 from lossctl.engine.plan import Settings
 from lossctl.engine.threads import available_threads
-from lossctl.errors import UsageError
+from lossctl.errors import OverwriteError
 
 if TYPE_CHECKING:
     from lossctl.evaluation.request import Request
@@ -107,14 +108,27 @@ def check_evaluation(dataset: Any = None, **arguments: Any) -> None:
 
 
 def check_written(path: Path, **arguments: Any) -> None:
-    """Raise UsageError if a file to write is one that :func:`evaluate` reads or writes."""
+    """Raise OverwriteError if a file to write is one that :func:`evaluate` reads or writes."""
     from lossctl.evaluation.dataset import refuse_input
 
     elements = arguments.pop("elements", None)
     if elements is not None and realpath(path) == realpath(elements):
-        raise UsageError(f"{path} would be written twice", "Write the rows to another file.")
+        raise OverwriteError(f"{path} would be written twice", "Write the rows to another file.")
     request = _request(**arguments)
     refuse_input(path, request.dataset, request.asked)
+
+
+def check_suite_written(target: Path, path: Path, jobs: Sequence[str] = ()) -> None:
+    """Raise OverwriteError if a file to write is the suite, or one that a job reads or writes."""
+    from lossctl.evaluation import suite
+
+    chosen = suite.read_suite(path).pick(jobs)
+    place = realpath(target)
+    if place == realpath(path):
+        raise OverwriteError(f"{target} is the suite itself", "Write to another file.")
+    for job in suite.run_suite(chosen, partial(check_written, place)).jobs:
+        if isinstance(job.error, OverwriteError):
+            raise job.error
 
 
 def run_suite(
@@ -137,6 +151,7 @@ def run_suite(
     from lossctl.evaluation import suite
 
     chosen = suite.read_suite(path).pick(jobs)
+    chosen.check_written()
     given = {} if threads is None else {"threads": threads}
     if check:
         return suite.run_suite(chosen, check_evaluation, **given)

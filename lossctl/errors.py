@@ -2,6 +2,7 @@
 
     LossctlError
     ├── UsageError        exit 2: the call is wrong (unknown loss, flag, column, option value)
+    │   ├── OverwriteError exit 2: a file to write is one that is read, or written twice
     │   └── OwnLossError  exit 2: a loss of the user's own is at fault
     ├── DataError         exit 3: the data are wrong (shapes, labels, ranges, broken files)
     ├── FileError         exit 4: a file could not be opened, read or written
@@ -49,6 +50,10 @@ class UsageError(LossctlError):
     """The call itself is wrong: an unknown name, a flag, an option out of its bounds."""
 
     exit_code = Exit.USAGE
+
+
+class OverwriteError(UsageError):
+    """A file to write is one that is read, or is written already."""
 
 
 class OwnLossError(UsageError):

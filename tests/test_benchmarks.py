@@ -298,6 +298,9 @@ def test_the_command_writes_a_report(
     assert shown == (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
     for wanted in ("| 1 000 | lossctl | ", "| 1 000 | pandas | ", "| margin_ranking | 4 000 | "):
         assert wanted in shown
+    summary = (tmp_path / "summary.md").read_text(encoding="utf-8")
+    assert "| margin_ranking | 4 000 | " in summary
+    assert f"| {LOSSCTL} | " in summary
     found = json.loads((tmp_path / "benchmarks.json").read_text(encoding="utf-8"))
     assert found["notes"] == []
     for kind in ("whole_process", "in_process"):

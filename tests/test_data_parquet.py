@@ -206,7 +206,8 @@ def test_only_what_is_needed_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     source.read(0, 10)
     source.read(10, 25)
     source.close()
-    assert read == [([0], ["x"]), ([1], ["x"]), ([2], ["x"])]
+    assert read[:3] == [([0], ["x"]), ([1], ["x"]), ([2], ["x"])]
+    assert len(read) < 5  # the next may have been begun ahead
 
 
 def test_empty_row_groups(tmp_path: Path) -> None:

@@ -178,6 +178,12 @@ class TestCompare:
         assert compared["differences"] == []
         assert "Nothing" in run("show", "--compare", "mse", "mse").out
 
+    def test_losses_of_elements_and_of_vectors_differ(self) -> None:
+        compared = lossctl.compare_definitions("mse", "keras.mse", "keras.dice")
+        differences = {one["fact"]: one["values"] for one in compared["differences"]}
+        per_vector, ratio = "(N, *D) or one number", "what --axis leaves, or one number"
+        assert differences["losses"] == ["one per element", per_vector, ratio]
+
     def test_options_inputs_and_facts(self) -> None:
         compared = lossctl.compare_definitions("ce", "nll", "bce")
         differences = {one["fact"]: one["values"] for one in compared["differences"]}

@@ -110,9 +110,16 @@ def test_an_unknown_column_gets_the_nearest() -> None:
     assert "age" in refused.value.remedy
 
 
-def test_what_is_no_condition_is_refused() -> None:
+@pytest.mark.parametrize("text", ["age + 1", "region"])
+def test_what_is_no_condition_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="not true or false for each row"):
-        keep("age + 1")
+        keep(text)
+
+
+@pytest.mark.parametrize("text", ["1 > 2", "'region'", "False", "()"])
+def test_what_names_no_column_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="names no column"):
+        keep(text)
 
 
 def test_texts_against_numbers_are_refused() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import lossctl
@@ -309,3 +310,43 @@ def test_nothing_left_is_nan() -> None:
 def test_errors_are_lossctls() -> None:
     with pytest.raises(LossctlError), warnings.catch_warnings():
         lossctl.evaluate(FRAME, pred="region", target="target", loss="mse")
+
+
+@pytest.mark.parametrize("kind", ["category", "chunked", "dictionary"])
+def test_labels_in_memory_of_several_pieces(kind: str) -> None:
+    texts = pa.chunked_array([FRAME.region[:50].tolist(), FRAME.region[50:].tolist()])
+    labels = {
+        "category": FRAME.region.astype("category"),
+        "chunked": texts,
+        "dictionary": texts.dictionary_encode(),
+    }[kind]
+    found, wanted = (
+        lossctl.evaluate(FRAME, pred="pred", target="target", loss="mse", by=by)
+        for by in ({"region": labels}, "region")
+    )
+    assert found.slice_frame.equals(wanted.slice_frame)
+
+
+def test_intervals_and_periods_of_pandas_are_labels() -> None:
+    frame = FRAME.assign(
+        bin=pd.cut(FRAME.age, 3), month=pd.period_range("2024", periods=len(FRAME))
+    )
+    for name in ("bin", "month"):
+        found = lossctl.evaluate(frame, pred="pred", target="target", loss="mse", by=name)
+        wanted = {"(missing)" if pd.isna(one) else str(one) for one in frame[name]}
+        assert {row.labels[0] for row in found.slices} == wanted
+
+
+def test_what_is_no_label_is_refused(tmp_path: Path) -> None:
+    frame = FRAME.assign(pair=[[1, 2]] * len(FRAME))
+    frame.to_parquet(tmp_path / "eval.parquet")
+    for data in (frame, tmp_path / "eval.parquet"):
+        with pytest.raises(DataError, match="pair holds list<"):
+            lossctl.evaluate(data, pred="pred", target="target", loss="mse", by="pair")
+    with pytest.raises(DataError, match="holds no labels"):
+        lossctl.evaluate(FRAME.assign(x=1j), pred="pred", target="target", loss="mse", by="x")
+
+
+def test_columns_that_are_called_by_numbers() -> None:
+    frame = pd.DataFrame(FRAME[["pred", "target"]].to_numpy())
+    assert value(lossctl.evaluate(frame, pred="0", target="1", loss="mse")) == pytest.approx(MSE)

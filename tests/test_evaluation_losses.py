@@ -12,7 +12,7 @@ import pytest
 
 import lossctl
 from lossctl.data import load_array
-from lossctl.errors import LossctlWarning, UsageError
+from lossctl.errors import DataError, LossctlWarning, UsageError
 from lossctl.evaluation import reading
 from lossctl.evaluation.specs import parse_loss
 from lossctl.losses.declaration import Loss
@@ -149,3 +149,13 @@ def test_answers_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch, tmp_pat
             found = lossctl.evaluate(pred=pred, target=target, loss="keras.hinge")
             wanted = lossctl.compute("keras.hinge", pred, target)
         assert found.overall[0].value == pytest.approx(wanted.value, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    ["ce", "multilabel_soft_margin", "keras.categorical_crossentropy", "keras.kl_divergence"],
+)
+def test_the_rows_of_one_column_are_no_classes(loss: str) -> None:
+    rng = np.random.default_rng(8)
+    with pytest.raises(DataError, match="needs several numbers in each row"):
+        lossctl.evaluate(pred=rng.random(20), target=rng.integers(0, 2, 20) + 0.0, loss=loss)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lossctl
-from lossctl.evaluation import quantiles, reading
+from lossctl.data.labels import wrap_labels
+from lossctl.evaluation import quantiles, reading, slices
 from lossctl.evaluation.groups import Bins, Categories, Grouping, cut_evenly
 from lossctl.evaluation.specs import parse_by, parse_loss
+from lossctl.output.evaluation import write_evaluation
 from tests.datasets import by_label, make_frame, write
 
 FRAME = make_frame()
@@ -304,6 +307,35 @@ def test_many_slices() -> None:
     assert worst.interval is None
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+def test_slices_are_written_together_as_one_by_one(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slices, "BLOCK", 7)
+    frame = FRAME.assign(loss=FRAME.index % 30, other=FRAME.pred + 1)
+    frame.loc[0, "loss"] = 99  # alone: without an interval
+    found = lossctl.evaluate(
+        frame, **ASKED | {"pred": ["pred", "other"]}, by=["loss", "region,loss"], ci=0.9
+    )
+    paths = [tmp_path / f"{name}.{form}" for name in ("together", "single")]
+    write_evaluation(found, target=paths[0])
+    write_evaluation(replace(found, slices=tuple(found.slices)), target=paths[1])
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_columns_called_like_facts_stay_apart_in_frames() -> None:
+    frame = FRAME.assign(loss=FRAME.region, value=FRAME.device)
+    found = lossctl.evaluate(
+        frame, **ASKED | {"pred": ["pred", "target"]}, by="loss,value", worst=2, show=["value"]
+    )
+    assert set(found.slice_frame.by_loss) == set(FRAME.region)
+    assert set(found.slice_frame.by_value) == set(FRAME.device)
+    assert set(found.slice_frame.loss) == {"mse"}
+    assert set(found.comparison_frame.by_loss.dropna()) == set(FRAME.region)
+    assert set(found.worst_frame.shown_value) <= set(FRAME.device)
+    assert (found.worst_frame.value >= 0).all()
+
+
 def test_categories_keep_their_numbers() -> None:
     one = Categories()
     first = one.encode(np.array([5, 3, 5]))
@@ -314,6 +346,28 @@ def test_categories_keep_their_numbers() -> None:
     codes = [crossed.encode([np.array([1, 2]), np.array([7, 7])]) for _ in range(2)]
     assert codes[0].tolist() == codes[1].tolist()
     assert [list(crossed.labels())[code] for code in codes[0]] == [("1", "7"), ("2", "7")]
+
+
+@pytest.mark.parametrize(
+    "dtype", ["int8", "uint8", "int64", "uint64", "float64", "bool", "str", "category", "Int64"]
+)
+@pytest.mark.parametrize("span", [3, 1 << 40])
+def test_labels_of_any_type_are_numbered_as_they_appear(dtype: str, span: int) -> None:
+    rng = np.random.default_rng(3)
+    kept = Categories()
+    seen: list[str] = []
+    for _ in range(3):
+        numbers = rng.integers(-span, span, 40) if dtype == "int64" else rng.integers(0, 9, 40)
+        column = pd.Series(numbers).astype(dtype)
+        if dtype == "Int64":
+            column[::7] = pd.NA
+        if dtype == "uint64" and span > 3:
+            column += np.uint64(1 << 63)
+        texts = ["(missing)" if value is pd.NA else str(value) for value in column.tolist()]
+        seen = list(dict.fromkeys([*seen, *texts]))
+        codes = kept.encode(wrap_labels(column, "by").whole())
+        assert [kept.label(code) for code in codes.tolist()] == texts
+        assert kept.labels == seen
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,15 @@ def test_a_label_out_of_range_is_an_error(label: int) -> None:
         lossctl.compute("keras.sparse_categorical_crossentropy", np.ones((2, 3)), [0, label])
 
 
+def test_labels_with_an_axis_of_1_are_those_without() -> None:
+    """Keras's generalised cross entropy makes (N, N) losses of them; lossctl says so."""
+    key, scores = "keras.categorical_generalized_cross_entropy", np.array([[0.2, 0.8], [0.5, 0.5]])
+    flat = lossctl.compute(key, scores, [1, 0], reduction="none")
+    column = lossctl.compute(key, scores, [[1], [0]], reduction="none")
+    assert np.array_equal(flat.elements, column.elements)
+    assert any("(N, 1)" in trap for trap in lossctl.describe(key)["traps"])
+
+
 def test_definitions_that_were_mended() -> None:
     """Tversky's alpha weighs false positives; smoothing counts classes along axis."""
     everywhere, half = np.ones((1, 4)), np.array([[1.0, 1.0, 0.0, 0.0]])

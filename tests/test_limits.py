@@ -133,7 +133,7 @@ def test_elements_of_ten_million_rows_in_little_memory(
     small = tmp_path / "small.npy"
     np.save(small, np.zeros(3))
     least = peak_of("compute", "l1", small, small, "-r", "none", "-o", tmp_path / f"x.{suffix}")
-    words = (folder / "p.npy", folder / "y.npy", "-r", "none", "-o", target)
+    words = (folder / "p.npy", folder / "y.npy", "-r", "none", "-o", target, "-j", 8)
     assert peak_of("compute", "l1", *words) - least < 200
     if suffix == "npy":
         losses = np.load(target, mmap_mode="r")

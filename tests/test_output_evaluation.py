@@ -284,6 +284,18 @@ class TestTables:
         assert text.count("x") >= 100
         assert max(map(len, text.splitlines())) <= 80
 
+    def test_bars_make_way_where_numbers_need_the_room(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        evaluation = make_evaluation(
+            overall=(), slices=(make_slice("a", 0.5, 9),), comparisons=(), worst=(), verdicts=()
+        )
+        wide = max(map(len, show(evaluation, "table").splitlines()))
+        for columns, bars in ((wide, True), (wide - 1, False)):
+            text = strip_styles(show_on_terminal(evaluation, monkeypatch, columns))
+            assert ("█" in text) == bars
+            assert max(map(len, text.splitlines())) <= columns
+
     def test_a_failed_gate_is_red(self, monkeypatch: pytest.MonkeyPatch) -> None:
         text = show_on_terminal(make_evaluation(), monkeypatch)
         failed = next(line for line in text.splitlines() if "failed" in line)

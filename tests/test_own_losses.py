@@ -117,6 +117,33 @@ class TestInAFile:
         assert "--omega" in compared
         assert "--delta" in compared
 
+    def test_is_shown_as_it_is_typed_from_here(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (folder / "further").mkdir()
+        code = own_loss("return input", more=", aliases=('gap',), example='a.npy b.npy'")
+        write(folder / "further", code)
+        shown = run("show", "further/bad.py:mine").out
+        assert "bad.py:mine  (bad.py:gap)\n" in shown
+        assert "lossctl compute further/bad.py:mine a.npy b.npy\n" in shown
+        helped = run("compute", "further/bad.py:mine", "--help").out
+        assert "lossctl compute further/bad.py:mine a.npy b.npy" in helped
+
+    def test_an_option_is_broadcast_to_inputs_of_any_shape(self, folder: Path) -> None:
+        option = "a: Annotated[np.ndarray | None, Option('factor', fits='*')] = None"
+        body = "return input if a is None else input * a"
+        name = write(folder, "from typing import Annotated\n" + own_loss(body, option))
+        for factor in (2.0, np.arange(4.0)):
+            result = lossctl.compute(name, PREDICTED, TRUE, a=factor)
+            assert result.value == (PREDICTED * factor).mean()
+        matrix = np.ones((3, 2))
+        assert lossctl.compute(name, matrix, matrix, a=[1.0, 3.0]).value == 2.0
+
+    def test_what_a_file_prints_when_it_runs_is_no_result(self, folder: Path) -> None:
+        name = write(folder, "print('loaded')\n" + own_loss("return input"))
+        done = run_process("compute", name, "p.npy", "y.npy", "-f", "value", cwd=folder)
+        assert (done.code, float(done.out), done.err) == (0, PREDICTED.mean(), "loaded\n")
+
     def test_is_no_loss_of_lossctl(self, folder: Path) -> None:
         write(folder, own_loss("return 0 * input + 7.0", key="mse"), "other.py")
         assert lossctl.compute("other.py:mse", PREDICTED, TRUE).value == 7.0

@@ -30,6 +30,15 @@ BROKEN_FILES = {
     "name": (own_loss("return input", key="a b"), "line 4", "'a b'"),
     "no default": (own_loss("return input", "a: int"), "line 4", "without a default"),
     "type": (own_loss("return input", "a: dict = {}"), "line 4", "of type dict"),
+    "generic": (own_loss("return input", "a: list[int] = [1]"), "line 4", "of type list[int]"),
+    "union": (own_loss("return input", "a: int | float = 1"), "line 4", "of type int | float"),
+    "literal": (
+        "from typing import Literal\n" + own_loss("return input", "a: Literal['b', 'c'] = 'b'"),
+        "line 5",
+        "choices=",
+    ),
+    "fraction": (own_loss("return input", "a: int = 1.5"), "line 4", "a = 1.5 is no int"),
+    "text": (own_loss("return input", "a: float = 'b'"), "line 4", "a = 'b' is no float"),
     "none": (own_loss("return input", "a: float = None"), "line 4", "say float | None"),
     "bounds": (
         "from typing import Annotated\n"
@@ -46,6 +55,18 @@ BROKEN_FILES = {
     "kwargs": (own_loss("return input").replace("t):", "t, **more):"), "line 4", "**kwargs"),
     "fact": (own_loss("return input", more=", facts={'colour': 'red'}"), "line 4", "colour"),
     "library": (own_loss("return input", more=", library='keras'"), "line 4", "library"),
+    "over": (own_loss("return input", more=", over='sideways'"), "line 4", "over='sideways'"),
+    "scan": (
+        own_loss("return input", more=", scan=Scan('tagret', 'few', np.all)"), "line 4", "'tagret'"
+    ),
+    "scan's name": (
+        own_loss("return input", more=", scan=Scan('target', 'few', np.all)"), "line 4", "'few'"
+    ),
+    "no classes": (
+        own_loss("return input").replace("=PAIR", "=(PAIR[0], index('target', 'N'))"),
+        "line 4",
+        "the axis C",
+    ),
     "twice": (own_loss("return input") + own_loss("return target").replace("f mine", "f m"), "",
               "two losses named 'mine'"),
     "class": (
@@ -66,12 +87,28 @@ BROKEN_KERNELS = {
     "reduced array": ("return np.mean(input)", "in mine", "never reduces"),
     "list": ("return list(input)", "in mine", "a list"),
     "text": ("return np.array(['a'] * len(input))", "in mine", "<U1"),
+    "masked": ("return np.ma.masked_less(input, 2)", "in mine", "a MaskedArray, but"),
     "complex": ("return input * 1j", "in mine", "complex128"),
     "shape": ("return input[:2]", "in mine", "shape (2,), but (4,) is declared: (N *D)"),
     "more axes": ("return input[:, None] * [1, 2]", "in mine", "shape (4, 2)"),
     "weights": ("return Terms(input, weights=input[:1])", "in mine", "weights (1,)"),
     "no terms": ("return Terms()", "in mine", "shape (0,)"),
 }
+
+FINISHED = ", finish=lambda sums, _: sums['a']"
+BROKEN_SUMS = {
+    "no finish": ("return Terms(sums={'a': input})", "", "no finish=... is declared"),
+    "no sums": ("return input", FINISHED, "no Terms(sums=...)"),
+    "some": ("return Terms(sums={'a': input[:2]})", FINISHED, "its 'a' has shape (2,)"),
+    "others": (
+        "return Terms(sums={'a': input, 'b': input[:2]})",
+        FINISHED,
+        "its 'b' has shape (2,)",
+    ),
+    "a number": ("return Terms(sums={'a': 3.0})", FINISHED, "its 'a' is a float"),
+    "average": ("return input[:2]", ", over='last'", "its 'losses' has shape (2,)"),
+}
+"""What a kernel returns whose losses are made of sums, what is declared, and what is said."""
 
 
 def loaded_modules() -> set[str]:
@@ -100,6 +137,14 @@ class TestErrorsAreTheirs:
         for part in ("bad.py, line ", place, text, "in your own code, not in lossctl"):
             assert part in done.err
         assert done.out == ""
+
+    @pytest.mark.parametrize("kind", BROKEN_SUMS)
+    def test_of_sums(self, folder: Path, kind: str) -> None:
+        body, more, text = BROKEN_SUMS[kind]
+        done = run("compute", write(folder, own_loss(body, more=more)), "p.npy", "y.npy")
+        assert (done.code, done.out) == (2, "")
+        for part in ("bad.py, line ", "in mine", text, "in your own code, not in lossctl"):
+            assert part in done.err
 
     def test_in_a_process_with_threads(self, folder: Path) -> None:
         np.save("big.npy", np.zeros(1_500_000))

@@ -128,3 +128,20 @@ def test_a_callback_in_python_hears_of_every_block() -> None:
     assert len(heard) > 1
     assert [done for done, _ in heard] == sorted({done for done, _ in heard})
     assert heard[-1] == (300_000, 300_000)
+
+
+def test_rows_of_text_are_guessed_from_the_bytes_read(tmp_path: Path) -> None:
+    path, rows = tmp_path / "x.csv", 400_000
+    path.write_text("a,b\n" + "1.25,2.25\n" * rows)
+    heard: list[tuple[int, int | None]] = []
+    words = (f"{path}#a", f"{path}#b")
+    lossctl.compute("mse", *words, threads=1, progress=lambda *told: heard.append(told))
+    assert len(heard) > 1
+    for _, total in heard:
+        assert total == pytest.approx(rows, rel=1e-4)
+    assert heard[-1] == (rows, rows)
+    told: list[int | None] = []
+    lossctl.evaluate(
+        path, pred="a", target="b", loss="mse", progress=lambda _, total: told.append(total)
+    )
+    assert told[-1] == rows

@@ -9,15 +9,17 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import lossctl
-from lossctl.data import ahead, npy, open_sources
-from lossctl.engine import crew
+from lossctl.data import ahead, open_sources
+from lossctl.data.npy import StreamSource
+from lossctl.engine.blocks import BLOCK_NUMBERS
+from lossctl.engine.crew import Crew
 from tests.command_line import command, environment
 from tests.source_files import read_in_pieces
 
@@ -25,50 +27,43 @@ ROWS = 400_000
 
 
 @contextmanager
-def silent_pipe(path: Path, content: bytes) -> Iterator[threading.Event]:
-    """Fill a named pipe and keep it open; the event says that all has been taken."""
+def silent_pipe(path: Path, content: bytes) -> Iterator[None]:
+    """Fill a named pipe and keep it open."""
     os.mkfifo(path)
-    taken, over = threading.Event(), threading.Event()
+    over = threading.Event()
 
     def fill() -> None:
-        with path.open("wb", buffering=0) as pipe:
+        with suppress(BrokenPipeError), path.open("wb", buffering=0) as pipe:
             rest = memoryview(content)
             while rest:
                 rest = rest[pipe.write(rest) or 0 :]
-            taken.set()
             over.wait(30)
 
     thread = threading.Thread(target=fill)
     thread.start()
     try:
-        yield taken
+        yield
     finally:
         over.set()
         thread.join()
 
 
-def test_elements_may_be_left_while_a_thread_reads(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("idle", [True, False])
+def test_what_a_thread_reads_from_is_not_closed(
+    idle: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crew, "PATIENCE", 0.05)
+    dismiss = Crew.dismiss
+    monkeypatch.setattr(Crew, "dismiss", lambda self: dismiss(self) and idle)
     closed: list[object] = []
-    monkeypatch.setattr(npy.NpyStream, "close", closed.append)
+    close = StreamSource.close
+    monkeypatch.setattr(StreamSource, "close", lambda self: (closed.append(self), close(self)))
     whole = tmp_path / "whole.npy"
-    np.save(whole, np.ones(ROWS))
-    with silent_pipe(tmp_path / "pipe", whole.read_bytes()[: ROWS * 4]) as taken:
-        stream = lossctl.elements("mse", tmp_path / "pipe", whole, threads=2)
-        blocks = iter(stream)
+    np.save(whole, np.ones(3 * BLOCK_NUMBERS))
+    with silent_pipe(tmp_path / "pipe", whole.read_bytes()):
+        blocks = iter(lossctl.elements("mse", tmp_path / "pipe", whole, threads=2))
         next(blocks)
-        assert taken.wait(10)
-        end = time.monotonic() + 10
-        while not any(_reads(one) for one in threading.enumerate()) and time.monotonic() < end:
-            time.sleep(0.01)
         blocks.close()  # type: ignore[attr-defined]
-        assert not closed  # which would have waited for the thread
-
-
-def _reads(thread: threading.Thread) -> bool:
-    return thread.name.startswith("lossctl-")
+    assert bool(closed) == idle
 
 
 def test_text_may_be_left_while_a_thread_decompresses(

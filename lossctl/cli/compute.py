@@ -44,6 +44,8 @@ def build_command(loss: Loss) -> Any:
 
 def wrap_command(loss: Loss, verb: str, callback: Callable[..., None], more: str = "") -> Any:
     """Return a command of one loss, with its help; ``more`` belongs to the example."""
+    from lossctl.losses.description import show_command
+
     single = typer.Typer(
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -51,8 +53,8 @@ def wrap_command(loss: Loss, verb: str, callback: Callable[..., None], more: str
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     help_text = f"{loss.summary}\n\nFormula: {loss.formula}" if loss.formula else loss.summary
-    example = f"For example:  lossctl {verb} {loss.key} {loss.example}{more}"
-    epilog = escape_markup(example) if loss.example else ""
+    example = f"For example:  {show_command(loss, verb)}{more}" if loss.example else ""
+    epilog = escape_markup(example)
     single.command(loss.key, help=escape_markup(help_text), epilog=epilog)(callback)
     return take_plain_values(typer.main.get_command(single))
 

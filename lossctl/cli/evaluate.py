@@ -10,7 +10,7 @@ import typer
 
 from lossctl.cli.gates import report
 from lossctl.cli.shared import DATA, OUTPUT, SHARED, WORK, make_option, take_output
-from lossctl.cli.values import MARK, take_plain_values
+from lossctl.cli.values import take_plain_values
 from lossctl.errors import UsageError
 
 LOSSES = "Losses and slices"
@@ -177,9 +177,6 @@ def make_command(
     """Return a command that calls ``run`` with the values of its parameters."""
 
     def callback(**values: Any) -> None:
-        for key, value in values.items():
-            if isinstance(value, list):  # the others are converted one by one
-                values[key] = [word.removeprefix(MARK) for word in value]
         run(values)
 
     callback.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

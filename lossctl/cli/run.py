@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from lossctl.cli.evaluate import list_output_options, make_command
-from lossctl.cli.gates import report
+from lossctl.cli.gates import leave_pipe, report
 from lossctl.cli.shared import SHARED, make_option, take_output
 from lossctl.errors import CheckError, LossctlError
 
@@ -53,6 +53,8 @@ def _run(values: dict[str, Any]) -> None:
 
     output = take_output({**values, "limit": 0})
     check_output(output.format, output.target)
+    if output.target is not None:
+        api.check_suite_written(output.target, values["suite"], values["job"])
     with show_progress(values["progress"]) as progress:
         result = api.run_suite(
             values["suite"],
@@ -74,6 +76,10 @@ def _run(values: dict[str, Any]) -> None:
         if not errors:
             raise
         print_error(failed)
+    except BrokenPipeError:
+        if not errors:
+            raise
+        leave_pipe()
     for name, error in errors:
         print_error(LossctlError(f"job {name}: {error.message}", error.remedy))
     if errors:

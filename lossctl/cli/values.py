@@ -19,7 +19,7 @@ WORDS = {int: "a whole number", float: "a number", bool: "true or false"}
 
 
 def take_plain_values(command: Any) -> Any:
-    """Let a command's single-valued parameters be converted by :class:`PlainValue`."""
+    """Let a command's parameters be converted by :class:`PlainValue` or :class:`PlainList`."""
     for parameter in command.params:
         _take_plain_value(parameter)
     find_help = command.get_help_option
@@ -28,9 +28,14 @@ def take_plain_values(command: Any) -> Any:
 
 
 def _take_plain_value(parameter: Any) -> Any:
-    kind = _kind(parameter.type_descriptor.annotation)
-    if kind is not None and parameter.nargs == 1 and not parameter.multiple:
+    annotation = parameter.type_descriptor.annotation
+    kind = _kind(annotation)
+    plain: PlainValue | PlainList | None = None
+    if parameter.nargs == -1 or parameter.multiple:
+        plain = PlainList() if annotation == list[str] else None
+    elif kind is not None and parameter.nargs == 1:
         plain = PlainValue(kind, parameter.type_descriptor.parameter_info)
+    if plain is not None:
         parameter.get_runtime_param = lambda: plain
     return parameter
 
@@ -73,6 +78,14 @@ class PlainValue:
             return self.kind(value)
         except ValueError:
             return None
+
+
+class PlainList:
+    """The words of a parameter that may be repeated."""
+
+    def coerce(self, value: Any, param: Any, ctx: Any) -> list[str]:
+        """Return the words."""
+        return [word.removeprefix(MARK) for word in value or ()]
 
 
 def _label(param: Any) -> str:

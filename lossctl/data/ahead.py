@@ -39,7 +39,9 @@ class Ahead(Generic[T]):
         """Make no more items; return whether none is being made that takes for ever."""
         if self._pool is None:
             return True
+        self._pool.shutdown(wait=False, cancel_futures=True)
         busy = wait([self._coming] if self._coming is not None else [], PATIENCE).not_done
-        self._pool.shutdown(wait=not busy, cancel_futures=True)
+        if not busy:
+            self._pool.shutdown()
         self._pool = self._coming = None
         return not busy

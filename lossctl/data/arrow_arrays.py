@@ -95,7 +95,7 @@ def refuse_type(arrow_type: Any, where: str) -> DataError:
 
     kinds = pa.types
     if kinds.is_string(arrow_type) or kinds.is_large_string(arrow_type):
-        remedy = "Choose a numeric column, or write class labels as their indices 0, 1, 2, …"
+        remedy = "Choose a numeric column; names of classes become indices with --classes."
     elif kinds.is_temporal(arrow_type):
         remedy = "Choose a numeric column, or write the times as numbers of seconds."
     elif kinds.is_struct(arrow_type):

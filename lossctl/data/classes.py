@@ -39,7 +39,7 @@ class ClassNames:
         given = cells.numbers(Column(source.name, what))
         if given is not None:
             return given
-        codes, found = cells.encode()
+        codes, found = cells.encode(source.name)
         indices = np.array([self._indices.get(str(one), UNKNOWN) for one in found], np.int64)
         values = indices[codes] if len(found) else np.empty(0, np.int64)
         if len(values) and values.min() == UNKNOWN:
@@ -94,6 +94,10 @@ class IndexedSource(Source):
     def whole(self) -> NDArray[Any]:
         """Return all indices."""
         return self._index(self.source.whole(), 0)
+
+    def expect(self) -> int | None:
+        """Ask the source."""
+        return self.source.expect()
 
     def count(self) -> int:
         """Count the rows of the source."""

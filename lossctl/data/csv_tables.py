@@ -230,8 +230,8 @@ class CsvTable(TextTable):
             raise DataError(
                 f"{self.path}: column {self.names[column]!r}, row {segment.first_row + row}"
                 f"{place}: {show_text(text)} is not a number.",
-                "Choose a numeric column, or correct the cell; "
-                "an empty cell or NaN is a missing value.",
+                "Choose a numeric column, or correct the cell (empty or NaN is a missing value); "
+                "names of classes become indices with --classes.",
             )
         cells = self._parse(data, [column], as_text=True).column(0)
         return np.array([float(cell.strip() or b"nan") for cell in cells.to_pylist()])

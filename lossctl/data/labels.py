@@ -51,10 +51,30 @@ class Cells:
         """Return the cells as a pandas Series."""
         return self.arrow.to_pandas()
 
-    def encode(self) -> tuple[Array, list[Any]]:
-        """Return the number of each cell's value among the different ones, and these."""
-        coded = self.arrow.dictionary_encode("encode")
-        return coded.indices.to_numpy(), coded.dictionary.to_pylist()
+    def encode(self, name: str) -> tuple[Array, list[Any]]:
+        """Return the number of each cell's value among the different ones, and these.
+
+        They stand in the order in which they appear. Raises DataError for lists and the like.
+        """
+        import pyarrow as pa
+
+        try:
+            coded = self.arrow.dictionary_encode("encode")
+        except pa.ArrowNotImplementedError as error:
+            raise DataError(
+                f"{name} holds {self.arrow.type}, which cannot be labels",
+                "Choose a column of texts, numbers or dates.",
+            ) from error
+        return _read(coded.indices), coded.dictionary.to_pylist()
+
+    def whole(self) -> Array | None:
+        """Return the cells as int64, if all of them are whole numbers that fit."""
+        import pyarrow as pa
+
+        kind = self.arrow.type
+        if not pa.types.is_integer(kind) or pa.types.is_uint64(kind) or self.arrow.null_count:
+            return None
+        return _read(self.arrow).astype(np.int64, copy=False)
 
     def numbers(self, column: Column) -> Array | None:
         """Return the cells as numbers, if their type is one of numbers."""
@@ -102,11 +122,17 @@ def wrap_labels(given: Any, name: str) -> LabelArray:
 
     values = given if hasattr(given, "dtype") or isinstance(given, list) else list(given)
     if isinstance(given, pa.Array | pa.ChunkedArray):
-        return LabelArray(name, given)
+        return LabelArray(name, join_cells([Cells(given)]).arrow)
     if isinstance(values, np.ndarray) and values.ndim != 1:
         raise DataError(f"{name} has {values.ndim} axes, but labels are one per row")
     try:
-        return LabelArray(name, pa.array(values, from_pandas=True))
+        cells = join_cells([Cells(pa.array(values, from_pandas=True))])
+        if isinstance(cells.arrow.type, pa.BaseExtensionType):  # pandas' periods and intervals
+            texts = zip(values, cells.arrow.is_null().to_pylist(), strict=True)
+            cells = Cells(pa.array([None if empty else str(one) for one, empty in texts]))
+        return LabelArray(name, cells.arrow)
+    except pa.ArrowNotImplementedError as error:
+        raise DataError(f"{name} holds no labels: {error}", "Make them texts.") from error
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise DataError(
             f"{name} holds labels of different types: {error}", "Make them all texts."
@@ -117,7 +143,7 @@ def join_cells(parts: Sequence[Array | Cells]) -> Cells:
     """Return pieces of one column as one; texts where the pieces are of different types."""
     import pyarrow as pa
 
-    arrows = [part.arrow if isinstance(part, Cells) else pa.array(part) for part in parts]
+    arrows = [part.arrow if isinstance(part, Cells) else _wrap(part) for part in parts]
     flat = [one for arrow in arrows for one in getattr(arrow, "chunks", [arrow])]
     if not flat:
         return Cells(arrows[0] if arrows else pa.array([], pa.string()))
@@ -126,3 +152,21 @@ def join_cells(parts: Sequence[Array | Cells]) -> Cells:
     wanted = pa.string() if len(kinds) > 1 else next(iter(kinds), flat[0].type)
     same = [one if one.type == wanted else one.cast(wanted) for one in flat]
     return Cells(same[0] if len(same) == 1 else pa.concat_arrays(same))
+
+
+def _read(arrow: Any) -> Array:
+    """Return whole numbers; pyarrow's own conversion would import pandas."""
+    import pyarrow as pa
+
+    return to_array(pa.chunked_array([arrow]), Column("", ""))
+
+
+def _wrap(numbers: Array) -> Any:
+    """Return numbers as Arrow's, which share their memory; pa.array would import pandas."""
+    import pyarrow as pa
+
+    if numbers.dtype.kind not in "iuf" or not numbers.dtype.isnative:
+        return pa.array(numbers)
+    buffer = pa.py_buffer(np.ascontiguousarray(numbers))
+    kind = pa.from_numpy_dtype(numbers.dtype)
+    return pa.Array.from_buffers(kind, len(numbers), [None, buffer])

@@ -18,7 +18,7 @@ from lossctl.data.sharded import ShardedSource, ShardedTable
 from lossctl.data.shards import find_shards
 from lossctl.data.source import Source
 from lossctl.data.tables import Table
-from lossctl.errors import DataError, UsageError
+from lossctl.errors import DataError, OverwriteError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +62,10 @@ def find_files(given: object) -> Files:
 
 
 def refuse_overwriting(path: str | PathLike[str], references: Iterable[object]) -> None:
-    """Raise UsageError if a file to write is one of those that are read."""
+    """Raise OverwriteError if a file to write is one of those that are read."""
     for given in references:
         if is_reference(given) and realpath(path) in find_files(given).key:
-            raise UsageError(
+            raise OverwriteError(
                 f"{fspath(path)} is read, and would be overwritten", "Write to another file."
             )
 

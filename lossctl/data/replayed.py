@@ -52,6 +52,10 @@ class ReplayedSource(Source):
         """Return all rows."""
         return self.read(0, END if self.length is None else self.length)
 
+    def expect(self) -> int | None:
+        """Ask the source."""
+        return self.source.expect()
+
     def count(self) -> int:
         """Return the number of rows."""
         return self.source.count()

@@ -57,6 +57,10 @@ class Source(ABC):
         assert self.length is not None
         return self.length
 
+    def expect(self) -> int | None:
+        """Return about how many rows there are: an estimate where the end is not known yet."""
+        return self.length
+
     def measure(self) -> None:  # noqa: B027 - most sources know their length
         """Learn the length if that takes reading to the end, and stay at the beginning.
 

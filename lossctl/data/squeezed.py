@@ -50,6 +50,10 @@ class SqueezedSource(Source):
         values = self.source.whole()
         return values.reshape(values.shape[:1] + self.trailing)
 
+    def expect(self) -> int | None:
+        """Ask the source."""
+        return self.source.expect()
+
     def count(self) -> int:
         """Count the rows of the source."""
         return self.source.count()

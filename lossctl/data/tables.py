@@ -59,6 +59,10 @@ class Table(ABC):
     def reopen(self) -> Table:
         """Return the same table at its beginning."""
 
+    def expect(self) -> int | None:
+        """Return about how many rows there are, where that is known or can be guessed."""
+        return self.length
+
     def hidden(self, column: int) -> bool:
         """Say whether a column is left out unless it is named."""
         return False
@@ -296,6 +300,10 @@ class TableSource(Source):
             at = self._scan.end
             self.read(at, at + 1)
         return self.length
+
+    def expect(self) -> int | None:
+        """Return the number of rows, or what the table guesses."""
+        return self._scan.table.expect() if self.length is None else self.length
 
     def measure(self) -> None:
         """Count the rows of the table."""

@@ -62,6 +62,14 @@ class TextTable(Table):
                 self._text.close()
             yield arrays
 
+    def expect(self) -> int | None:
+        """Guess the number of rows from the share of the file that was read."""
+        if self.length is not None or not self.origin.mapped or not self._segments:
+            return self.length
+        last = self._segments[-1]
+        size = self.origin.location.stat().st_size
+        return round((last.first_row + last.rows) * size / max(1, last.offset + last.size))
+
     def line(self, row: int) -> int | None:
         """Return the line on which a row begins, counted from 1."""
         for segment in self._segments:

@@ -16,7 +16,7 @@ from lossctl.engine.work import Outcome, process
 Piece = tuple[Region, list[NDArray[Any]]]
 
 AHEAD = 2
-MOST_WITH_ELEMENTS = 3
+MOST_WITH_ELEMENTS = 2
 
 PATIENCE = 1.0
 """Seconds to wait for helpers that are to leave: one may be reading from a silent pipe."""
@@ -47,7 +47,7 @@ class Crew:
             self._limit = min(self._limit, MOST_WITH_ELEMENTS)
         self._helpers = [
             Thread(target=self._help, name=f"lossctl-{number}", daemon=True)
-            for number in range(1, plan.settings.threads)
+            for number in range(1, min(plan.settings.threads, self._limit))
         ]
         for helper in self._helpers:
             helper.start()

@@ -54,7 +54,7 @@ class Elements:
             self.partial.merge(outcome.partial)
             self.samples = region.stop - first
             if self.progress is not None:
-                self.progress(self.samples, self.plan.samples)
+                self.progress(self.samples, self._expect())
             if outcome.losses is not None and not self.partial.broken:
                 yield outcome.losses
         for finding in self.partial.findings.values():
@@ -62,6 +62,13 @@ class Elements:
         _report_errors(self.plan, self.partial)
         if self.plan.single:
             yield _single_losses(Summary.of(self.plan), self.partial).astype(self.dtype)
+
+    def _expect(self) -> int | None:
+        """Return about how many samples there are; None where not even a guess can be made."""
+        if self.plan.samples is not None or self.plan.settings.part is not None:
+            return self.plan.samples
+        guesses = [bound.source.expect() for bound in self.plan.streams]
+        return max((one for one in guesses if one is not None), default=None)
 
     def result(self, elements: Array | None = None) -> Result:
         """Return the counts and the denominator of what has been iterated over."""

@@ -38,7 +38,7 @@ def make_groupings(
     if bins:
         found |= _find_bins(bins, recipe)
     return [
-        Grouping(spec.names, [found.get(axis.name) or Categories() for axis in spec.axes])
+        Grouping(spec.names, [found.get(axis.name) or Categories(axis.name) for axis in spec.axes])
         for spec in by
     ]
 

@@ -79,7 +79,7 @@ class _Parser:
             self._expect(")")
             if self._peek() == "-":
                 self._refuse(f"'- baseline' inside of {function}(…), or an operator")
-        if not against and not by:
+        if function is None and not against:
             against = self._take_baseline()
         if function is None and not against and self._take_word("worse"):
             for word in ("than", "baseline"):

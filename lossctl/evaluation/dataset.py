@@ -52,7 +52,9 @@ class Dataset:
         if is_reference(data):
             return cls(_plain(data), read_names(_plain(data)), key)
         frame = to_frame(data)
-        return cls(frame, [str(name) for name in frame.columns], key)
+        if not all(isinstance(name, str) for name in frame.columns):
+            frame = frame.rename(columns=str)
+        return cls(frame, list(frame.columns), key)
 
     @property
     def stored(self) -> bool:
@@ -133,7 +135,7 @@ def open_columns(dataset: Dataset, asked: Mapping[Any, Asked]) -> dict[Any, Sour
 
 
 def refuse_input(path: str | PathLike[str], dataset: Dataset, asked: Mapping[Any, Asked]) -> None:
-    """Raise UsageError if a file to write is one of those that are read."""
+    """Raise OverwriteError if a file to write is one of those that are read."""
     refuse_overwriting(path, (dataset.data, *(dataset.resolve(one) for one in asked.values())))
 
 

@@ -123,7 +123,7 @@ class Evaluator:
             progress,
             [ask(recipe, request.asked, task) for task in request.tasks],
         )
-        clusters = Categories() if CLUSTER in request.asked else None
+        clusters = Categories("cluster-by") if CLUSTER in request.asked else None
         for scored in scan:
             units = None if clusters is None else clusters.encode(scored.chunk.columns[CLUSTER])
             for collection in collections:

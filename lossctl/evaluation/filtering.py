@@ -25,6 +25,7 @@ QUOTED = re.compile(r"`([^`]*)`|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 """A column name in backticks, or a text, in which a backtick is one."""
 
 STAND_IN = "quoted_column_{}"
+TRUTHS = (True, False)
 CONSTANTS = (int, float, str, bool)
 ALLOWED: tuple[type[ast.AST], ...] = (
     ast.Expression,
@@ -75,6 +76,8 @@ class Filter:
         self._stand_ins: dict[str, str] = {}
         self._expression = QUOTED.sub(self._replace_quoted, text.strip())
         names = _check(self._expression, text)
+        if not names:
+            raise UsageError(f"--where {text!r} names no column", EXAMPLE)
         called = {stand_in: name for name, stand_in in self._stand_ins.items()}
         self.columns = tuple(called.get(name, name) for name in names)
 
@@ -100,7 +103,7 @@ class Filter:
                 f"--where {self.text!r} does not fit the columns: {error}",
                 "Compare numbers with numbers and texts with 'texts'.",
             ) from error
-        if not isinstance(found, pd.Series) or found.dtype.kind not in "bO":
+        if not isinstance(found, pd.Series) or not _is_truth(found):
             raise UsageError(
                 f"--where {self.text!r} is not true or false for each row",
                 f"Compare with something. {EXAMPLE}",
@@ -112,6 +115,13 @@ class Filter:
         if name is None:
             return match[0]
         return self._stand_ins.setdefault(name, STAND_IN.format(len(self._stand_ins)))
+
+
+def _is_truth(found: pd.Series[Any]) -> bool:
+    """Whether a column holds nothing but truths, and cells that are empty."""
+    if found.dtype.kind == "b":
+        return True
+    return found.dtype.kind == "O" and bool(found.dropna().map(lambda one: one in TRUTHS).all())
 
 
 def _check(expression: str, text: str) -> list[str]:

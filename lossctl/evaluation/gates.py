@@ -42,8 +42,6 @@ class Known:
     columns: Sequence[str]
     """The columns that slices can be made of."""
     baseline: str | None = None
-    cuts: Sequence[tuple[str, ...]] | None = None
-    """The slices that there will be, if no others can be made."""
     intervals: bool = True
     """Whether there will be intervals, without which nothing is significant."""
 
@@ -60,11 +58,9 @@ def _resolve(condition: Condition, known: Known) -> Gate:
     for column in gate.cut:
         if column not in known.columns:
             hint = did_you_mean(column, known.columns) or "Name it with --by."
+            if column.rpartition(":")[0] in known.columns:
+                hint = f"Bins are made by --by: add --by {column}."
             raise _refuse(condition, f"there is no column {column!r}", hint)
-    cuts = [set(cut) for cut in known.cuts or ()]
-    if gate.cut and known.cuts is not None and set(gate.cut) not in cuts:
-        crossed = ",".join(gate.cut)
-        raise _refuse(condition, f"there are no slices by {crossed}", f"Add --by {crossed}.")
     if condition.against_baseline:
         if known.baseline is None or not several:
             problem = "there is no baseline to compare with"

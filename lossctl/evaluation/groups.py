@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lossctl.data.labels import Cells, join_cells
 from lossctl.engine.partial import Rows
+from lossctl.evaluation.whole_numbers import WholeNumbers
 
 Codes = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -35,15 +36,20 @@ class Coded(Protocol):
 class Categories:
     """Each value is a label; numbers are given in the order in which labels appear."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "a column") -> None:
+        self.name = name
         self.labels: list[str] = []
         self._codes: dict[str, int] = {}
         self._others: dict[Any, int] = {}
+        self._whole = WholeNumbers(self._number)
 
     def encode(self, values: Any) -> Codes:
         """Return the number of each row's label, the same in every chunk."""
         cells = values if isinstance(values, Cells) else join_cells([values])
-        codes, found = cells.encode()
+        whole = cells.whole()
+        if whole is not None:
+            return self._whole.encode(whole)
+        codes, found = cells.encode(self.name)
         numbers = np.fromiter(map(self._number, found), np.int64, len(found))
         return numbers[codes] if len(found) else np.empty(0, np.int64)
 
@@ -128,8 +134,8 @@ class GroupSums:
     def add(self, codes: Codes, rows: Rows, size: int) -> None:
         """Add the rows of a chunk; ``size`` slices are known by now."""
         self.totals = add_by(self.totals, codes, rows.totals, size)
-        self.denominators = add_by(self.denominators, codes, rows.denominators, size)
-        self.counted = add_by(self.counted, codes, rows.counted, size)
+        self.denominators = add_by(self.denominators, codes, _weigh(rows.denominators), size)
+        self.counted = add_by(self.counted, codes, _weigh(rows.counted), size)
         for name, values in rows.sums.items():
             known = self.sums.setdefault(name, [np.zeros(0)] * values.shape[1])
             self.sums[name] = [
@@ -143,12 +149,19 @@ def add_by(sums: Floats, codes: Codes, numbers: NDArray[Any] | None, size: int) 
         grown = np.zeros(max(size, 2 * len(sums) if size > 1 << 16 else size))
         grown[: len(sums)] = sums
         sums = grown
-    if len(sums) > FEW * len(codes):
+    if size == 1:
+        sums[0] += len(codes) if numbers is None else np.sum(numbers)
+    elif len(sums) > FEW * len(codes):
         found, places = np.unique(codes, return_inverse=True)
         sums[found] += np.bincount(places, numbers, len(found))
     else:
         sums += np.bincount(codes, numbers, len(sums))
     return sums
+
+
+def _weigh(numbers: NDArray[Any]) -> NDArray[Any] | None:
+    """Return None for ones alone: counting is faster than adding."""
+    return None if (numbers == 1).all() else numbers
 
 
 def write_label(value: Any) -> str:

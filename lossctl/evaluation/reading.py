@@ -108,10 +108,10 @@ class Reader:
         finally:
             self.close()
 
-    @property
-    def length(self) -> int | None:
-        """How many rows there are, if that is known."""
-        return next((s.length for s in self.sources.values() if s.length is not None), None)
+    def expect(self) -> int | None:
+        """Return about how many rows there are, where that is known or can be guessed."""
+        guesses = (source.expect() for source in self.sources.values())
+        return next((one for one in guesses if one is not None), None)
 
     def close(self) -> None:
         """Close all sources."""
@@ -149,12 +149,8 @@ class Reader:
             keep = recipe.matching.keep[start : start + count]
             self.matched += int(np.count_nonzero(keep))
         if recipe.filter is not None:
-            filtered = (
-                recipe.filter.keep(
-                    {name: self._type(name, columns[WHERE, name]) for name in recipe.filter.columns}
-                )
-                if recipe.filter.columns
-                else np.ones(count, np.bool_)
+            filtered = recipe.filter.keep(
+                {name: self._type(name, columns[WHERE, name]) for name in recipe.filter.columns}
             )
             keep = filtered if keep is None else keep & filtered
         numbers = np.arange(start, start + count)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 
 FORMAT = "lossctl.evaluation/1"
 """Name and version of the shape of :meth:`Evaluation.to_dict`."""
+
+FACTS = ("value", "rows", "counted", "share", "gap")
+LIMITS = ("low", "high", "standard_error")
+"""Columns that tell of a slice, and of an interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,13 @@ class SliceRow:
     share: float
     gap: float
     interval: Interval | None = None
+
+    def blocks(self) -> Iterator[tuple[list[Sequence[str]], dict[str, list[Any]]]]:
+        """Yield labels and facts as lists, as many slices at once may: here it is one."""
+        facts = {name: [getattr(self, name)] for name in FACTS}
+        if self.interval is not None:
+            facts |= {name: [getattr(self.interval, name)] for name in LIMITS}
+        yield [[label] for label in self.labels], facts
 
     @property
     def name(self) -> str:
@@ -200,21 +211,32 @@ def _frame(kind: type[Any], records: Iterable[Any]) -> pd.DataFrame:
 NESTED = ("interval", "shown", "by", "labels")
 
 
+def rename(names: Iterable[str], prefix: str, taken: Collection[str]) -> dict[str, str]:
+    """Return what the user's columns are called beside those of facts: ``by_loss``, ``shown_row``.
+
+    >>> rename(["region", "loss"], "by", ["loss", "value"])
+    {'region': 'region', 'loss': 'by_loss'}
+    """
+    return {name: f"{prefix}_{name}" if name in taken else name for name in names}
+
+
+def list_taken(kind: type[Any]) -> list[str]:
+    """Return the columns of a kind of record that none of the user's may be called like."""
+    return [*(one.name for one in fields(kind) if one.name not in NESTED), *LIMITS]
+
+
 def _flatten(record: Any) -> dict[str, Any]:
     row: dict[str, Any] = {}
+    taken = list_taken(type(record))
     for one in fields(record):
         value = getattr(record, one.name)
         if one.name == "labels":
-            row.update(zip(record.by, value, strict=True))
+            row.update(zip(rename(record.by, "by", taken).values(), value, strict=True))
         elif one.name == "shown":
-            row.update(value)
+            row.update(zip(rename(value, "shown", taken).values(), value.values(), strict=True))
         elif one.name == "interval":
             if value is not None:
-                row |= {
-                    "low": value.low,
-                    "high": value.high,
-                    "standard_error": value.standard_error,
-                }
+                row |= {name: getattr(value, name) for name in LIMITS}
         elif one.name != "by":
             row[one.name] = value
     return row

@@ -101,7 +101,7 @@ class Scan:
             for chunk in self.reader:
                 yield Scored(chunk, self._score(chunk, pool))
                 if self.progress is not None:
-                    self.progress(self.reader.seen, self.reader.length)
+                    self.progress(self.reader.seen, self.reader.expect())
         self._report()
 
     def _score(self, chunk: Chunk, pool: ThreadPoolExecutor | None) -> list[Rows]:
@@ -140,7 +140,7 @@ class Scan:
             wrap(key, one.name) for key, one in zip(task.inputs, task.spec.loss.inputs, strict=True)
         ]
         weight, mask = task.sample_weight, task.mask
-        return make_plan(
+        plan = make_plan(
             task.spec.loss,
             sources,
             task.options,
@@ -149,6 +149,16 @@ class Scan:
             None if mask is None else wrap(mask, "mask"),
             answers,
         )
+        one_sample = not any(bound.batched for bound in plan.inputs)
+        # A sum along a vector is a loss, and cannot be taken row by row.
+        summed = plan.single and plan.gathering is not None and plan.gathering.finished
+        if one_sample or (summed and not task.gathered):
+            raise DataError(
+                f"{task.spec.name} needs several numbers in each row (classes, or a vector), but"
+                f" {sources[0].name} has one",
+                "Name all of their columns, such as logit_0:logit_9, or a column of lists.",
+            )
+        return plan
 
     def _source(self, key: Any) -> Source:
         return self.reader.sources[key]

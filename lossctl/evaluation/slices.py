@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.evaluation.result import SliceRow
+from lossctl.evaluation.result import LIMITS, SliceRow, list_taken, rename
 from lossctl.evaluation.uncertainty import Spread
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 Labels = Sequence[tuple[str, ...]]
+
+BLOCK = 50_000
+"""So many slices are made lists of at once."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +57,31 @@ class Cut:
             interval=None if self.spread is None else self.spread.interval(code),
         )
 
+    def blocks(self) -> Iterator[tuple[list[Sequence[str]], dict[str, list[Any]]]]:
+        """Yield labels and facts as lists, of some slices at a time."""
+        for start in range(0, len(self), BLOCK):
+            order = self.order[start : start + BLOCK]
+            labels = [self.labels[code] for code in order.tolist()]
+            facts = {
+                "value": self.values[order].tolist(),
+                "rows": self.rows[order].astype(np.int64).tolist(),
+                "counted": self.counted[order].astype(np.int64).tolist(),
+                "share": self.shares[order].tolist(),
+                "gap": self.gaps[order].tolist(),
+            }
+            if self.spread is not None:
+                facts |= dict(zip(LIMITS, self.spread.limits(order), strict=True))
+            yield [list(axis) for axis in zip(*labels, strict=True)], facts
+
     def frame(self) -> pd.DataFrame:
         """Return the slices as a DataFrame."""
         import pandas as pd
 
         order = self.order
+        names = rename(self.by, "by", list_taken(SliceRow)).values()
         columns: dict[str, Any] = {
             name: [self.labels[code][axis] for code in order.tolist()]
-            for axis, name in enumerate(self.by)
+            for axis, name in enumerate(names)
         }
         columns |= {"model": self.model, "loss": self.loss, "value": self.values[order]}
         columns |= {"rows": self.rows[order].astype(np.int64)}
@@ -109,13 +129,20 @@ class Slices(Sequence[SliceRow]):
         frames = [cut.frame() for cut in self.cuts]
         if not frames:
             return pd.DataFrame()
-        names = dict.fromkeys(name for cut in self.cuts for name in cut.by)
+        taken = list_taken(SliceRow)
+        names = {name: None for cut in self.cuts for name in rename(cut.by, "by", taken).values()}
         joined = pd.concat(frames, ignore_index=True)
         return joined[[*names, *(name for name in joined.columns if name not in names)]]
 
 
 def sort_worst_first(values: Floats, kept: NDArray[np.int64], labels: Labels) -> NDArray[np.int64]:
     """Return the codes of slices by falling value, NaN last; equal ones by their labels."""
-    by_label = np.array(sorted(kept.tolist(), key=lambda code: labels[code]), np.int64)
-    keys = values[by_label]
-    return by_label[np.argsort(np.where(np.isnan(keys), np.inf, -keys), kind="stable")]
+    keys = np.where(np.isnan(values), np.inf, -values)[kept]
+    order = np.argsort(keys, kind="stable")
+    found, keys = kept[order], keys[order]
+    starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]) if len(keys) else keys)
+    lengths = np.diff(np.append(starts, len(keys)))
+    for start, length in zip(starts[lengths > 1], lengths[lengths > 1], strict=True):
+        run = slice(start, start + length)
+        found[run] = sorted(found[run].tolist(), key=lambda code: labels[code])
+    return found

@@ -21,14 +21,17 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
+from os.path import realpath
 from pathlib import Path
 from typing import Any
 
+from lossctl.data.files import explain_refusal
 from lossctl.errors import (
     Exit,
     FileError,
     LossctlError,
     LossctlWarning,
+    OverwriteError,
     UsageError,
     did_you_mean,
     nearest,
@@ -106,6 +109,21 @@ class Suite:
                 raise UsageError(f"{self.file} has no job {name!r}", did_you_mean(name, known))
         return Suite(self.file, tuple(job for job in self.jobs if not names or job.name in names))
 
+    def check_written(self) -> None:
+        """Raise OverwriteError if two jobs write the same file."""
+        written: dict[str, str] = {}
+        for job in self.jobs:
+            path = job.settings.get("elements")
+            if path is None:
+                continue
+            place = realpath(Path(self.file).parent / path)
+            other = written.setdefault(place, job.name)
+            if other != job.name:
+                raise OverwriteError(
+                    f"{self.file}: the jobs {other!r} and {job.name!r} both write {path}",
+                    "Give each its own file of elements.",
+                )
+
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
@@ -173,7 +191,7 @@ def _read_document(file: str) -> dict[str, Any]:
     try:
         return tomllib.loads(Path(file).read_text(encoding="utf-8"))
     except OSError as error:
-        raise FileError(f"{file}: {error.strerror}") from error
+        raise explain_refusal(Path(file), error) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} is no TOML: {error}", "See toml.io for the syntax.") from error
 

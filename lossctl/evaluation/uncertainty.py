@@ -86,6 +86,15 @@ class Spread:
         error = float(self.errors[slice])
         return Interval(self.method.level, low, high, self.method.name, error)
 
+    def limits(self, slices: Integers) -> tuple[list[float | None], ...]:
+        """Return the intervals of some slices: their ends and standard errors, or None."""
+        ends = (self.low[slices], self.high[slices], self.errors[slices])
+        unknown = np.isnan(ends[0]) | np.isnan(ends[1])
+        shown = [one.astype(np.object_) for one in ends]
+        for one in shown:
+            one[unknown] = None
+        return tuple(one.tolist() for one in shown)
+
     def p_value(self, slice: int = 0) -> float | None:
         """Return the p-value of a slice, or None if there is none."""
         if self.p_values is None or np.isnan(self.p_values[slice]):

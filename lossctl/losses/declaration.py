@@ -111,6 +111,10 @@ class Option:
     axes: bool = False
     """Whether the value lists axes: a whole number, several, or none for all."""
 
+    def __post_init__(self) -> None:
+        if self.fits == "*":
+            object.__setattr__(self, "fits", "N *D")
+
     @property
     def bounds(self) -> str:
         """The bounds as a person reads them."""

@@ -59,9 +59,15 @@ def describe(loss: Loss) -> dict[str, Any]:
         "gradient": _describe_gradient(loss),
         "traps": list(loss.traps),
         "source": loss.source,
-        "example": f"lossctl compute {loss.key} {loss.example or _name_inputs(loss)}",
+        "example": show_command(loss),
         "documentation": inspect.getdoc(loss.kernel),
     }
+
+
+def show_command(loss: Loss, verb: str = "compute") -> str:
+    """Return the command line of the example, or one with the names of the inputs."""
+    name = loss.key if loss.home is None else loss.home.refer(loss.key)
+    return f"lossctl {verb} {name} {loss.example or _name_inputs(loss)}"
 
 
 def _describe_gradient(loss: Loss) -> dict[str, Any]:
@@ -104,9 +110,7 @@ def tell_definition(loss: Loss) -> dict[str, str]:
         told[f"input {number}"] = f"{one.name} {one.shapes}: {one.kinds}"
     told |= {one.flag: _tell_option(one) for one in loss.parameters}
     told["reduction"] = loss.reduction
-    told["losses"] = " or ".join(
-        dict.fromkeys(_show_axes(loss.result_axes(form)) for form in range(loss.form_count))
-    )
+    told["losses"] = _tell_losses(loss)
     return told | list_facts(loss)
 
 
@@ -130,6 +134,16 @@ def show_default(default: Any) -> str:
 def _tell_option(parameter: Parameter) -> str:
     bounds = parameter.option.bounds
     return f"{show_default(parameter.default)}{f' ({bounds})' if bounds else ''}"
+
+
+def _tell_losses(loss: Loss) -> str:
+    """Say which losses there are without a reduction."""
+    first, forms = loss.inputs[0], range(loss.form_count)
+    if loss.over not in ("", "last", "all"):
+        return f"what --{loss.over} leaves, or one number"
+    if all(loss.result_axes(form) == first.form(form).axes for form in forms):
+        return "one per element"
+    return " or ".join(dict.fromkeys(_show_axes(loss.result_axes(form)) for form in forms))
 
 
 def _show_axes(axes: Sequence[str]) -> str:

@@ -82,6 +82,9 @@ def rank(library: str) -> int:
 
 def spell(loss: Loss) -> list[str]:
     """Return every name of a loss as it is typed: those of a dialect with their prefix."""
+    file, colon, _ = loss.key.rpartition(":")
+    if colon:  # of a user's file
+        return [loss.key, *(f"{file}:{alias}" for alias in loss.aliases)]
     if not speaks_dialect(loss):
         return [loss.key, *loss.aliases]
     return [loss.key, *(_in_dialect(loss.library, alias) for alias in loss.aliases)]

@@ -237,6 +237,7 @@ def _index_shares(masses: Array, target: Array) -> Terms:
     traps=(
         "takes class indices, and probabilities as they are: nothing is clipped or normalised",
         "q near 0 is cross entropy, q near 1 is the absolute error",
+        "labels (N, 1) are taken as (N); Keras 3.15.1 compares every row with the labels of all",
     ),
     facts={"axis": "classes along the last", "denominator": "per-sample losses"},
     **BATCH,

@@ -83,7 +83,7 @@ def hinge_slope(input: Array, target: Array) -> Array:
     traps=(
         "eps is added to the sum of powers, so that the least distance is √ε; torch adds it to"
         " every difference",
-        "differences are taken absolute; optax does not, and answers NaN for odd degrees",
+        "differences are taken absolute; optax adds signed powers for odd degrees, or answers NaN",
     ),
 )
 def triplet_margin(

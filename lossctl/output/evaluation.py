@@ -58,7 +58,7 @@ def write_evaluation(
     if name == "parquet":
         columns = Columns(evaluation)
         with open_binary(target) as file:
-            write_parquet(columns.kinds, columns.read_records(), file)
+            write_parquet(columns.kinds, columns.read_blocks(), file)
         return
     with open_text(target, compression) as stream:
         _write_text(evaluation, name, stream, limit, precision)
@@ -76,11 +76,11 @@ def _write_text(
         stream.writelines(f"{float(one.value)!r}\n" for one in evaluation.overall)
     else:
         columns = Columns(evaluation)
-        records = columns.read_records()
+        blocks = columns.read_blocks()
         if name == "jsonl":
-            write_json_lines(records, stream)
+            write_json_lines(blocks, stream)
         else:
-            write_delimited(columns.kinds, records, stream, "," if name == "csv" else "\t")
+            write_delimited(columns.kinds, blocks, stream, "," if name == "csv" else "\t")
 
 
 def _write_tables(

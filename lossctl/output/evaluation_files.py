@@ -4,34 +4,46 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, TextIO
 
-from lossctl.output.evaluation_records import Record
+from lossctl.output.evaluation_records import Block, Record
 from lossctl.output.fields import encode_json
 from lossctl.output.wording import can_encode, fit_text, read_encoding
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 _BATCH = 50_000
-"""Records that become a row group of a Parquet file at once."""
+"""Records, at least, that become a row group of a Parquet file at once."""
 
 
 def write_delimited(
-    kinds: Mapping[str, type], records: Iterable[Record], stream: TextIO, delimiter: str
+    kinds: Mapping[str, type], blocks: Iterable[Block], stream: TextIO, delimiter: str
 ) -> None:
     """Write a header and the records; what a record does not have is an empty cell."""
     encoding = read_encoding(stream)
     writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
     writer.writerow(_format_cell(name, encoding) for name in kinds)
-    texts = [place for place, kind in enumerate(kinds.values()) if kind in (str, bool)]
-    for record in records:
-        cells: list[Any] = list(map(record.get, kinds))  # the writer formats numbers as repr does
-        for place in texts:
-            if cells[place] is not None:
-                cells[place] = _format_cell(cells[place], encoding)
-        writer.writerow(cells)
+    for block in blocks:
+        # The writer formats numbers as repr does.
+        columns = (
+            _format_column(column, encoding) if kind in (str, bool) else column
+            for kind, column in zip(kinds.values(), _align(kinds, block), strict=True)
+        )
+        writer.writerows(zip(*columns, strict=True))
+
+
+def _align(kinds: Iterable[str], block: Block) -> list[Sequence[Any]]:
+    """Return the columns of a block in their order; what it does not have is None."""
+    nothing = [None] * len(block["record"])
+    return [block.get(name, nothing) for name in kinds]
+
+
+def _format_column(column: Sequence[str | bool | None], encoding: str) -> Sequence[str | None]:
+    texts = [cell for cell in column if isinstance(cell, str)]
+    if len(texts) == len(column) and "".join(texts).isascii():  # as most are
+        return texts
+    return [cell if cell is None else _format_cell(cell, encoding) for cell in column]
 
 
 def _format_cell(value: str | bool, encoding: str) -> str:
@@ -40,12 +52,14 @@ def _format_cell(value: str | bool, encoding: str) -> str:
     return value if value.isascii() or can_encode(value, encoding) else fit_text(value, encoding)
 
 
-def write_json_lines(records: Iterable[Record], stream: TextIO) -> None:
+def write_json_lines(blocks: Iterable[Block], stream: TextIO) -> None:
     """Write an object for each record."""
     encoding = read_encoding(stream)
-    for record in records:
-        known = {name: value for name, value in record.items() if value is not None}
-        stream.write(encode_record(known, encoding) + "\n")
+    for block in blocks:
+        for cells in zip(*block.values(), strict=True):
+            record = zip(block, cells, strict=True)
+            known = {name: value for name, value in record if value is not None}
+            stream.write(encode_record(known, encoding) + "\n")
 
 
 def encode_record(record: Record, encoding: str | None) -> str:
@@ -57,7 +71,7 @@ def encode_record(record: Record, encoding: str | None) -> str:
     return text if text.isascii() or can_encode(text, encoding) else encode_json(record, encoding)
 
 
-def write_parquet(kinds: Mapping[str, type], records: Iterable[Record], file: BinaryIO) -> None:
+def write_parquet(kinds: Mapping[str, type], blocks: Iterable[Block], file: BinaryIO) -> None:
     """Write the records as a table; what a record does not have is null."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -65,11 +79,18 @@ def write_parquet(kinds: Mapping[str, type], records: Iterable[Record], file: Bi
     types = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
     schema = pa.schema([(name, types[kind]) for name, kind in kinds.items()])
     with pq.ParquetWriter(file, schema) as writer:
-        for batch in _cut(records):
-            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
+        for columns in _join(kinds, blocks):
+            writer.write_table(pa.table(columns, schema=schema))
 
 
-def _cut(records: Iterable[Record]) -> Iterator[list[Record]]:
-    waiting = iter(records)
-    while batch := list(islice(waiting, _BATCH)):
-        yield batch
+def _join(kinds: Iterable[str], blocks: Iterable[Block]) -> Iterator[list[list[Any]]]:
+    """Yield columns of many records."""
+    columns: list[list[Any]] = [[] for _ in kinds]
+    for block in blocks:
+        for column, more in zip(columns, _align(kinds, block), strict=True):
+            column.extend(more)
+        if len(columns[0]) >= _BATCH:
+            yield columns
+            columns = [[] for _ in kinds]
+    if columns[0]:
+        yield columns

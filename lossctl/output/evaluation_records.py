@@ -6,8 +6,10 @@ a ``gate``. The comparison with the baseline stands in the record of its estimat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
+
+from lossctl.evaluation.result import LIMITS, rename
 
 if TYPE_CHECKING:
     from lossctl.evaluation.result import (
@@ -15,15 +17,16 @@ if TYPE_CHECKING:
         Estimate,
         Evaluation,
         Interval,
-        SliceRow,
         WorstRow,
     )
 
 Record = dict[str, Any]
+Block = dict[str, Sequence[Any]]
+"""Several records: a list for each of their facts."""
 
 WHOLE, SLICE, WORST, GATE, ERROR = "whole", "slice", "worst", "gate", "error"
 
-INTERVAL = {"low": float, "high": float, "standard_error": float}
+INTERVAL = dict.fromkeys(LIMITS, float)
 COMPARED = {
     "baseline": str,
     "difference": float,
@@ -71,29 +74,42 @@ class Columns:
         if evaluation.verdicts:
             facts |= {"condition": str, "passed": bool, "limit": float, "detail": str}
         taken = {*kinds, *facts}
-        self.by = _rename((name for one in evaluation.slices for name in one.by), "by", taken)
-        self.shown = _rename(
-            (name for one in evaluation.worst for name in one.shown), "shown", taken
-        )
+        names = [name for one in list_cuts(evaluation) for name in one.by]
+        self.by = rename(names, "by", taken)
+        names = [name for one in evaluation.worst for name in one.shown]
+        self.shown = rename(names, "shown", taken)
         kinds |= dict.fromkeys(self.by.values(), str) | facts
         self.kinds = kinds | dict.fromkeys(self.shown.values(), str)
 
-    def read_records(self) -> Iterator[Record]:
-        """Yield the records; a fact that a record does not have is left out."""
-        evaluation = self.evaluation
+    def read_blocks(self) -> Iterator[Block]:
+        """Yield the records, slices many at a time; a fact that none of them has is left out."""
         compared = {
-            (one.model, one.loss, one.by, one.labels): one for one in evaluation.comparisons
+            (one.model, one.loss, one.by, one.labels): one for one in self.evaluation.comparisons
         }
-        for estimate in evaluation.overall:
+        for estimate in self.evaluation.overall:
             other = compared.get((estimate.model, estimate.loss, (), ()))
-            yield _describe_whole(estimate, evaluation.rows) | _describe_difference(other)
-        for row in evaluation.slices:
-            other = compared.get((row.model, row.loss, row.by, row.labels))
-            yield self._describe_slice(row) | _describe_difference(other)
-        for worst in evaluation.worst:
-            yield self._describe_worst(worst)
-        for verdict in evaluation.verdicts:
-            yield {
+            record = _describe_whole(estimate, self.evaluation.rows) | _describe_difference(other)
+            yield _make_block(record)
+        for cut in list_cuts(self.evaluation):
+            for labels, facts in cut.blocks():
+                count = len(facts["value"])
+                named = zip((self.by[name] for name in cut.by), labels, strict=True)
+                block = {
+                    "record": [SLICE] * count,
+                    "model": [cut.model] * count,
+                    "loss": [cut.loss] * count,
+                    **dict(named),
+                    **facts,
+                }
+                if compared:
+                    keys = ((cut.model, cut.loss, cut.by, own) for own in zip(*labels, strict=True))
+                    others = [_describe_difference(compared.get(key)) for key in keys]
+                    block |= {name: [one.get(name) for one in others] for name in COMPARED}
+                yield block
+        for worst in self.evaluation.worst:
+            yield _make_block(self._describe_worst(worst))
+        for verdict in self.evaluation.verdicts:
+            record = {
                 "record": GATE,
                 "condition": verdict.condition,
                 "passed": verdict.passed,
@@ -101,21 +117,7 @@ class Columns:
                 "limit": verdict.limit,
                 "detail": verdict.detail,
             }
-
-    def _describe_slice(self, row: SliceRow) -> Record:
-        names = (self.by[name] for name in row.by)
-        return {
-            "record": SLICE,
-            "model": row.model,
-            "loss": row.loss,
-            **dict(zip(names, row.labels, strict=True)),
-            "value": row.value,
-            **_describe_interval(row.interval),
-            "rows": row.rows,
-            "counted": row.counted,
-            "share": row.share,
-            "gap": row.gap,
-        }
+            yield _make_block(record)
 
     def _describe_worst(self, worst: WorstRow) -> Record:
         return {
@@ -130,9 +132,13 @@ class Columns:
         }
 
 
-def _rename(names: Iterable[str], prefix: str, taken: Iterable[str]) -> dict[str, str]:
-    """Return the column for each of the user's names, in their order."""
-    return {name: f"{prefix}_{name}" if name in taken else name for name in names}
+def list_cuts(evaluation: Evaluation) -> Sequence[Any]:
+    """Return the slices, those of one model, loss and way to slice together where they are so."""
+    return getattr(evaluation.slices, "cuts", evaluation.slices)
+
+
+def _make_block(record: Record) -> Block:
+    return {name: [value] for name, value in record.items()}
 
 
 def _describe_whole(estimate: Estimate, rows: int) -> Record:
@@ -165,8 +171,3 @@ def _describe_difference(comparison: Comparison | None) -> Record:
 
 
 INTERVAL_LIMITS = ("difference_low", "difference_high")
-
-
-def join_kinds(many: Iterable[Mapping[str, type]]) -> dict[str, type]:
-    """Return the columns of several sets of records, each where it stood first."""
-    return {name: kind for kinds in many for name, kind in kinds.items()}

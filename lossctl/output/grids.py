@@ -75,10 +75,11 @@ def print_grids(heading: Sequence[str], grids: Sequence[Grid], stream: TextIO) -
             console.print()
         if grid.title:
             console.print(Text(fit_text(grid.title, encoding), "bold"), soft_wrap=True)
-        table = _draw_table(grid, encoding)
-        if console.width < _find_least_width(grid):
-            # The terminal wraps lines that numbers make too long for it; nothing is cut.
-            table.width = _find_least_width(grid)
+        shown = grid if console.width >= _find_least_width(grid) else _leave_out_bars(grid)
+        table = _draw_table(shown, encoding)
+        if console.width < _find_least_width(shown):
+            # The terminal wraps lines that numbers make too long for it; no number is cut.
+            table.width = _find_least_width(shown)
         console.print(table, crop=False)
         for note in grid.notes:
             console.print(Text(fit_text(note, encoding), "italic"), soft_wrap=True)
@@ -88,6 +89,13 @@ def _find_least_width(grid: Grid) -> int:
     """Return the width in which every number stands on one line."""
     widths = (_find_width(grid, place) for place in range(len(grid.columns)))
     return 2 + sum(width + 2 for width in widths)
+
+
+def _leave_out_bars(grid: Grid) -> Grid:
+    """Return the grid without its bars, which tell nothing that the numbers do not."""
+    kept = [place for place, column in enumerate(grid.columns) if not column.bar]
+    rows = [Row([row.cells[place] for place in kept], row.tone) for row in grid.rows]
+    return Grid([grid.columns[place] for place in kept], rows, grid.title, grid.notes)
 
 
 def _find_width(grid: Grid, place: int) -> int:

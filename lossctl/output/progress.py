@@ -45,6 +45,7 @@ class Display:
         self.stopped = False
         self.progress: Progress | None = None
         self.task: TaskID | None = None
+        self.total: int | None = None
 
     def update(self, done: int, total: int | None) -> None:
         """Take notice of progress."""
@@ -57,7 +58,11 @@ class Display:
         assert self.progress is not None
         assert self.task is not None
         rate = done / (time.monotonic() - self.begin)
-        self.progress.update(self.task, completed=done, total=total, rate=f"{rate:,.0f}/s")
+        # A new total makes rich forget the speed, so a guess is kept as long as it is about right.
+        if self.total is None or total is None or abs(total - self.total) > self.total // 50:
+            self.total = total
+        shown = None if self.total is None else max(self.total, done)
+        self.progress.update(self.task, completed=done, total=shown, rate=f"{rate:,.0f}/s")
 
     def _start(self) -> None:
         from rich.console import Console

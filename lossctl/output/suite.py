@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 from lossctl.output.evaluation import check_output, encode_evaluation
 from lossctl.output.evaluation_files import write_delimited, write_json_lines, write_parquet
 from lossctl.output.evaluation_grids import count, format_intervals, name_interval
-from lossctl.output.evaluation_records import ERROR, Columns, Record
+from lossctl.output.evaluation_records import ERROR, Block, Columns
 from lossctl.output.fields import encode_json, read_version
 from lossctl.output.files import open_binary, open_text
 from lossctl.output.grids import Column, Grid, Row, print_grids, write_markdown
@@ -41,7 +41,7 @@ def write_suite(
     name, compression = check_output(format, target)
     if name == "parquet":
         with open_binary(target) as file:
-            write_parquet(_list_columns(result), _read_records(result), file)
+            write_parquet(_list_columns(result), _read_blocks(result), file)
         return
     with open_text(target, compression) as stream:
         _write_text(result, name, stream, precision)
@@ -54,13 +54,13 @@ def _write_text(result: SuiteResult, name: str, stream: TextIO, precision: int) 
     elif name == "json":
         stream.writelines(_encode(result, read_encoding(stream)))
     elif name == "jsonl":
-        write_json_lines(_read_records(result), stream)
+        write_json_lines(_read_blocks(result), stream)
     elif name == "value":
         values = (one.value for job in result.jobs for one in _list_estimates(job))
         stream.writelines(f"{float(value)!r}\n" for value in values)
     else:
         delimiter = "," if name == "csv" else "\t"
-        write_delimited(_list_columns(result), _read_records(result), stream, delimiter)
+        write_delimited(_list_columns(result), _read_blocks(result), stream, delimiter)
 
 
 def _list_estimates(job: JobResult) -> tuple[Estimate, ...]:
@@ -148,13 +148,13 @@ def _list_columns(result: SuiteResult) -> dict[str, type]:
     return kinds | {"detail": str}
 
 
-def _read_records(result: SuiteResult) -> Iterator[Record]:
+def _read_blocks(result: SuiteResult) -> Iterator[Block]:
     for job in result.jobs:
         if job.error is not None:
-            yield {"job": job.name, "record": ERROR, "detail": job.error.message}
+            yield {"job": [job.name], "record": [ERROR], "detail": [job.error.message]}
         elif job.evaluation is not None:
-            for record in Columns(job.evaluation).read_records():
-                yield {"job": job.name, **record}
+            for block in Columns(job.evaluation).read_blocks():
+                yield {"job": [job.name] * len(block["record"]), **block}
 
 
 def _encode(result: SuiteResult, encoding: str) -> Iterator[str]:

@@ -17,6 +17,7 @@ from tests.benchmarks.file_cases import FILE_CASES
 from tests.benchmarks.machine import count_threads, describe_machine
 from tests.benchmarks.plots import plot
 from tests.benchmarks.report import write_json, write_markdown
+from tests.benchmarks.summary import write_summary
 
 ROUNDS, QUICK_ROUNDS = 5, 3
 QUICK_SIZES = SIZES[:2]
@@ -127,6 +128,7 @@ def write_report(comparison: Comparison, machine: dict[str, str], output: Path) 
     output.mkdir(parents=True, exist_ok=True)
     table = write_markdown(comparison, machine)
     (output / "benchmarks.md").write_text(table, encoding="utf-8")
+    (output / "summary.md").write_text(write_summary(comparison, machine), encoding="utf-8")
     (output / "benchmarks.json").write_text(write_json(comparison, machine), encoding="utf-8")
     if importlib.util.find_spec("matplotlib") is None:
         report_progress("no plots: matplotlib is not installed")

@@ -71,10 +71,10 @@ def _list_lines(comparison: Comparison, machine: Mapping[str, str]) -> Iterator[
 def _list_processes(group: Sequence[Measurement]) -> Iterator[str]:
     """Yield the table of one case of files: a row for each size and contestant."""
     unit = FILE_CASES[group[0].case].unit
-    yield from _head(unit or "data", "contestant", "time", f"time ÷ {LOSSCTL}", "memory")
+    yield from head(unit or "data", "contestant", "time", f"time ÷ {LOSSCTL}", "memory")
     for same in group_by(group, "size").values():
         for one in same:
-            yield _row(
+            yield row(
                 format_count(one.count) if one.count else ABSENT,
                 one.contestant,
                 format_seconds(one.seconds),
@@ -88,10 +88,10 @@ def _list_losses(group: Sequence[Measurement]) -> Iterator[str]:
     names = [name for name in MODULES if any(one.contestant == name for one in group)]
     ours = [name for name in (LOSSCTL, LOSSCTL_FLOAT32) if name in names]
     ratios = [f"{TORCH} ÷ {name}" for name in ours] if TORCH in names else []
-    yield from _head("loss", "elements", *names, *ratios)
+    yield from head("loss", "elements", *names, *ratios)
     for case, same in group_by(group, "case").items():
         found = {name: find(same, name) for name in names}
-        yield _row(
+        yield row(
             case,
             format_count(same[0].count),
             *(format_cost(one) for one in found.values()),
@@ -112,12 +112,14 @@ def find(measurements: Sequence[Measurement], contestant: str) -> Measurement | 
     return next((one for one in measurements if one.contestant == contestant), None)
 
 
-def _head(*names: str) -> Iterator[str]:
-    yield _row(*names)
-    yield _row(*("---" for _ in names))
+def head(*names: str) -> Iterator[str]:
+    """Yield the first two lines of a table."""
+    yield row(*names)
+    yield row(*("---" for _ in names))
 
 
-def _row(*cells: str) -> str:
+def row(*cells: str) -> str:
+    """Return a line of a table."""
     return f"| {' | '.join(cells)} |"
 
 

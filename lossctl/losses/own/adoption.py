@@ -11,14 +11,14 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
-from types import FunctionType
-from typing import Any
+from types import FunctionType, NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from lossctl.errors import OwnLossError
 from lossctl.losses.declaration import FACTS, Loss, Option, Parameter
-from lossctl.losses.inputs import Form, Input
+from lossctl.losses.inputs import Form, Input, Kind
 from lossctl.losses.own.blame import Home, guard, say_whose, show_place
 from lossctl.losses.terms import Scan, Terms, Transform
 
@@ -29,6 +29,14 @@ RESERVED = {
     *("precision", "debug", "help", "classes", "keep", "check"),
 }
 """What every computation takes already: no input or option of a loss can be called so."""
+
+VALUES: dict[type, tuple[type, ...]] = {
+    bool: (bool, np.bool_),
+    int: (int, np.integer),
+    float: (int, float, np.number),
+    str: (str,),
+}
+"""The types that options can have, and those of their defaults."""
 
 DIGITS = "biuf"
 """Kinds of dtypes that can be losses."""
@@ -80,9 +88,26 @@ def _object(loss: Loss) -> Iterator[str]:
     if not loss.inputs:
         yield "has no inputs"
     yield from _object_to_signature(loss)
+    yield from _object_to_gathering(loss)
     for fact in loss.facts:
         if fact not in FACTS:
             yield f"says {fact!r}, which is none of the facts {', '.join(FACTS)}"
+
+
+def _object_to_gathering(loss: Loss) -> Iterator[str]:
+    """Compare what says how the loss is made with the inputs and options that there are."""
+    axes = [
+        one.name for one in loss.parameters if isinstance(one.option, Option) and one.option.axes
+    ]
+    if loss.over not in ("", "last", "all", *axes):
+        yield f"says over={loss.over!r}; there is 'last', 'all', or an option that lists axes"
+    if loss.scan is not None and loss.scan.input not in [one.name for one in loss.inputs]:
+        yield f"scans {loss.scan.input!r}, which is none of its inputs"
+    if loss.scan is not None and loss.scan.name not in inspect.signature(loss.kernel).parameters:
+        yield f"scans for {loss.scan.name!r}, which its function does not take behind a *"
+    forms = [form for one in loss.inputs for form in one.forms]
+    if any(one.kind is Kind.INDEX for one in forms) and not any("C" in one.axes for one in forms):
+        yield "declares class indices, but none of its inputs has the axis C of the classes"
 
 
 def _object_to_signature(loss: Loss) -> Iterator[str]:
@@ -101,23 +126,36 @@ def _object_to_signature(loss: Loss) -> Iterator[str]:
     if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
         yield "takes *args or **kwargs: name each input, and each option behind a *"
         return
-    for objection in map(_object_to_option, loss.parameters):
+    hints = get_type_hints(loss.kernel)
+    for one in loss.parameters:
+        objection = _object_to_option(one, hints.get(one.name, one.type))
         if objection:
             yield objection
 
 
-def _object_to_option(one: Parameter) -> str | None:
+def _object_to_option(one: Parameter, hint: Any) -> str | None:
     kind = one.type.__name__
     if one.default is inspect.Parameter.empty:
         return f"has an option without a default: {one.name}"
     if not isinstance(one.option, Option):
         return f"annotates {one.name} with {one.option!r}; say Annotated[{kind}, Option('help')]"
-    if one.tensor or one.option.axes:
-        return None
-    if one.type not in (int, float, bool, str):
-        return f"has an option {one.name} of type {kind}; int, float, bool and str are known"
+    return None if one.tensor or one.option.axes else _object_to_values(one, hint)
+
+
+def _object_to_values(one: Parameter, hint: Any) -> str | None:
+    """Compare the type, the default and the bounds of an option that is no array."""
+    kind = one.type.__name__
+    union = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    if [type_ for type_ in union if type_ is not NoneType] != [one.type] or one.type not in VALUES:
+        said = hint.__name__ if isinstance(hint, type) else str(hint)
+        return (
+            f"has an option {one.name} of type {said}; int, float, bool and str are known, and"
+            " Option('help', choices=(...)) says which values there are"
+        )
     if one.default is None:
         return None if one.optional else f"has {one.name} = None; say {kind} | None of it"
+    if not isinstance(one.default, VALUES[one.type]):
+        return f"has a default of another type: {one.name} = {one.default!r} is no {kind}"
     broken = one.option.objection(one.default)
     return f"has a default out of bounds: {one.name} {broken}" if broken else None
 
@@ -144,13 +182,16 @@ def _check_returns(loss: Loss, kernel: Callable[..., Any], home: Home) -> Callab
 def _object_to_returned(loss: Loss, inputs: list[Any], returned: Any) -> str | None:
     """Say what is wrong with what a kernel returned, or return None."""
     losses: Any = returned.losses if isinstance(returned, Terms) else returned
-    if loss.over or (isinstance(returned, Terms) and returned.sums):
-        return None
+    sums = returned.sums if isinstance(returned, Terms) else {}
+    if sums or loss.finish is not None or loss.over:
+        return _object_to_gathered(loss, inputs, losses, sums)
     rule = "a kernel returns the loss of each element as an array, and never reduces"
     if np.ndim(losses) == 0 and not isinstance(losses, np.ndarray):
         return f"it returned {losses!r}, but {rule}"
-    if not isinstance(losses, np.ndarray) or losses.dtype.kind not in DIGITS:
-        what = losses.dtype if isinstance(losses, np.ndarray) else f"a {type(losses).__name__}"
+    masked = isinstance(losses, np.ma.MaskedArray)
+    if not isinstance(losses, np.ndarray) or losses.dtype.kind not in DIGITS or masked:
+        plain = isinstance(losses, np.ndarray) and not masked
+        what = losses.dtype if plain else f"a {type(losses).__name__}"
         return f"it returned {what}, but {rule}"
     wanted = _expected_shapes(loss, inputs)
     if wanted and losses.shape not in wanted:
@@ -168,6 +209,27 @@ def _object_to_returned(loss: Loss, inputs: list[Any], returned: Any) -> str | N
             part = getattr(returned, name)
             if part is not None and np.shape(part) != losses.shape:
                 return f"its losses have shape {losses.shape}, but its {name} {np.shape(part)}"
+    return None
+
+
+def _object_to_gathered(
+    loss: Loss, inputs: list[Any], losses: Any, sums: dict[str, Any]
+) -> str | None:
+    """Say what is wrong with what is added up over axes, or return None."""
+    if sums and loss.finish is None:
+        return "it returned sums, but no finish=... is declared, which makes the loss of them"
+    if loss.finish is not None and not sums:
+        return "it returned no Terms(sums=...), of which the declared finish makes the loss"
+    parts = sums or {"losses": losses}
+    pairs = zip(loss.inputs, inputs, strict=True)
+    rows = next((len(block) for one, block in pairs if "N" in one.form(0).axes), None)
+    first = np.shape(next(iter(parts.values())))
+    for name, part in parts.items():
+        if not isinstance(part, np.ndarray) or part.dtype.kind not in DIGITS:
+            return f"its {name!r} is a {type(part).__name__}, but is needed of each element"
+        if part.shape != first or (rows is not None and part.shape[:1] != (rows,)):
+            shapes = ", ".join(str(one.shape) for one in inputs)
+            return f"for inputs of shape {shapes} its {name!r} has shape {part.shape}"
     return None
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import linecache
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +46,12 @@ class Home:
         """Return the name of a loss that nothing else can have."""
         return f"{self.label}{':' if self.label.endswith('.py') else '.'}{key}"
 
+    def refer(self, key: str) -> str:
+        """Return what a person types from here for the loss of that name."""
+        return (
+            f"{_show_file(self.file)}{key[len(self.label) :]}" if ":" in key and self.file else key
+        )
+
     def owns(self, module: str, file: str) -> bool:
         """Whether code is of the same package, or of a file beside this one."""
         if module.partition(".")[0] == self.module.partition(".")[0]:
@@ -79,6 +87,13 @@ class blaming:  # noqa: N801 - read as a word: with blaming(home)
             return
         if isinstance(error, Exception | SystemExit):
             raise OwnLossError(_tell(error, self.home), say_whose(self.home)) from error
+
+
+@contextlib.contextmanager
+def loading(home: Home) -> Iterator[None]:
+    """Blame for what runs when user's code is loaded; what it prints is no result."""
+    with blaming(home), contextlib.redirect_stdout(sys.stderr):
+        yield
 
 
 def say_whose(home: Home) -> str:

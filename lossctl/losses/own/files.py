@@ -22,7 +22,7 @@ from typing import Any
 from lossctl.errors import FileError, OwnLossError, UsageError, did_you_mean
 from lossctl.losses.declaration import Loss
 from lossctl.losses.dialects import fold
-from lossctl.losses.own.blame import LOADED, Home, blaming
+from lossctl.losses.own.blame import LOADED, Home, loading
 
 REFERENCE = re.compile(r"(?s)(.+\.py)(?::(.*))?")
 
@@ -124,7 +124,7 @@ def _run(path: Path, source: bytes) -> ModuleType:
     name = f"{package_name}.{re.sub(r'[^A-Za-z0-9_]', '_', path.stem)}"
     home = Home(name, str(path))
     loader = SourceFileLoader(name, str(path))
-    with _neighbours(path.parent), blaming(home):
+    with _neighbours(path.parent), loading(home):
         package = _make_package(package_name, path.parent)
         spec = importlib.util.spec_from_file_location(name, path, loader=loader)
         assert spec is not None

@@ -14,7 +14,7 @@ from types import ModuleType
 from lossctl.errors import OwnLossError, UsageError, warn
 from lossctl.losses.declaration import Loss
 from lossctl.losses.dialects import Names, fold, split
-from lossctl.losses.own.blame import Home, blaming
+from lossctl.losses.own.blame import Home, loading
 from lossctl.losses.own.files import collect
 
 GROUP = "lossctl.losses"
@@ -63,7 +63,7 @@ def _folded(loss: Loss) -> list[str]:
 
 def _load(point: EntryPoint) -> list[Loss]:
     """Return the losses behind an entry point; raises OwnLossError for what goes wrong."""
-    with blaming(Home(point.value.partition(":")[0].strip(), None)):
+    with loading(Home(point.value.partition(":")[0].strip(), None)):
         value = point.load()
     if isinstance(value, Loss) and value.home is not None:
         losses = [value]
