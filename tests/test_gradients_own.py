@@ -11,6 +11,7 @@ import lossctl
 from lossctl.errors import OwnLossError, UsageError
 from tests.cases.case import Array
 
+NAMES = ("input", "target")
 RANDOM = np.random.default_rng(5)
 FILE = """\
 import numpy as np
@@ -96,7 +97,7 @@ class TestDeclared:
 
 class TestDifferences:
     def test_whole_numbers_cannot_be_moved(self) -> None:
-        @lossctl.loss("wrong", inputs=(lossctl.index("input", "N"), lossctl.index("target", "N")))
+        @lossctl.loss("wrong", inputs=tuple(lossctl.class_label(one, "N") for one in NAMES))
         def wrong(input: Array, target: Array) -> Array:
             """Count wrong answers."""
             return (input != target) * 1.0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
 from lossctl.errors import UsageError, did_you_mean
-from lossctl.output.evaluation_files import write_delimited
 from lossctl.output.fields import FIELDS, encode_json, read_record, read_version
 from lossctl.output.formats import BINARY_FORMATS, TEXT_FORMATS
 from lossctl.output.wording import fit_text, format_number, format_shape, read_encoding
@@ -24,24 +24,24 @@ NUMERICAL = "by differences of the fourth order: the loss declares no gradient"
 CHECKED_DIGITS = 12
 """Digits of two derivatives that are compared."""
 
-COLUMNS: dict[str, type] = {
-    "name": str,
-    "reduction": str,
-    "value": float,
-    "input": str,
-    "shape": str,
-    "norm": float,
-    "largest": float,
-    "largest_at": str,
-    "elements": int,
-    "zeros": int,
-    "nan": int,
-    "infinite": int,
-    "file": str,
-    "agrees": bool,
-    "largest_difference": float,
-    "relative": float,
-}
+COLUMNS = (
+    "name",
+    "reduction",
+    "value",
+    "input",
+    "shape",
+    "norm",
+    "largest",
+    "largest_at",
+    "elements",
+    "zeros",
+    "nan",
+    "infinite",
+    "file",
+    "agrees",
+    "largest_difference",
+    "relative",
+)
 """What a row of a delimited file tells of the gradient by one input."""
 
 
@@ -63,8 +63,7 @@ def write_summary(
     if format == "table":
         _print_table(gradient, out, precision)
     elif format in ("csv", "tsv"):
-        delimiter = "," if format == "csv" else "\t"
-        write_delimited(COLUMNS, _list_rows(gradient), out, delimiter)
+        _write_delimited(gradient, out, "," if format == "csv" else "\t")
     else:
         _write_json(gradient, out, lines=format == "json")
 
@@ -91,6 +90,16 @@ def _write_json(gradient: Gradient, stream: TextIO, *, lines: bool) -> None:
     stream.write("{\n" + ",\n".join(texts) + "\n}\n")
 
 
+def _write_delimited(gradient: Gradient, stream: TextIO, delimiter: str) -> None:
+    """Write a header, and a row for each input."""
+    encoding = read_encoding(stream)
+    writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in _list_rows(gradient):
+        cells = [row.get(name) for name in COLUMNS]
+        writer.writerow(fit_text(one, encoding) if isinstance(one, str) else one for one in cells)
+
+
 def _list_rows(gradient: Gradient) -> Iterator[dict[str, Any]]:
     """Yield what there is to say of the gradient by each input, in flat records."""
     result, agreement = gradient.result, gradient.agreement
@@ -105,7 +114,8 @@ def _list_rows(gradient: Gradient) -> Iterator[dict[str, Any]]:
         }
         if agreement is not None:
             check = _describe_agreement(agreement) or {}
-            record |= {name: check[name] for name in ("agrees", "largest_difference", "relative")}
+            record |= {name: check[name] for name in ("largest_difference", "relative")}
+            record["agrees"] = str(agreement.agrees).lower()
         yield record
 
 
