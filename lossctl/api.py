@@ -8,7 +8,7 @@ from typing import Any
 
 import lossctl
 from lossctl.calls import is_text, plan_computation
-from lossctl.datasets import check_evaluation, evaluate, run_suite
+from lossctl.datasets import check_evaluation, check_written, evaluate, run_suite
 from lossctl.differentiation import gradient
 from lossctl.engine import reduction as engine
 from lossctl.engine.plan import Settings
@@ -24,6 +24,7 @@ from lossctl.losses.registry import find, list_file, list_losses
 
 __all__ = [
     "check_evaluation",
+    "check_written",
     "compare_definitions",
     "compute",
     "describe",

@@ -37,10 +37,8 @@ def plan_computation(
     references = _collect_inputs(loss, inputs, options)
     named, labels = load_classes(classes), []
     if named is not None:
-        references = [
-            name_columns(declared, one, named)
-            for declared, one in zip(loss.inputs, references, strict=True)
-        ]
+        pairs = zip(loss.inputs, references, strict=True)
+        references = [name_columns(declared, one, named) for declared, one in pairs]
         labels = find_labels(loss.inputs, references)
     checked = check_options(loss, options, load_array)
     sample_weight = None if sample_weight is None else _number_or_reference(sample_weight)
@@ -53,8 +51,8 @@ def plan_computation(
     for name, reference, source in zip(names, [*references, *extras], sources, strict=True):
         if not is_text(reference):
             source.name = name
-    for place in labels if named is not None else ():
-        if sources[place].dtype == CELL:
+    for place in labels:
+        if named is not None and sources[place].dtype == CELL:
             sources[place] = IndexedSource(sources[place], named, names[place])
     try:
         for source in sources if settings.part is not None else ():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.calls import plan_computation
-from lossctl.data import is_live
+from lossctl.data import is_live, refuse_overwriting
 from lossctl.engine import reduction as engine
 from lossctl.engine.gradient_result import Gradient, Piece
 from lossctl.engine.gradients import Gradients, derive, name_inputs, with_derivation
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
+Progress = Callable[[int, "int | None"], None]
 PLACE = "{input}"
 """What stands for the name of an input in the name of a file."""
 
@@ -37,6 +38,7 @@ def gradient(
     sample_weight: Any = None,
     mask: Any = None,
     class_axis: int = 1,
+    classes: Any = None,
     squeeze: bool = False,
     nan: str = "propagate",
     dtype: str = "float64",
@@ -44,7 +46,7 @@ def gradient(
     output: str | PathLike[str] | None = None,
     keep: bool = True,
     check: bool = False,
-    progress: Callable[[int, int | None], None] | None = None,
+    progress: Progress | None = None,
     **options: Any,
 ) -> Gradient:
     """Compute the gradient of a reduced loss by its prediction inputs, as ``backward()`` does.
@@ -52,7 +54,7 @@ def gradient(
     Takes what :func:`~lossctl.compute` takes; ``reduction`` is any but none. Inputs are read
     twice, block by block: what the mean is divided by must be known before the first derivative.
     At kinks the derivative is that of the library of the loss. A loss of your own that declares
-    no gradient gets differences of the fourth order.
+    no gradient gets differences of the fourth order, by its first input.
 
     ``output`` is a file for the gradient (.npy, or another format of per-element losses), with
     ``{input}`` in its name where there are several prediction inputs; without it, the arrays are
@@ -81,17 +83,26 @@ def gradient(
             "a gradient is that of one number, and the reduction none gives many",
             "The reduction sum gives the derivative of each loss by its own predictions.",
         )
-    _refuse_pipes((*inputs, *options.values(), sample_weight, mask))
-    files = {} if output is None else _name_files(fspath(output), names)
+    references = (*inputs, *options.values(), sample_weight, mask)
+    _refuse_pipes(references)
+    files = {} if output is None else _name_files(fspath(output), names, references)
 
     def plan() -> Plan:
-        return plan_computation(declared, inputs, sample_weight, mask, settings, dict(options))
+        return plan_computation(
+            declared, inputs, sample_weight, mask, settings, dict(options), classes
+        )
 
-    first = engine.Elements(plan(), progress)
+    first = engine.Elements(plan(), progress and _Half(progress))
     result = engine.compute(first)
-    second = plan()
+    # What is held in memory as a whole is not opened and checked again.
+    second = plan() if any(one.streamed for one in first.plan.streams) else first.plan
     derivation = derive(second, names, result, first.partial, check=check)
-    stream = Gradients(with_derivation(second, derivation), names, result.samples, progress)
+    stream = Gradients(
+        with_derivation(second, derivation),
+        names,
+        result.samples,
+        progress and _Half(progress, result.samples),
+    )
     shapes = _find_shapes(second, names, result.samples)
     arrays = _fill(stream, files, result, shapes, keep=keep)
     return Gradient(
@@ -103,6 +114,17 @@ def gradient(
         note=declared.slope.note if declared.slope is not None else "",
         agreement=stream.agreement if check and not derivation.numerical else None,
     )
+
+
+class _Half:
+    """Half of a progress: two readings of the samples are one piece of work."""
+
+    def __init__(self, progress: Progress, before: int = 0) -> None:
+        self._progress = progress
+        self._before = before
+
+    def __call__(self, done: int, total: int | None) -> None:
+        self._progress((self._before + done) // 2, total)
 
 
 def _fill(
@@ -156,21 +178,30 @@ def _find_shapes(plan: Plan, names: Sequence[str], samples: int) -> dict[str, Sh
     }
 
 
-def _name_files(template: str, names: Sequence[str]) -> dict[str, str]:
-    """Return the file for the gradient by each input."""
+def _name_files(
+    template: str, names: Sequence[str], references: Iterable[object]
+) -> dict[str, str]:
+    """Return the file for the gradient by each input, if all of them can be written."""
+    from lossctl.output.gradients import check_target
+
     if len(names) > 1 and PLACE not in template:
         raise UsageError(
             f"the loss has {len(names)} prediction inputs ({', '.join(names)}), and"
             f" {template} is one file",
             f"Put {PLACE} into the name, such as grad_{PLACE}.npy.",
         )
-    return {name: template.replace(PLACE, name) for name in names}
+    files = {name: template.replace(PLACE, name) for name in names}
+    for path in files.values():
+        check_target(path)
+        refuse_overwriting(path, references)
+    return files
 
 
 def _refuse_pipes(references: Sequence[Any]) -> None:
     for reference in references:
         if isinstance(reference, str | PathLike) and is_live(reference):
+            shown = "standard input" if fspath(reference).startswith("-") else fspath(reference)
             raise UsageError(
-                f"a gradient takes two readings, and {fspath(reference)} can be read only once",
+                f"a gradient takes two readings, and {shown} can be read only once",
                 "Write it to a file first.",
             )

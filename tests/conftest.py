@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
 from tests.command_line import Run, compute, save
+from tests.own_code import PREDICTED, TRUE, WING
 from tests.small_files import GOOD, Refuse
 
 # How long an example takes says more about the machine than about the program.
@@ -22,6 +24,16 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for key, array in GOOD.items():
         save(tmp_path, key, array)
+    return tmp_path
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a directory with a file of the user's losses and two arrays, which commands run in."""
+    (tmp_path / "my_losses.py").write_text(WING, encoding="utf-8")
+    np.save(tmp_path / "p.npy", PREDICTED)
+    np.save(tmp_path / "y.npy", TRUE)
+    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 

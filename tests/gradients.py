@@ -12,10 +12,18 @@ import numpy as np
 import lossctl
 from lossctl.errors import LossctlWarning
 from tests.cases.case import Array, Case
+from tests.matrix import reductions
 
 RELATIVE = 1e-9
 CANCELLATION = 1e-14
 """What the terms of a gradient may lose, relative to the largest number of the gradient."""
+AWKWARD = ("extreme", "awkward", "zero-parallel", "minus-infinity", "ties", "ends")
+"""Cases at kinks, and with numbers too small to be moved by differences."""
+
+
+def reduce_by(key: str, case: Case) -> str:
+    """Return a reduction that weighs the losses, if the loss has one."""
+    return next((name for name in reductions(key, case) if name != "none"), "sum")
 
 
 def differentiate(key: str, case: Case, reduction: str, **settings: Any) -> Mapping[str, Array]:
@@ -33,9 +41,9 @@ def differentiate(key: str, case: Case, reduction: str, **settings: Any) -> Mapp
 
 
 def disagreements(
-    where: str, actual: Mapping[str, Array], expected: Mapping[str, Array]
+    where: str, actual: Mapping[str, Array], expected: Mapping[str, Array], allowed: float = 0.0
 ) -> Iterator[str]:
-    """Say where a gradient differs from the expected one."""
+    """Say where a gradient differs from the expected one, by more than is allowed beside."""
     assert list(actual) == list(expected), where
     for name, reference in expected.items():
         mine = actual[name]
@@ -45,8 +53,8 @@ def disagreements(
         assert mine.dtype == np.float64
         finite = np.abs(reference[np.isfinite(reference)])
         with np.errstate(invalid="ignore"):
-            allowed = RELATIVE * np.abs(reference) + CANCELLATION * finite.max(initial=1.0)
-            near = np.abs(mine - reference) <= allowed
+            margin = RELATIVE * np.abs(reference) + CANCELLATION * finite.max(initial=1.0)
+            near = np.abs(mine - reference) <= margin + allowed
         same = near | (mine == reference) | (np.isnan(mine) & np.isnan(reference))
         for place in np.argwhere(~same):
             at = tuple(place.tolist())

@@ -11,26 +11,37 @@ from tests.keras_reference import keras, loss_class, mend
 torch = pytest.importorskip("torch")
 
 
-def backward(key: str, case: Case, reduction: str) -> dict[str, Array]:
+def backward(
+    key: str,
+    case: Case,
+    reduction: str,
+    sample_weight: Array | None = None,
+    mask: Array | None = None,
+) -> dict[str, Array]:
     """Return the gradient of Keras's reduced loss by the predictions."""
     from keras.src.losses.loss import reduce_weighted_values
 
     y_pred, y_true = case.inputs
     y_true, options = mend(key, y_true, dict(case.options))
     predicted = torch.from_numpy(np.array(y_pred, dtype=np.float64)).requires_grad_()
+    if mask is not None:
+        keras.src.backend.set_keras_mask(predicted, keras.ops.convert_to_tensor(mask, dtype="bool"))
     if "ref_embeddings" in options:
         others = keras.ops.convert_to_tensor(options.pop("ref_embeddings"), dtype="float64")
         labels = keras.ops.convert_to_tensor(options.pop("ref_labels"), dtype="int32")
         losses = keras.losses.circle(
             y_true, predicted, ref_labels=labels, ref_embeddings=others, **options
         )
+        mask = losses > 0
     elif key == "keras.ctc":
         losses = keras.losses.ctc(y_true.astype(np.int64), predicted)
     else:
-        value = loss_class(key)(reduction=reduction, **options)(y_true, predicted)
+        instance = loss_class(key)(reduction=reduction, **options)
+        value = instance(y_true, predicted, sample_weight=sample_weight)
         return {"y_pred": differentiate(value, predicted)}
-    mask = losses > 0 if key == "keras.circle" else None
-    value = reduce_weighted_values(losses, mask=mask, reduction=reduction, dtype="float64")
+    value = reduce_weighted_values(
+        losses, sample_weight=sample_weight, mask=mask, reduction=reduction, dtype="float64"
+    )
     return {"y_pred": differentiate(value, predicted)}
 
 

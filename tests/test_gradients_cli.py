@@ -85,7 +85,13 @@ def test_several_inputs_have_a_file_each(tmp_path: Path) -> None:
 def test_check_is_reported(words: list[str]) -> None:
     done = run("grad", *words, "--check", cwd=SAMPLE_DATA)
     assert done.code == 0, done.err
-    assert read_table(done.out)["check"].startswith("agrees: largest difference")
+    table = read_table(done.out)
+    assert table["check"] == "agrees"
+    assert table["compared"].endswith("elements with differences")
+    declared, numerical = float(table["declared there"]), float(table["by differences"])
+    assert declared == pytest.approx(numerical, abs=1e-8)
+    said = float(table["largest difference"].partition(" at ")[0])
+    assert said == pytest.approx(abs(declared - numerical), rel=0.01, abs=1e-14)
 
 
 def test_a_failed_check_exits_with_1(tmp_path: Path) -> None:
@@ -119,12 +125,22 @@ def test_a_loss_without_a_gradient_gets_differences() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["zero_one", "preds.npy", "labels.npy"], "zero_one declares no gradient"),
+        (["zero_one", "preds.npy", "labels.npy"], "zero_one has no gradient"),
         (["ce", "preds.npy", "labels.npy", "-r", "none"], "gives many"),
-        (["ce", "preds.npy", "labels.npy", "-f", "csv"], "no format 'csv'"),
-        (["ce", "-", "labels.npy"], "can be read only once"),
+        (["ce", "preds.npy", "labels.npy", "-f", "npy"], "printed so with -o - (-f npy -o -)"),
+        (["ce", "preds.npy", "labels.npy", "-f", "tabel"], "Did you mean table"),
+        (["ce", "-", "labels.npy"], "standard input can be read only once"),
+        (["ce", "preds.npy", "labels.npy", "-o", "preds.npy"], "would be overwritten"),
+        (
+            ["ce", "preds.npy", "labels.npy", "--sample-weight", "probs.npy", "-o", "./probs.npy"],
+            "would be overwritten",
+        ),
+        (["triplet_margin", *TRIPLETS, "-o", "-"], "standard output takes one gradient"),
+        (["cros_entropy", "preds.npy", "labels.npy"], "Did you mean cross_entropy"),
+        (["ce", "preds.npy", "labels.npy", "--chek"], "Did you mean --check"),
+        (["ce", "preds.npy"], "missing: target"),
         (["ce", "preds.npy", "labels.npy", "-o", "grad.png"], "suffix does not say"),
-        (["ce", "preds.npy", "labels.npy", "--limit", "3"], "has no flag --limit"),
+        (["ce", "preds.npy", "labels.npy", "--part", "1/3"], "has no flag --part"),
     ],
 )
 def test_refuses(words: list[str], message: str) -> None:

@@ -197,7 +197,6 @@ def make_command(
 def _run(values: dict[str, Any]) -> None:
     """Call the public API, and hand the evaluation to the output room."""
     from lossctl import api
-    from lossctl.datasets import check_written
     from lossctl.output.evaluation import check_output, write_evaluation
     from lossctl.output.progress import show_progress
 
@@ -208,7 +207,7 @@ def _run(values: dict[str, Any]) -> None:
     _check_needed(values)
     values["show"] = values["show"].split(",") if values["show"] else []
     if output.target is not None:
-        check_written(output.target, **values)
+        api.check_written(output.target, **values)
     with show_progress(wanted) as progress:
         evaluation = api.evaluate(**values, progress=progress)
 

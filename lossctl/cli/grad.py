@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable
 from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lossctl.cli.compute import LossGroup, make_argument, make_option, wrap_command
-from lossctl.cli.shared import OUTPUT, SHARED
+from lossctl.cli.gates import leave_pipe
+from lossctl.cli.shared import OUTPUT, SHARED, Output, take_output
+from lossctl.errors import CheckError, UsageError
 
 if TYPE_CHECKING:
     from lossctl.losses.declaration import Loss
 
-LEFT_OUT = ("limit", "part", "save_state")
+LEFT_OUT = ("part", "save_state")
 """Shared options that say nothing about a gradient."""
 
 HELP = {
     "reduction": "mean, sum, batchmean, sum_over_batch_size, mean_with_sample_weight",
-    "format": "table or json: how the summary is printed",
+    "format": "how the summary is printed: table, json, jsonl, csv or tsv; with -o - how the"
+    " gradient is: also value, npy, parquet or arrow",
     "output": "write the gradient there, {input} in the name being that of the input:"
-    " .npy .csv .tsv .parquet .json .jsonl",
+    " .npy .csv .tsv .parquet .arrow .json .jsonl; - is standard output",
+    "limit": "derivatives shown in a table with -o -; 0 shows all",
 }
 CHECK = inspect.Parameter(
     "check",
@@ -43,17 +49,19 @@ class GradGroup(LossGroup):
     """A group whose commands are the losses of which there is a gradient."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Return the keys of all losses that declare one, or get one by differences."""
+        """Return the keys of all losses that have one."""
         from lossctl.losses.registry import list_losses
 
-        return [loss.key for loss in list_losses() if loss.slope is not None or loss.home]
+        return [loss.key for loss in list_losses() if not loss.undifferentiable]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Build the command of one loss, found by any of its names."""
         from lossctl.losses.registry import find
 
         loss = find(cmd_name)
-        return wrap_command(loss, "grad", _callback(loss), more=" -o grad_{input}.npy")
+        several = len(loss.prediction_inputs) > 1
+        target = "grad_{input}.npy" if several else "grad.npy"
+        return wrap_command(loss, "grad", _callback(loss), more=f" -o {target}")
 
 
 def _callback(loss: Loss) -> Callable[..., None]:
@@ -81,19 +89,59 @@ def _adapt(loss: Loss, shared: inspect.Parameter) -> inspect.Parameter:
 
 def _differentiate(loss: Loss, inputs: list[str], values: dict[str, Any]) -> None:
     """Call the public API and hand the result to the output room."""
-    from lossctl.api import gradient
-    from lossctl.errors import CheckError
     from lossctl.output.gradient_summary import check_summary_format, write_summary
-    from lossctl.output.progress import show_progress
 
     del values["debug"]
-    form = check_summary_format(values.pop("format"))
-    precision, output = values.pop("precision"), values.pop("output")
+    asked, target = values["format"], values["output"]
+    output = take_output(values)
+    if target == "-":
+        _print_elements(loss, inputs, values, output)
+        return
+    form = check_summary_format(asked, output.format)
+    found = _call(loss, inputs, values, output=output.target, keep=False)
+    _judge(loss, found, partial(write_summary, found, form, precision=output.precision))
+
+
+def _print_elements(loss: Loss, inputs: list[str], values: dict[str, Any], output: Output) -> None:
+    """Print the gradient itself, as per-element losses are printed."""
+    from lossctl.output.formats import check_stream_format
+    from lossctl.output.gradients import print_gradient, store_gradient
+
+    if len(loss.prediction_inputs) > 1:
+        raise UsageError(
+            f"{loss.key} has {len(loss.prediction_inputs)} prediction inputs, and standard output"
+            " takes one gradient",
+            "Write files: -o grad_{input}.npy",
+        )
+    form = check_stream_format(output.format or "table", sys.stdout)
+    with store_gradient() as place:
+        found = _call(loss, inputs, values, output=place)
+        write = partial(print_gradient, place, found.result, form, output.limit, output.precision)
+        _judge(loss, found, write)
+
+
+def _call(loss: Loss, inputs: list[str], values: dict[str, Any], **more: Any) -> Any:
+    """Return the gradient, with progress shown meanwhile."""
+    from lossctl.api import gradient
+    from lossctl.output.progress import show_progress
+
     with show_progress(values.pop("progress")) as progress:
-        found = gradient(loss, *inputs, output=output, keep=False, progress=progress, **values)
-    write_summary(found, form, precision=precision)
-    if found.agreement is not None and not found.agreement.agrees:
+        return gradient(loss, *inputs, progress=progress, **values, **more)
+
+
+def _judge(loss: Loss, found: Any, write: Callable[[], None]) -> None:
+    """Write a result, then raise CheckError if a check failed, whether it was read or not."""
+    agreement = found.agreement
+    agrees = agreement is None or agreement.agrees
+    try:
+        write()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if agrees:
+            raise
+        leave_pipe()
+    if not agrees:
         raise CheckError(
             f"the gradient of {loss.key} differs from differences by"
-            f" {found.agreement.relative:.3g} of its size"
+            f" {agreement.relative:.3g} of its size"
         )

@@ -12,11 +12,10 @@ from os import PathLike
 
 import numpy as np
 
-from lossctl.data.files import exists
 from lossctl.data.labels import wrap_labels
 from lossctl.data.memory import to_memory_array, wrap_memory
-from lossctl.data.opening import Opener, find_files, is_reference
-from lossctl.data.references import Reference, choose_columns, find_column, parse_reference
+from lossctl.data.opening import Opener, find_files, is_reference, refuse_overwriting
+from lossctl.data.references import Reference, choose_columns, find_column
 from lossctl.data.source import Array, ArraySource, Source
 from lossctl.data.tables import (
     LabelSource,
@@ -28,7 +27,7 @@ from lossctl.data.tables import (
 )
 from lossctl.errors import UsageError
 
-__all__ = ["ArraySource", "Source", "is_live", "load_array", "open_sources"]
+__all__ = ["ArraySource", "Source", "is_live", "load_array", "open_sources", "refuse_overwriting"]
 
 
 def open_sources(references: Sequence[object], labels: Collection[int] = ()) -> list[Source]:
@@ -44,7 +43,7 @@ def open_sources(references: Sequence[object], labels: Collection[int] = ()) -> 
     with ExitStack() as undo:
         undo.callback(opener.close)
         for place, given in enumerate(references):
-            if not is_reference(given) or (place in labels and _lists_labels(given)):
+            if not is_reference(given):
                 named = type(given).__name__
                 wrapped = wrap_labels(given, named) if place in labels else wrap_memory(given)
                 sources[place] = wrapped
@@ -66,16 +65,6 @@ def open_sources(references: Sequence[object], labels: Collection[int] = ()) -> 
     if () not in tables:
         opener.close()
     return [sources[place] for place in range(len(references))]
-
-
-def _lists_labels(given: object) -> bool:
-    """Whether a list of texts holds labels, not the names of shards."""
-    if not isinstance(given, list | tuple):
-        return False
-    try:
-        return not exists(parse_reference(str(given[0])).path)
-    except UsageError:  # an empty text is no name of a file
-        return True
 
 
 def is_live(reference: object) -> bool:

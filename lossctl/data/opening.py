@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from os import PathLike, fspath
@@ -59,6 +59,15 @@ def find_files(given: object) -> Files:
     if shards is None:
         return Files(reference, (reference.path,))
     return Files(reference, tuple(shards), sharded=True)
+
+
+def refuse_overwriting(path: str | PathLike[str], references: Iterable[object]) -> None:
+    """Raise UsageError if a file to write is one of those that are read."""
+    for given in references:
+        if is_reference(given) and realpath(path) in find_files(given).key:
+            raise UsageError(
+                f"{fspath(path)} is read, and would be overwritten", "Write to another file."
+            )
 
 
 class Opener:

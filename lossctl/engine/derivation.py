@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from lossctl.engine.binding import Bound
 from lossctl.engine.blocks import Region
-from lossctl.engine.differences import Block, compare, differentiate_block
+from lossctl.engine.comparison import compare
+from lossctl.engine.differences import Block, differentiate_block
 from lossctl.engine.gathering import Gathering
-from lossctl.engine.gradient_result import Agreement
+from lossctl.engine.gradient_result import Agreement, Measure, Piece
 from lossctl.engine.partial import Partial
 from lossctl.engine.plan import Plan
 from lossctl.engine.work import find_left_out, spread
@@ -34,10 +35,32 @@ COMPLEX_STEP = 1e-100
 
 @dataclass(slots=True)
 class Slopes:
-    """The gradient in a block, in the kernel's view, and how it compares with differences."""
+    """The gradient in a block, how large it is, and how it compares with differences."""
 
-    arrays: dict[str, Array]
+    pieces: dict[str, Piece] = field(default_factory=dict)
+    """By each input that is cut as the block is, as it is stored."""
+    measures: dict[str, Measure] = field(default_factory=dict)
+    stretched: dict[str, Array] = field(default_factory=dict)
+    """By each input of which a number belongs to several places of the block, at each place."""
     agreement: Agreement = field(default_factory=Agreement)
+
+    @classmethod
+    def of(cls, plan: Plan, region: Region, arrays: Mapping[str, Array]) -> Slopes:
+        """Put the gradient by each input in its place."""
+        slopes = cls()
+        for bound in plan.inputs:
+            slope = arrays.get(bound.name)
+            if slope is None:
+                continue
+            if bound.fixed:
+                slopes.stretched[bound.name] = slope
+                continue
+            start = bound.position((0,) * slope.ndim, region)
+            values = slope if bound.batched or bound.shared else slope[0]
+            piece = Piece(bound.name, start, values.transpose(np.argsort(bound.order)))
+            slopes.pieces[bound.name] = piece
+            slopes.measures[bound.name] = Measure.of(piece)
+        return slopes
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +75,8 @@ class Derivation:
     """The derivative of the reduced loss by each named sum over all blocks."""
     numerical: bool = False
     """Whether differences stand in for a gradient that is not declared."""
-    checked: int = 0
-    """At how many elements of each block the gradient is compared with differences."""
+    checked: float = 0.0
+    """At how many elements of each block, on average, the gradient is compared with differences."""
 
     def differentiate(
         self,
@@ -69,7 +92,7 @@ class Derivation:
         upstream = self._find_upstream(plan, terms, weight, mask)
         block = Block(plan, region, arrays, options, upstream)
         if self.numerical:
-            return Slopes(differentiate_block(block, self.inputs))
+            return Slopes.of(plan, region, differentiate_block(block, self.inputs))
         slope = plan.loss.slope
         assert slope is not None
         bounds = [one for one in plan.inputs if one.name in self.inputs]
@@ -87,7 +110,9 @@ class Derivation:
             bound.name: np.asarray(product, dtype=plan.dtype)
             for bound, product in zip(bounds, products, strict=True)
         }
-        return Slopes(found, compare(block, found, self.checked))
+        slopes = Slopes.of(plan, region, found)
+        slopes.agreement = compare(block, found, self.checked)
+        return slopes
 
     def _find_upstream(
         self, plan: Plan, terms: Terms, weight: Array | None, mask: Array | None
@@ -123,7 +148,7 @@ class Derivation:
         self, plan: Plan, terms: Terms, losses: Array, weight: Array | None, mask: Array | None
     ) -> Array:
         """Return the derivative of the reduced loss by each loss."""
-        share = np.full(losses.shape, self.factor)
+        share = np.full(losses.shape, self.factor, plan.dtype)
         if terms.mean_divisors is not None and plan.averages:
             share /= terms.mean_divisors
         if weight is not None:

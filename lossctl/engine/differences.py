@@ -1,8 +1,8 @@
-"""Numerical derivatives of the fourth order, where none is declared and to check those that are."""
+"""Numerical derivatives of the fourth order, for losses that declare none."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from lossctl.engine.binding import Bound
 from lossctl.engine.blocks import Region
-from lossctl.engine.gradient_result import Agreement, Comparison
 from lossctl.engine.plan import Plan
 from lossctl.engine.work import call_kernel
 from lossctl.errors import UsageError
@@ -27,17 +26,6 @@ BEHIND = tuple((-place, -factor) for place, factor in AHEAD)
 STEP = float(np.finfo(np.float64).eps) ** 0.2
 """Balances the error of the formula and that of rounding."""
 
-STEPS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
-"""Tried in turn, relative to the size of a number, until two agree."""
-
-ROUNDING = 8 * float(np.finfo(np.float64).eps)
-DOUBT = 4.0
-"""How many times the change from one step to the next a difference may be off."""
-
-ENOUGH = 1e-9
-TINY = float(np.finfo(np.float64).tiny)
-KINK_STEP = 1e-6
-KINK = 1e-3
 MOST_PAIRED = 4096
 """Numbers of an input of which all belong to one loss that can be moved one by one."""
 
@@ -81,15 +69,13 @@ class Block:
             assert losses is not None
             slope = self.plan.loss.slope
             if slope is not None and slope.beside is not None and not alone:
-                losses = losses + slope.beside(*arrays, **slope.pick(slope.beside, self.options))
+                options = slope.pick(slope.beside, {**self.options, "at": self.arrays})
+                losses = losses + slope.beside(*arrays, **options)
             products: Array = np.where(self.upstream == 0, 0, losses * self.upstream)
             return products
 
-    def row(self, number: int) -> Block:
-        """Return the block of one sample."""
-        if self.plan.loss.whole:
-            return self
-        rows = slice(number, number + 1)
+    def take(self, rows: Array) -> Block:
+        """Return a block of some of the samples."""
         bounds = self.plan.inputs
         arrays = [
             one if bound.shared or 0 in bound.fixed else one[rows]
@@ -139,7 +125,7 @@ def _differentiate_input(block: Block, number: int, bound: Bound, values: Array)
         def contribute(places: float, direction: Array = direction) -> Array:
             return block.contribute(number, values + places * direction)
 
-        change = _difference(contribute)
+        change = find_difference(contribute)
         while change.ndim > values.ndim:
             change = change.sum(axis=-1)
         part = slope[box]
@@ -187,10 +173,10 @@ def differentiate_at(
         moved[place] += places * step
         return block.contribute(number, moved, alone=False)
 
-    return float(_difference(contribute).sum()) / step
+    return float(find_difference(contribute).sum()) / step
 
 
-def _difference(contribute: Callable[[float], Array]) -> Array:
+def find_difference(contribute: Callable[[float], Array]) -> Array:
     """Return the derivative times the step: in the middle, or from one side at a bound."""
     change = _combine(contribute, CENTRAL)
     for formula in (AHEAD, BEHIND):
@@ -219,103 +205,3 @@ def _choose_step(values: Array, kind: Kind) -> Array:
 def _shape_of(upstream: Array | dict[str, Array]) -> tuple[int, ...]:
     first = next(iter(upstream.values())) if isinstance(upstream, dict) else upstream
     return tuple(first.shape)
-
-
-def compare(block: Block, slopes: Mapping[str, Array], count: int) -> Agreement:
-    """Compare a block's gradient with differences at so many elements of each input."""
-    agreement = Agreement()
-    region = block.region
-    seed = [region.start, *(cut.start or 0 for cut in region.further)]
-    random = np.random.default_rng(seed)
-    for number, bound in enumerate(block.plan.inputs):
-        slope = slopes.get(bound.name)
-        if slope is None or not slope.size or bound.fixed:
-            continue
-        for flat in random.choice(slope.size, min(count, slope.size), replace=False):
-            place = tuple(int(at) for at in np.unravel_index(flat, slope.shape))
-            _compare_at(block, number, bound, place, float(slope[place]), agreement)
-    return agreement
-
-
-def _compare_at(
-    block: Block,
-    number: int,
-    bound: Bound,
-    place: tuple[int, ...],
-    declared: float,
-    agreement: Agreement,
-) -> None:
-    row = block.row(place[0])
-    local = place if block.plan.loss.whole else (0, *place[1:])
-    values = np.asarray(row.arrays[number], dtype=np.float64)
-    size = abs(float(values[local]))
-    scale = size / 4 if bound.kind in BOUNDED and 0 < size < 1 else max(size, 1.0)
-    if not np.isfinite(declared) or _is_convention(row, number, local):
-        agreement.kinks += 1
-        return
-    numerical, doubt = _estimate(row, number, values, local, scale)
-    if not np.isfinite(numerical) or _is_kink(
-        row, number, values, local, KINK_STEP * scale, declared
-    ):
-        agreement.kinks += 1
-        return
-    agreement.compared += 1
-    where = bound.position(place, block.region)
-    agreement.found.append(Comparison(bound.name, where, declared, numerical, doubt))
-
-
-def _is_convention(block: Block, number: int, place: tuple[int, ...]) -> bool:
-    """Whether the declared derivative at a place follows a library where it is none."""
-    slope = block.plan.loss.slope
-    if slope is None or slope.convention is None:
-        return False
-    marks = slope.convention(*block.arrays, **slope.pick(slope.convention, block.options))
-    shape = block.arrays[number].shape
-    return bool(np.broadcast_to(marks, shape)[place])
-
-
-def _estimate(
-    block: Block, number: int, values: Array, place: tuple[int, ...], scale: float
-) -> tuple[float, float]:
-    """Return the derivative by the step that serves best, and how far it may be off."""
-    size = float(np.abs(block.contribute(number, values, alone=False)).sum())
-    best, least = np.nan, np.inf
-    before = np.nan
-    for step in STEPS:
-        now = differentiate_at(block, number, values, place, step * scale)
-        rounding = ROUNDING * size / (step * scale)
-        doubt = DOUBT * abs(now - before) + rounding
-        if doubt / max(abs(now), TINY) < least:
-            best, least = now, doubt / max(abs(now), TINY)
-        if least <= ENOUGH:
-            break
-        before = now
-    return best, least * max(abs(best), TINY)
-
-
-def _is_kink(
-    block: Block,
-    number: int,
-    values: Array,
-    place: tuple[int, ...],
-    step: float,
-    declared: float,
-) -> bool:
-    """Whether slopes differ on both sides, and the declared one is between them."""
-
-    def contribute(distance: float) -> Array:
-        moved = values.copy()
-        moved[place] += distance
-        return block.contribute(number, moved, alone=False)
-
-    middle = contribute(0.0)
-    right = float((contribute(step) - middle).sum()) / step
-    left = float((middle - contribute(-step)).sum()) / step
-    rounding = 2 * ROUNDING * float(np.abs(middle).sum()) / step
-    margin = max(KINK * max(abs(right), abs(left)), rounding)
-    low, high = min(left, right) - margin, max(left, right) + margin
-    if not (abs(right - left) > margin and low <= declared <= high):
-        return False
-    # What curvature makes of the difference shrinks with the step; a corner stays.
-    nearer = contribute(step / 4) - middle - (middle - contribute(-step / 4))
-    return abs(float(nearer.sum())) / (step / 4) > 0.5 * abs(right - left)

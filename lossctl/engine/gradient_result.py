@@ -14,8 +14,8 @@ from lossctl.engine.result import Result
 
 Array = NDArray[Any]
 
-AGREEMENT = 1e-6
-"""Up to which relative difference a gradient and differences agree."""
+AGREEMENT = {"float64": 1e-6, "float32": 1e-3}
+"""Up to which relative difference a gradient in this precision and differences agree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +51,17 @@ class Agreement:
     kinks: int = 0
     """Elements at a kink or a clamp, where a derivative is a convention."""
     difference: float = 0.0
-    """The largest absolute difference."""
+    """The absolute difference where the two differ most."""
     relative: float = 0.0
-    """The largest difference beyond the error of differences, relative to the larger of the two
-    and to the typical size."""
+    """What of it the error of differences does not explain, relative to the larger of the two and
+    to the typical size."""
     input: str = ""
     place: tuple[int, ...] = ()
     declared: float = 0.0
     numerical: float = 0.0
     found: list[Comparison] = field(default_factory=list)
+    dtype: str = "float64"
+    """What the declared derivatives are computed in."""
 
     def merge(self, other: Agreement) -> None:
         """Add what was compared in another block."""
@@ -69,18 +71,22 @@ class Agreement:
 
     def judge(self, sizes: Mapping[str, float]) -> None:
         """Find the largest difference; ``sizes`` are the typical sizes of the gradients."""
-        for one in self.found:
+
+        def measure(one: Comparison) -> tuple[float, float]:
             size = max(abs(one.declared), abs(one.numerical), sizes[one.name])
-            relative = one.apart / size if size else 0.0
-            self.difference = max(self.difference, abs(one.declared - one.numerical))
-            if not relative <= self.relative or not self.input:
-                self.relative, self.input, self.place = relative, one.name, one.place
-                self.declared, self.numerical = one.declared, one.numerical
+            return one.apart / size if size else 0.0, abs(one.declared - one.numerical)
+
+        if not self.found:
+            return
+        worst = max(self.found, key=measure)
+        self.relative, self.difference = measure(worst)
+        self.input, self.place = worst.name, worst.place
+        self.declared, self.numerical = worst.declared, worst.numerical
 
     @property
     def agrees(self) -> bool:
         """Whether the declared derivatives are those of the loss."""
-        return self.relative <= AGREEMENT
+        return self.relative <= AGREEMENT[self.dtype]
 
 
 @dataclass(slots=True)
@@ -103,28 +109,36 @@ class Measure:
         """The root mean square."""
         return self.norm / math.sqrt(self.elements) if self.elements else 0.0
 
-    def add(self, piece: Piece) -> None:
-        """Take in a piece of the gradient; NaN is counted, and left out of the sizes."""
+    @classmethod
+    def of(cls, piece: Piece) -> Measure:
+        """Measure a piece of the gradient; NaN is counted, and left out of the sizes."""
         values = piece.values
-        self.elements += values.size
+        found = cls(piece.name, values.shape, values.size)
         if not values.size:
-            return
-        self.zeros += values.size - int(np.count_nonzero(values))
+            return found
+        found.zeros = values.size - int(np.count_nonzero(values))
         size = np.abs(values)
-        top = float(size.max())
-        if not math.isfinite(top):
+        found.largest = float(size.max())
+        if not math.isfinite(found.largest):
             missing = np.isnan(size)
-            self.nan += int(np.count_nonzero(missing))
-            self.infinite += int(np.count_nonzero(np.isinf(size)))
+            found.nan = int(np.count_nonzero(missing))
+            found.infinite = int(np.count_nonzero(np.isinf(size)))
             size = np.where(missing, 0, size)
-            top = float(size.max())
-        if top > self.largest or not self.place:
-            local = np.unravel_index(int(np.argmax(size)), size.shape)
-            self.largest = top
-            self.place = tuple(
-                int(at) + first for at, first in zip(local, piece.start, strict=True)
-            )
-        self.norm = math.hypot(self.norm, _measure_norm(size, top))
+            found.largest = float(size.max())
+        local = np.unravel_index(int(np.argmax(size)), size.shape)
+        found.place = tuple(int(at) + first for at, first in zip(local, piece.start, strict=True))
+        found.norm = _measure_norm(size, found.largest)
+        return found
+
+    def merge(self, other: Measure) -> None:
+        """Take in what was measured of another piece, which is behind this one."""
+        if other.largest > self.largest or not self.elements:
+            self.largest, self.place = other.largest, other.place
+        self.elements += other.elements
+        self.zeros += other.zeros
+        self.nan += other.nan
+        self.infinite += other.infinite
+        self.norm = math.hypot(self.norm, other.norm)
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.engine.binding import Bound
+from lossctl.engine.binding import INTEGER_KINDS, Bound
 from lossctl.engine.blocks import Region
 from lossctl.engine.derivation import Derivation, Slopes, differentiate_finish
 from lossctl.engine.execution import execute
@@ -25,24 +25,37 @@ from lossctl.engine.partial import Partial
 from lossctl.engine.plan import Plan
 from lossctl.engine.reduction import Progress, fill
 from lossctl.engine.result import Result
-from lossctl.errors import UsageError
+from lossctl.engine.summary import Summary
+from lossctl.errors import DataError, UsageError
 from lossctl.losses.declaration import Loss, Transform
 
 Array = NDArray[Any]
 
-CHECKED = 256
+CHECKED, FEWEST_CHECKED = 256, 4
 """Elements of each input, about, at which a gradient is compared with differences."""
+
+CHECKED_NUMBERS = 2**22
+"""How many numbers the losses may be made of that are evaluated anew for each such element, taken
+together: fewer elements are compared where each takes long."""
 
 
 def name_inputs(loss: Loss) -> tuple[str, ...]:
-    """Return the inputs by which a loss is differentiated; UsageError if it declares none."""
-    if loss.slope is not None:
-        return loss.slope.by or (loss.inputs[0].name,)
-    if loss.home is None:
+    """Return the inputs by which a loss is differentiated; UsageError if there is no gradient."""
+    if loss.undifferentiable:
         raise UsageError(
-            f"{loss.key} declares no gradient", "'lossctl grad --help' lists the losses that do."
+            f"{loss.key} has no gradient: {loss.undifferentiable}",
+            "'lossctl grad --help' lists the losses that have one.",
         )
-    return (loss.inputs[0].name,)
+    if loss.slope is not None:
+        return loss.prediction_inputs
+    first = loss.inputs[0]
+    if any(form.kind in INTEGER_KINDS for form in first.forms):
+        raise UsageError(
+            f"{loss.key} declares no gradient, and {first.name} holds whole numbers, which cannot"
+            " be moved a little",
+            "Declare its gradient (@my_loss.gradient), or put the predictions first.",
+        )
+    return (first.name,)
 
 
 class Gradients:
@@ -57,7 +70,7 @@ class Gradients:
         self.bounds = [one for one in plan.inputs if one.name in inputs]
         self.shapes = {one.name: fill(one.source.shape, samples) for one in self.bounds}
         self.measures = {name: Measure(name, shape) for name, shape in self.shapes.items()}
-        self.agreement = Agreement()
+        self.agreement = Agreement(dtype=plan.dtype.name)
 
     def __iter__(self) -> Iterator[Piece]:
         kept = {
@@ -68,25 +81,28 @@ class Gradients:
         first = None
         for outcome in execute(self.plan):
             region = outcome.region
+            if outcome.slopes is None:
+                raise DataError(
+                    "the inputs have changed between two readings, and are no longer right",
+                    "Compute the gradient of files that nothing else writes.",
+                )
             slopes: Slopes = outcome.slopes
             self.agreement.merge(slopes.agreement)
             for bound in self.bounds:
-                slope = slopes.arrays[bound.name]
-                if bound.name not in kept:
-                    yield self._measured(_make_piece(bound, region, slope))
-                elif slope.size:
-                    _fold(kept[bound.name], slope, bound, region)
+                if bound.name in kept:
+                    _fold(kept[bound.name], slopes.stretched[bound.name], bound, region)
+                    continue
+                self.measures[bound.name].merge(slopes.measures[bound.name])
+                yield slopes.pieces[bound.name]
             first = region.start if first is None else first
             if self.progress is not None:
                 self.progress(region.stop - first, self.samples)
         for name, total in kept.items():
             values = total.astype(self.plan.dtype).reshape(self.shapes[name])
-            yield self._measured(Piece(name, (0,) * values.ndim, values))
+            piece = Piece(name, (0,) * values.ndim, values)
+            self.measures[name].merge(Measure.of(piece))
+            yield piece
         self.agreement.judge({name: one.typical for name, one in self.measures.items()})
-
-    def _measured(self, piece: Piece) -> Piece:
-        self.measures[piece.name].add(piece)
-        return piece
 
 
 def derive(
@@ -105,19 +121,32 @@ def derive(
             name: np.array([one.value for one in parts]).reshape(shape)
             for name, parts in partial.sums.items()
         }
-        weight = _weigh_single(plan)
+        weight = _weigh_single(plan, shape)
         slopes = differentiate_finish(loss, sums, plan.options)
         totals = {
             name: slope * (weight * factor) for name, slope in slopes.items() if name != COUNT
         }
-    blocks = plan.cutting.count(result.samples)
     return Derivation(
         inputs=tuple(inputs),
         factor=factor,
         totals=totals,
         numerical=loss.slope is None,
-        checked=-(-CHECKED // max(1, blocks)) if check else 0,
+        checked=_count_checked(plan, result.samples) if check else 0.0,
     )
+
+
+def _count_checked(plan: Plan, samples: int) -> float:
+    """Return how many elements of each input are compared with differences in a block."""
+    if plan.loss.whole:  # pairs of samples
+        cost = samples * samples
+    else:
+        shapes = [fill(one.source.shape, samples) for one in plan.inputs]
+        cost = sum(
+            math.prod(shape) // (1 if bound.shared else max(1, samples))
+            for bound, shape in zip(plan.inputs, shapes, strict=True)
+        )
+    wanted = min(CHECKED, max(FEWEST_CHECKED, CHECKED_NUMBERS // max(1, cost)))
+    return wanted / max(1, plan.cutting.count(samples))
 
 
 def _slope_of(transform: Transform, mean: float) -> float:
@@ -128,11 +157,10 @@ def _slope_of(transform: Transform, mean: float) -> float:
         return math.inf
 
 
-def _weigh_single(plan: Plan) -> float:
-    """Return the weight of losses that are known at the end alone."""
-    from lossctl.engine.summary import Summary
-
-    return Summary.of(plan).weight
+def _weigh_single(plan: Plan, shape: tuple[int, ...]) -> Array:
+    """Return the weights of losses that are known at the end alone."""
+    weight = Summary.of(plan).weight
+    return np.reshape(weight, shape) if weight else np.ones(shape)
 
 
 def with_derivation(plan: Plan, derivation: Derivation) -> Plan:
@@ -140,15 +168,10 @@ def with_derivation(plan: Plan, derivation: Derivation) -> Plan:
     return replace(plan, derivation=derivation)
 
 
-def _make_piece(bound: Bound, region: Region, slope: Array) -> Piece:
-    """Return a block of the gradient with the axes of its source."""
-    start = bound.position((0,) * slope.ndim, region)
-    values = slope if bound.batched or bound.shared else slope[0]
-    return Piece(bound.name, start, values.transpose(np.argsort(bound.order)))
-
-
 def _fold(total: Array, slope: Array, bound: Bound, region: Region) -> None:
     """Add a block to the gradient by an input that is stretched over several places."""
+    if not slope.size:
+        return
     stretched = tuple(sorted(bound.fixed))
     folded = slope.sum(axis=stretched, keepdims=True, dtype=np.float64)
     cuts = iter(region.further)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import fspath
 from typing import Any
+
+import numpy as np
 
 from lossctl.data import is_live
 from lossctl.data.classes import ClassNames
@@ -14,23 +17,26 @@ from lossctl.losses.declaration import Kind
 from lossctl.losses.inputs import Input
 
 CLASSES = "C"
-NAMED = (Kind.INDEX, Kind.LABEL)
-"""The kinds of inputs whose numbers stand for classes, and so may be their names."""
+KINDS = {Kind.INDEX, Kind.LABEL}
 
 
 def name_columns(declared: Input, reference: Any, classes: ClassNames) -> Any:
     """Return a reference to a table whose columns bear the names of the classes, in their order.
 
-    A reference that names columns itself, or to a file without such columns, stays as it is.
+    A reference that names columns itself, or to a file without such columns, stays as it is. A
+    list of names is no list of files, but an array of labels.
     """
-    if not isinstance(reference, str) or not any(CLASSES in form.axes for form in declared.forms):
+    if isinstance(reference, list | tuple):
+        named = is_reference(reference) and {str(one) for one in reference} <= set(classes.names)
+        return np.array(reference, object) if named else reference
+    if not is_reference(reference) or not any(CLASSES in form.axes for form in declared.forms):
         return reference
-    if parse_reference(reference).fragment is not None or is_live(reference):
+    if parse_reference(fspath(reference)).fragment is not None or is_live(reference):
         return reference
     columns = read_names(reference)
     if not set(classes.names) <= set(columns) or any("," in name for name in classes.names):
         return reference
-    return f"{reference}#{','.join(classes.names)}"
+    return f"{fspath(reference)}#{','.join(classes.names)}"
 
 
 def find_labels(inputs: Sequence[Input], references: Sequence[Any]) -> list[int]:
@@ -38,17 +44,17 @@ def find_labels(inputs: Sequence[Input], references: Sequence[Any]) -> list[int]
     return [
         place
         for place, (declared, reference) in enumerate(zip(inputs, references, strict=True))
-        if any(form.kind in NAMED for form in declared.forms) and _may_be_names(reference)
+        if any(form.kind in KINDS for form in declared.forms) and _may_be_names(reference)
     ]
 
 
 def _may_be_names(reference: Any) -> bool:
     """Whether something is one column, or an array of texts."""
-    if not isinstance(reference, str):
-        kind = getattr(getattr(reference, "dtype", None), "kind", None)
-        listed = isinstance(reference, list) and is_reference(reference)
-        return listed or kind in ("O", "U", "T")
-    fragment = parse_reference(reference).fragment
+    if not is_reference(reference):
+        return getattr(getattr(reference, "dtype", None), "kind", None) in ("O", "U", "T")
+    if isinstance(reference, list | tuple):
+        return False
+    fragment = parse_reference(fspath(reference)).fragment
     if fragment is not None:
         return "," not in fragment and ":" not in fragment
     return not is_live(reference) and len(read_names(reference)) == 1

@@ -10,14 +10,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike, fspath
-from os.path import realpath
 from typing import Any
 
 import numpy as np
 
 from lossctl.data import open_sources
 from lossctl.data.columns import read_names
-from lossctl.data.opening import find_files, is_reference
+from lossctl.data.opening import is_reference, refuse_overwriting
 from lossctl.data.references import choose_columns, parse_reference
 from lossctl.data.source import Source
 from lossctl.errors import UsageError, did_you_mean
@@ -135,11 +134,7 @@ def open_columns(dataset: Dataset, asked: Mapping[Any, Asked]) -> dict[Any, Sour
 
 def refuse_input(path: str | PathLike[str], dataset: Dataset, asked: Mapping[Any, Asked]) -> None:
     """Raise UsageError if a file to write is one of those that are read."""
-    for given in (dataset.data, *(dataset.resolve(one) for one in asked.values())):
-        if is_reference(given) and realpath(path) in find_files(given).key:
-            raise UsageError(
-                f"{fspath(path)} is read, and would be overwritten", "Write to another file."
-            )
+    refuse_overwriting(path, (dataset.data, *(dataset.resolve(one) for one in asked.values())))
 
 
 def is_frame(given: Any) -> bool:

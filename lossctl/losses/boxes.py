@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -110,34 +111,41 @@ def ciou(
 
     input and target are (N, 4) or (4). A box whose sides are turned round is an error.
     """
-    overlap = _iou(input, target, CIOU_EPS)
-    angles = [np.arctan2(*(one[:, 2:] - one[:, :2]).T) for one in (input, target)]
-    aspect = 4 / math.pi**2 * (angles[1] - angles[0]) ** 2
-    share = 1 - overlap
-    rising = np.where(aspect == 0, 0, aspect / (share + aspect + eps))
-    return share + _apart(input, target, CIOU_EPS) + rising * aspect
+    aspect, weight = _weigh_aspect(input, target, eps)
+    distance = _apart(input, target, CIOU_EPS)
+    return 1 - _iou(input, target, CIOU_EPS) + distance + weight * aspect
 
 
-def _has_aspect(input: Array, target: Array) -> Array:
-    """Return where the weight of the proportions, taken as constant, is above 0."""
+def _weigh_aspect(input: Array, target: Array, eps: float) -> tuple[Array, Array]:
+    """Return the difference of the proportions, and its weight α."""
+    aspect = 4 / math.pi**2 * _turn(input, target) ** 2
+    share = 1 - _iou(input, target, CIOU_EPS)
+    return aspect, np.where(aspect == 0, 0, aspect / (share + aspect + eps))
+
+
+def _turn(input: Array, target: Array) -> Array:
+    """Return the angle between the diagonals of two boxes."""
     angles = [np.arctan2(*(one[:, 2:] - one[:, :2]).T) for one in (input, target)]
-    return (angles[0] != angles[1])[:, np.newaxis]
+    return angles[1] - angles[0]
+
+
+def _hold_weight(input: Array, target: Array, *, eps: float, at: Sequence[Array]) -> Array:
+    """Return what the loss would have more if α were what it is at one place."""
+    aspect, weight = _weigh_aspect(input, target, eps)
+    _, held = _weigh_aspect(at[0], at[1], eps)
+    return (held - weight) * aspect
 
 
 @ciou.gradient(
-    convention=_has_aspect,
+    beside=_hold_weight,
     note="as in torchvision, the weight α of the proportions is taken as constant",
 )
 def ciou_slope(input: Array, target: Array, *, eps: float) -> Array:
     """Return the slopes of both ratios and of the difference of the proportions."""
     width, height = (input[:, 2:] - input[:, :2]).T
-    angles = [np.arctan2(*(one[:, 2:] - one[:, :2]).T) for one in (input, target)]
-    turn = angles[1] - angles[0]
-    aspect = 4 / math.pi**2 * turn**2
-    share = 1 - _iou(input, target, CIOU_EPS)
-    weight = np.where(aspect == 0, 0, aspect / (share + aspect + eps))
+    _, weight = _weigh_aspect(input, target, eps)
     square = width * width + height * height
-    by_angle = weight * 8 / math.pi**2 * turn / np.where(square == 0, 1, square)
+    by_angle = weight * 8 / math.pi**2 * _turn(input, target) / np.where(square == 0, 1, square)
     by_sides = np.stack([height, -width, -height, width], axis=1)
     return diou_slope(input, target, eps=CIOU_EPS) + by_angle[:, np.newaxis] * by_sides
 

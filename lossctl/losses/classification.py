@@ -175,6 +175,7 @@ def ce_slope(
     weight: Array | None,
     ignore_index: int,
     label_smoothing: float,
+    upstream: Array,
 ) -> Array:
     """Return w_y (softmax − 1 at the right class), smoothed; (Σ w y) softmax − w y for shares."""
     classes = input.shape[1]
@@ -182,14 +183,20 @@ def ce_slope(
         spread = DistributionCrossEntropy((len(input), *input.shape[2:]), input.dtype)
         factors = _factors(target, weight, label_smoothing, classes)
         spread.add(input, factors)
-        return spread.slope(input, factors)
+        return _leave_out(spread.slope(input, factors) * upstream[:, np.newaxis], upstream)
     target, _ = separate_ignored(target, ignore_index)
     running = IndexCrossEntropy(
         target, input.dtype, _smoothing_weight(weight, label_smoothing, classes, input.dtype)
     )
     running.add(input)
-    own = _own_factors(target, weight, label_smoothing)
-    return running.slope(input, own, smoothing=label_smoothing / max(1, classes))
+    own = upstream * _own_factors(target, weight, label_smoothing)
+    smoothing = upstream * (label_smoothing / max(1, classes))
+    return _leave_out(running.slope(input, own, smoothing=smoothing), upstream)
+
+
+def _leave_out(slope: Array, upstream: Array) -> Array:
+    """Return 0 for what does not count, even where it is NaN."""
+    return slope if upstream.all() else np.where(upstream[:, np.newaxis] == 0, 0, slope)
 
 
 def _own_factors(target: Array, weight: Array | None, smoothing: float) -> Array:
@@ -330,8 +337,7 @@ def linear_ce_slope(
 
     def add(slope_of_logits: Array, part: slice) -> None:
         rows = linear_weight[part].astype(input.dtype, copy=False)
-        shares = upstream[:, np.newaxis]
-        slope_of_logits = np.where(shares == 0, 0, slope_of_logits * shares)
+        slope_of_logits = _leave_out(slope_of_logits, upstream)
         slope[:] += np.tensordot(slope_of_logits, rows, axes=([a + 1 for a in axes], list(axes)))
 
     if target.ndim == len(further) + 2:
@@ -341,12 +347,13 @@ def linear_ce_slope(
             spread.add(_logits(input, linear_weight, linear_bias, part), factors[:, part])
         for part in pieces:
             logits = _logits(input, linear_weight, linear_bias, part)
-            add(spread.slope(logits, factors[:, part]), part)
+            add(spread.slope(logits, factors[:, part]) * upstream[:, np.newaxis], part)
         return slope
     target, _ = separate_ignored(target, ignore_index)
     smoothing_weight = _smoothing_weight(weight, label_smoothing, classes, input.dtype)
     running = IndexCrossEntropy(target, input.dtype, smoothing_weight)
-    own, smoothing = _own_factors(target, weight, label_smoothing), label_smoothing / classes
+    own = upstream * _own_factors(target, weight, label_smoothing)
+    smoothing = upstream * (label_smoothing / max(1, classes))
     for part in pieces:
         running.add(_logits(input, linear_weight, linear_bias, part), part.start)
     for part in pieces:

@@ -45,7 +45,7 @@ from lossctl.losses.inputs import (
     soft_label,
     variance,
 )
-from lossctl.losses.slopes import Differentiable
+from lossctl.losses.slopes import Differentiable, Slope
 from lossctl.losses.terms import Finish, Scan, Terms, Transform
 
 if TYPE_CHECKING:
@@ -210,6 +210,8 @@ class Loss(Differentiable):
     whole: bool = False
     scan: Scan | None = None
     squeeze_trailing: bool = False
+    undifferentiable: str = ""
+    """Why there is no gradient, where there is none."""
     preparation: Preparation | None = field(default=None, init=False)
     home: Home | None = field(default=None, init=False)
     """Where it is declared, if that is outside of lossctl."""
@@ -263,6 +265,20 @@ class Loss(Differentiable):
         present = {axis for one in self.inputs for axis in one.form(form).axes}
         return tuple(axis for axis in ("N", "*D") if axis in present)
 
+    @property
+    def prediction_inputs(self) -> tuple[str, ...]:
+        """The names of the inputs by which the loss is differentiated."""
+        by = () if self.slope is None else self.slope.by
+        return by or (self.inputs[0].name,)
+
+    def take_slope(self, slope: Slope) -> Slope:
+        """Check a gradient that a user declares."""
+        if self.home is None:
+            return slope
+        from lossctl.losses.own.derivatives import adopt_slope
+
+        return adopt_slope(self, slope, self.home)
+
     def prepare(self, function: Preparation) -> Preparation:
         """Register what is done with whole small inputs before the first block."""
         self.preparation = function
@@ -314,6 +330,7 @@ def loss(
     whole: bool = False,
     scan: Scan | None = None,
     squeeze_trailing: bool = False,
+    undifferentiable: str = "",
 ) -> Callable[[Kernel], Loss]:
     """Declare a loss; the decorated function is its kernel.
 
@@ -334,7 +351,8 @@ def loss(
     or summed and finished: "last", "all", or the option that lists them. ``along`` is the option
     that says which axis of the inputs is ``C``. ``whole`` losses see all samples at once.
     ``scan`` is a question to a whole input. ``squeeze_trailing`` lets the first two inputs differ
-    by a last axis of 1, as Keras does.
+    by a last axis of 1, as Keras does. ``undifferentiable`` says why a loss has no gradient that
+    would tell anything; every other one of lossctl declares it.
     """
 
     def declare(kernel: Kernel) -> Loss:
@@ -362,6 +380,7 @@ def loss(
             whole=whole,
             scan=scan,
             squeeze_trailing=squeeze_trailing,
+            undifferentiable=undifferentiable,
         )
         if not (kernel.__module__ or "__main__").startswith(HOME):
             from lossctl.losses.own.adoption import adopt

@@ -56,10 +56,20 @@ def describe(loss: Loss) -> dict[str, Any]:
         ],
         "result_shapes": [_show_axes(loss.result_axes(form)) for form in range(loss.form_count)],
         "facts": list_facts(loss),
+        "gradient": _describe_gradient(loss),
         "traps": list(loss.traps),
         "source": loss.source,
         "example": f"lossctl compute {loss.key} {loss.example or _name_inputs(loss)}",
         "documentation": inspect.getdoc(loss.kernel),
+    }
+
+
+def _describe_gradient(loss: Loss) -> dict[str, Any]:
+    """Return by which inputs a loss is differentiated, and how; by none where it cannot be."""
+    return {
+        "by": [] if loss.undifferentiable else list(loss.prediction_inputs),
+        "declared": loss.slope is not None,
+        "note": loss.undifferentiable or ("" if loss.slope is None else loss.slope.note),
     }
 
 

@@ -174,6 +174,7 @@ def brier_slope(input: Array, target: Array, *, scale_by_half: str) -> Array:
         " scikit-learn's top_k_accuracy_score; an argmax takes the lower one",
         "labels of several axes are counted one by one; scikit-learn counts whole rows",
     ),
+    undifferentiable="it counts wrong answers, so that its slope is 0 wherever there is one",
 )
 def zero_one(
     input: Array,

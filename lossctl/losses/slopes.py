@@ -36,7 +36,8 @@ class Slope:
     by: tuple[str, ...] = ()
     beside: Callable[..., Array] | None = None
     """What a loss is added to before differences are compared with the declared gradient, where
-    a library's gradient is not the derivative of its loss alone."""
+    a library's gradient is not the derivative of its loss alone. With the parameter ``at`` it is
+    given the inputs at which the derivative is taken."""
     convention: Callable[..., Array] | None = None
     """Where the declared gradient follows a library and is not the derivative of the loss: marks
     that broadcast to the inputs, from the kernel's inputs and options."""
@@ -46,11 +47,11 @@ class Slope:
     @property
     def takes_upstream(self) -> bool:
         """Whether the function multiplies by the upstream derivative itself."""
-        return "upstream" in _name_options(self.function)
+        return "upstream" in name_options(self.function)
 
     def pick(self, function: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
         """Return those of the options that a function takes."""
-        names = _name_options(function)
+        names = name_options(function)
         return {name: value for name, value in options.items() if name in names}
 
     def differentiate(self, *inputs: Array, **options: Any) -> tuple[Array, ...]:
@@ -60,7 +61,8 @@ class Slope:
 
 
 @functools.cache
-def _name_options(function: Callable[..., Any]) -> frozenset[str]:
+def name_options(function: Callable[..., Any]) -> frozenset[str]:
+    """Return the names of the options that a function takes."""
     parameters = inspect.signature(function).parameters.values()
     return frozenset(one.name for one in parameters if one.kind == one.KEYWORD_ONLY)
 
@@ -97,7 +99,11 @@ class Differentiable:
         """Declare the derivative of each loss by the inputs ``by``: see :class:`Slope`."""
 
         def declare(function: Differentiation) -> Differentiation:
-            self.slope = Slope(function, by, beside, convention, note)
+            self.slope = self.take_slope(Slope(function, by, beside, convention, note))
             return function
 
         return declare if function is None else declare(function)
+
+    def take_slope(self, slope: Slope) -> Slope:
+        """Return the gradient as it is kept."""
+        return slope

@@ -35,12 +35,14 @@ class IndexCrossEntropy:
         self.smoothing_weight = smoothing_weight
         self.weight_seen = 0.0
         self.below_top = np.zeros(target.shape, dtype)
-        self.started = False
+        self.pieces = 0
+        self.exponentials: Array | None = None
+        """exp(x − m) if all logits came in one piece, with 0 at the targets."""
 
     def add(self, logits: Array, first_class: int = 0) -> None:
         """Add the logits (n, c, *d) of the classes from ``first_class`` on."""
         top = logits.max(axis=1)
-        if self.started:
+        if self.pieces:
             top = np.maximum(top, self.top)
             self.others *= _shrink(self.top, top)
         shifted = logits - top[:, np.newaxis]
@@ -51,7 +53,8 @@ class IndexCrossEntropy:
         self._take_own(logits, exponentials, first_class)
         self.others += exponentials.sum(axis=1)
         self.top = top
-        self.started = True
+        self.exponentials = None if self.pieces else exponentials
+        self.pieces += 1
         confident = self.others < CONFIDENT
         if confident.any():
             confident &= self.own == top
@@ -72,7 +75,7 @@ class IndexCrossEntropy:
         flatten(exponentials)[places[inside]] = 0
 
     def _add_smoothing(self, shifted: Array, top: Array, weight: Array) -> None:
-        if self.started:
+        if self.pieces:
             self.below_top += self.weight_seen * (top - self.top)
         self.below_top -= (shifted * align_classes(weight, shifted.ndim)).sum(axis=1)
         self.weight_seen += float(weight.sum())
@@ -95,25 +98,41 @@ class IndexCrossEntropy:
         return self.below_top + self.weight_seen * self.log_sum
 
     def slope(
-        self, logits: Array, weights: Array, first_class: int = 0, smoothing: float = 0.0
+        self,
+        logits: Array,
+        weights: Array,
+        first_class: int = 0,
+        smoothing: Array | None = None,
     ) -> Array:
         """Return the derivative of the smoothed loss by some of the logits that were added.
 
         The own part is ``weights`` (n, *d) times softmax less 1 at the target, whose digits are
-        kept where the target is nearly certain; the smoothing term has the factor ``smoothing``.
+        kept where the target is nearly certain; the smoothing term has the factors ``smoothing``
+        (n, *d).
         """
-        total = (np.exp(self.own - self.top) + self.others)[:, np.newaxis]
-        share = np.exp(logits - self.top[:, np.newaxis]) / total
-        slope = np.multiply(share, weights[:, np.newaxis], order="C")
+        own = np.exp(self.own - self.top)
+        total = own + self.others
+        spread: Array | float = 0.0
+        if self.smoothing_weight is not None and smoothing is not None:
+            spread = smoothing * self.smoothing_weight.sum()
+        slope = np.multiply(
+            self._exponentials(logits), ((weights + spread) / total)[:, np.newaxis], order="C"
+        )
         local = self.target - first_class
         inside = (local >= 0) & (local < logits.shape[1])
         flat, places = find_classes(slope, np.where(inside, local, 0))
-        flat[places[inside]] = -(self.others / total[:, 0] * weights)[inside]
-        if smoothing and self.smoothing_weight is not None:
+        flat[places[inside]] = ((spread * own - self.others * weights) / total)[inside]
+        if self.smoothing_weight is not None and smoothing is not None:
             weight = self.smoothing_weight[first_class : first_class + logits.shape[1]]
-            all_weights = self.smoothing_weight.sum()
-            slope += smoothing * (all_weights * share - align_classes(weight, share.ndim))
+            slope -= smoothing[:, np.newaxis] * align_classes(weight, slope.ndim)
         return slope
+
+    def _exponentials(self, logits: Array) -> Array:
+        """Return exp(x − m), if need be with another number at the targets."""
+        if self.exponentials is not None:
+            return self.exponentials
+        powers = logits - self.top[:, np.newaxis]
+        return np.exp(powers, out=powers)
 
 
 class DistributionCrossEntropy:

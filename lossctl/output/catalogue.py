@@ -152,6 +152,7 @@ def list_sections(described: Description) -> Iterator[tuple[str, list[str]]]:
         ]
         width = max(len(flag) for flag, _ in flags)
         yield OPTIONS, [f"{flag:<{width}}  {_explain(one)}" for flag, one in flags]
+    yield "Gradient", list(_tell_gradient(described["gradient"]))
     if described["traps"] or described["family"] != "own":
         traps = [f"- {trap}" for trap in described["traps"]]
         yield "Mind", traps or ["- nothing in particular"]
@@ -159,6 +160,17 @@ def list_sections(described: Description) -> Iterator[tuple[str, list[str]]]:
         yield "Source", [described["source"]]
     built_in = bool(described["source"])
     yield "Try it in sample_data/" if built_in else "Use", [described["example"]]
+
+
+def _tell_gradient(gradient: Description) -> Iterator[str]:
+    """Yield by which inputs there is one, and what a person should know of it."""
+    if not gradient["by"]:
+        yield f"none: {gradient['note']}"
+        return
+    how = "" if gradient["declared"] else ", by differences: none is declared"
+    yield f"by {', '.join(gradient['by'])}{how}"
+    if gradient["note"]:
+        yield gradient["note"]
 
 
 def _place_definition(described: Description) -> Iterator[str]:

@@ -15,7 +15,7 @@ from rich import box
 from rich.text import Text
 
 from lossctl.output.progress import hide_progress
-from lossctl.output.rows import ElementStream, Rows, index_rows, name_axes, read_rows
+from lossctl.output.rows import ElementStream, Rows, index_rows, name_axes, name_column, read_rows
 from lossctl.output.tables import BORDER_STYLE, KEY_STYLE, open_console, print_result
 from lossctl.output.wording import fit_text, format_number, read_encoding
 
@@ -31,7 +31,7 @@ _INDEX_WIDTH = 12
 
 def print_elements(stream: ElementStream, out: TextIO, limit: int, precision: int) -> Result:
     """Print the first ``limit`` rows (0: all), how many more there are, and the counts."""
-    table = ElementTable(stream.shape, out, precision)
+    table = ElementTable(stream.shape, out, precision, name_column(stream))
     total = 0
     for rows in read_rows(stream):
         total = rows.stop
@@ -51,14 +51,16 @@ def print_elements(stream: ElementStream, out: TextIO, limit: int, precision: in
 class ElementTable:
     """A table with an index and a loss in each row, drawn page by page."""
 
-    def __init__(self, shape: Sequence[int | None], out: TextIO, precision: int) -> None:
+    def __init__(
+        self, shape: Sequence[int | None], out: TextIO, precision: int, column: str = "loss"
+    ) -> None:
         self.shape = tuple(shape)
         self.precision = precision
         self.count = 0
         self.out = out
         self.console = open_console(out)
         self.box = box.ROUNDED.substitute(self.console.options)
-        self.names = [*name_axes(self.shape), "loss"]
+        self.names = [*name_axes(self.shape), column]
         self.waiting: list[tuple[str, ...]] = []
         self.widths: list[int] = []
 

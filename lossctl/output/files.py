@@ -98,12 +98,13 @@ def open_pipe(stream: TextIO) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def open_spool() -> Iterator[BinaryIO]:
+def open_spool(folder: Path | None = None) -> Iterator[BinaryIO]:
     """Open a temporary file without a name; it vanishes when it is closed."""
     shown = "a temporary file"
     try:
-        shown += f" in {tempfile.gettempdir()} (set TMPDIR to a directory with room)"
-        with tempfile.TemporaryFile(buffering=0) as made:
+        remedy = " (set TMPDIR to a directory with room)" if folder is None else ""
+        shown += f" in {folder or tempfile.gettempdir()}{remedy}"
+        with tempfile.TemporaryFile(buffering=0, dir=folder) as made:
             target = _Target(os.dup(made.fileno()), "r+", shown)
     except OSError as error:
         raise _refusal(shown, error) from error
@@ -120,7 +121,7 @@ def open_binary(path: str | PathLike[str]) -> Iterator[BinaryIO]:
     Devices and named pipes are written to directly.
     """
     shown = fspath(path)
-    target = _find_target(shown)
+    target = find_target(shown)
     if target.exists() and not target.is_file():
         with io.BufferedWriter(_open_target(target, "w", shown)) as file:
             yield cast("BinaryIO", Pipe(cast("BinaryIO", file)))
@@ -165,7 +166,7 @@ def _compress(file: BinaryIO, compression: str | None) -> Iterator[BinaryIO]:
         yield file
 
 
-def _find_target(shown: str) -> Path:
+def find_target(shown: str) -> Path:
     """Return the path to write to, or say why the system would refuse it."""
     try:
         mode = Path(shown).stat().st_mode

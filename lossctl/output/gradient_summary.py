@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
 from lossctl.errors import UsageError, did_you_mean
+from lossctl.output.evaluation_files import write_delimited
 from lossctl.output.fields import FIELDS, encode_json, read_record, read_version
+from lossctl.output.formats import BINARY_FORMATS, TEXT_FORMATS
 from lossctl.output.wording import fit_text, format_number, format_shape, read_encoding
 
 if TYPE_CHECKING:
@@ -16,18 +18,41 @@ if TYPE_CHECKING:
 GRADIENT_FORMAT = "lossctl.gradient/1"
 """Name and version of the JSON object's shape."""
 
-FORMATS = ("table", "json")
+FORMATS = ("table", "json", "jsonl", "csv", "tsv")
 NUMERICAL = "by differences of the fourth order: the loss declares no gradient"
 
+CHECKED_DIGITS = 12
+"""Digits of two derivatives that are compared."""
 
-def check_summary_format(name: str | None) -> str:
-    """Return the name if a summary can be printed so."""
+COLUMNS: dict[str, type] = {
+    "name": str,
+    "reduction": str,
+    "value": float,
+    "input": str,
+    "shape": str,
+    "norm": float,
+    "largest": float,
+    "largest_at": str,
+    "elements": int,
+    "zeros": int,
+    "nan": int,
+    "infinite": int,
+    "file": str,
+    "agrees": bool,
+    "largest_difference": float,
+    "relative": float,
+}
+"""What a row of a delimited file tells of the gradient by one input."""
+
+
+def check_summary_format(name: str | None, default: str | None = None) -> str:
+    """Return the name if a summary can be printed so; a default only if it can."""
     if name is not None and name not in FORMATS:
-        raise UsageError(
-            f"there is no format {name!r} for the summary of a gradient",
-            did_you_mean(name, FORMATS),
-        )
-    return name or "table"
+        remedy = did_you_mean(name, FORMATS)
+        if name in (*TEXT_FORMATS, *BINARY_FORMATS):
+            remedy = f"The gradient itself is printed so with -o - (-f {name} -o -)."
+        raise UsageError(f"there is no format {name!r} for the summary of a gradient", remedy)
+    return name or (default if default in FORMATS else "table")
 
 
 def write_summary(
@@ -35,16 +60,18 @@ def write_summary(
 ) -> None:
     """Print what there is to say of a gradient."""
     out = sys.stdout if stream is None else stream
-    if format == "json":
-        _write_json(gradient, out)
-    else:
+    if format == "table":
         _print_table(gradient, out, precision)
+    elif format in ("csv", "tsv"):
+        delimiter = "," if format == "csv" else "\t"
+        write_delimited(COLUMNS, _list_rows(gradient), out, delimiter)
+    else:
+        _write_json(gradient, out, lines=format == "json")
 
 
-def _write_json(gradient: Gradient, stream: TextIO) -> None:
-    """Write one object, a key on each line."""
+def _write_json(gradient: Gradient, stream: TextIO, *, lines: bool) -> None:
+    """Write one object: a key on each line, or all on one."""
     encoding = read_encoding(stream)
-    result = gradient.result
     record: dict[str, Any] = {
         "format": GRADIENT_FORMAT,
         "version": read_version(),
@@ -52,13 +79,34 @@ def _write_json(gradient: Gradient, stream: TextIO) -> None:
         "numerical": gradient.numerical,
         "note": gradient.note,
         "check": _describe_agreement(gradient.agreement),
-        "result": read_record(result, FIELDS),
+        "result": read_record(gradient.result, FIELDS),
     }
-    lines = (
+    if not lines:
+        stream.write(encode_json(record, encoding) + "\n")
+        return
+    texts = (
         f"  {encode_json(key, encoding)}: {encode_json(value, encoding)}"
         for key, value in record.items()
     )
-    stream.write("{\n" + ",\n".join(lines) + "\n}\n")
+    stream.write("{\n" + ",\n".join(texts) + "\n}\n")
+
+
+def _list_rows(gradient: Gradient) -> Iterator[dict[str, Any]]:
+    """Yield what there is to say of the gradient by each input, in flat records."""
+    result, agreement = gradient.result, gradient.agreement
+    for measure in gradient.measures:
+        told = _describe_measure(measure, gradient)
+        record = told | {
+            "name": result.name,
+            "reduction": result.reduction,
+            "value": float(result),
+            "shape": " ".join(map(str, measure.shape)),  # no commas: for cut and awk
+            "largest_at": " ".join(map(str, told["largest_at"])) if told["largest_at"] else None,
+        }
+        if agreement is not None:
+            check = _describe_agreement(agreement) or {}
+            record |= {name: check[name] for name in ("agrees", "largest_difference", "relative")}
+        yield record
 
 
 def _describe_measure(measure: Measure, gradient: Gradient) -> dict[str, Any]:
@@ -67,7 +115,7 @@ def _describe_measure(measure: Measure, gradient: Gradient) -> dict[str, Any]:
         "shape": measure.shape,
         "norm": measure.norm,
         "largest": measure.largest,
-        "largest_at": measure.place,
+        "largest_at": measure.place if measure.largest else None,
         "elements": measure.elements,
         "zeros": measure.zeros,
         "nan": measure.nan,
@@ -129,7 +177,7 @@ def _describe_rows(
     yield "gradient by", f"{measure.name}  {format_shape(measure.shape)}"
     yield "norm", format_number(measure.norm, precision)
     if measure.elements:
-        place = f" at {format_shape(measure.place)}" if measure.place else ""
+        place = f" at {format_shape(measure.place)}" if measure.place and measure.largest else ""
         yield "largest", f"{format_number(measure.largest, precision)}{place}"
         yield "zero", _count(measure.zeros, measure.elements)
     if measure.nan:
@@ -157,12 +205,9 @@ def _describe_origin(gradient: Gradient, precision: int) -> Iterator[tuple[str, 
     yield "compared", f"{agreement.compared} elements with differences{kinks}"
     if not agreement.compared:
         return
-    verdict = "agrees" if agreement.agrees else "DISAGREES"
-    yield (
-        "check",
-        f"{verdict}: largest difference {format_number(agreement.difference, 3)},"
-        f" {format_number(agreement.relative, 3)} of the size"
-        f" ({agreement.input} at {format_shape(agreement.place)}:"
-        f" {format_number(agreement.declared, precision)} declared,"
-        f" {format_number(agreement.numerical, precision)} by differences)",
-    )
+    share = format_number(agreement.relative, 3)
+    yield "check", "agrees" if agreement.agrees else f"DISAGREES, by {share} of the size"
+    place = f"{agreement.input} {format_shape(agreement.place)}"
+    yield "largest difference", f"{format_number(agreement.difference, 3)} at {place}"
+    yield "declared there", format_number(agreement.declared, max(precision, CHECKED_DIGITS))
+    yield "by differences", format_number(agreement.numerical, max(precision, CHECKED_DIGITS))

@@ -7,17 +7,15 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import product
-from os import PathLike, fspath
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.errors import FileError
 from lossctl.output.arrays import write_npy_header
 from lossctl.output.elements import write_elements
-from lossctl.output.files import open_binary
+from lossctl.output.files import find_target, open_binary, open_spool
 from lossctl.output.formats import pick_file_format
 
 if TYPE_CHECKING:
@@ -26,17 +24,17 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 
-_SPOOL_NUMBERS = 262_144
+_STORED_NUMBERS = 262_144
 
 
 class BoxWriter:
     """Writes boxes of an array where they belong in a file, in the order of C."""
 
-    def __init__(self, file: BinaryIO | IO[bytes], shape: Shape, dtype: np.dtype[Any]) -> None:
+    def __init__(self, file: BinaryIO, shape: Shape, dtype: np.dtype[Any]) -> None:
         self._file = file
         self._shape = shape
         self._dtype = dtype
-        self._begin = self._at = file.tell() if file.seekable() else 0
+        self._begin = self._at = file.tell()
 
     def write(self, start: Shape, values: Array) -> None:
         """Write a box that begins at ``start``."""
@@ -61,57 +59,74 @@ class BoxWriter:
     def _put(self, offset: int, numbers: Array) -> None:
         place = self._begin + offset * self._dtype.itemsize
         if place != self._at:
-            if not self._file.seekable():
-                raise FileError(
-                    "a gradient whose parts are found out of order cannot be written to a pipe",
-                    "Write it to a file.",
-                )
             self._file.seek(place)
         self._file.write(numbers.data)
         self._at = place + numbers.nbytes
 
 
-class _Spool:
-    """A gradient that was written to a temporary file, as a stream of elements."""
+class StoredGradient:
+    """A gradient in a temporary file, as a stream of elements."""
 
     column = "gradient"
 
-    def __init__(self, file: IO[bytes], shape: Shape, dtype: np.dtype[Any], result: Result) -> None:
+    def __init__(self, file: BinaryIO, shape: Shape, dtype: np.dtype[Any], result: Result) -> None:
         self.shape: tuple[int | None, ...] = shape
         self.dtype = dtype
         self._file = file
+        self._begin = file.tell()
         self._result = result
 
     def __iter__(self) -> Iterator[Array]:
-        self._file.seek(0)
-        while len(numbers := np.fromfile(self._file, self.dtype, _SPOOL_NUMBERS)):
-            yield numbers
+        self._file.seek(self._begin)
+        while data := self._file.read(_STORED_NUMBERS * self.dtype.itemsize):
+            yield np.frombuffer(data, self.dtype)
 
     def result(self) -> Result:
         """Return the loss whose gradient it is."""
         return self._result
 
 
+def check_target(path: str) -> None:
+    """Raise UsageError or FileError if a gradient cannot be written there."""
+    pick_file_format(path)
+    find_target(path)
+
+
 @contextmanager
 def open_gradient(
-    path: str | PathLike[str],
-    shape: Shape,
-    given_shape: Shape,
-    dtype: np.dtype[Any],
-    result: Result,
+    path: str, shape: Shape, given_shape: Shape, dtype: np.dtype[Any], result: Result
 ) -> Iterator[BoxWriter]:
     """Open a file for the boxes of an array of ``shape``, which is stored as ``given_shape``.
 
-    NPY files are written in place; for other formats a temporary file beside the target holds
-    the numbers until all are there.
+    NPY files are written in place; for other formats, and for pipes, a temporary file beside the
+    target holds the numbers until all are there.
     """
-    if pick_file_format(path).name == "npy":
+    target = Path(path)
+    if pick_file_format(path).name == "npy" and (target.is_file() or not target.exists()):
         with open_binary(path) as file:
             write_npy_header(file, given_shape, dtype)
             yield BoxWriter(file, shape, dtype)
         return
-    folder = Path(fspath(path)).resolve().parent
-    with tempfile.TemporaryFile(dir=folder if folder.is_dir() else None) as spool:
+    folder = target.resolve().parent
+    with open_spool(folder if target.is_file() or not target.exists() else None) as spool:
+        begin = spool.tell()
         yield BoxWriter(spool, shape, dtype)
-        spool.flush()
-        write_elements(_Spool(spool, given_shape, dtype, result), target=path)
+        spool.seek(begin)
+        write_elements(StoredGradient(spool, given_shape, dtype, result), target=path)
+
+
+@contextmanager
+def store_gradient() -> Iterator[Path]:
+    """Make a place for a gradient that is to be printed; it vanishes at the end."""
+    with tempfile.TemporaryDirectory(prefix="lossctl-") as folder:
+        yield Path(folder) / "gradient.npy"
+
+
+def print_gradient(
+    path: Path, result: Result, format: str | None, limit: int, precision: int
+) -> None:
+    """Print a gradient that was stored, in a format of per-element losses."""
+    with path.open("rb") as file:
+        np.lib.format.read_magic(file)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        write_elements(StoredGradient(file, shape, dtype, result), format, None, limit, precision)

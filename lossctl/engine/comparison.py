@@ -1,0 +1,194 @@
+"""Declared gradients compared with numerical derivatives, at some elements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.engine.binding import Bound
+from lossctl.engine.differences import BOUNDED, Block, find_difference
+from lossctl.engine.gradient_result import Agreement, Comparison
+
+Array = NDArray[Any]
+
+STEPS = tuple(1e-2 * 0.1234567**number for number in range(11))
+"""Tried in turn, relative to the size of a number, until two agree.
+
+No round ratio: 1 + 1e-10 and 1 + 1e-11 are rounded alike, and agree in what is wrong.
+"""
+
+ROUNDING = 8 * float(np.finfo(np.float64).eps)
+DOUBT = 4.0
+"""How many times the change from one step to the next a difference may be off."""
+
+ENOUGH = 1e-9
+"""Up to which doubt, relative to the derivative, no other step is tried."""
+
+SMALL = 1e-3
+"""What part of the median derivative counts as hardly any."""
+
+MOVED_NUMBERS = 2**20
+"""How many numbers the samples may have that are copied together."""
+
+TINY = float(np.finfo(np.float64).tiny)
+KINK_STEP = 1e-6
+KINK = 1e-3
+"""By how much slopes on both sides differ at a kink."""
+
+
+def compare(block: Block, slopes: Mapping[str, Array], wanted: float) -> Agreement:
+    """Compare a block's gradient with differences at so many elements of each input, on average.
+
+    Which ones depends on where the block is alone. Elements of several samples are moved together,
+    in copies of their samples.
+    """
+    agreement = Agreement()
+    if not wanted:
+        return agreement
+    region = block.region
+    seed = [region.start, *(cut.start or 0 for cut in region.further)]
+    random = np.random.default_rng(seed)
+    count = int(wanted + random.random())
+    for number, bound in enumerate(block.plan.inputs):
+        slope = slopes.get(bound.name)
+        if slope is None or not slope.size or bound.fixed:
+            continue
+        chosen = random.choice(slope.size, min(count, slope.size), replace=False)
+        usable = np.isfinite(slope) & ~_mark_conventions(block, number)
+        flat = chosen[usable.reshape(-1)[chosen]]
+        agreement.kinks += len(chosen) - len(flat)
+        floor = SMALL * _find_typical(slope)
+        step = 1 if block.plan.loss.whole else max(1, MOVED_NUMBERS * len(slope) // slope.size)
+        for start in range(0, len(flat), step):
+            places = np.unravel_index(flat[start : start + step], slope.shape)
+            probe = Probe.of(block, number, bound, places)
+            _compare_at(probe, slope[places], floor, agreement)
+    return agreement
+
+
+def _mark_conventions(block: Block, number: int) -> NDArray[np.bool_]:
+    """Mark where the declared derivative follows a library though it is none."""
+    slope, shape = block.plan.loss.slope, block.arrays[number].shape
+    if slope is None or slope.convention is None:
+        return np.zeros(shape, bool)
+    marks = slope.convention(*block.arrays, **slope.pick(slope.convention, block.options))
+    return np.broadcast_to(marks, shape)
+
+
+def _find_typical(slope: Array) -> float:
+    """Return the median size of the derivatives that are numbers, and not 0."""
+    size = np.abs(slope[np.isfinite(slope) & (slope != 0)])
+    return float(np.median(size)) if size.size else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Some numbers of an input, each in a sample of its own, that are moved a little."""
+
+    block: Block
+    """The samples, one for each number; all of them where one loss is made of them all."""
+    number: int
+    """Which input."""
+    bound: Bound
+    places: tuple[Array, ...]
+    """Where the numbers are in the block that was differentiated."""
+    local: tuple[Array, ...]
+    """Where they are among the samples."""
+    scale: Array
+    """The sizes that steps are relative to."""
+
+    @classmethod
+    def of(cls, block: Block, number: int, bound: Bound, places: tuple[Array, ...]) -> Probe:
+        """Take the samples of these numbers."""
+        local = places
+        if not block.plan.loss.whole:
+            block, local = block.take(places[0]), (np.arange(len(places[0])), *places[1:])
+        size = np.abs(np.asarray(block.arrays[number], dtype=np.float64)[local])
+        scale: Array = np.maximum(size, 1)
+        if bound.kind in BOUNDED:
+            scale = np.where((size > 0) & (size < 1), size / 4, scale)
+        return cls(block, number, bound, places, local, scale)
+
+    def contribute(self, distances: Array) -> Array:
+        """Return what the losses contribute where each number is moved by its distance."""
+        moved = np.array(self.block.arrays[self.number], dtype=np.float64)
+        moved[self.local] += distances
+        return self.block.contribute(self.number, moved, alone=False)
+
+    def add(self, changes: Array) -> Array:
+        """Return the sum of what belongs to each number."""
+        total: Array = changes.reshape(len(self.scale), -1).sum(axis=1)
+        return total
+
+    def differentiate(self, steps: Array) -> Array:
+        """Return the derivatives by differences with these steps."""
+        return self.add(find_difference(lambda place: self.contribute(place * steps))) / steps
+
+
+def _compare_at(probe: Probe, declared: Array, floor: float, agreement: Agreement) -> None:
+    numerical, doubt = _estimate(probe, floor)
+    usable = np.isfinite(numerical) & ~_find_kinks(probe, declared)
+    agreement.kinks += int(np.count_nonzero(~usable))
+    agreement.compared += int(np.count_nonzero(usable))
+    for at in np.flatnonzero(usable):
+        place = tuple(int(one[at]) for one in probe.places)
+        where = probe.bound.position(place, probe.block.region)
+        numbers = (float(one[at]) for one in (declared, numerical, doubt))
+        agreement.found.append(Comparison(probe.bound.name, where, *numbers))
+
+
+def _estimate(probe: Probe, floor: float) -> tuple[Array, Array]:
+    """Return the derivatives by the steps that serve best, and how far they may be off.
+
+    The best has the least doubt relative to itself, or to a floor: steps far too large may find
+    hardly any slope, and little doubt, in a steep place.
+    """
+    floor = max(floor, TINY)
+    noise = _measure_noise(probe)
+    best, before = np.full(noise.shape, np.nan), np.full(noise.shape, np.nan)
+    least, settled = np.full(noise.shape, np.inf), np.zeros(noise.shape, bool)
+    for step in STEPS:
+        now = probe.differentiate(step * probe.scale)
+        size = np.maximum(np.abs(now), floor)
+        rounding = noise / (step * probe.scale)
+        with np.errstate(invalid="ignore"):
+            doubt = (DOUBT * np.abs(now - before) + rounding) / size
+            better = ~settled & (doubt < least)
+            best, least = np.where(better, now, best), np.where(better, doubt, least)
+            settled |= (least <= ENOUGH) | (rounding / size > least)
+        if settled.all():
+            break
+        before = now
+    return best, least * np.maximum(np.abs(best), floor)
+
+
+def _measure_noise(probe: Probe) -> Array:
+    """Return how far rounding throws the losses: what moves of the last digits make of them."""
+    least = float(np.finfo(np.float64).eps) * probe.scale
+    middle = probe.contribute(0 * least)
+    found = [probe.contribute(step * least) - middle for step in (-3, -1, 1, 2)]
+    spread: Array = np.max([np.abs(probe.add(one)) for one in found], axis=0)
+    return np.maximum(ROUNDING * probe.add(np.abs(middle)), DOUBT * spread)
+
+
+def _find_kinks(probe: Probe, declared: Array) -> NDArray[np.bool_]:
+    """Return where slopes differ on both sides, and the declared one is between them."""
+    step = KINK_STEP * probe.scale
+    middle = probe.contribute(0 * step)
+    with np.errstate(invalid="ignore"):
+        right = probe.add(probe.contribute(step) - middle) / step
+        left = probe.add(middle - probe.contribute(-step)) / step
+        rounding = 2 * ROUNDING * probe.add(np.abs(middle)) / step
+        margin = np.maximum(KINK * np.maximum(np.abs(right), np.abs(left)), rounding)
+        low, high = np.minimum(left, right) - margin, np.maximum(left, right) + margin
+        apart = np.abs(right - left)
+        between = (apart > margin) & (low <= declared) & (declared <= high)
+        # What curvature makes of the difference shrinks with the step; a corner stays.
+        ahead, behind = probe.contribute(step / 4), probe.contribute(-step / 4)
+        nearer = probe.add(ahead - middle - (middle - behind))
+        stays: NDArray[np.bool_] = between & (np.abs(nearer) / (step / 4) > 0.5 * apart)
+    return stays

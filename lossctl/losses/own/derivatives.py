@@ -1,0 +1,99 @@
+"""Taking the gradient of a user's loss: is it right what it declares, and what it returns?"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lossctl.errors import OwnLossError
+from lossctl.losses.own.blame import Home, guard, say_whose, show_place
+from lossctl.losses.slopes import Slope
+
+if TYPE_CHECKING:
+    from lossctl.losses.declaration import Loss
+
+DIGITS = "biuf"
+"""Kinds of dtypes that can be derivatives."""
+
+
+def adopt_slope(loss: Loss, slope: Slope, home: Home) -> Slope:
+    """Take the gradient of a user's loss, and answer for its errors.
+
+    Raises OwnLossError (a UsageError) with the file and line of the declaration.
+    """
+    if not isinstance(slope.function, FunctionType):
+        raise TypeError(f"@loss.gradient stands before a function, but {slope.function!r} is none")
+    for objection in _object(loss, slope):
+        raise OwnLossError(f"{_place(slope.function)}: {objection}", say_whose(home))
+    function = _check_returns(loss, slope, guard(slope.function, home), home)
+    return replace(slope, function=function)
+
+
+def _place(function: Callable[..., Any]) -> str:
+    code = inspect.unwrap(function).__code__
+    return show_place(code.co_filename, code.co_firstlineno, code.co_name)
+
+
+def _object(loss: Loss, slope: Slope) -> Iterator[str]:
+    """Yield what is wrong with the declaration of a gradient."""
+    names = [one.name for one in loss.inputs]
+    for name in slope.by:
+        if name not in names:
+            yield f"the gradient is by {name!r}, but the inputs are {', '.join(names)}"
+    parameters = inspect.signature(slope.function).parameters.values()
+    taken = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if len(taken) != len(names) and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        shown = ", ".join(one.name for one in taken) or "none"
+        yield f"the gradient takes the inputs {', '.join(names)}, but its function has {shown}"
+    known = {"upstream", *(one.name for one in loss.parameters)}
+    if loss.scan is not None:
+        known.add(loss.scan.name)
+    for one in parameters:
+        if one.kind is one.KEYWORD_ONLY and one.name not in known:
+            yield f"the gradient takes {one.name!r}, which is no option of {loss.key}"
+
+
+def _check_returns(
+    loss: Loss, slope: Slope, function: Callable[..., Any], home: Home
+) -> Callable[..., Any]:
+    """Return the function with read-only inputs and a check of what it returns."""
+    by = slope.by or (loss.inputs[0].name,)
+    places = [[one.name for one in loss.inputs].index(name) for name in by]
+
+    @functools.wraps(function)
+    def call(*inputs: Any, **options: Any) -> Any:
+        views = [one.view() for one in inputs]
+        for one in views:
+            one.flags.writeable = False
+        returned = function(*views, **options)
+        parts = returned if isinstance(returned, tuple) else (returned,)
+        objection = _object_to_returned(parts, by, [views[place] for place in places])
+        if objection:
+            raise OwnLossError(f"{_place(function)}: {objection}", say_whose(home))
+        return returned
+
+    return call
+
+
+def _object_to_returned(
+    parts: tuple[Any, ...], by: tuple[str, ...], inputs: list[Any]
+) -> str | None:
+    """Say what is wrong with what was returned, or return None."""
+    if len(parts) != len(by):
+        return f"it returned {len(parts)} arrays, but the gradient is by {', '.join(by)}"
+    for name, part, given in zip(by, parts, inputs, strict=True):
+        if not isinstance(part, np.ndarray) or part.dtype.kind not in DIGITS:
+            what = f"an array of {part.dtype}" if isinstance(part, np.ndarray) else repr(part)
+            return f"it returned {what[:60]} as the gradient by {name}, not an array of numbers"
+        if part.shape != given.shape:
+            return (
+                f"it returned an array of shape {part.shape} as the gradient by {name}, whose"
+                f" shape is {given.shape}"
+            )
+    return None
