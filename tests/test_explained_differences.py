@@ -21,6 +21,7 @@ SHARES = np.exp(LOGITS) / np.exp(LOGITS).sum(axis=1, keepdims=True)
 P = np.array([0.25, 0.0, 0.875, 1.0])
 Y = np.array([0.0, 1.0, 1.0, 1.0])
 X = np.array([0.5, 3.0, -2.0, 0.25])
+TRIPLET = (np.zeros((1, 2)), np.array([[3.0, 4.0]]), np.array([[3.0, 5.0]]))
 KEYS = tuple(registry())
 
 
@@ -43,6 +44,9 @@ def explain(*arguments: Any, **options: Any) -> lossctl.Difference:
         ("bce", "keras.binary_crossentropy", (P, Y), 1, "clipped probability", "clipping"),
         ("keras.binary_crossentropy", "bce", (P, Y), 1, "clipped probability", "clipping"),
         ("log_loss", "keras.binary_crossentropy", (P, Y), 1, "clipped probability", "clipping"),
+        ("bce", "keras.bce:label_smoothing=0.1", (P, Y), 0, "smoothed target", "smoothing"),
+        ("bce", "keras.bce:label_smoothing=0.1", (P, Y), 1, "smoothed target", "smoothing"),
+        ("triplet_margin", "triplet_margin:swap=true", TRIPLET, 0, "nearer distance", ""),
         ("mse", "huber", (X, Y), 1, "clipped distance", "formula"),
         ("mse", "optax.l2", (X, Y), 0, "loss", "formula"),
         ("mse", "l1", (X, Y), 0, "loss", "formula"),

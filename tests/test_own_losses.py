@@ -267,9 +267,9 @@ def run_process_of_python(*words: str) -> str:
 
 
 def test_reserved_are_the_names_that_every_computation_has() -> None:
-    calls = lossctl.compute, lossctl.gradient
+    calls = lossctl.compute, lossctl.gradient, lossctl.explain, lossctl.explain_difference
     api = {name for call in calls for name in inspect.signature(call).parameters} - {"options"}
-    assert {*api, *NAMES, "help"} == RESERVED
+    assert {*api, *NAMES, "why_differs", "help"} == RESERVED
 
 
 class TestPublicNames:

@@ -45,8 +45,6 @@ class Element:
     arrays: list[Array]
     """The same as the kernel has them; all samples where the loss needs them all."""
     options: dict[str, Any]
-    terms: Terms
-    """What the kernel returned, with the axis of samples."""
     loss: float | None = None
     """None where sums over all samples have a loss alone."""
     left_out: str = ""
@@ -110,6 +108,8 @@ def take_losses(plan: Plan, row: int) -> Array:
             found = gather(plan, region, terms, weight, mask, Partial())
         assert found is not None
         losses[tuple(box[axis] for axis in axes)] = found[0]
+        for bound in plan.streams:
+            bound.source.release_all()
     return losses
 
 
@@ -172,7 +172,6 @@ def take_element(plan: Plan, row: int, position: Position, samples: int) -> Elem
         given=blocks[: len(plan.inputs)],
         arrays=arrays,
         options=options,
-        terms=own,
         sums=_add_named(plan, own, partial.rows, at),
     )
     if not plan.loss.whole:

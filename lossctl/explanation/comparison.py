@@ -85,8 +85,8 @@ def find_parting(pairs: Sequence[Pair]) -> int | None:
     """Return the first step by which the numbers differ.
 
     Where the losses differ, it is an input that they take for different things; or the first step
-    that both have with two values, or a step of one of them alone, shortly before that, which
-    changes something (it clips or smooths).
+    that both have with two values, or a step of one of them alone, before that, which changes
+    something (it clips or smooths).
     Where they do not, it is the first one behind the loss, up to what the row contributes.
     """
     keys = [pair.key for pair in pairs]
@@ -100,13 +100,14 @@ def find_parting(pairs: Sequence[Pair]) -> int | None:
     if start == 0 and find_readings(pairs) is not None:
         return 0
     first = next((n for n in range(start, stop) if pairs[n].same is False), None)
-    for place in range((first or 0) - 1, start - 1, -1):
-        if pairs[place].same is not None:
-            break
-        step = pairs[place].left or pairs[place].right
-        if step is not None and step.changes:
-            first = place
-    return first
+    changing = (n for n in range(start, first or 0) if _changes_alone(pairs[n]))
+    return next(changing, first)
+
+
+def _changes_alone(pair: Pair) -> bool:
+    """Tell whether a step of one loss alone changes something."""
+    step = pair.left or pair.right
+    return pair.same is None and step is not None and bool(step.changes)
 
 
 def find_readings(pairs: Sequence[Pair]) -> tuple[str, str] | None:

@@ -180,7 +180,7 @@ def absent(s: Scope) -> Array:
     """Return what is not claimed; of logits, without taking 1 from 1."""
     if "logits" not in s:
         return 1 - claimed(s)
-    x = s["logits"].reshape(claimed(s).shape)
+    x = np.reshape(s["logits"], claimed(s).shape)
     if len(x) == 1:
         return sigmoid(-x)
     return np.array([np.delete(claimed(s), n, axis=0).sum(axis=0) for n in range(len(x))])
@@ -199,10 +199,15 @@ def count_classes(s: Scope) -> Array:
     return sum(true(s, one).sum(axis=1) for one in s.all[1])
 
 
+def flat(maps: Array) -> Array:
+    """Return maps of classes with their places in one axis."""
+    return np.reshape(maps, (len(maps), -1))
+
+
 def softmax(s: Scope) -> Array:
-    x = s["logits"].reshape(len(s["logits"]), -1)
+    x = flat(s["logits"])
     columns = [np.exp(log_normalise(column)) for column in x.T]
-    return np.array(columns).T.reshape(s["logits"].shape)
+    return np.array(columns).T.reshape(np.shape(s["logits"]))
 
 
 MAPS: Formulas = {

@@ -27,6 +27,7 @@ RESERVED = {
     *("loss", "inputs", "reduction", "sample_weight", "mask", "class_axis", "squeeze", "nan"),
     *("dtype", "threads", "part", "save_state", "progress", "format", "output", "limit"),
     *("precision", "debug", "help", "classes", "keep", "check", "row"),
+    *("other", "why_differs"),
 }
 """What every computation takes already: no input or option of a loss can be called so."""
 
