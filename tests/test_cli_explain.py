@@ -71,7 +71,7 @@ def test_on_a_terminal(name: str) -> None:
     assert (done.code, done.err) == (0, "")
     text = strip_styles(done.out)
     assert max(len(line) for line in text.splitlines() if line[:1] in "╭│├╰") <= 80
-    check_snapshot(f"{name}_terminal.txt", text)
+    check_snapshot(f"explain/{name}_terminal.txt", text)
 
 
 @pytest.mark.parametrize("name", MARKDOWN)
@@ -79,24 +79,24 @@ def test_as_markdown(name: str) -> None:
     text = explain(MARKDOWN[name], "-f", "markdown")
     for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
-    check_snapshot(f"{name}.md", text)
+    check_snapshot(f"explain/{name}.md", text)
 
 
 @pytest.mark.parametrize("name", PIPED)
 def test_in_a_pipe(name: str) -> None:
-    check_snapshot(f"{name}_piped.txt", explain(PIPED[name]))
+    check_snapshot(f"explain/{name}_piped.txt", explain(PIPED[name]))
 
 
 def test_as_json() -> None:
     text = explain(
         "huber regression.csv#pred_forest regression.csv#target --delta 50 --row 3 -f json"
     )
-    check_snapshot("huber.json", text.replace(f'"{lossctl.__version__}"', '"VERSION"'))
+    check_snapshot("explain/huber.json", text.replace(f'"{lossctl.__version__}"', '"VERSION"'))
 
 
 def test_no_snapshot_is_left_over() -> None:
     made = {f"{name}_terminal.txt" for name in TERMINAL} | {f"{name}.md" for name in MARKDOWN}
-    assert list_snapshots() == made | {f"{name}_piped.txt" for name in PIPED} | {"huber.json"}
+    assert list_snapshots("explain") == made | {f"{name}_piped.txt" for name in PIPED} | {"huber.json"}
 
 
 @pytest.mark.parametrize("key", KEYS)

@@ -44,7 +44,7 @@ def build_command(words: Sequence[str] = ()) -> Any:
         name = typer.Argument(metavar="LOSS", help="Any of its names.", show_default=False)
         parameters = [
             inspect.Parameter(
-                "loss_name", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[str, name]
+                "loss", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[str, name]
             ),
             *(make_argument(one) for one in loss.inputs),
             *(make_loss_option(loss, one) for one in loss.parameters),
@@ -141,7 +141,7 @@ def _run(loss: Loss | None, values: dict[str, Any]) -> None:
     from lossctl.output.progress import show_progress
 
     output = take_output({**values, "limit": 0})
-    for name in ("format", "output", "precision", "debug", "loss_name"):
+    for name in ("format", "output", "precision", "debug", "loss"):
         values.pop(name, None)
     strict, shown = values.pop("strict"), values.pop("progress")
     check_output(output.format, output.target)

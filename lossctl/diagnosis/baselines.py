@@ -25,6 +25,9 @@ Array = NDArray[Any]
 PERFECT = "perfect"
 MEAN, MEDIAN, BEST = "constant mean", "constant median", "best constant"
 TINY = 1e-300
+IMPOSSIBLE = -1e4
+"""The logit of what has no chance: its exponential is 0."""
+
 SCALES = tuple(2.0**power for power in range(-2, 11))
 """How sure a model may be of what is right; the one that costs least is meant."""
 
@@ -83,6 +86,11 @@ class Baselines:
             yield "no preference", np.zeros(len(self.table.values))
             for scale in SCALES:
                 yield PERFECT, scale * self.table.values
+        elif self.true == Kind.LABEL:
+            values, weights = self.table.values, self.table.weights
+            if weights is not None:
+                yield "most frequent label", np.full(len(values), values[np.argmax(weights)])
+            yield PERFECT, values
         else:
             yield from self._predict_amounts()
 
@@ -152,7 +160,8 @@ class Baselines:
         if self.kind in LOGITS and scale != 1:
             return scale * shares
         if self.kind in (*LOGITS, Kind.LOG_PROBABILITY, Kind.LOG_AMOUNT):
-            return np.log(np.maximum(shares, TINY))
+            with np.errstate(divide="ignore"):
+                return np.where(shares > 0, np.log(shares), IMPOSSIBLE)
         return shares
 
     def _search(self, values: Array, *, logs: bool) -> float | None:

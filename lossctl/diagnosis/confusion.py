@@ -60,7 +60,7 @@ class Confusion:
         kept = find_kept(view, true.shape)
         predicted, true = predicted.reshape(-1), true.reshape(-1)
         places = np.arange(len(true))
-        valid = (true >= 0) & (true < self.classes) & ~_ignored(view.plan, true)
+        valid = (predicted >= 0) & (true >= 0) & (true < self.classes) & ~_ignored(view.plan, true)
         if kept is not None:
             valid &= kept.reshape(-1)
         codes = ((places & 1) * self.classes + true.astype(np.int64)) * self.classes + predicted
@@ -158,15 +158,30 @@ def _plan_decisions(plan: Plan) -> Confusion | None:
         return None
     middle = 0.5 if predicted.kind in PROBABILITIES else 0.0
     between = 0.0 if true.kind == Kind.SIGN else 0.5
-    return Confusion(2, lambda view: (view.inputs[0] > middle, view.inputs[1] > between))
+    return Confusion(2, partial(_decide_bits, middle, between))
+
+
+def _decide_bits(middle: float, between: float, view: View) -> tuple[Array, Array]:
+    """Return whether scores and labels are above the middle; -1 where they are NaN."""
+    scores, labels = view.inputs[:2]
+    true = np.where(labels == labels, labels > between, -1)  # noqa: PLR0124 - NaN
+    return np.where(scores == scores, scores > middle, -1), true  # noqa: PLR0124 - NaN
+
+
+def _find_largest(scores: Array, axis: int) -> Array:
+    """Return the class with the largest score; -1 where one is NaN."""
+    largest = scores.argmax(axis=axis)
+    if scores.dtype.kind == "f" and scores.size and np.isnan(scores.max()):
+        return np.where(np.isnan(scores.max(axis=axis)), -1, largest)
+    return np.asarray(largest)
 
 
 def _decide_indices(view: View) -> tuple[Array, Array]:
     """Return the class with the largest score, and the index of the true one."""
-    return view.inputs[0].argmax(axis=1), view.inputs[1]
+    return _find_largest(view.inputs[0], 1), view.inputs[1]
 
 
 def _decide_shares(axis: int, view: View) -> tuple[Array, Array]:
     """Return the largest class of predictions and of targets that are distributions."""
     predicted, true = view.inputs[:2]
-    return predicted.argmax(axis=axis), true.argmax(axis=axis)
+    return _find_largest(predicted, axis), _find_largest(true, axis)

@@ -14,6 +14,7 @@ from lossctl.diagnosis.catalogue import SYMPTOMS
 from lossctl.diagnosis.probes import View
 from lossctl.diagnosis.profile import Profile
 from lossctl.diagnosis.result import Finding, InputFacts, Severity
+from lossctl.diagnosis.views import ArgmaxSource, OneHotSource
 from lossctl.engine.binding import Bound
 from lossctl.engine.blocks import plan_cutting
 from lossctl.engine.partial import Partial
@@ -51,6 +52,8 @@ def describe(profile: Profile, case: Case) -> InputFacts:
 def describe_input(profile: Profile, samples: int) -> InputFacts:
     """Return what an input holds."""
     found, source = profile.measures, profile.bound.source
+    while isinstance(source, ArgmaxSource | OneHotSource):
+        found, source = source.measures, source.source
     constant = profile.find_constant()
     return InputFacts(
         name=profile.bound.name,

@@ -44,7 +44,6 @@ Array = NDArray[Any]
 REMARK = declare("remark", Severity.INFO, "what a loss tells of by itself")
 NO_LOSS = declare("no_loss_fits", Severity.ERROR, "inputs that fit no loss")
 
-MOST_PROPOSED = 8
 RICH = 2
 """Columns of floats from which on equal rows are no chance."""
 
@@ -129,7 +128,7 @@ class _Examiner:
         )
         settled = settle(setup)
         if settled.plan is None:
-            return self._describe_alone(loss, settled, candidates)
+            return self._describe_alone(loss, settled, candidates or self._rank_all())
         settled.plan.given = {
             name: str(value)
             for name, value in self.request.options.items()
@@ -138,8 +137,10 @@ class _Examiner:
         return self._examine(settled.plan, settled, candidates)
 
     def _rank(self) -> list[Candidate]:
-        if self.request.loss is not None:
-            return []
+        return [] if self.request.loss is not None else self._rank_all()
+
+    def _rank_all(self) -> list[Candidate]:
+        """Return the losses that fit, if need be without axes of length 1, or with another axis."""
         settings = self.request.settings
         rank = len(self.sources[0].shape)
         attempts = [settings, replace(settings, squeeze=True)]
@@ -218,7 +219,6 @@ class _Examiner:
         hashes: RowHashes | None,
     ) -> Examination:
         result, plan = case.result, case.plan
-        repeats = None if hashes is None else hashes.sketch.find_repeats()
         return Examination(
             loss=result.name if result is not None else plan.loss.key,
             value=None if result is None else result.value,
@@ -229,13 +229,13 @@ class _Examiner:
             baselines=tuple(case.baselines),
             proposals=self._propose(candidates),
             accuracy=None if case.confusion is None else case.confusion.accuracy,
-            duplicates=None if repeats is None else repeats.count,
-            duplicates_estimated=repeats is not None and repeats.estimated,
+            duplicates=None if case.repeats is None else case.repeats.count,
+            duplicates_estimated=case.repeats is not None and case.repeats.estimated,
             skipped=tuple(_list_skipped(case, hashes)),
         )
 
     def _propose(self, candidates: Sequence[Candidate]) -> tuple[Any, ...]:
-        return tuple(one.propose(self.request.references) for one in candidates[:MOST_PROPOSED])
+        return tuple(one.propose(self.request.references) for one in candidates)
 
     def _describe_alone(
         self, loss: Loss, settled: Settled, candidates: Sequence[Candidate]

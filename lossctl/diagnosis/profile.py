@@ -258,6 +258,8 @@ def measure_sums(values: Array, axis: int, found: Measures) -> RowSums:
     tolerance = HALF_TOLERANCE if half else SUM_TOLERANCE
     classes = values.shape[axis]
     sums = RowSums(rows=values.size // classes if classes else 0)
+    if not values.size:
+        return sums
     if found.low >= 0 and found.high <= 1 + tolerance:
         shares = values
     elif found.high <= tolerance:

@@ -66,7 +66,7 @@ class Candidate:
         pairs = zip(self.loss.inputs, self.kinds, strict=True)
         reason = "; ".join(f"{one.name}: {kind.value}" for one, kind in pairs)
         call = Call(self.loss, tuple(references))
-        return Proposal(self.loss.key, reason, call.spell())
+        return Proposal(self.loss.key, self.loss.summary, reason, call.spell())
 
 
 def rank_losses(sources: Sequence[Source], settings: Settings) -> list[Candidate]:
@@ -96,7 +96,7 @@ def _try(
     kinds, fit = [], 0.0
     for declared, one in zip(loss.inputs, looks, strict=True):
         kind = kind_under(declared, declared.form(match.form), options)
-        said = FITS.get(kind, _fit_real)(one)
+        said = FITS.get(kind, _fit_real)(one) if one.values.size else 0.0
         if said is None:
             return None
         kinds.append(kind)
@@ -158,7 +158,7 @@ def _fit_logit(one: Looks) -> float | None:
         return None
     if found.sums.are_logs:
         return 1.0
-    return 2.0 if found.low < 0 < found.high else 1.0
+    return 2.0 if found.low < 0 < found.high else 1.75
 
 
 def _fit_logs(one: Looks) -> float | None:

@@ -20,6 +20,7 @@ from lossctl.losses.declaration import Loss, Parameter
 FIXED = "-fixed.npy"
 KEPT = "keep.npy"
 READERS = {".csv": "read_csv", ".tsv": "read_csv", ".parquet": "read_parquet"}
+PLAIN = re.compile(r"[\w@%+=:,./-][\w@%+=:,./#-]*", re.ASCII)
 TAB = ", sep=chr(9)"
 MOST_WRITTEN = 64
 """Numbers of an array that are written out in a command."""
@@ -71,9 +72,9 @@ class Call:
     def spell(self) -> str:
         """Return the line that computes it: of a shell, or of Python for arrays."""
         if self.textual:
-            words = [shlex.quote(fspath(one)) for one in self.references]
+            words = [quote(fspath(one)) for one in self.references]
             words += [word for item in self.options.items() for word in self._spell_flag(*item)]
-            return " ".join(["lossctl compute", shlex.quote(self.loss.key), *words])
+            return " ".join(["lossctl compute", quote(self.loss.key), *words])
         arguments = [json.dumps(self.loss.key), *map(_spell_input, self.names, self.references)]
         arguments += [f"{name}={_spell_value(value)}" for name, value in self.options.items()]
         return f"lossctl.compute({', '.join(arguments)})"
@@ -83,7 +84,7 @@ class Call:
         if isinstance(value, bool):
             return [flag if value else f"--no-{flag[2:]}"]
         shown = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-        return [flag, shlex.quote(shown)]
+        return [flag, quote(shown)]
 
     def advise(self, words: str, **options: Any) -> Repair:
         """Return the repair by options of the same computation."""
@@ -176,6 +177,11 @@ class Name(str):
 
 SHARED = ("class_axis", "classes", "squeeze", "sample_weight", "mask", "nan")
 """Options that every computation has."""
+
+
+def quote(word: str) -> str:
+    """Return a word as a shell takes it; a # within it needs no quotes."""
+    return word if PLAIN.fullmatch(word) else shlex.quote(word)
 
 
 def mention(parameter: Parameter, value: Any) -> str:

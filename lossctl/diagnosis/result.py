@@ -81,9 +81,10 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A loss that fits the inputs, why, and the command that computes it."""
+    """A loss that fits the inputs, what it is, why it fits, and the command that computes it."""
 
     loss: str
+    summary: str
     reason: str
     command: str
 
@@ -108,7 +109,7 @@ class Examination:
     accuracy: float | None = None
     """Share of the labels that the largest score is for, where there are classes."""
     duplicates: int | None = None
-    """How many samples were there before (None: they were not compared)."""
+    """How many samples were there before (None: they are too plain to be told apart)."""
     duplicates_estimated: bool = False
     skipped: tuple[str, ...] = ()
 

@@ -284,7 +284,9 @@ def _encode_labels(setup: Setup) -> Iterator[Change]:
             yield Change(
                 ONE_HOT, sign, setup.put(1, ArgmaxSource(target, axis), _follow(call, 1, repair))
             )
-    wanted = {Kind.DENSITY, Kind.DISTRIBUTION, Kind.SOFT_LABEL, Kind.REAL}
+    wanted = {Kind.DENSITY, Kind.DISTRIBUTION, Kind.SOFT_LABEL}
+    if setup.loss.inputs[0].forms[0].kind == Kind.SCORE:
+        wanted |= {Kind.REAL}  # the shares of Keras's categorical hinge
     if kinds <= wanted and len(target.shape) == len(first.shape) - 1:
         axis = _class_axis(setup, first)
         classes = first.shape[axis] or 0

@@ -139,11 +139,12 @@ class ValueTargets:
             return Table(np.empty(0), np.empty(0))
         values = np.concatenate(self._kept)
         used = np.isfinite(flatten(values)).all(axis=1)
-        weights = np.concatenate(self._weights) if self._weights else None
-        if weights is not None:
-            used &= weights != 0
-            weights = weights[used]
-        return Table(values[used], weights, exact=self._stride == 1)
+        exact = self._stride == 1
+        if not self._weights:
+            return Table(values[used], None, exact)
+        weighted = np.concatenate(self._weights)
+        used &= weighted != 0
+        return Table(values[used], weighted[used], exact)
 
     def _thin(self) -> None:
         self._kept = [np.concatenate(self._kept)[::2].copy()]

@@ -9,6 +9,7 @@ import numpy as np
 from lossctl.data.replayed import ReplayedSource
 from lossctl.data.source import Array, ArraySource, Source
 from lossctl.data.squeezed import SqueezedSource
+from lossctl.diagnosis.profile import Measures, measure
 
 PEEKED = 1024
 """Rows that are looked at before the scan."""
@@ -41,6 +42,13 @@ class ChangedSource(Source):
         self.text = source.text
         self.trailing = trailing
         self.dtype = dtype
+        self.measures = Measures()
+        """What the source holds, as far as it was read."""
+
+    @property
+    def given_shape(self) -> tuple[int | None, ...]:
+        """The shape of the source as it was given."""
+        return self.source.given_shape
 
     @property
     def length(self) -> int | None:  # type: ignore[override]  # it may become known on the way
@@ -49,11 +57,15 @@ class ChangedSource(Source):
 
     def read(self, start: int, stop: int) -> Array:
         """Return rows, changed."""
-        return self.change(self.source.read(start, stop))
+        values = self.source.read(start, stop)
+        self.measures.merge(measure(values))
+        return self.change(values)
 
     def whole(self) -> Array:
         """Return everything, changed."""
-        return self.change(self.source.whole())
+        values = self.source.whole()
+        self.measures = measure(values)
+        return self.change(values)
 
     def change(self, values: Array) -> Array:
         """Return rows as they would be."""

@@ -136,7 +136,7 @@ def read_records(examination: Examination) -> Iterator[Record]:
         yield {
             "record": "proposal",
             "name": proposal.loss,
-            "message": proposal.reason,
+            "message": f"{proposal.summary} {proposal.reason}",
             "commands": [proposal.command],
         }
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 COLOURS = {"error": "red", "warning": "yellow", "info": "cyan"}
 CALLED = {"error": "error", "warning": "warning", "info": "note"}
 FEW_CLASSES = 2
+MOST_PROPOSED = 5
 
 
 def print_page(examination: Examination, stream: TextIO, precision: int) -> None:
@@ -93,9 +94,17 @@ def _build_grids(examination: Examination, precision: int) -> Iterator[Grid]:
     if examination.baselines:
         yield _show_baselines(examination, precision)
     if examination.proposals:
-        columns = [Column("loss", right=False), Column("command", right=False)]
-        rows = [Row([one.loss, one.command]) for one in examination.proposals]
-        yield Grid(columns, rows, "Losses that fit, the likeliest first")
+        yield _show_proposals(examination)
+
+
+def _show_proposals(examination: Examination) -> Grid:
+    columns = [Column("loss", right=False), Column("what it is", right=False)]
+    shown = examination.proposals[:MOST_PROPOSED]
+    rows = [Row([one.loss, one.summary]) for one in shown]
+    hidden = len(examination.proposals) - len(shown)
+    notes = [f"… {hidden} more (-f json lists all)"] if hidden else []
+    notes.append(f"$ {shown[0].command}")
+    return Grid(columns, rows, "Losses that fit, the likeliest first", notes)
 
 
 def _show_inputs(examination: Examination, precision: int) -> Grid:
@@ -115,9 +124,6 @@ def _show_inputs(examination: Examination, precision: int) -> Grid:
         cells = [one.name, one.source, format_shape(one.shape), one.dtype, *numbers]
         rows.append(Row([*cells, *(str(getattr(one, name)) for name in odd)]))
     notes = [*(note for one in inputs for note in _note_classes(one))]
-    if examination.duplicates:
-        about = "about " if examination.duplicates_estimated else ""
-        notes.append(f"{about}{examination.duplicates} samples were there before")
     return Grid(columns, rows, notes=notes)
 
 
