@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lossctl.data.arrow_arrays import Column
 from lossctl.data.labels import Cells
 from lossctl.data.source import Source
+from lossctl.data.wrapped import WrappedSource
 from lossctl.errors import DataError, FileError, UsageError, did_you_mean
 
 UNKNOWN = -1
@@ -84,7 +85,7 @@ class ClassNames:
         )
 
 
-class IndexedSource(Source):
+class IndexedSource(WrappedSource):
     """A column of labels as the indices of their classes."""
 
     def __init__(
@@ -94,18 +95,11 @@ class IndexedSource(Source):
         what: str,
         unknown: Counter[str] | None = None,
     ) -> None:
-        self.source = source
-        self.name = source.name
-        self.trailing = ()
-        self.dtype = np.dtype(np.int64)
+        super().__init__(source, (), np.dtype(np.int64))
+        self.text = False
         self._classes = classes
         self._what = what
         self._unknown = unknown
-
-    @property
-    def length(self) -> int | None:  # type: ignore[override]  # it may become known on the way
-        """The number of rows."""
-        return self.source.length
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Return the indices of the rows."""
@@ -114,38 +108,6 @@ class IndexedSource(Source):
     def whole(self) -> NDArray[Any]:
         """Return all indices."""
         return self._index(self.source.whole(), 0)
-
-    def expect(self) -> int | None:
-        """Ask the source."""
-        return self.source.expect()
-
-    def count(self) -> int:
-        """Count the rows of the source."""
-        return self.source.count()
-
-    def measure(self) -> None:
-        """Pass it on."""
-        self.source.measure()
-
-    def skip(self, row: int) -> None:
-        """Pass it on."""
-        self.source.skip(row)
-
-    def place(self, position: tuple[int, ...]) -> str:
-        """Say where a label is in the source."""
-        return self.source.place(position)
-
-    def release(self, stop: int) -> None:
-        """Pass on what has been read."""
-        self.source.release(stop)
-
-    def release_all(self) -> None:
-        """Pass it on."""
-        self.source.release_all()
-
-    def close(self) -> None:
-        """Close the source."""
-        self.source.close()
 
     def _index(self, cells: Any, start: int) -> NDArray[Any]:
         numbers = np.arange(start, start + len(cells))

@@ -5,28 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from lossctl.data.source import Array, Source
+from lossctl.data.wrapped import WrappedSource
 
 END = 2**62
 """Behind the last row of anything."""
 
 
-class ReplayedSource(Source):
+class ReplayedSource(WrappedSource):
     """A source with rows that were taken off its beginning, which are given out first."""
 
     def __init__(self, source: Source) -> None:
-        self.source = source
-        self.name = source.name
-        self.text = source.text
-        self.dtype = source.dtype
-        self.scalar = source.scalar
-        self.trailing = source.trailing
+        super().__init__(source)
         self._taken: list[Array] = []
         self._first = self._end = 0
-
-    @property
-    def length(self) -> int | None:  # type: ignore[override]  # it may become known on the way
-        """The number of rows."""
-        return self.source.length
 
     def take(self, count: int) -> Array:
         """Read more rows from the source, and keep them to be given out again."""
@@ -58,26 +49,7 @@ class ReplayedSource(Source):
         """Return all rows."""
         return self.read(0, END if self.length is None else self.length)
 
-    def expect(self) -> int | None:
-        """Ask the source."""
-        return self.source.expect()
-
-    def count(self) -> int:
-        """Return the number of rows."""
-        return self.source.count()
-
-    def place(self, position: tuple[int, ...]) -> str:
-        """Say where an element is in the source."""
-        return self.source.place(position)
-
-    def release(self, stop: int) -> None:
-        """Pass on what has been read."""
-        self.source.release(stop)
-
-    def release_all(self) -> None:
-        """Pass it on."""
-        self.source.release_all()
-
-    def close(self) -> None:
-        """Close the source."""
-        self.source.close()
+    def skip(self, row: int) -> None:
+        """Pass over rows, of the source only behind those that were taken."""
+        if row >= self._end:
+            self.source.skip(row)

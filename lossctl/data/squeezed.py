@@ -5,28 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from lossctl.data.source import Array, ArraySource, Source
+from lossctl.data.wrapped import WrappedSource
 
 
-class SqueezedSource(Source):
+class SqueezedSource(WrappedSource):
     """A source whose axes of length 1 are dropped, apart from the sample axis."""
 
     def __init__(self, source: Source) -> None:
-        self.source = source
-        self.name = source.name
-        self.text = source.text
-        self.dtype = source.dtype
-        self.scalar = source.scalar
-        self.trailing = tuple(size for size in source.trailing if size != 1)
-
-    @property
-    def length(self) -> int | None:  # type: ignore[override]  # it may become known on the way
-        """The number of rows."""
-        return self.source.length
-
-    @property
-    def given_shape(self) -> tuple[int | None, ...]:
-        """The shape with the axes that were dropped."""
-        return self.source.given_shape
+        super().__init__(source, tuple(size for size in source.trailing if size != 1))
 
     def read(self, start: int, stop: int) -> Array:
         """Return rows without their axes of length 1."""
@@ -50,35 +36,11 @@ class SqueezedSource(Source):
         values = self.source.whole()
         return values.reshape(values.shape[:1] + self.trailing)
 
-    def expect(self) -> int | None:
-        """Ask the source."""
-        return self.source.expect()
-
-    def count(self) -> int:
-        """Count the rows of the source."""
-        return self.source.count()
-
-    def skip(self, row: int) -> None:
-        """Pass it on."""
-        self.source.skip(row)
-
     def place(self, position: tuple[int, ...]) -> str:
         """Say where an element is in the source as it was given."""
         rest = iter(position[1:])
         full = [0 if size == 1 else next(rest, 0) for size in self.source.trailing]
         return self.source.place((*position[:1], *full) if len(position) > 1 else position)
-
-    def release(self, stop: int) -> None:
-        """Pass on what has been read."""
-        self.source.release(stop)
-
-    def release_all(self) -> None:
-        """Pass it on."""
-        self.source.release_all()
-
-    def close(self) -> None:
-        """Close the source."""
-        self.source.close()
 
 
 class ReshapedSource(SqueezedSource):

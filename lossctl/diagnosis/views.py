@@ -9,6 +9,7 @@ import numpy as np
 from lossctl.data.replayed import ReplayedSource
 from lossctl.data.source import Array, ArraySource, Source
 from lossctl.data.squeezed import SqueezedSource
+from lossctl.data.wrapped import WrappedSource
 from lossctl.diagnosis.profile import Measures, measure
 
 PEEKED = 1024
@@ -33,27 +34,13 @@ def peek(source: Source, rows: int = PEEKED) -> Array:
     return source.read(0, rows)
 
 
-class ChangedSource(Source):
+class ChangedSource(WrappedSource):
     """A source that gives something else than another one."""
 
     def __init__(self, source: Source, trailing: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        self.source = source
-        self.name = source.name
-        self.text = source.text
-        self.trailing = trailing
-        self.dtype = dtype
+        super().__init__(source, trailing, dtype)
         self.measures = Measures()
         """What the source holds, as far as it was read."""
-
-    @property
-    def given_shape(self) -> tuple[int | None, ...]:
-        """The shape of the source as it was given."""
-        return self.source.given_shape
-
-    @property
-    def length(self) -> int | None:  # type: ignore[override]  # it may become known on the way
-        """The number of rows."""
-        return self.source.length
 
     def read(self, start: int, stop: int) -> Array:
         """Return rows, changed."""
@@ -71,25 +58,9 @@ class ChangedSource(Source):
         """Return rows as they would be."""
         return values
 
-    def count(self) -> int:
-        """Count the rows of the source."""
-        return self.source.count()
-
     def place(self, position: tuple[int, ...]) -> str:
         """Say where something is in the source as it was given."""
         return self.source.place(position[: len(self.source.shape)])
-
-    def release(self, stop: int) -> None:
-        """Pass on what has been read."""
-        self.source.release(stop)
-
-    def release_all(self) -> None:
-        """Pass it on."""
-        self.source.release_all()
-
-    def close(self) -> None:
-        """Close the source."""
-        self.source.close()
 
 
 class ArgmaxSource(ChangedSource):
