@@ -220,28 +220,31 @@ app = typer.Typer(
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(
-    typer.Typer(
-        cls=LossGroup,
-        no_args_is_help=True,
-        help="Compute a loss: one subcommand per loss, e.g. lossctl compute ce --help."
+GROUPS = (
+    (
+        "compute",
+        LossGroup,
+        "Compute a loss: one subcommand per loss, e.g. lossctl compute ce --help."
         " FILE.py:NAME is a loss of your own.",
-        subcommand_metavar="LOSS FILES... [OPTIONS]",
-        context_settings={"help_option_names": ["-h", "--help"]},
     ),
-    name="compute",
-)
-app.add_typer(
-    typer.Typer(
-        cls=GradGroup,
-        no_args_is_help=True,
-        help="Compute the gradient of a loss by its predictions, e.g."
+    (
+        "grad",
+        GradGroup,
+        "Compute the gradient of a loss by its predictions, e.g."
         " lossctl grad ce preds.npy labels.npy -o grad.npy.",
-        subcommand_metavar="LOSS FILES... [OPTIONS]",
-        context_settings={"help_option_names": ["-h", "--help"]},
     ),
-    name="grad",
 )
+for _name, _group, _help in GROUPS:
+    app.add_typer(
+        typer.Typer(
+            cls=_group,
+            no_args_is_help=True,
+            help=_help,
+            subcommand_metavar="LOSS FILES... [OPTIONS]",
+            context_settings={"help_option_names": ["-h", "--help"]},
+        ),
+        name=_name,
+    )
 
 
 def _print_version(value: bool) -> None:
