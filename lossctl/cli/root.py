@@ -95,7 +95,7 @@ class Root(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of the subcommands."""
         names = super().list_commands(ctx)
-        first = ["compute", *LAZY_COMMANDS]
+        first = ["compute", "grad", *LAZY_COMMANDS]
         return [*first, *(name for name in names if name not in first)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
