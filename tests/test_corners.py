@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 import lossctl
-from lossctl.cli import root
+from lossctl.cli import root, stopping
 from lossctl.errors import DataError, LossctlWarning
 from tests.command_line import SAMPLE_DATA, command, environment, run, run_shell, save
 
@@ -132,6 +133,29 @@ class TestLeaving:
             run_shell("lossctl compute ce nowhere.npy labels.npy 2>&-; echo $?", tmp_path).out
             == "4\n"
         )
+
+    def test_what_fails_for_a_signal_is_not_told(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(stopping, "_received", [signal.SIGINT])
+        with pytest.raises(SystemExit) as leaving:
+            root.app(["compute", "no_such_loss"])
+        assert leaving.value.code == 130
+        assert capsys.readouterr() == ("", "")
+
+    def test_a_hangup_is_ignored_where_it_was(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "slow.npy")
+        save(tmp_path, "x", np.ones(3))
+        save(tmp_path, "y", np.zeros(3))
+        with subprocess.Popen(
+            ["nohup", *command("compute", "l1", "slow.npy", "y.npy", "-f", "value")],
+            cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        ) as process:  # fmt: skip
+            with (tmp_path / "slow.npy").open("wb") as slow:
+                time.sleep(0.3)  # it waits for the header
+                process.send_signal(signal.SIGHUP)
+                slow.write((tmp_path / "x.npy").read_bytes())
+            assert process.communicate(timeout=20)[0] == b"1.0\n"
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
     def test_a_signal_leaves_no_file(self, tmp_path: Path, number: signal.Signals) -> None:

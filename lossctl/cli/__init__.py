@@ -6,23 +6,19 @@ import atexit
 import contextlib
 import gc
 import os
-import signal
 import sys
 import threading
 
 # Imports make many objects and no garbage: fewer collections save a tenth of the start-up time.
 gc.set_threshold(100_000, 50, 50)
 
+from lossctl.cli import stopping  # noqa: E402
 from lossctl.cli.root import app  # noqa: E402
-
-STOP_SIGNALS = ("SIGTERM", "SIGHUP")
 
 
 def main() -> None:
     """Run the command line and exit."""
-    for name in STOP_SIGNALS:
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _stop)
+    stopping.listen()
     for name in ("stdout", "stderr"):  # a shell may have closed them (1>&-)
         if getattr(sys, name) is None:
             sink = open(os.devnull, "w")  # noqa: PTH123, SIM115 - open to the end
@@ -48,11 +44,6 @@ def _leave_at_once(code: object) -> None:
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
     os._exit(code if isinstance(code, int) else 0 if code is None else 1)
-
-
-def _stop(number: int, _: object) -> None:
-    """Leave in order, so that unfinished output files are removed."""
-    sys.exit(128 + number)
 
 
 __all__ = ["app", "main"]

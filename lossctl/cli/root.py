@@ -22,6 +22,7 @@ from lossctl.cli.compute import LossGroup
 from lossctl.cli.gates import leave_pipe
 from lossctl.cli.grad import GradGroup
 from lossctl.cli.shared import complete_loss
+from lossctl.cli.stopping import find_stop
 from lossctl.cli.values import MARK, TRUE, take_plain_values
 from lossctl.errors import Exit, LossctlError, LossctlWarning, UsageError, did_you_mean
 
@@ -166,6 +167,9 @@ def _fail(error: LossctlError, code: int, words: list[str]) -> NoReturn:
     """Print what went wrong, and exit; --debug shows where it was raised."""
     from lossctl.output.messages import print_error
 
+    stopped = find_stop()
+    if stopped is not None:  # the rest has failed for it
+        sys.exit(stopped)
     if "--debug" in words or os.environ.get("LOSSCTL_DEBUG", "0").casefold() in TRUE:
         traceback.print_exc()
     print_error(error)
