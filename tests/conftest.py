@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,10 @@ from tests.small_files import GOOD, Refuse
 # How long an example takes says more about the machine than about the program.
 settings.register_profile("steady", deadline=None)
 settings.load_profile("steady")
+
+# A shell lets what it runs in the background ignore interrupts, and processes hand that on.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
