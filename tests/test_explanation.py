@@ -145,6 +145,21 @@ class TestWeights:
         other = lossctl.explain("ce", LOGITS, labels, row=1, mask=mask)
         assert other["denominator"] == 5
 
+    @pytest.mark.parametrize(("key", "axis"), [("keras.bce", 1), ("keras.tversky", (1,))])
+    def test_of_losses_over_an_axis_in_the_middle(self, key: str, axis: object) -> None:
+        p, y = RANDOM.random((2, 3, 2, 4)), RANDOM.integers(0, 2, size=(2, 3, 2, 4))
+        weights = np.arange(16.0).reshape(2, 2, 4)
+        losses = lossctl.compute(key, p, y, axis=axis, reduction="none").elements
+        for place in np.ndindex(2, 2, 4):
+            found = lossctl.explain(
+                key, p, y, axis=axis, row=place, mask=weights % 3, sample_weight=weights,
+                reduction="sum",
+            )  # fmt: skip
+            assert (LEFT_OUT in keys(found)) is (weights[place] % 3 == 0)
+            assert found.value == pytest.approx(losses[place], rel=1e-14)
+            expected = losses[place] * weights[place] * (weights[place] % 3 > 0)
+            assert found.contribution == pytest.approx(expected, rel=1e-14)
+
     def test_ignored(self) -> None:
         found = lossctl.explain("ce", LOGITS, LABELS, row=0, ignore_index=0)
         assert keys(found) == [
