@@ -115,7 +115,7 @@ def explain(
         threads=available_threads() if threads is None else threads,
     )
     call = Call(declared, inputs, options, settings, sample_weight, mask, classes, progress)
-    if not inputs and not any(one.name in options for one in declared.inputs):
+    if not _has_inputs(call):
         if row is not None:
             raise UsageError(f"row {row} of what? No inputs are given", "Name the files.")
         return _list_steps(call)
@@ -166,6 +166,12 @@ def explain_difference(
         threads=available_threads() if threads is None else threads,
     )
     call = Call(declared, inputs, options, settings, sample_weight, mask, classes, progress)
+    if not _has_inputs(call):
+        raise UsageError(
+            f"{declared.key} and {spec.loss.key} are walked through on a row, and no inputs are"
+            " given",
+            "Name the files.",
+        )
     own = spec.loss.reduction if reduction is None else reduction
     second = replace(
         _lend_options(call, spec.loss, spec.options | spec.inputs),
@@ -174,6 +180,10 @@ def explain_difference(
     first, second = call, _share_axis(call, second, spec.options)
     place = None if row is None else parse_row(row)
     return _compare(first, second, place)
+
+
+def _has_inputs(call: Call) -> bool:
+    return bool(call.inputs) or any(one.name in call.options for one in call.loss.inputs)
 
 
 def _compare(first: Call, second: Call, place: tuple[int, ...] | None) -> Difference:

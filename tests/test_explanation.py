@@ -155,7 +155,7 @@ class TestWeights:
                 key, p, y, axis=axis, row=place, mask=weights % 3, sample_weight=weights,
                 reduction="sum",
             )  # fmt: skip
-            assert (LEFT_OUT in keys(found)) is (weights[place] % 3 == 0)
+            assert (LEFT_OUT in keys(found)) == (weights[place] % 3 == 0)
             assert found.value == pytest.approx(losses[place], rel=1e-14)
             expected = losses[place] * weights[place] * (weights[place] % 3 > 0)
             assert found.contribution == pytest.approx(expected, rel=1e-14)

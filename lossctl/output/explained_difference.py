@@ -67,7 +67,10 @@ def describe_heading(difference: Difference) -> Iterator[str]:
     if difference.chosen and difference.farthest is not None:
         yield f"no row was named; on this one they differ most: --row {left.row}"
     elif difference.chosen:
-        yield "no row was named, and they differ on none"
+        same = (
+            "they differ on none" if difference.parting is None else "the means of all are the same"
+        )
+        yield f"no row was named, and {same}"
     elif left.chosen:
         yield describe_choice(left)
 
