@@ -60,8 +60,8 @@ def align(left: Explanation, right: Explanation) -> Iterator[Pair]:
 def _align_rest(left: Explanation, right: Explanation) -> Iterator[Pair]:
     """Yield the steps behind the first ones."""
     steps, others = left.steps[1:], right.steps[1:]
-    words = [[step.key for step in several] for several in (steps, others)]
-    matcher = SequenceMatcher(None, *words, autojunk=False)
+    first, second = ([step.key for step in several] for several in (steps, others))
+    matcher = SequenceMatcher(None, first, second, autojunk=False)
     for kind, start, stop, other_start, other_stop in matcher.get_opcodes():
         if kind == "equal":
             for one, other in zip(steps[start:stop], others[other_start:other_stop], strict=True):
