@@ -197,6 +197,12 @@ def test_rows_whose_means_are_the_same() -> None:
     assert "no row was named, and they differ on none" in text
 
 
+def test_a_file_that_is_one_row_beside_one_of_many() -> None:
+    text = explain(f"l1 {PROBABILITIES} --why-differs cosine_distance")
+    assert "They part at the first input: a row of l1 is 1 number of it,\n" in text
+    assert "\none of cosine_distance is 569 numbers\n" in text
+
+
 def test_a_difference_as_json() -> None:
     found = read_json(explain(f"bce {PROBABILITIES} --why-differs keras.bce", "-f", "json"))
     assert found["format"] == "lossctl.explained_difference/1"

@@ -110,6 +110,8 @@ def test_what_is_taken_for_something_else() -> None:
     found = explain("poisson_nll", "keras.poisson", X + 3, Y, row=0)
     assert found.readings == ("log-rate", "rate")
     assert [pair.key for pair in found.pairs][:3] == ["log-rate", "rate", "target"]
+    found = explain("keras.dice", "optax.dice", SHARES, SHARES, row=1)
+    assert found.readings == ("probabilities", "logits")
 
 
 def test_one_thing_by_two_words_stands_side_by_side() -> None:
