@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -284,13 +285,19 @@ def parse_row(row: Row | None) -> tuple[int, ...]:
     """Return a row, and a position in it, as whole numbers."""
     if row is None:
         raise UsageError("no row is named", "Rows are counted from 0: --row 0 is the first one.")
-    places = row.split(",") if isinstance(row, str) else np.atleast_1d(row).tolist()
     try:
-        return tuple(int(place) for place in places)
-    except ValueError:
+        if isinstance(row, str):
+            places = tuple(map(int, row.split(",")))
+        else:
+            several: Any = row if isinstance(row, Sequence | np.ndarray) else [row]
+            places = tuple(operator.index(one) for one in several)
+    except (TypeError, ValueError):
+        places = ()
+    if not places:
         raise UsageError(
             f"{row!r} is no row", "A row is a whole number from 0 on; 3,10,20 is a place in row 3."
-        ) from None
+        )
+    return places
 
 
 def close(plan: Plan) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,10 +86,14 @@ class TestRows:
             lossctl.explain("ce", IMAGES, MAPS, row=row)
         assert "0,0,0" in caught.value.remedy
 
-    @pytest.mark.parametrize("row", ["x", "1,", "1.5"])
-    def test_what_is_no_row(self, row: str) -> None:
+    @pytest.mark.parametrize("row", ["x", "1,", "1.5", 1.5, [1.0], [[1]], {3}, (1, None), ()])
+    def test_what_is_no_row(self, row: Any) -> None:
         with pytest.raises(UsageError, match="is no row"):
             lossctl.explain("ce", LOGITS, LABELS, row=row)
+
+    @pytest.mark.parametrize("row", ["3", 3, (3,), [np.int64(3)], np.array([3]), np.uint8(3)])
+    def test_what_is_a_row(self, row: Any) -> None:
+        assert lossctl.explain("ce", LOGITS, LABELS, row=row).row == 3
 
     def test_a_row_must_be_named(self) -> None:
         with pytest.raises(UsageError, match="no row is named"):
