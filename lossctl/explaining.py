@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -115,7 +116,7 @@ def explain(
         threads=available_threads() if threads is None else threads,
     )
     call = Call(declared, inputs, options, settings, sample_weight, mask, classes, progress)
-    if not inputs and not any(one.name in options for one in declared.inputs):
+    if not _has_inputs(call):
         if row is not None:
             raise UsageError(f"row {row} of what? No inputs are given", "Name the files.")
         return _list_steps(call)
@@ -166,6 +167,12 @@ def explain_difference(
         threads=available_threads() if threads is None else threads,
     )
     call = Call(declared, inputs, options, settings, sample_weight, mask, classes, progress)
+    if not _has_inputs(call):
+        raise UsageError(
+            f"{declared.key} and {spec.loss.key} are walked through on a row, and no inputs are"
+            " given",
+            "Name the files.",
+        )
     own = spec.loss.reduction if reduction is None else reduction
     second = replace(
         _lend_options(call, spec.loss, spec.options | spec.inputs),
@@ -174,6 +181,10 @@ def explain_difference(
     first, second = call, _share_axis(call, second, spec.options)
     place = None if row is None else parse_row(row)
     return _compare(first, second, place)
+
+
+def _has_inputs(call: Call) -> bool:
+    return bool(call.inputs) or any(one.name in call.options for one in call.loss.inputs)
 
 
 def _compare(first: Call, second: Call, place: tuple[int, ...] | None) -> Difference:
@@ -274,13 +285,19 @@ def parse_row(row: Row | None) -> tuple[int, ...]:
     """Return a row, and a position in it, as whole numbers."""
     if row is None:
         raise UsageError("no row is named", "Rows are counted from 0: --row 0 is the first one.")
-    places = row.split(",") if isinstance(row, str) else np.atleast_1d(row).tolist()
     try:
-        return tuple(int(place) for place in places)
-    except ValueError:
+        if isinstance(row, str):
+            places = tuple(map(int, row.split(",")))
+        else:
+            several: Any = row if isinstance(row, Sequence | np.ndarray) else [row]
+            places = tuple(operator.index(one) for one in several)
+    except (TypeError, ValueError):
+        places = ()
+    if not places:
         raise UsageError(
             f"{row!r} is no row", "A row is a whole number from 0 on; 3,10,20 is a place in row 3."
-        ) from None
+        )
+    return places
 
 
 def close(plan: Plan) -> None:

@@ -112,6 +112,22 @@ class TestSettings:
         result = lossctl.compute("l1", values, TRUE, mask=[1, 1, 0, 1, 1, 1], nan="error")
         assert result.value == pytest.approx(np.delete(np.abs(PREDICTED - TRUE), 2).mean())
 
+    def test_a_mask_of_elements_that_share_an_input(self) -> None:
+        """A variance for each row counts unless all elements of the row are masked."""
+        values, zeros, variances = np.ones((3, 4)), np.zeros((3, 4)), np.array([1.0, -1.0, 2.0])
+        mask = np.ones((3, 4))
+        mask[1] = 0
+        for shape in ((3,), (3, 1)):
+            result = lossctl.compute(
+                "gaussian_nll", values, zeros, variances.reshape(shape), mask=mask
+            )
+            assert result.value == pytest.approx((0.5 + 0.5 * math.log(2) + 0.25) / 2, rel=1e-14)
+        mask[1, 2] = 1
+        with pytest.raises(DataError, match="var: 1 value is negative"):
+            lossctl.compute("gaussian_nll", values, zeros, variances, mask=mask)
+        alone = lossctl.compute("gaussian_nll", values, zeros, 2.0, mask=[0, 1, 1])
+        assert alone.value == pytest.approx(0.5 * math.log(2) + 0.25, rel=1e-14)
+
     def test_nan_policies(self) -> None:
         values = PREDICTED.copy()
         values[[1, 4]] = np.nan

@@ -84,7 +84,12 @@ def test_as_markdown(name: str) -> None:
 
 @pytest.mark.parametrize("name", PIPED)
 def test_in_a_pipe(name: str) -> None:
-    check_snapshot(f"explain/{name}_piped.txt", explain(PIPED[name]))
+    done = run("explain", *PIPED[name].split(), cwd=SAMPLE_DATA)
+    found = ["899 rows are in [0, 1] and sum to 1"] if name == "readings" else []
+    assert done.code == 0
+    assert [text for one in done.warnings for text in found if text in one] == found
+    assert len(done.err.splitlines()) == len(found)
+    check_snapshot(f"explain/{name}_piped.txt", done.out)
 
 
 def test_as_json() -> None:
@@ -150,6 +155,7 @@ def test_help_ends_with_a_command_that_runs(key: str) -> None:
         ("ce preds.npy labels.npy", Exit.USAGE, "no row is named"),
         ("ce preds.npy --row 0", Exit.USAGE, "missing: target"),
         ("ce --row 0", Exit.USAGE, "No inputs are given"),
+        ("ce --why-differs nll", Exit.USAGE, "ce and nll are walked through on a row, and no"),
         ("ce nofile.npy labels.npy --row 0", Exit.FILE, "nofile.npy: there is no such file"),
         ("ce preds.npy labels.npy --rwo 3", Exit.USAGE, "Did you mean --row"),
         ("ce preds.npy labels.npy --row 3 -f csv", Exit.USAGE, "there is no format 'csv'"),
@@ -179,6 +185,21 @@ def test_output_files(tmp_path: Path) -> None:
         "explain", "ce", *files, "--why-differs", "perplexity", "-o", str(tmp_path / "d.json")
     )
     assert json.loads((tmp_path / "d.json").read_text())["parting"] is None
+
+
+def test_rows_whose_means_are_the_same() -> None:
+    """Each element has a loss of its own in one definition, and a row has in the other."""
+    text = explain("mse preds.npy one_hot.npy --why-differs keras.mse")
+    assert "no row was named, and the means of all are the same" in text
+    assert "They part at: loss" in text
+    text = explain("brier binary.csv#probability binary.csv#target --why-differs mse")
+    assert "no row was named, and they differ on none" in text
+
+
+def test_a_file_that_is_one_row_beside_one_of_many() -> None:
+    text = explain(f"l1 {PROBABILITIES} --why-differs cosine_distance")
+    assert "They part at the first input: a row of l1 is 1 number of it,\n" in text
+    assert "\none of cosine_distance is 569 numbers\n" in text
 
 
 def test_a_difference_as_json() -> None:

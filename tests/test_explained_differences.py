@@ -66,6 +66,13 @@ def explain(*arguments: Any, **options: Any) -> lossctl.Difference:
         ("focal", "optax.sigmoid_focal", (X, Y), 0, "loss", "formula"),
         ("bce_with_logits", "bce", (P, Y), 0, "logit", "input 1"),
         ("bce_with_logits", "keras.bce:from_logits=true", (X, Y), 0, None, ""),
+        ("ce", "multiclass_hinge", (LOGITS, LABELS), 0, "loss", "formula"),
+        ("mse", "bce", (P, Y), 0, "loss", "formula"),
+        ("keras.dice", "optax.dice:apply_softmax=false", (SHARES, SHARES), 0, "loss", "formula"),
+        ("bce_with_logits", "multilabel_soft_margin", (LOGITS, LOGITS > 0), 0, "loss", "formula"),
+        ("kl_div", "optax.kl_divergence", (np.log(SHARES), SHARES[::-1]), 0, "loss", "formula"),
+        ("poisson_nll", "keras.poisson", (X + 3, Y), 0, "log-rate", "input 1"),
+        ("keras.poisson", "poisson_nll", (X + 3, Y), 0, "rate", "input 1"),
     ],
 )
 def test_where_they_part(
@@ -100,6 +107,18 @@ def test_the_steps_of_both_are_all_there_in_order() -> None:
 def test_what_is_taken_for_something_else() -> None:
     found = explain("ce", "keras.sparse_categorical_crossentropy", SHARES, LABELS, row=2)
     assert found.readings == ("logits", "probabilities")
+    found = explain("poisson_nll", "keras.poisson", X + 3, Y, row=0)
+    assert found.readings == ("log-rate", "rate")
+    assert [pair.key for pair in found.pairs][:3] == ["log-rate", "rate", "target"]
+    found = explain("keras.dice", "optax.dice", SHARES, SHARES, row=1)
+    assert found.readings == ("probabilities", "logits")
+
+
+def test_one_thing_by_two_words_stands_side_by_side() -> None:
+    found = explain("kl_div", "optax.kl_divergence", np.log(SHARES), SHARES[::-1], row=(1, 2))
+    first = found.pairs[0]
+    assert (first.left.key, first.right.key) == ("log-probability", "log-probabilities")
+    assert (first.same, found.readings) == (True, None)
 
 
 def test_without_a_row_it_is_that_where_they_differ_most() -> None:

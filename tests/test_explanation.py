@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,10 +86,14 @@ class TestRows:
             lossctl.explain("ce", IMAGES, MAPS, row=row)
         assert "0,0,0" in caught.value.remedy
 
-    @pytest.mark.parametrize("row", ["x", "1,", "1.5"])
-    def test_what_is_no_row(self, row: str) -> None:
+    @pytest.mark.parametrize("row", ["x", "1,", "1.5", 1.5, [1.0], [[1]], {3}, (1, None), ()])
+    def test_what_is_no_row(self, row: Any) -> None:
         with pytest.raises(UsageError, match="is no row"):
             lossctl.explain("ce", LOGITS, LABELS, row=row)
+
+    @pytest.mark.parametrize("row", ["3", 3, (3,), [np.int64(3)], np.array([3]), np.uint8(3)])
+    def test_what_is_a_row(self, row: Any) -> None:
+        assert lossctl.explain("ce", LOGITS, LABELS, row=row).row == 3
 
     def test_a_row_must_be_named(self) -> None:
         with pytest.raises(UsageError, match="no row is named"):
@@ -144,6 +149,21 @@ class TestWeights:
         assert "masked" in next(step.formula for step in found.steps if step.key == LEFT_OUT)
         other = lossctl.explain("ce", LOGITS, labels, row=1, mask=mask)
         assert other["denominator"] == 5
+
+    @pytest.mark.parametrize(("key", "axis"), [("keras.bce", 1), ("keras.tversky", (1,))])
+    def test_of_losses_over_an_axis_in_the_middle(self, key: str, axis: object) -> None:
+        p, y = RANDOM.random((2, 3, 2, 4)), RANDOM.integers(0, 2, size=(2, 3, 2, 4))
+        weights = np.arange(16.0).reshape(2, 2, 4)
+        losses = lossctl.compute(key, p, y, axis=axis, reduction="none").elements
+        for place in np.ndindex(2, 2, 4):
+            found = lossctl.explain(
+                key, p, y, axis=axis, row=place, mask=weights % 3, sample_weight=weights,
+                reduction="sum",
+            )  # fmt: skip
+            assert (LEFT_OUT in keys(found)) == (weights[place] % 3 == 0)
+            assert found.value == pytest.approx(losses[place], rel=1e-14)
+            expected = losses[place] * weights[place] * (weights[place] % 3 > 0)
+            assert found.contribution == pytest.approx(expected, rel=1e-14)
 
     def test_ignored(self) -> None:
         found = lossctl.explain("ce", LOGITS, LABELS, row=0, ignore_index=0)

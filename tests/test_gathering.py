@@ -107,6 +107,20 @@ class TestRatios:
 
 
 class TestAverages:
+    def test_of_an_axis_in_the_middle_are_masked(self) -> None:
+        """The axes of a mask are those of the losses."""
+        p, y = MAPS[0].copy(), MAPS[1].copy()
+        y[[2, 3], [3, 1], 2] = 1
+        losses = lossctl.compute("keras.bce", p, y, axis=1, reduction="none").elements
+        mask = np.ones((40, 5))
+        mask[3, 2] = mask[8, 4] = 0
+        p[3, 1, 2] = 7.0  # no probability, but masked: a warning would be an error
+        result = lossctl.compute("keras.bce", p, y, axis=1, mask=mask)
+        assert result.value == pytest.approx(losses[mask == 1].mean(), rel=1e-13)
+        p[2, 3, 2] = 7.0
+        with pytest.warns(LossctlWarning, match="1 value is outside.*row 2"):
+            lossctl.compute("keras.bce", p, y, axis=1, mask=mask)
+
     def test_of_a_vector_are_one_number(self, monkeypatch: pytest.MonkeyPatch) -> None:
         vector, target = RANDOM.normal(size=(2, 1000))
         whole = lossctl.compute("keras.mse", vector, target)

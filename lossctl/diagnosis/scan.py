@@ -109,7 +109,7 @@ def _clear_masked(plan: Plan, inputs: Sequence[Array], mask: Array) -> list[Arra
     """Return inputs with 0 for masked indices, which may be anything."""
     cleared = list(inputs)
     for number, (bound, values) in enumerate(zip(plan.inputs, inputs, strict=True)):
-        kept = find_kept(bound, values, mask) if bound.kind in INTEGER_KINDS else None
+        kept = find_kept(plan, bound, values, mask) if bound.kind in INTEGER_KINDS else None
         if kept is not None:
             cleared[number] = np.where(kept, values, 0)
     return cleared

@@ -154,7 +154,7 @@ def take_element(plan: Plan, row: int, position: Position, samples: int) -> Elem
     region = _find_region(plan, row, position, samples)
     single = replace(plan, settings=replace(plan.settings, rows=True))
     blocks = [_cut_shared(plan, number, region) for number in range(len(plan.inputs))]
-    blocks += [bound.block(region) for bound in plan.streams[len(plan.inputs) :]]
+    blocks += [bound.block(_drop_gathered(plan, region)) for bound in plan.streams[len(blocks) :]]
     partial = Partial()
     with np.errstate(all="ignore"):
         inputs, weight, mask = take_inputs(single, region, blocks, partial)
@@ -243,6 +243,13 @@ def _find_region(plan: Plan, row: int, position: Position, samples: int) -> Regi
     for axis, place in zip(_find_axes(plan), position, strict=True):
         box[axis] = slice(place, place + 1)
     return Region(row, row + 1, tuple(box), partial=tuple(box) != _whole_box(plan))
+
+
+def _drop_gathered(plan: Plan, region: Region) -> Region:
+    """Return the region of a weight or a mask, which have the axes of the losses."""
+    if plan.single:
+        return region
+    return replace(region, further=tuple(region.further[axis] for axis in _find_axes(plan)))
 
 
 def _cut_shared(plan: Plan, number: int, region: Region) -> Array:

@@ -82,7 +82,7 @@ def take_inputs(
     weight = extras.pop(0) if plan.sample_weight is not None else None
     mask = extras.pop(0) if plan.mask is not None else None
     for number, bound in enumerate(plan.inputs):
-        kept = None if mask is None else find_kept(bound, inputs[number], mask)
+        kept = None if mask is None else find_kept(plan, bound, inputs[number], mask)
         _inspect(plan, bound, region, inputs[number], kept, partial)
         if kept is not None and bound.kind in INTEGER_KINDS and not plan.loss.whole:
             inputs[number] = np.where(kept, inputs[number], 0)  # may be no index at all
@@ -110,15 +110,27 @@ def gather(
     return _add_up(plan, region, terms, weight, mask, partial)
 
 
-def find_kept(bound: Bound, values: Array, mask: Array) -> NDArray[np.bool_] | None:
-    """Return where an input is not masked, broadcastable to its block (None: no say in it)."""
+def find_kept(plan: Plan, bound: Bound, values: Array, mask: Array) -> NDArray[np.bool_] | None:
+    """Return where an input is not masked, broadcastable to its block (None: no say in it).
+
+    What is there once for several elements counts unless all of these are masked.
+    """
     if bound.shared:
         return None
+    gathering = None if plan.single else plan.gathering
+    gathered = () if gathering is None else gathering.axes or ()
     rest = iter(mask.shape[1:])
-    shape = [next(rest, 1) if word == "*" else 1 for word in bound.axes[1:]]
+    shape = [
+        next(rest, 1) if word == "*" and axis not in gathered else 1
+        for axis, word in enumerate(bound.axes[1:], start=1)
+    ]
     if any(size != 1 for size in rest):  # masked along axes that this input does not have
         return None
-    return np.broadcast_to((mask != 0).reshape(len(mask), *shape), values.shape)
+    kept = (mask != 0).reshape(len(mask), *shape)
+    once = tuple(axis for axis, size in enumerate(values.shape) if size == 1 < kept.shape[axis])
+    if once:
+        kept = kept.any(axis=once, keepdims=True)
+    return np.broadcast_to(kept, values.shape)
 
 
 def _inspect(

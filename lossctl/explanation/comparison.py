@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
-from itertools import takewhile
 from typing import Any
 
 import numpy as np
 
 from lossctl.explanation.result import Difference, Explanation, Pair
 from lossctl.explanation.step import LEFT_OUT, Step
-from lossctl.explanation.vocabulary import GIVEN, find_fact
+from lossctl.explanation.vocabulary import GIVEN, find_fact, find_reading
 from lossctl.losses.declaration import FACTS, Loss
 from lossctl.losses.description import compare
 
@@ -29,7 +28,8 @@ REDUCED = ("mean", "result")
 def compare_walks(losses: Sequence[Loss], left: Explanation, right: Explanation) -> Difference:
     """Lay the walks of two losses side by side, and find the step at which they part."""
     pairs = tuple(align(left, right))
-    parting = find_parting(pairs)
+    readings = find_readings(left.steps[0], right.steps[0])
+    parting = find_parting(pairs, differently_read=readings is not None)
     declared = compare(losses)
     key = None if parting is None else pairs[parting].key
     if key == "loss" and any(one.key == AVERAGED and one.same is None for one in pairs):
@@ -39,24 +39,52 @@ def compare_walks(losses: Sequence[Loss], left: Explanation, right: Explanation)
         right=right,
         pairs=pairs,
         parting=parting,
-        readings=find_readings(pairs) if parting == 0 else None,
+        readings=readings if parting == 0 else None,
         facts=tuple(choose_facts(declared, key)),
     )
 
 
 def align(left: Explanation, right: Explanation) -> Iterator[Pair]:
-    """Yield the steps of both in order; those of one word stand side by side."""
-    first, second = ([step.key for step in one.steps] for one in (left, right))
+    """Yield the steps of both in order; those of one word stand side by side.
+
+    The first ones do so if both read one thing, whatever the word.
+    """
+    one, other = left.steps[0], right.steps[0]
+    if _read_alike(one, other):
+        yield Pair(one.key, one, other, has_same_value(left, one, right, other))
+    else:
+        yield from (Pair(one.key, one, None, None), Pair(other.key, None, other, None))
+    yield from _align_rest(left, right)
+
+
+def _align_rest(left: Explanation, right: Explanation) -> Iterator[Pair]:
+    """Yield the steps behind the first ones."""
+    steps, others = left.steps[1:], right.steps[1:]
+    first, second = ([step.key for step in several] for several in (steps, others))
     matcher = SequenceMatcher(None, first, second, autojunk=False)
     for kind, start, stop, other_start, other_stop in matcher.get_opcodes():
         if kind == "equal":
-            steps = zip(left.steps[start:stop], right.steps[other_start:other_stop], strict=True)
-            for one, other in steps:
+            for one, other in zip(steps[start:stop], others[other_start:other_stop], strict=True):
                 yield Pair(one.key, one, other, has_same_value(left, one, right, other))
             continue
-        yield from (Pair(step.key, step, None, None) for step in left.steps[start:stop])
-        others = right.steps[other_start:other_stop]
-        yield from (Pair(step.key, None, step, None) for step in others)
+        yield from (Pair(step.key, step, None, None) for step in steps[start:stop])
+        yield from (Pair(step.key, None, step, None) for step in others[other_start:other_stop])
+
+
+def _read_alike(one: Step, other: Step) -> bool:
+    """Tell whether two first steps read one thing: a prediction may be anything."""
+    if one.key == other.key:
+        return True
+    if not {one.key, other.key} <= GIVEN:
+        return False
+    readings = {find_reading(one.key), find_reading(other.key)}
+    return len(readings) == 1 or "prediction" in readings
+
+
+def find_readings(one: Step, other: Step) -> tuple[str, str] | None:
+    """Return what each loss takes the first input for, if that is not the same."""
+    known = {one.key, other.key} <= GIVEN
+    return (one.key, other.key) if known and not _read_alike(one, other) else None
 
 
 def has_same_value(left: Explanation, one: Step, right: Explanation, other: Step) -> bool:
@@ -81,7 +109,7 @@ def _pick(step: Step, beside: Step, at: Explanation) -> Any:
     return value
 
 
-def find_parting(pairs: Sequence[Pair]) -> int | None:
+def find_parting(pairs: Sequence[Pair], *, differently_read: bool) -> int | None:
     """Return the first step by which the numbers differ.
 
     Where the losses differ, it is an input that they take for different things; or the first step
@@ -97,7 +125,7 @@ def find_parting(pairs: Sequence[Pair]) -> int | None:
     start, stop = loss + 1, next(n for n, key in enumerate(keys) if key in REDUCED)
     if loss >= 0 and pairs[loss].same is False:
         start, stop = 0, loss + 1
-    if start == 0 and find_readings(pairs) is not None:
+    if start == 0 and differently_read:
         return 0
     first = next((n for n in range(start, stop) if pairs[n].same is False), None)
     changing = (n for n in range(start, first or 0) if _changes_alone(pairs[n]))
@@ -108,14 +136,6 @@ def _changes_alone(pair: Pair) -> bool:
     """Tell whether a step of one loss alone changes something."""
     step = pair.left or pair.right
     return pair.same is None and step is not None and bool(step.changes)
-
-
-def find_readings(pairs: Sequence[Pair]) -> tuple[str, str] | None:
-    """Return what each loss takes the first input for, if that is not the same."""
-    before = list(takewhile(lambda pair: pair.same is None and pair.key in GIVEN, pairs))
-    left = next((pair.key for pair in before if pair.left is not None), None)
-    right = next((pair.key for pair in before if pair.right is not None), None)
-    return None if left is None or right is None else (left, right)
 
 
 def choose_facts(declared: Mapping[str, Any], key: str | None) -> Iterator[tuple[str, str, str]]:

@@ -107,7 +107,7 @@ def overlap_rare_classes(
 @steps(keras_overlap.dice)
 def overlap_everything(p: Array, y: Array) -> Steps:
     """Tell what a row adds to the sums of one ratio."""
-    yield Step("prediction", "p", p)
+    yield Step("probabilities", "p", p)
     yield Step("target", "y", y)
     yield Step("intersection", "y p", y * p)
 

@@ -57,6 +57,17 @@ WORDS = GIVEN | CHANGED | BETWEEN | ENDING
 """All of them, apart from the names of sums."""
 
 
+def find_reading(key: str) -> str:
+    """Return what an input is taken for: one or several are the same, and a logit is a score."""
+    return {
+        "logit": "score",
+        "logits": "score",
+        "log-probabilities": "log-probability",
+        "probabilities": "probability",
+        "scores": "score",
+    }.get(key, key)
+
+
 def find_fact(key: str) -> str:
     """Return which declared fact a step depends on; nothing if none does more than others."""
     if key.startswith("clipped"):

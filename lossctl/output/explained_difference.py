@@ -67,7 +67,10 @@ def describe_heading(difference: Difference) -> Iterator[str]:
     if difference.chosen and difference.farthest is not None:
         yield f"no row was named; on this one they differ most: --row {left.row}"
     elif difference.chosen:
-        yield "no row was named, and they differ on none"
+        same = (
+            "they differ on none" if difference.parting is None else "the means of all are the same"
+        )
+        yield f"no row was named, and {same}"
     elif left.chosen:
         yield describe_choice(left)
 
@@ -121,6 +124,10 @@ def conclude(difference: Difference, precision: int) -> Iterator[str]:
         losses = difference.left.loss, difference.right.loss
         yield f"They part at the first input: {losses[0]} takes it for {first},"
         yield f"{losses[1]} for {second}"
+    elif difference.parting == 0 and (sizes := _tell_sizes(difference.pairs[0])):
+        losses = difference.left.loss, difference.right.loss
+        yield f"They part at the first input: a row of {losses[0]} is {sizes[0]} of it,"
+        yield f"one of {losses[1]} is {sizes[1]}"
     elif difference.parting is not None:
         pair = difference.pairs[difference.parting]
         yield f"They part at: {pair.key}"
@@ -133,6 +140,13 @@ def conclude(difference: Difference, precision: int) -> Iterator[str]:
     else:
         where = f"most on row {difference.farthest}: --row {difference.farthest}"
         yield f"They do not differ on this row. On others they do, {where}"
+
+
+def _tell_sizes(pair: Pair) -> list[str]:
+    """Return of how many numbers an input is on both sides; nothing where they are as many."""
+    sizes = [np.size(one.value) for one in (pair.left, pair.right) if one is not None]
+    words = ["1 number" if size == 1 else f"{size} numbers" for size in sizes]
+    return words if len({*words}) > 1 else []
 
 
 def _tell(step: Step | None, precision: int) -> str:

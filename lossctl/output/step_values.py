@@ -43,7 +43,9 @@ def format_step(step: Step, precision: int, names: Sequence[str] = ()) -> list[s
         return [value or ""]
     array = np.asarray(value)
     if array.ndim == 0:
-        return [_format_number(array.item(), precision)]
+        shown = _format_number(array.item(), precision)
+        named = step.key == "target" and isinstance(value, int) and 0 <= value < len(names)
+        return [f"{shown}: {names[value]}" if named else shown]
     if array.ndim > 1 or array.size == 0:
         return [f"{' × '.join(map(str, array.shape))} numbers" if array.size else "none"]
     if array.dtype.kind in "iu":

@@ -42,7 +42,7 @@ PARTS = {
     "intersection": "intersection",
     "false positives": "false positives",
     "false negatives": "false negatives",
-    "y_pred": "prediction",
+    "y_pred": "probabilities",
     "y_true": "target",
     "divergence": "class terms",
 }
