@@ -96,7 +96,9 @@ def test_as_json() -> None:
 
 def test_no_snapshot_is_left_over() -> None:
     made = {f"{name}_terminal.txt" for name in TERMINAL} | {f"{name}.md" for name in MARKDOWN}
-    assert list_snapshots("explain") == made | {f"{name}_piped.txt" for name in PIPED} | {"huber.json"}
+    assert list_snapshots("explain") == made | {f"{name}_piped.txt" for name in PIPED} | {
+        "huber.json"
+    }
 
 
 @pytest.mark.parametrize("key", KEYS)

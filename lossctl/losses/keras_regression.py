@@ -22,7 +22,7 @@ from lossctl.losses.keras_inputs import (
     TRUE,
     evaluate,
 )
-from lossctl.losses.numerics import at_least, dot, open_half, p_norm
+from lossctl.losses.numerics import at_least, dot, find_sign, open_half, p_norm
 
 Array = NDArray[Any]
 
@@ -78,7 +78,7 @@ def mean_absolute_error(y_pred: Array, y_true: Array) -> Array:
 @mean_absolute_error.gradient
 def mean_absolute_error_slope(y_pred: Array, y_true: Array) -> Array:
     """Return the sign of the error; 0 at the kink."""
-    return np.sign(y_pred - y_true)
+    return find_sign(y_pred - y_true)
 
 
 @loss(
@@ -107,7 +107,7 @@ def mean_absolute_percentage_error(y_pred: Array, y_true: Array) -> Terms:
 @mean_absolute_percentage_error.gradient
 def mean_absolute_percentage_error_slope(y_pred: Array, y_true: Array) -> Array:
     """Return the sign of the error, in percent of the true value."""
-    return 100 * np.sign(y_pred - y_true) / at_least(np.abs(y_true), EPSILON)
+    return 100 * find_sign(y_pred - y_true) / at_least(np.abs(y_true), EPSILON)
 
 
 @loss(

@@ -149,7 +149,7 @@ def p_norm_slope(x: Array, norm: Array, p: float) -> Array:
 
     Entries that are the largest alike share the slope of the maximum norm.
     """
-    sign = np.sign(x)
+    sign = find_sign(x)
     if p == 0:
         return np.zeros_like(x)
     if p == 1:
@@ -184,5 +184,10 @@ def power_of_two(size: Array) -> Array:
 
 
 def open_half(x: Array) -> Array:
-    """Return the slope of max(x, 0): 1 above 0, 0 below, and ½ at it, where both are equal."""
-    return np.heaviside(x, x.dtype.type(0.5))
+    """Return the slope of max(x, 0): 1 above 0, ½ at it, where both are equal; 0 at NaN too."""
+    return np.where(x == 0, x.dtype.type(0.5), x > 0)
+
+
+def find_sign(x: Array) -> Array:
+    """Return −1, 0 or 1, the slope of |x|; 0 at NaN, as torch has it."""
+    return np.where(x != x, 0, np.sign(x))
