@@ -190,4 +190,4 @@ def open_half(x: Array) -> Array:
 
 def find_sign(x: Array) -> Array:
     """Return −1, 0 or 1, the slope of |x|; 0 at NaN, as torch has it."""
-    return np.where(x != x, 0, np.sign(x))
+    return np.where(np.isnan(x), 0, np.sign(x))
