@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.engine.result import Result
+from lossctl.errors import UsageError, did_you_mean
 
 Array = NDArray[Any]
 
@@ -161,12 +162,30 @@ class Gradient:
     """How it compares with differences, where that was asked for."""
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        """Return the only gradient, or the first."""
-        return np.array(next(iter(self.arrays.values())), dtype=dtype, copy=copy)
+        """Return the gradient, if there is one and no other; raises UsageError."""
+        names = [one.name for one in self.measures]
+        if len(names) > 1:
+            raise UsageError(
+                f"the gradient is by {len(names)} inputs ({', '.join(names)}), and not one array",
+                f"Take that by one of them, such as found[{names[0]!r}].",
+            )
+        return np.array(self[names[0]], dtype=dtype, copy=copy)
 
     def __getitem__(self, name: str) -> Array:
-        """Return the gradient by an input."""
-        return self.arrays[name]
+        """Return the gradient by an input; raises UsageError if it is not in memory."""
+        if name in self.arrays:
+            return self.arrays[name]
+        names = [one.name for one in self.measures]
+        if name not in names:
+            raise UsageError(f"there is no gradient by {name!r}", did_you_mean(name, names))
+        if name in self.files:
+            raise UsageError(
+                f"the gradient by {name} was written to {self.files[name]}, and is not in memory",
+                "Read it from there: lossctl.load_array.",
+            )
+        raise UsageError(
+            f"the gradient by {name} was measured, and not kept", "Compute it with keep=True."
+        )
 
 
 def _measure_norm(size: Array, top: float) -> float:
