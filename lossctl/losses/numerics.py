@@ -65,6 +65,17 @@ def log_softmax(x: Array) -> Array:
     return shifted
 
 
+def log1p_difference(x: Array, y: Array) -> Array:
+    """Return log(1 + x) − log(1 + y), near each other and far apart: log1p((x − y) / (1 + y)).
+
+    The lesser one divides: with the greater, the quotient comes near −1 where they are far apart.
+    """
+    difference = x - y
+    ratio = np.abs(difference)
+    ratio /= 1 + np.minimum(x, y)
+    return np.copysign(np.log1p(ratio, out=ratio), difference, out=ratio)
+
+
 def xlogy(x: Array, y: Array) -> Array:
     """Return x·log(y), and 0 where x is 0."""
     return np.where(x == 0, np.where(np.isnan(y), y, 0), x * np.log(y))
