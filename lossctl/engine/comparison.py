@@ -58,7 +58,7 @@ def compare(block: Block, slopes: Mapping[str, Array], wanted: float) -> Agreeme
         if slope is None or not slope.size or bound.fixed:
             continue
         chosen = random.choice(slope.size, min(count, slope.size), replace=False)
-        usable = np.isfinite(slope) & ~_mark_conventions(block, number)
+        usable = ~_mark_conventions(block, number)
         flat = chosen[usable.reshape(-1)[chosen]]
         agreement.kinks += len(chosen) - len(flat)
         floor = SMALL * _find_typical(slope)

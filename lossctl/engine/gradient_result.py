@@ -18,6 +18,9 @@ Array = NDArray[Any]
 AGREEMENT = {"float64": 1e-6, "float32": 1e-3}
 """Up to which relative difference a gradient in this precision and differences agree."""
 
+SURE = 1e-3
+"""Up to which doubt, relative to what differences find, there is a derivative."""
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -38,10 +41,18 @@ class Comparison:
     numerical: float
     doubt: float
 
-    @property
-    def apart(self) -> float:
-        """The difference that the doubt does not explain."""
-        return max(0.0, abs(self.declared - self.numerical) - self.doubt)
+    def relate(self, typical: float) -> float:
+        """Return the difference that the doubt does not explain, relative to the size.
+
+        That is the larger of the two derivatives, or the typical one. NaN or infinity is infinitely
+        wrong where differences are sure of a number.
+        """
+        sizes = [abs(one) for one in (self.declared, self.numerical, typical)]
+        size = max(one if math.isfinite(one) else 0.0 for one in sizes)
+        if not math.isfinite(self.declared):
+            return math.inf if self.doubt <= SURE * size else 0.0
+        apart = abs(self.declared - self.numerical) - self.doubt
+        return max(0.0, apart) / size if size else 0.0
 
 
 @dataclass(slots=True)
@@ -74,8 +85,7 @@ class Agreement:
         """Find the largest difference; ``sizes`` are the typical sizes of the gradients."""
 
         def measure(one: Comparison) -> tuple[float, float]:
-            size = max(abs(one.declared), abs(one.numerical), sizes[one.name])
-            return one.apart / size if size else 0.0, abs(one.declared - one.numerical)
+            return one.relate(sizes[one.name]), abs(one.declared - one.numerical)
 
         if not self.found:
             return
