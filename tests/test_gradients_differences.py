@@ -116,6 +116,16 @@ def test_a_gradient_that_is_no_number_is_found(value: float) -> None:
     assert agreement.compared == 50
 
 
+@pytest.mark.parametrize("size", [1e-6, 1e-9])
+def test_steps_do_not_leap_over_the_kinks_of_faint_numbers(size: float) -> None:
+    x, y = np.random.default_rng(3).normal(size=(2, 300)) * size
+    y[::3] = 0
+    agreement = lossctl.gradient("smape", x, y, check=True).agreement
+    assert agreement is not None
+    assert agreement.agrees
+    assert agreement.compared > 200
+
+
 def test_an_infinite_derivative_is_right_where_the_loss_is_steep() -> None:
     @lossctl.loss("root", inputs=(lossctl.not_negative("input", "*"),))
     def root(input: Array) -> Array:

@@ -31,6 +31,9 @@ ENOUGH = 1e-9
 SMALL = 1e-3
 """What part of the median derivative counts as hardly any."""
 
+FAINT = 1e-2
+"""Numbers whose median is below are moved relative to it, not to 1, which would leap over kinks."""
+
 MOVED_NUMBERS = 2**20
 """How many numbers the samples may have that are copied together."""
 
@@ -79,9 +82,9 @@ def _mark_conventions(block: Block, number: int) -> NDArray[np.bool_]:
     return np.broadcast_to(marks, shape)
 
 
-def _find_typical(slope: Array) -> float:
-    """Return the median size of the derivatives that are numbers, and not 0."""
-    size = np.abs(slope[np.isfinite(slope) & (slope != 0)])
+def _find_typical(values: Array) -> float:
+    """Return the median size of what is a number, and not 0."""
+    size = np.abs(values[np.isfinite(values) & (values != 0)])
     return float(np.median(size)) if size.size else 0.0
 
 
@@ -105,10 +108,12 @@ class Probe:
     def of(cls, block: Block, number: int, bound: Bound, places: tuple[Array, ...]) -> Probe:
         """Take the samples of these numbers."""
         local = places
+        usual = _find_typical(np.asarray(block.arrays[number], np.float64))
+        least = usual if 0 < usual < FAINT else 1.0
         if not block.plan.loss.whole:
             block, local = block.take(places[0]), (np.arange(len(places[0])), *places[1:])
         size = np.abs(np.asarray(block.arrays[number], dtype=np.float64)[local])
-        scale: Array = np.maximum(size, 1)
+        scale: Array = np.maximum(size, least)
         if bound.kind in BOUNDED:
             scale = np.where((size > 0) & (size < 1), size / 4, scale)
         return cls(block, number, bound, places, local, scale)
