@@ -173,6 +173,12 @@ KINKS = [
     ),
     Kink(
         "keras.cosine_similarity",
+        "just too short",
+        ([[1e-7, 0.0]], [[3.0, 4.0]]),
+        [[[-0.3e7, -0.8e7]]],
+    ),
+    Kink(
+        "keras.cosine_similarity",
         "short",
         ([[1e-7, 0.0]], [[0.0, 1.0]]),
         [[[0.0, -1e7]]],

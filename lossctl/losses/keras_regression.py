@@ -173,11 +173,15 @@ def _shorten(vectors: Array) -> Array:
 
 @cosine_similarity.gradient
 def cosine_similarity_slope(y_pred: Array, y_true: Array) -> Array:
-    """Return what is left of the true direction across the predicted one, negative."""
-    length = at_least(p_norm(y_pred, 2), EPSILON)[..., np.newaxis]
+    """Return what is left of the true direction across the predicted one, negative.
+
+    A length below 1e-7 is taken for it, and has no slope; at it, half of one.
+    """
+    norm = p_norm(y_pred, 2)[..., np.newaxis]
+    length = at_least(norm, EPSILON)
     unit, other = y_pred / length, _shorten(y_true)
     along = dot(unit, other)[..., np.newaxis] * unit
-    return (np.where(length > EPSILON, along, 0) - other) / length
+    return (open_half(norm - EPSILON) * along - other) / length
 
 
 @loss(
