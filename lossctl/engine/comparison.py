@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.engine.binding import Bound
-from lossctl.engine.differences import BOUNDED, Block, find_difference
+from lossctl.engine.differences import Block, find_difference, find_scale
 from lossctl.engine.gradient_result import Agreement, Comparison
 
 Array = NDArray[Any]
@@ -112,10 +112,8 @@ class Probe:
         least = usual if 0 < usual < FAINT else 1.0
         if not block.plan.loss.whole:
             block, local = block.take(places[0]), (np.arange(len(places[0])), *places[1:])
-        size = np.abs(np.asarray(block.arrays[number], dtype=np.float64)[local])
-        scale: Array = np.maximum(size, least)
-        if bound.kind in BOUNDED:
-            scale = np.where((size > 0) & (size < 1), size / 4, scale)
+        values = np.asarray(block.arrays[number], dtype=np.float64)[local]
+        scale = find_scale(values, bound.kind, least)
         return cls(block, number, bound, places, local, scale)
 
     def contribute(self, distances: Array) -> Array:
