@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -159,3 +160,26 @@ class TestAccuracy:
         for other in found[1:]:
             np.testing.assert_array_equal(other["input"], found[0]["input"])
             assert other.measures == found[0].measures
+
+
+class TestHandingOver:
+    def test_the_only_gradient_is_an_array(self) -> None:
+        found = lossctl.gradient("mse", [1.0, 2.0], [0.0, 0.0])
+        np.testing.assert_array_equal(np.asarray(found), [1.0, 2.0])
+
+    def test_of_several_none_is_taken_for_the_other(self) -> None:
+        found = lossctl.gradient("margin_ranking", [1.0], [2.0], [1.0])
+        with pytest.raises(UsageError, match=r"by 2 inputs \(input1, input2\)"):
+            np.asarray(found)
+        with pytest.raises(UsageError, match="no gradient by 'input'") as raised:
+            found["input"]
+        assert "input1" in raised.value.remedy
+
+    def test_says_where_it_is_if_not_in_memory(self, tmp_path: Path) -> None:
+        target = tmp_path / "grad.npy"
+        written = lossctl.gradient("mse", [1.0], [0.0], output=target)
+        with pytest.raises(UsageError, match="was written to"):
+            np.asarray(written)
+        measured = lossctl.gradient("mse", [1.0], [0.0], keep=False)
+        with pytest.raises(UsageError, match="measured, and not kept"):
+            measured["input"]

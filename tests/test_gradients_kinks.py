@@ -16,6 +16,9 @@ LEAST = float(np.float32(1e-12))
 """What torch adds to squares, and raises p (1 − p) to."""
 
 
+NAN, INF = float("nan"), float("inf")
+
+
 class Kink(NamedTuple):
     """Inputs at a kink, and the derivative of the sum of the losses by each prediction input."""
 
@@ -36,6 +39,24 @@ KINKS = [
         "certain",
         ([0.0, 1.0, 0.0, 1.0], [1.0, 0.0, 0.0, 1.0]),
         [[-1 / LEAST, 1 / LEAST, 0.0, 0.0]],
+    ),
+    Kink("l1", "NaN", ([NAN, NAN, INF], [1.0, INF, 1.0]), [[0.0, 0.0, 1.0]]),
+    Kink("smooth_l1", "NaN without beta", ([NAN], [0.0]), [[0.0]], {"beta": 0.0}),
+    Kink("huber", "NaN", ([NAN, INF], [0.0, 0.0]), [[NAN, 1.0]]),
+    Kink(
+        "ce",
+        "infinite logit",
+        ([[0.0, 1.0, INF], [0.0, 1.0, -INF]], [[1.0, 0.0, 0.0], [0.5, 0.5, 0.0]]),
+        [[[NAN] * 3, [1 / (1 + np.e) - 0.5, 0.5 - 1 / (1 + np.e), 0.0]]],
+    ),
+    Kink("margin_ranking", "NaN", ([NAN], [1.0], [1.0]), [[0.0], [0.0]]),
+    Kink("hinge_embedding", "NaN", ([NAN, NAN], [-1.0, 1.0]), [[0.0, 1.0]]),
+    Kink(
+        "triplet_margin",
+        "NaN",
+        ([[0.0, 0.0]], [[NAN, 1.0]], [[0.0, 0.5]]),
+        [[[NAN, NAN]], [[NAN, NAN]], [[0.0, 0.0]]],
+        {"eps": 0.0},
     ),
     Kink("margin_ranking", "at 0", ([2.0], [1.0], [1.0]), [[-1.0], [1.0]], {"margin": 1.0}),
     Kink("hinge_embedding", "at the margin", ([1.0, 1.0], [-1.0, 1.0]), [[-1.0, 1.0]]),
@@ -114,6 +135,16 @@ KINKS = [
         [[[1.0, -1.0]]],
         {"delta": 2.0},
     ),
+    Kink("keras.mean_absolute_error", "NaN", ([[NAN, 2.0]], [[1.0, 1.0]]), [[[0.0, 0.5]]]),
+    Kink(
+        "keras.mean_absolute_percentage_error",
+        "NaN",
+        ([[NAN, 2.0]], [[1.0, 1.0]]),
+        [[[0.0, 50.0]]],
+    ),
+    Kink("keras.hinge", "NaN", ([[NAN, NAN]], [[1.0, -1.0]]), [[[-0.5, 0.5]]]),
+    Kink("optax.hinge", "NaN", ([NAN, NAN], [1.0, -1.0]), [[0.0, 0.0]]),
+    Kink("perceptron", "NaN", ([NAN, NAN], [1.0, -1.0]), [[0.0, 0.0]]),
     Kink("keras.hinge", "at the margin", ([[1.0, -1.0]], [[1.0, -1.0]]), [[[-0.25, 0.25]]]),
     Kink("keras.squared_hinge", "at the margin", ([[1.0]], [[1.0]]), [[[0.0]]]),
     Kink(
@@ -139,6 +170,12 @@ KINKS = [
         "where clipping begins",
         ([[1e-7, 1e-8, 1.0]], [[0.5, 0.5, 0.5]]),
         [[[-0.5e7, 0.0, -0.5]]],
+    ),
+    Kink(
+        "keras.cosine_similarity",
+        "just too short",
+        ([[1e-7, 0.0]], [[3.0, 4.0]]),
+        [[[-0.3e7, -0.8e7]]],
     ),
     Kink(
         "keras.cosine_similarity",

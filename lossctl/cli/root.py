@@ -201,7 +201,7 @@ def explain_usage(error: Any, words: list[str]) -> UsageError:
     example = getattr(getattr(context, "command", None), "epilog", None) or ""
     if text.startswith("Missing argument"):
         text = f"{path} needs {wanted}; missing: {error.param.name}"
-        remedy = f"{example} {remedy}"
+        remedy = f"{example}\n{remedy}"
     if text.startswith("Got unexpected extra argument"):
         taken = ", ".join(one.name for one in parameters if one.param_type_name == "argument")
         text = f"{path} takes {taken or 'no words'}; too many: {text.partition('(s) ')[2]}"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.engine.binding import Bound
-from lossctl.engine.differences import BOUNDED, Block, find_difference
+from lossctl.engine.differences import Block, find_difference, find_scale
 from lossctl.engine.gradient_result import Agreement, Comparison
 
 Array = NDArray[Any]
@@ -30,6 +30,9 @@ ENOUGH = 1e-9
 
 SMALL = 1e-3
 """What part of the median derivative counts as hardly any."""
+
+FAINT = 1e-2
+"""Numbers whose median is below are moved relative to it, not to 1, which would leap over kinks."""
 
 MOVED_NUMBERS = 2**20
 """How many numbers the samples may have that are copied together."""
@@ -58,7 +61,7 @@ def compare(block: Block, slopes: Mapping[str, Array], wanted: float) -> Agreeme
         if slope is None or not slope.size or bound.fixed:
             continue
         chosen = random.choice(slope.size, min(count, slope.size), replace=False)
-        usable = np.isfinite(slope) & ~_mark_conventions(block, number)
+        usable = ~_mark_conventions(block, number)
         flat = chosen[usable.reshape(-1)[chosen]]
         agreement.kinks += len(chosen) - len(flat)
         floor = SMALL * _find_typical(slope)
@@ -79,9 +82,9 @@ def _mark_conventions(block: Block, number: int) -> NDArray[np.bool_]:
     return np.broadcast_to(marks, shape)
 
 
-def _find_typical(slope: Array) -> float:
-    """Return the median size of the derivatives that are numbers, and not 0."""
-    size = np.abs(slope[np.isfinite(slope) & (slope != 0)])
+def _find_typical(values: Array) -> float:
+    """Return the median size of what is a number, and not 0."""
+    size = np.abs(values[np.isfinite(values) & (values != 0)])
     return float(np.median(size)) if size.size else 0.0
 
 
@@ -105,12 +108,12 @@ class Probe:
     def of(cls, block: Block, number: int, bound: Bound, places: tuple[Array, ...]) -> Probe:
         """Take the samples of these numbers."""
         local = places
+        usual = _find_typical(np.asarray(block.arrays[number], np.float64))
+        least = usual if 0 < usual < FAINT else 1.0
         if not block.plan.loss.whole:
             block, local = block.take(places[0]), (np.arange(len(places[0])), *places[1:])
-        size = np.abs(np.asarray(block.arrays[number], dtype=np.float64)[local])
-        scale: Array = np.maximum(size, 1)
-        if bound.kind in BOUNDED:
-            scale = np.where((size > 0) & (size < 1), size / 4, scale)
+        values = np.asarray(block.arrays[number], dtype=np.float64)[local]
+        scale = find_scale(values, bound.kind, least)
         return cls(block, number, bound, places, local, scale)
 
     def contribute(self, distances: Array) -> Array:

@@ -108,7 +108,7 @@ def differentiate_block(block: Block, inputs: Sequence[str]) -> dict[str, Array]
 
 def _differentiate_input(block: Block, number: int, bound: Bound, values: Array) -> Array:
     shape = _shape_of(block.upstream)
-    steps = _choose_step(values, bound.kind)
+    steps = STEP * find_scale(values, bound.kind)
     if block.plan.loss.whole:
         return _differentiate_singly(block, number, values, steps)
     along = [True, *(_is_apart(axis, bound, values, shape) for axis in range(1, values.ndim))]
@@ -193,13 +193,13 @@ def _combine(contribute: Callable[[float], Array], formula: Sequence[tuple[float
         return np.asarray(sum(parts[1:], parts[0]))
 
 
-def _choose_step(values: Array, kind: Kind) -> Array:
-    """Return how far each number is moved, relative to its size."""
+def find_scale(values: Array, kind: Kind, least: float = 1.0) -> Array:
+    """Return the sizes that steps are relative to, ``least`` or more unless there is a bound."""
     size = np.abs(values)
-    scale: Array = np.maximum(size, 1)
+    scale: Array = np.maximum(size, least)
     if kind in BOUNDED:
-        scale = np.where((size > 0) & (size < 1), size, 1) / 4
-    return np.asarray(STEP * scale)
+        scale = np.where((size > 0) & (size < 1), size / 4, scale)
+    return scale
 
 
 def _shape_of(upstream: Array | dict[str, Array]) -> tuple[int, ...]:

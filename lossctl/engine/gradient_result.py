@@ -11,11 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.engine.result import Result
+from lossctl.errors import UsageError, did_you_mean
 
 Array = NDArray[Any]
 
 AGREEMENT = {"float64": 1e-6, "float32": 1e-3}
 """Up to which relative difference a gradient in this precision and differences agree."""
+
+SURE = 1e-3
+"""Up to which doubt, relative to what differences find, there is a derivative."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +41,18 @@ class Comparison:
     numerical: float
     doubt: float
 
-    @property
-    def apart(self) -> float:
-        """The difference that the doubt does not explain."""
-        return max(0.0, abs(self.declared - self.numerical) - self.doubt)
+    def relate(self, typical: float) -> float:
+        """Return the difference that the doubt does not explain, relative to the size.
+
+        That is the larger of the two derivatives, or the typical one. NaN or infinity is infinitely
+        wrong where differences are sure of a number.
+        """
+        sizes = [abs(one) for one in (self.declared, self.numerical, typical)]
+        size = max(one if math.isfinite(one) else 0.0 for one in sizes)
+        if not math.isfinite(self.declared):
+            return math.inf if self.doubt <= SURE * size else 0.0
+        apart = abs(self.declared - self.numerical) - self.doubt
+        return max(0.0, apart) / size if size else 0.0
 
 
 @dataclass(slots=True)
@@ -73,8 +85,7 @@ class Agreement:
         """Find the largest difference; ``sizes`` are the typical sizes of the gradients."""
 
         def measure(one: Comparison) -> tuple[float, float]:
-            size = max(abs(one.declared), abs(one.numerical), sizes[one.name])
-            return one.apart / size if size else 0.0, abs(one.declared - one.numerical)
+            return one.relate(sizes[one.name]), abs(one.declared - one.numerical)
 
         if not self.found:
             return
@@ -161,12 +172,30 @@ class Gradient:
     """How it compares with differences, where that was asked for."""
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        """Return the only gradient, or the first."""
-        return np.array(next(iter(self.arrays.values())), dtype=dtype, copy=copy)
+        """Return the gradient, if there is one and no other; raises UsageError."""
+        names = [one.name for one in self.measures]
+        if len(names) > 1:
+            raise UsageError(
+                f"the gradient is by {len(names)} inputs ({', '.join(names)}), and not one array",
+                f"Take that by one of them, such as found[{names[0]!r}].",
+            )
+        return np.array(self[names[0]], dtype=dtype, copy=copy)
 
     def __getitem__(self, name: str) -> Array:
-        """Return the gradient by an input."""
-        return self.arrays[name]
+        """Return the gradient by an input; raises UsageError if it is not in memory."""
+        if name in self.arrays:
+            return self.arrays[name]
+        names = [one.name for one in self.measures]
+        if name not in names:
+            raise UsageError(f"there is no gradient by {name!r}", did_you_mean(name, names))
+        if name in self.files:
+            raise UsageError(
+                f"the gradient by {name} was written to {self.files[name]}, and is not in memory",
+                "Read it from there: lossctl.load_array.",
+            )
+        raise UsageError(
+            f"the gradient by {name} was measured, and not kept", "Compute it with keep=True."
+        )
 
 
 def _measure_norm(size: Array, top: float) -> float:

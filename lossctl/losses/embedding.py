@@ -185,9 +185,9 @@ def _triplet_slope(
         away, far = away * share, np.minimum(far, other)
         positive_slope = positive_slope - from_positive * (1 - share)
         negative_slope = negative_slope * share + from_negative * (1 - share)
-    active = ~(margin + near - far < 0)[..., np.newaxis]  # at 0 too, and where it is NaN
+    active = (margin + near - far >= 0)[..., np.newaxis]
     slopes = anchor_slope - away, positive_slope, -negative_slope
-    by_anchor, by_positive, by_negative = (np.where(active, slope, 0) for slope in slopes)
+    by_anchor, by_positive, by_negative = (slope * active for slope in slopes)
     return by_anchor, by_positive, by_negative
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.declaration import Option, Transform, above_minus_one, loss, real
-from lossctl.losses.numerics import at_least, at_most
+from lossctl.losses.numerics import at_least, at_most, log1p_difference
 
 Array = NDArray[Any]
 
@@ -111,7 +111,7 @@ def msle(input: Array, target: Array) -> Array:
 @msle.gradient
 def msle_slope(input: Array, target: Array) -> Array:
     """Return twice the error of the logarithms over 1 + amount."""
-    return 2 * np.log1p((input - target) / (1 + target)) / (1 + input)
+    return 2 * log1p_difference(input, target) / (1 + input)
 
 
 @loss(

@@ -58,7 +58,7 @@ def hinge(y_pred: Array, y_true: Array, *, binary: bool) -> Array:
 def hinge_slope(y_pred: Array, y_true: Array, *, binary: bool) -> Array:
     """Return minus the sign where the margin is lacking, half of it where it is just reached."""
     signs = 2 * y_true - 1 if binary else y_true
-    return -signs * open_half(1 - signs * y_pred)
+    return -signs * (1 - open_half(signs * y_pred - 1))  # all of it at NaN, as in Keras
 
 
 @loss(

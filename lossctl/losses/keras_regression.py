@@ -22,7 +22,7 @@ from lossctl.losses.keras_inputs import (
     TRUE,
     evaluate,
 )
-from lossctl.losses.numerics import at_least, dot, open_half, p_norm
+from lossctl.losses.numerics import at_least, dot, find_sign, log1p_difference, open_half, p_norm
 
 Array = NDArray[Any]
 
@@ -78,7 +78,7 @@ def mean_absolute_error(y_pred: Array, y_true: Array) -> Array:
 @mean_absolute_error.gradient
 def mean_absolute_error_slope(y_pred: Array, y_true: Array) -> Array:
     """Return the sign of the error; 0 at the kink."""
-    return np.sign(y_pred - y_true)
+    return find_sign(y_pred - y_true)
 
 
 @loss(
@@ -107,7 +107,7 @@ def mean_absolute_percentage_error(y_pred: Array, y_true: Array) -> Terms:
 @mean_absolute_percentage_error.gradient
 def mean_absolute_percentage_error_slope(y_pred: Array, y_true: Array) -> Array:
     """Return the sign of the error, in percent of the true value."""
-    return 100 * np.sign(y_pred - y_true) / at_least(np.abs(y_true), EPSILON)
+    return 100 * find_sign(y_pred - y_true) / at_least(np.abs(y_true), EPSILON)
 
 
 @loss(
@@ -128,10 +128,7 @@ def mean_squared_logarithmic_error(y_pred: Array, y_true: Array) -> Terms:
     y_pred and y_true have the same shape (N, *D, C), or (N); a last axis of 1 may be missing.
     """
     predicted, true = at_least(y_pred, EPSILON), at_least(y_true, EPSILON)
-    # log(1 + a) − log(1 + b) = log1p((a − b) / (1 + b)), which cancels nothing where a > b.
-    lesser = np.minimum(predicted, true)
-    ratio = np.abs(predicted - true) / (1 + lesser)
-    error = np.log1p(ratio, out=ratio)
+    error = log1p_difference(predicted, true)
     negative = (y_pred < 0) | (y_true < 0)
     return Terms(error * error, clamped=negative, clamp="a negative amount counts as 1e-7")
 
@@ -140,8 +137,7 @@ def mean_squared_logarithmic_error(y_pred: Array, y_true: Array) -> Terms:
 def mean_squared_logarithmic_error_slope(y_pred: Array, y_true: Array) -> Array:
     """Return twice the error of the logarithms over 1 + amount; 0 where the amount is raised."""
     predicted, true = at_least(y_pred, EPSILON), at_least(y_true, EPSILON)
-    error = np.log1p((predicted - true) / (1 + true))
-    return 2 * error / (1 + predicted) * open_half(y_pred - EPSILON)
+    return 2 * log1p_difference(predicted, true) / (1 + predicted) * open_half(y_pred - EPSILON)
 
 
 @loss(
@@ -177,11 +173,15 @@ def _shorten(vectors: Array) -> Array:
 
 @cosine_similarity.gradient
 def cosine_similarity_slope(y_pred: Array, y_true: Array) -> Array:
-    """Return what is left of the true direction across the predicted one, negative."""
-    length = at_least(p_norm(y_pred, 2), EPSILON)[..., np.newaxis]
+    """Return what is left of the true direction across the predicted one, negative.
+
+    A length below 1e-7 is taken for it, and has no slope; at it, half of one.
+    """
+    norm = p_norm(y_pred, 2)[..., np.newaxis]
+    length = at_least(norm, EPSILON)
     unit, other = y_pred / length, _shorten(y_true)
     along = dot(unit, other)[..., np.newaxis] * unit
-    return (np.where(length > EPSILON, along, 0) - other) / length
+    return (open_half(norm - EPSILON) * along - other) / length
 
 
 @loss(

@@ -65,6 +65,17 @@ def log_softmax(x: Array) -> Array:
     return shifted
 
 
+def log1p_difference(x: Array, y: Array) -> Array:
+    """Return log(1 + x) − log(1 + y), near each other and far apart: log1p((x − y) / (1 + y)).
+
+    The lesser one divides: with the greater, the quotient comes near −1 where they are far apart.
+    """
+    difference = x - y
+    ratio = np.abs(difference)
+    ratio /= 1 + np.minimum(x, y)
+    return np.copysign(np.log1p(ratio, out=ratio), difference, out=ratio)
+
+
 def xlogy(x: Array, y: Array) -> Array:
     """Return x·log(y), and 0 where x is 0."""
     return np.where(x == 0, np.where(np.isnan(y), y, 0), x * np.log(y))
@@ -149,7 +160,7 @@ def p_norm_slope(x: Array, norm: Array, p: float) -> Array:
 
     Entries that are the largest alike share the slope of the maximum norm.
     """
-    sign = np.sign(x)
+    sign = find_sign(x)
     if p == 0:
         return np.zeros_like(x)
     if p == 1:
@@ -184,5 +195,10 @@ def power_of_two(size: Array) -> Array:
 
 
 def open_half(x: Array) -> Array:
-    """Return the slope of max(x, 0): 1 above 0, 0 below, and ½ at it, where both are equal."""
-    return np.heaviside(x, x.dtype.type(0.5))
+    """Return the slope of max(x, 0): 1 above 0, ½ at it, where both are equal; 0 at NaN too."""
+    return np.where(x == 0, x.dtype.type(0.5), x > 0)
+
+
+def find_sign(x: Array) -> Array:
+    """Return −1, 0 or 1, the slope of |x|; 0 at NaN, as torch has it."""
+    return np.where(np.isnan(x), 0, np.sign(x))

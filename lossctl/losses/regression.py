@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.declaration import Option, loss, real
+from lossctl.losses.numerics import find_sign
 
 Array = NDArray[Any]
 
@@ -36,7 +37,7 @@ def l1(input: Array, target: Array) -> Array:
 @l1.gradient
 def l1_slope(input: Array, target: Array) -> Array:
     """Return the sign of the error; 0 at the kink."""
-    return np.sign(input - target)
+    return find_sign(input - target)
 
 
 @loss(
@@ -111,7 +112,7 @@ def _bend(error: Array, bound: float, divisor: float = 1.0) -> Array:
 def smooth_l1_slope(input: Array, target: Array, *, beta: float) -> Array:
     """Return the error over beta, and its sign beyond beta."""
     error = input - target
-    return np.sign(error) if beta == 0 else np.clip(error / beta, -1, 1)
+    return find_sign(error) if beta == 0 else np.clip(error / beta, -1, 1)
 
 
 @loss(

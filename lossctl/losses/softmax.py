@@ -179,8 +179,9 @@ class DistributionCrossEntropy:
         return self.below_top + self.factor_sum * np.log1p(self.others)
 
     def softmax(self, logits: Array) -> Array:
-        """Return softmax of some of the classes that were added."""
-        return np.exp(logits - self.top[:, np.newaxis]) / (1 + self.others)[:, np.newaxis]
+        """Return softmax of some of the classes that were added; NaN beside an infinite logit."""
+        total = 1 + self.others + (self.top - self.top)
+        return np.exp(logits - self.top[:, np.newaxis]) / total[:, np.newaxis]
 
     def slope(self, logits: Array, factors: Array) -> Array:
         """Return the derivative of the loss by these logits: (Σ a) softmax − a."""

@@ -1,0 +1,97 @@
+"""The options of a loss: their bounds and help, as the signature of a kernel declares them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """Bounds and help of an option; stands inside ``Annotated`` in the kernel's signature."""
+
+    help: str
+    above: float | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+    below: float | None = None
+    choices: tuple[Any, ...] = ()
+    gap: tuple[float, float] | None = None
+    """Two numbers between which the value may not lie."""
+    shape: str | None = None
+    """Symbolic shape of a tensor-valued option, such as ``C``."""
+    fits: str | None = None
+    """Symbolic shape that a tensor-valued option is broadcast to, as torch does."""
+    axes: bool = False
+    """Whether the value lists axes: a whole number, several, or none for all."""
+
+    def __post_init__(self) -> None:
+        if self.fits == "*":
+            object.__setattr__(self, "fits", "N *D")
+
+    @property
+    def bounds(self) -> str:
+        """The bounds as a person reads them."""
+        if self.choices:
+            return "one of " + ", ".join(map(str, self.choices))
+        if self.shape is not None:
+            return f"shape ({', '.join(self.shape.split())})"
+        if self.fits is not None:
+            return f"broadcast to ({', '.join(self.fits.split())})"
+        said = [
+            f"{word} {bound:g}"
+            for word, bound in (
+                ("above", self.above),
+                ("at least", self.at_least),
+                ("at most", self.at_most),
+                ("below", self.below),
+            )
+            if bound is not None
+        ]
+        if self.gap is not None:
+            said.append(f"not between {self.gap[0]:g} and {self.gap[1]:g}")
+        return ", ".join(said)
+
+    def objection(self, value: Any) -> str | None:
+        """Say what is wrong with a value, or return None."""
+        if self.choices:
+            return None if value in self.choices else f"must be {self.bounds}"
+        if isinstance(value, float) and np.isnan(value):
+            return "must be a number"
+        low = self.above is not None and not value > self.above
+        low = low or (self.at_least is not None and value < self.at_least)
+        high = self.at_most is not None and value > self.at_most
+        high = high or (self.below is not None and not value < self.below)
+        amid = self.gap is not None and self.gap[0] < value < self.gap[1]
+        return f"must be {self.bounds}" if low or high or amid else None
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """An option of a loss as its signature declares it."""
+
+    name: str
+    type: type
+    default: Any
+    option: Option
+    optional: bool = False
+    """Whether the value may be none."""
+
+    @property
+    def tensor(self) -> bool:
+        """Whether the value is an array (a file or a comma list on the command line)."""
+        return self.option.shape is not None or self.option.fits is not None
+
+    @property
+    def flag(self) -> str:
+        """The flag on the command line."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def type_name(self) -> str:
+        """The type as a person reads it."""
+        if self.option.axes:
+            return "axes"
+        return "array" if self.tensor else self.type.__name__
