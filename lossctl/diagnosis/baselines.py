@@ -160,7 +160,7 @@ class Baselines:
         if self.kind in LOGITS and scale != 1:
             return scale * shares
         if self.kind in (*LOGITS, Kind.LOG_PROBABILITY, Kind.LOG_AMOUNT):
-            with np.errstate(divide="ignore"):
+            with np.errstate(divide="ignore", invalid="ignore"):
                 return np.where(shares > 0, np.log(shares), IMPOSSIBLE)
         return shares
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -68,7 +69,7 @@ def describe_input(profile: Profile, samples: int) -> InputFacts:
         zeros=found.zeros,
         nan=found.nan,
         infinite=found.infinite,
-        columns=profile.columns,
+        columns=math.prod(source.trailing),
         constant=tuple(constant[:MOST_SHOWN].tolist()),
         constant_columns=len(constant),
     )

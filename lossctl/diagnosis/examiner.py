@@ -24,7 +24,7 @@ from lossctl.diagnosis.pairs import plan_pairs
 from lossctl.diagnosis.profile import Profile
 from lossctl.diagnosis.proposals import Candidate, rank_losses
 from lossctl.diagnosis.repairs import Call, Repair
-from lossctl.diagnosis.result import Examination, Finding, Severity
+from lossctl.diagnosis.result import Examination, Finding, Proposal, Severity
 from lossctl.diagnosis.scan import Scan
 from lossctl.diagnosis.shifts import Shifts, can_shift
 from lossctl.diagnosis.structure import Settled, Setup, follow_lengths, settle
@@ -246,10 +246,12 @@ class _Examiner:
             profile = profile_alone(number, declared.name, declared.form(0).kind, source)
             samples = max(samples, profile.samples)
             facts.append(describe_input(profile, profile.samples))
+        proposals = self._propose(candidates)
+        findings = [_suggest(one, proposals) for one in settled.findings]
         return Examination(
             loss.key, None, self.request.settings.reduction, samples, tuple(facts),
-            (*settled.findings, *report_texts(self.opened, loss, settled.call)),
-            proposals=self._propose(candidates),
+            (*findings, *report_texts(self.opened, loss, settled.call)),
+            proposals=proposals,
         )  # fmt: skip
 
     def _give_up(self) -> Examination:
@@ -267,6 +269,18 @@ class _Examiner:
             Repair("name the loss that is meant, to see what does not fit: lossctl check LOSS …"),
         )
         return Examination("", None, "", samples, tuple(facts), (NO_LOSS.report(sign),))
+
+
+def _suggest(finding: Finding, proposals: Sequence[Proposal]) -> Finding:
+    """Return a finding without a command with that of the loss that fits best."""
+    if finding.commands or not proposals:
+        return finding
+    best = proposals[0]
+    return replace(
+        finding,
+        repair=f"{finding.repair} Or compute {best.loss}, which fits these inputs.".lstrip(),
+        commands=(best.command,),
+    )
 
 
 def _choose_hashed(plan: Plan) -> tuple[int, ...]:
