@@ -119,14 +119,15 @@ def _find_named(word: str) -> Loss | None:
 
     if word.startswith((MARK, "-")):
         return None
-    if ".py" not in word and (LOOKS_LIKE_FILE & set(word) or Path(word).exists()):
+    own = ".py" in word
+    if not own and LOOKS_LIKE_FILE & set(word):
         return None
     try:
         return find(word)
     except UsageError:
-        if ".py" in word:
+        if own:
             raise
-        if "." in word:
+        if "." in word or Path(word).exists():
             return None
     raise UsageError(
         f"there is neither a loss nor a file {word!r}", did_you_mean(word, list(names()))

@@ -88,6 +88,16 @@ def symptom(
     return register
 
 
+def judges(symptom: Symptom) -> Callable[[Judge], Judge]:
+    """Let a function judge a symptom that is declared elsewhere, where others find it too."""
+
+    def register(judge: Judge) -> Judge:
+        JUDGES[symptom.code] = judge
+        return judge
+
+    return register
+
+
 def judge_rule(rule: Rule, hides: tuple[str, ...] = ()) -> Callable[[Judge], Judge]:
     """Let a function find what a rule of the blocks is about, where the blocks cannot."""
 

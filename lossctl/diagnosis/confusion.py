@@ -101,9 +101,10 @@ class Confusion:
             return None
         tested = int(second.sum())
         rows = np.arange(self.classes)
-        before, after = int(np.trace(second)) / tested, int(second[rows, columns].sum()) / tested
-        doubt = _doubt(before, after, tested)
-        if tested < FEWEST or after - before < max(least_gain, sureness * doubt):
+        moved = columns != rows
+        won, lost = int(second[rows, columns][moved].sum()), int(second[rows, rows][moved].sum())
+        gain = (won - lost) / tested
+        if tested < FEWEST or gain < max(least_gain, sureness * _doubt(won, lost, tested)):
             return None
         whole = self.counts
         columns = _best_order(whole)
@@ -112,10 +113,13 @@ class Confusion:
         return Order(tuple(columns.tolist()), accuracy, int(np.trace(whole)) / total)
 
 
-def _doubt(before: float, after: float, count: int) -> float:
-    """Return the standard error of a difference of shares, of few trials too (Agresti, Caffo)."""
-    smooth = [(share * count + 1) / (count + 2) for share in (before, after)]
-    return math.sqrt(sum(share * (1 - share) for share in smooth) / count)
+def _doubt(won: int, lost: int, count: int) -> float:
+    """Return the standard error of the difference of two shares of the same trials.
+
+    Of few trials too (Agresti and Min 2005, doi:10.1002/sim.1781).
+    """
+    up, down = (won + 0.5) / (count + 2), (lost + 0.5) / (count + 2)
+    return math.sqrt((up + down - (up - down) ** 2) / (count + 2))
 
 
 def _best_order(counts: Counts) -> Array:

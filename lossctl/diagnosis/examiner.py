@@ -27,7 +27,7 @@ from lossctl.diagnosis.repairs import Call, Repair
 from lossctl.diagnosis.result import Examination, Finding, Proposal, Severity
 from lossctl.diagnosis.scan import Scan
 from lossctl.diagnosis.shifts import Shifts, can_shift
-from lossctl.diagnosis.structure import Settled, Setup, follow_lengths, settle
+from lossctl.diagnosis.structure import SHAPES, Settled, Setup, follow_lengths, settle
 from lossctl.diagnosis.targets import ClassTargets, plan_targets
 from lossctl.diagnosis.views import peek
 from lossctl.engine.options import check_options
@@ -142,8 +142,12 @@ class _Examiner:
     def _rank_all(self) -> list[Candidate]:
         """Return the losses that fit, if need be without axes of length 1, or with another axis."""
         settings = self.request.settings
-        rank = len(self.sources[0].shape)
+        ranks = [len(one.shape) for one in self.sources]
+        bare = [sum(size != 1 for size in one.shape) for one in self.sources]
+        rank = ranks[0]
         attempts = [settings, replace(settings, squeeze=True)]
+        if len(set(ranks)) > len(set(bare)):  # (N, 1) beside (N,), which some would broadcast
+            attempts.reverse()
         attempts += [replace(settings, class_axis=-1)] if rank > 2 else []
         for attempt in attempts:
             candidates = rank_losses(self.sources, attempt)
@@ -228,7 +232,7 @@ class _Examiner:
             findings=arrange(findings),
             baselines=tuple(case.baselines),
             proposals=self._propose(candidates),
-            accuracy=None if case.confusion is None else case.confusion.accuracy,
+            accuracy=None if case.confusion is None or result is None else case.confusion.accuracy,
             duplicates=None if case.repeats is None else case.repeats.count,
             duplicates_estimated=case.repeats is not None and case.repeats.estimated,
             skipped=tuple(_list_skipped(case, hashes)),
@@ -272,8 +276,8 @@ class _Examiner:
 
 
 def _suggest(finding: Finding, proposals: Sequence[Proposal]) -> Finding:
-    """Return a finding without a command with that of the loss that fits best."""
-    if finding.commands or not proposals:
+    """Return the finding that shapes do not fit with the loss that they fit best."""
+    if finding.code != SHAPES.code or not proposals:
         return finding
     best = proposals[0]
     return replace(
