@@ -96,11 +96,14 @@ class Confusion:
         first, second = self.halves
         if not first.any() or not second.any():
             return None
+        rows, likeliest = np.arange(self.classes), np.argmax(first, axis=1)
+        hoped = int(second[rows, likeliest].sum()) - int(np.trace(second))
+        if hoped < least_gain * int(second.sum()):  # what is found by chance need not be searched
+            return None
         columns = _best_order(first)
-        if np.array_equal(columns, np.arange(self.classes)):
+        if np.array_equal(columns, rows):
             return None
         tested = int(second.sum())
-        rows = np.arange(self.classes)
         moved = columns != rows
         won, lost = int(second[rows, columns][moved].sum()), int(second[rows, rows][moved].sum())
         gain = (won - lost) / tested
