@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 EXAMPLE = "lossctl check ce preds.npy labels.npy"
 
 HELP = (
-    "Find what is wrong with a pair of files, in one scan: what they hold, what goes wrong with "
-    "such files in practice, and how the loss compares with guessing.\n\n"
-    "Each finding comes with evidence and with the command that repairs it. Without LOSS, those "
-    "that fit are proposed. Of a loss, its own options can be given: lossctl check ce --help."
+    "Find what is wrong with predictions and targets, and how to mend it.\n\n"
+    "In one scan: what the files hold, what goes wrong with such files in practice, and how the "
+    "loss compares with guessing. Each finding comes with evidence and with the command that "
+    "repairs it. Without LOSS, those that fit are proposed. Of a loss, its own options can be "
+    "given: lossctl check ce --help."
 )
 TAKEN = (
     "sample_weight", "mask", "class_axis", "classes", "squeeze", "nan", "dtype", "threads",

@@ -115,11 +115,11 @@ def grade(rule: Rule) -> Severity:
 
 
 def list_symptoms() -> list[Symptom]:
-    """Return all symptoms, the severe ones first."""
+    """Return all symptoms, the severe ones first, by their codes."""
     for module in pkgutil.iter_modules(room.__path__):
         importlib.import_module(f"{room.__name__}.{module.name}")
     order = list(Severity)
-    return sorted(SYMPTOMS.values(), key=lambda one: order.index(one.severity))
+    return sorted(SYMPTOMS.values(), key=lambda one: (order.index(one.severity), one.code))
 
 
 def _declare_rules() -> None:

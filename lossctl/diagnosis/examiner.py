@@ -321,7 +321,7 @@ def _judge(case: Case) -> Iterator[Finding]:
     """Yield what the judges find, then what the checks of the blocks have found beside."""
     known = set()
     catalogue.list_symptoms()
-    for code, judge in catalogue.JUDGES.items():
+    for code, judge in sorted(catalogue.JUDGES.items()):
         for sign in judge(case):
             known.add(code)
             yield catalogue.SYMPTOMS[code].report(sign)
