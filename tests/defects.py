@@ -58,6 +58,9 @@ FLAGS = RNG.integers(0, 2, (SAMPLES, 3))
 MANY_SCORES = RNG.normal(size=(SAMPLES, 3)) + 4 * FLAGS - 2
 FRAMES = RNG.normal(size=(12, 30, 4))
 FRAME_LOGS = FRAMES - np.log(np.exp(FRAMES).sum(axis=2, keepdims=True))
+IMAGES = RNG.normal(size=(20, 6, 7, CLASSES))
+IMAGE_LOGS = IMAGES - np.log(np.exp(IMAGES).sum(axis=3, keepdims=True))
+MAPS = RNG.integers(0, CLASSES, (20, 6, 7))
 WORDS = RNG.integers(1, 4, (30, 3))
 
 GOOD: dict[str, tuple[Sequence[str], dict[str, Array | str]]] = {
@@ -115,9 +118,6 @@ TABLE = ["t.csv#s0:s4", "t.csv#label"]
 def plant_structure() -> list[Defect]:
     """Return defects of shapes, lengths and files."""
     pair = ("x.npy", "y.npy")
-    images = RNG.normal(size=(20, 6, 7, CLASSES))
-    logs = images - np.log(np.exp(images).sum(axis=3, keepdims=True))
-    maps = RNG.integers(0, CLASSES, (20, 6, 7))
     square = RNG.dirichlet(np.ones(6), (30, 6))  # (N, 6, 6), the classes last
     one_hot = np.eye(CLASSES, dtype=np.int64)[LABELS]
     table = {"t.csv": _write_table(TEXTS)}
@@ -136,10 +136,10 @@ def plant_structure() -> list[Defect]:
         Defect("trailing_axis", "mse", ["mse", *pair], _pair(PREDICTED[:, None], TRUE)),
         Defect("trailing_axis", "logits", ["bce_with_logits", *pair],
                _pair(SCORES, BITS[:, None])),
-        Defect("class_axis", "shape", ["ce", *pair], _pair(images, maps)),
+        Defect("class_axis", "shape", ["ce", *pair], _pair(IMAGES, MAPS)),
         Defect("class_axis", "sums", ["nll", *pair],
                _pair(np.log(square), RNG.integers(0, 6, (30, 6)))),
-        Defect("class_axis", "logs", ["nll", *pair], _pair(logs, maps)),
+        Defect("class_axis", "logs", ["nll", *pair], _pair(IMAGE_LOGS, MAPS)),
         Defect("axes_order", "matrix", ["ce", *pair], _pair(LOGITS.T.copy(), LABELS)),
         Defect("axes_order", "ctc", ["ctc", *pair, "n.npy", "m.npy"], {
             **GOOD["ctc"][1], "x.npy": FRAME_LOGS.swapaxes(0, 1).copy(),
@@ -209,6 +209,8 @@ def plant_numbers() -> list[Defect]:
     return [
         Defect("nan", "input", ["mse", *pair], _pair(put(PREDICTED, 7, np.nan), TRUE)),
         Defect("nan", "matrix", ["ce", *pair], _pair(put(LOGITS, (7, 1), np.nan), LABELS)),
+        Defect("nan", "beside infinity", ["ce", *pair],
+               _pair(put(put(LOGITS, (7, 1), np.nan), (70, 2), np.inf), LABELS)),
         Defect("infinite", "target", ["l1", *pair], _pair(PREDICTED, put(TRUE, 3, -np.inf)),
                severity=warn),
         Defect("not_whole", "nan", ["ce", *pair], _pair(LOGITS, put(LABELS * 1.0, 4, np.nan))),
@@ -253,6 +255,9 @@ def plant_numbers() -> list[Defect]:
                _pair(put(SHARES, 3, 1.1), BITS), severity=warn),
         Defect("clamped", "bce", ["bce", *pair],
                _pair(put(SHARES, 3, 1 - BITS[3]), BITS), severity=warn),
+        Defect("clamped", "sums", ["keras.sparse_categorical_crossentropy", *pair],
+               _pair(put(PROBS, 3, np.eye(CLASSES)[(LABELS[3] + 1) % CLASSES]), LABELS),
+               severity=warn),
         Defect("nan_loss", "negative rate", ["poisson_nll", *pair, "--no-log-input"],
                _pair(put(RATES, 3, -4), COUNTS), repaired=False),
         Defect("infinite_loss", "overflow", ["poisson_nll", *pair],
@@ -280,6 +285,8 @@ def plant_labels() -> list[Defect]:
     return [
         Defect("labels_start_at_1", "ce", ["ce", *pair], _pair(LOGITS, LABELS + 1)),
         Defect("permuted_classes", "columns", ["ce", *pair], _pair(LOGITS[:, order], LABELS)),
+        Defect("permuted_classes", "two columns", ["ce", *pair],
+               _pair(LOGITS[:, [1, 0, 2, 3, 4]], LABELS)),
         Defect("permuted_classes", "one step", ["ce", *pair],
                _pair(np.roll(LOGITS, 1, axis=1), LABELS)),
         Defect("permuted_classes", "two classes", ["bce_with_logits", *pair],

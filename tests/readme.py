@@ -1,6 +1,6 @@
-"""The README as data: its command blocks, its Python blocks and its table of losses.
+"""The README as data: its command blocks, its Python blocks, its tables of losses and findings.
 
-``python -m tests.readme`` writes what the commands print, and the table, into README.md.
+``python -m tests.readme`` writes what the commands print, and the tables, into README.md.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lossctl.diagnosis.catalogue import list_symptoms
 from tests.command_line import ROOT, SAMPLE_DATA, command, environment, run
 
 README = ROOT / "README.md"
 TABLE = re.compile(r"(?<=<!-- losses -->\n).*?(?=<!-- /losses -->)", re.DOTALL)
+FINDINGS = re.compile(r"(?<=<!-- findings -->\n).*?(?=<!-- /findings -->)", re.DOTALL)
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROMPT = "$ "
 END = "end of the output"
@@ -112,9 +114,16 @@ def read_table() -> str:
     return run("list", "--markdown").out
 
 
+def read_findings() -> str:
+    """Return the table of findings as the catalogue has them."""
+    rows = [f"| `{one.code}` | {one.severity} | {one.summary} |" for one in list_symptoms()]
+    return "\n".join(["| finding | severity | what it is |", "|---|---|---|", *rows]) + "\n"
+
+
 def fill(text: str, folder: Path) -> str:
-    """Return the README with the real table, and the real output behind every prompt."""
+    """Return the README with the real tables, and the real output behind every prompt."""
     text = TABLE.sub(lambda _: read_table(), text)
+    text = FINDINGS.sub(lambda _: read_findings(), text)
     return BLOCK.sub(lambda found: "".join(_fill_block(found, folder)), text)
 
 

@@ -3,16 +3,40 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import lossctl
 from lossctl.diagnosis.catalogue import SYMPTOMS, list_symptoms
-from tests.command_line import read_json, run
-from tests.defects import CLASSES, DEFECTS, GOOD, LABELS, LOGITS, Defect
+from tests.cases.case import Array
+from tests.command_line import read_json, run, run_process, run_shell
+from tests.defects import (
+    BITS,
+    BOXES,
+    CLASSES,
+    DEFECTS,
+    FOUND,
+    GOOD,
+    IMAGE_LOGS,
+    IMAGES,
+    LABELS,
+    LOG_PROBS,
+    LOGITS,
+    MAPS,
+    PREDICTED,
+    PROBS,
+    SAMPLES,
+    SCORES,
+    SHARES,
+    TRUE,
+    Defect,
+)
 
 PYTHON = "python -c "
 
@@ -75,6 +99,73 @@ def follow(command: str) -> dict[str, Any]:
     done = run("compute", *words[2:])
     assert done.code == 0, (command, done.err)
     return check(*words[2:])
+
+
+UNNAMED = [
+    ("labels_start_at_1", "ce", LOGITS, LABELS + 1),
+    ("label_out_of_range", "ce", LOGITS, np.where(np.arange(SAMPLES) == 3, 9, LABELS)),
+    ("one_hot_labels", "ce", LOGITS, np.eye(CLASSES, dtype=np.uint8)[LABELS]),
+    ("trailing_axis", "l1", PREDICTED[:, np.newaxis], TRUE),
+    ("class_axis", "ce", IMAGES, MAPS),
+    ("shifted_rows", "l1", np.roll(PREDICTED, 1), TRUE),
+    ("integer_wrap", "ce", LOGITS, np.where(LABELS == 0, 255, LABELS).astype(np.uint8)),
+]
+"""Defects that are found without a loss, with the loss that is proposed."""
+
+
+@pytest.mark.parametrize(("code", "loss", "x", "y"), UNNAMED, ids=[one[0] for one in UNNAMED])
+def test_a_defect_is_found_without_a_loss(
+    code: str, loss: str, x: Array, y: Array, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Defect("", "", (), {"x.npy": x, "y.npy": y}).save(tmp_path)
+    done = run_process("check", "x.npy", "y.npy", "-f", "json")
+    found = read_json(done.out)
+    assert (done.code, done.err, found["loss"]) == (0, "", loss)
+    for command in find(found, code)["commands"]:
+        mended = follow(command)
+    assert code not in codes(mended)
+
+
+FITTING = {
+    "keras.categorical_crossentropy": (PROBS, np.eye(CLASSES, dtype=np.uint8)[LABELS]),
+    "keras.sparse_categorical_crossentropy": (np.exp(IMAGE_LOGS), MAPS),
+    "nll": (LOG_PROBS, LABELS),
+    "bce": (SHARES, BITS),
+    "bce_with_logits": (SCORES, BITS),
+    "ce": (LOGITS, LABELS),
+    "l1": (PREDICTED, TRUE),
+    "giou": (FOUND, BOXES),
+    "ctc": tuple(GOOD["ctc"][1].values()),
+}
+
+
+@pytest.mark.parametrize("key", FITTING)
+def test_the_loss_that_fits_is_proposed_first(key: str) -> None:
+    found = lossctl.check(None, *FITTING[key])
+    assert found.loss == found.proposals[0].loss == key
+    assert not found.count("error")
+
+
+@pytest.mark.parametrize("defect", ["mse - y.npy", "bce_with_logits - b.npy", "ce -#a:b -#label"])
+def test_repairs_of_standard_input_take_it_again(defect: str, tmp_path: Path) -> None:
+    table = "a,b,label\n" + "".join(f"{-x!r},{x!r},{1 + (x > 0)}\n" for x in SCORES.tolist())
+    Defect("", "", (), {
+        "mse": np.roll(PREDICTED, 1), "y.npy": TRUE, "bce_with_logits": SHARES, "b.npy": BITS,
+        "ce": table,
+    }).save(tmp_path)  # fmt: skip
+    loss = defect.split(maxsplit=1)[0]
+    given = tmp_path / (loss if loss == "ce" else f"{loss}.npy")
+    line = f"lossctl check {defect} -f json < {given}"
+    found = json.loads(run_shell(line, tmp_path).out)
+    assert not found["passed"]
+    for command in found["findings"][0]["commands"]:
+        again = run_shell(f"{command.replace('python', sys.executable)} < {given}", tmp_path)
+        assert again.err == ""
+    words = shlex.split(command)[2:]
+    mended = json.loads(run_shell(f"lossctl check {shlex.join(words)} -f json < {given}",
+                                  tmp_path).out)  # fmt: skip
+    assert mended["passed"]
 
 
 def test_defects_upon_each_other_are_mended_one_after_another(

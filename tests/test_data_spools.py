@@ -18,6 +18,7 @@ import pytest
 from lossctl.data import open_sources, parquet_tables, spools, typed_tables
 from lossctl.data.arrow_batches import count_buffers
 from lossctl.data.arrow_messages import CONTINUATION, Message
+from lossctl.data.labels import Cells
 from lossctl.data.spools import ColumnSpool, Spool
 from lossctl.errors import DataError, FileError, LossctlError
 from tests.source_files import equal_bits, list_open_files, read_in_blocks, write
@@ -113,12 +114,18 @@ def expect(name: str) -> Any:
 
 
 def check_columns(reference: str) -> None:
-    """Read all columns of numbers side by side in blocks, and compare them."""
-    sources = open_sources([f"{reference}#{name}" for name in NUMBERS])
+    """Read all columns of numbers, and one of texts, side by side in blocks; compare them."""
+    names = [*NUMBERS, "text"]
+    *sources, texts = open_sources([f"{reference}#{name}" for name in names], [len(NUMBERS)])
     parts: list[list[Any]] = [[] for _ in sources]
+    read: list[str] = []
     for start in range(0, ROWS, 700):
         for found, source in zip(parts, sources, strict=True):
             found.append(source.read(start, start + 700))
+        cells: Any = texts.read(start, start + 700)
+        read += cells.values()
+    assert read == TABLE["text"].to_pylist()
+    texts.close()
     for name, found, source in zip(NUMBERS, parts, sources, strict=True):
         assert np.array_equal(np.concatenate(found), expect(name), equal_nan=True), name
         source.close()
@@ -282,9 +289,12 @@ def test_columns_of_a_spool_come_side_by_side() -> None:
             columns.add(3, np.arange(start, stop))
         for start, stop in ((0, 70), (70, 100)):
             columns.add(1, np.arange(start * 2, stop * 2, dtype=np.uint8).reshape(-1, 2))
+            columns.add(2, Cells(pa.array([f"r{row}" for row in range(start, stop)])))
         pieces = list(columns.pieces(500))
     assert [len(piece[3]) for piece in pieces] == [len(piece[1]) for piece in pieces]
     assert equal_bits(np.concatenate([piece[3] for piece in pieces]), np.arange(100))
+    texts = [text for piece in pieces for text in piece[2].values()]
+    assert texts == [f"r{row}" for row in range(100)]
     last = np.arange(200, dtype=np.uint8).reshape(-1, 2)
     assert equal_bits(np.concatenate([piece[1] for piece in pieces]), last)
     del pieces

@@ -16,11 +16,13 @@ from lossctl.errors import Exit
 from tests.command_line import ROOT, SAMPLE_DATA, environment
 from tests.readme import (
     BLOCK,
+    FINDINGS,
     TABLE,
     Block,
     agree,
     find_blocks,
     read_commands,
+    read_findings,
     read_readme,
     read_table,
     run_commands,
@@ -70,6 +72,11 @@ def test_table_of_losses_is_the_registry() -> None:
     assert found == [read_table()], "python -m tests.readme writes the table anew"
 
 
+def test_table_of_findings_is_the_catalogue() -> None:
+    found = FINDINGS.findall(TEXT)
+    assert found == [read_findings()], "python -m tests.readme writes the table anew"
+
+
 def test_exit_codes_are_listed() -> None:
     section = TEXT.partition("## Exit codes")[2].partition("\n## ")[0]
     assert [int(code) for code in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)] == [*Exit]
@@ -88,7 +95,7 @@ def test_first_screen_shows_a_command_and_its_output() -> None:
 
 
 def test_prose_fits_the_line() -> None:
-    prose = BLOCK.sub("", TABLE.sub("", TEXT)).splitlines()
+    prose = BLOCK.sub("", FINDINGS.sub("", TABLE.sub("", TEXT))).splitlines()
     assert [line for line in prose if len(line) > LONGEST_LINE] == []
 
 

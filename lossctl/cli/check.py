@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 EXAMPLE = "lossctl check ce preds.npy labels.npy"
 
 HELP = (
-    "Find what is wrong with a pair of files, in one scan: what they hold, what goes wrong with "
-    "such files in practice, and how the loss compares with guessing.\n\n"
-    "Each finding comes with evidence and with the command that repairs it. Without LOSS, those "
-    "that fit are proposed. Of a loss, its own options can be given: lossctl check ce --help."
+    "Find what is wrong with predictions and targets, and how to mend it.\n\n"
+    "In one scan: what the files hold, what goes wrong with such files in practice, and how the "
+    "loss compares with guessing. Each finding comes with evidence and with the command that "
+    "repairs it. Without LOSS, those that fit are proposed. Of a loss, its own options can be "
+    "given: lossctl check ce --help."
 )
 TAKEN = (
     "sample_weight", "mask", "class_axis", "classes", "squeeze", "nan", "dtype", "threads",
@@ -119,14 +120,15 @@ def _find_named(word: str) -> Loss | None:
 
     if word.startswith((MARK, "-")):
         return None
-    if ".py" not in word and (LOOKS_LIKE_FILE & set(word) or Path(word).exists()):
+    own = ".py" in word
+    if not own and LOOKS_LIKE_FILE & set(word):
         return None
     try:
         return find(word)
     except UsageError:
-        if ".py" in word:
+        if own:
             raise
-        if "." in word:
+        if "." in word or Path(word).exists():
             return None
     raise UsageError(
         f"there is neither a loss nor a file {word!r}", did_you_mean(word, list(names()))

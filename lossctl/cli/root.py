@@ -32,10 +32,13 @@ EPILOG = "Try it on the sample data:  lossctl compute ce preds.npy labels.npy --
 LAZY_COMMANDS = {
     "evaluate": "lossctl.cli.evaluate",
     "run": "lossctl.cli.run",
-    "explain": "lossctl.cli.explain",
     "check": "lossctl.cli.check",
+    "explain": "lossctl.cli.explain",
 }
 """The modules of commands that would make others start later."""
+
+FIRST = ("compute", "evaluate", "run", "check", "grad", "explain")
+"""The commands that the help lists first, in this order."""
 
 
 class ClosedPipeError(Exception):
@@ -96,8 +99,7 @@ class Root(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of the subcommands."""
         names = super().list_commands(ctx)
-        first = ["compute", "grad", *LAZY_COMMANDS]
-        return [*first, *(name for name in names if name not in first)]
+        return [*FIRST, *(name for name in names if name not in FIRST)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a subcommand; some are built only when they are asked for."""

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 from lossctl.data import typed_tables
 from lossctl.data.arrow_batches import BatchReader
 from lossctl.data.arrow_messages import RECORDS, find_messages, read_message
+from lossctl.data.labels import Cells
 from lossctl.data.mapping import MappedFile, map_file
 from lossctl.data.origins import Origin
 from lossctl.data.source import Array
@@ -134,7 +135,8 @@ class Slice:
         """Give back the memory of the rows, and of all before them where they end a batch."""
         if self.mapped is not None:
             for array in self.arrays.values():
-                self.mapped.release_array(array, typed_tables.PIECE_BYTES)
+                if not isinstance(array, Cells):  # they are released with all before the end
+                    self.mapped.release_array(array, typed_tables.PIECE_BYTES)
             self.mapped.release(0, self.end)
 
 

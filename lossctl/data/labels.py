@@ -31,6 +31,11 @@ class Cells:
         """One axis: the rows."""
         return (len(self.arrow),)
 
+    @property
+    def nbytes(self) -> int:
+        """The bytes that the cells take."""
+        return int(self.arrow.nbytes)
+
     def __len__(self) -> int:
         return len(self.arrow)
 
@@ -95,6 +100,24 @@ class Cells:
     def empty(self) -> bool:
         """Whether no cell holds anything."""
         return bool(self.arrow.null_count == len(self.arrow))
+
+    def pack(self) -> Any:
+        """Return the cells as a buffer of Arrow's streaming format."""
+        import pyarrow as pa
+
+        table = pa.table([self.arrow], names=["cells"])
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema) as stream:
+            stream.write_table(table)
+        return memoryview(sink.getvalue())
+
+
+def unpack_cells(content: memoryview) -> Cells:
+    """Return the cells that were packed, as views of the buffer."""
+    import pyarrow as pa
+
+    with pa.ipc.open_stream(pa.py_buffer(content)) as stream:
+        return Cells(stream.read_all().column(0))
 
 
 class LabelArray(Source):

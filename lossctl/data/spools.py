@@ -7,11 +7,13 @@ import tempfile
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 import numpy as np
 
+from lossctl.data.labels import CELL, Cells, unpack_cells
 from lossctl.data.mapping import MappedFile
 from lossctl.data.source import Array
 from lossctl.errors import FileError
@@ -129,15 +131,20 @@ class ColumnSpool:
 
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
-        self._parts: dict[int, deque[tuple[int, np.dtype[Any], tuple[int, ...]]]] = {}
+        self._parts: dict[int, deque[_Part]] = {}
 
-    def add(self, column: int, rows: Array) -> None:
+    def add(self, column: int, rows: Array | Cells) -> None:
         """Append rows of a column."""
         self._spool.align(64)
-        start = self._spool.append(np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data)
-        self._parts.setdefault(column, deque()).append((start, rows.dtype, rows.shape))
+        if isinstance(rows, Cells):
+            content = rows.pack()
+            part = _Part(self._spool.append(content), len(content), CELL, rows.shape)
+        else:
+            numbers = np.ascontiguousarray(rows).reshape(-1).view(np.uint8)
+            part = _Part(self._spool.append(numbers.data), rows.nbytes, rows.dtype, rows.shape)
+        self._parts.setdefault(column, deque()).append(part)
 
-    def pieces(self, size: int) -> Iterator[dict[int, Array]]:
+    def pieces(self, size: int) -> Iterator[dict[int, Any]]:
         """Yield all columns, about ``size`` bytes at a time, as views of the mapped file."""
         mapped = self._spool.map()
         columns = {column: self._views(mapped, column) for column in self._parts}
@@ -157,8 +164,24 @@ class ColumnSpool:
                     return
                 rows[column] = rest
 
-    def _views(self, mapped: MappedFile, column: int) -> Iterator[Array]:
-        for start, dtype, shape in self._parts[column]:
-            count = int(np.prod(shape))
-            if count:
-                yield np.frombuffer(mapped.content, dtype, count, start).reshape(shape)
+    def _views(self, mapped: MappedFile, column: int) -> Iterator[Any]:
+        for part in self._parts[column]:
+            count = int(np.prod(part.shape))
+            if not count:
+                continue
+            if part.dtype == CELL:
+                yield unpack_cells(memoryview(mapped.content)[part.start : part.start + part.size])
+            else:
+                yield np.frombuffer(mapped.content, part.dtype, count, part.start).reshape(
+                    part.shape
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Where some rows of a column stand in a spool, and what they are."""
+
+    start: int
+    size: int
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]

@@ -31,6 +31,9 @@ IMPOSSIBLE = -1e4
 SCALES = tuple(2.0**power for power in range(-2, 11))
 """How sure a model may be of what is right; the one that costs least is meant."""
 
+LARGEST = 2**21
+"""Scores of all classes for each class that occurs; of more, some of the classes are taken."""
+
 SEARCHED = 65_536
 """Targets that the best constant is searched on."""
 
@@ -96,15 +99,16 @@ class Baselines:
 
     def _predict_classes(self) -> Iterator[tuple[str, Array]]:
         """Predict for each class that occurs, in the order of the table."""
-        values, weights = self.table.values, self.table.weights
         classes = self.plan.classes
         shares = np.zeros(classes)
-        shares[values] = 1 if weights is None else weights
+        shares[self.table.values] = 1 if self.table.weights is None else self.table.weights
         shares /= shares.sum()
+        self.table = self.table.thin(max(1, LARGEST // classes))
         yield f"uniform guess (1 of {classes})", self._state(np.full(classes, 1 / classes))
         if self.kind != Kind.SCORE:  # scores are no logarithms of anything
             yield "class prior", self._state(shares)
-        right = np.eye(classes)[values]
+        right = np.zeros((len(self.table.values), classes))
+        right[np.arange(len(right)), self.table.values] = 1
         for scale in SCALES if self.kind in LOGITS else SCALES[-1:]:
             yield PERFECT, self._express(right, scale)
 
@@ -160,7 +164,7 @@ class Baselines:
         if self.kind in LOGITS and scale != 1:
             return scale * shares
         if self.kind in (*LOGITS, Kind.LOG_PROBABILITY, Kind.LOG_AMOUNT):
-            with np.errstate(divide="ignore"):
+            with np.errstate(divide="ignore", invalid="ignore"):
                 return np.where(shares > 0, np.log(shares), IMPOSSIBLE)
         return shares
 

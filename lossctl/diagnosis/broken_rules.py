@@ -15,7 +15,8 @@ from lossctl.engine.partial import Finding
 from lossctl.engine.reduction import IGNORED
 from lossctl.losses.declaration import Kind
 
-CLIP = (1e-7, 1 - 1e-7)
+CLIP = (1e-6, 1 - 1e-6)
+"""Well inside of where losses clamp, also when rows are divided by their sums."""
 
 
 def mend_rule(case: Case, finding: Finding) -> Repair | None:
@@ -133,6 +134,18 @@ def _mend_log(case: Case, profile: Profile, _: Finding) -> Repair:
     return convert(case, profile, LOG_SOFTMAX, "if these are logits, take log_softmax")
 
 
+def _mend_lacking(case: Case, profile: Profile, finding: Finding) -> Repair:
+    """Leave out what is NaN and what is infinite together, as both have to go."""
+    found = profile.measures
+    if found.nan and found.infinite:
+        words = "leave samples with NaN or infinity out"
+        return _keep(words, "np.isfinite({x})")(case, profile, finding)
+    if found.infinite:
+        return _keep("leave samples with infinity out", "~np.isinf({x})")(case, profile, finding)
+    words = "leave samples with NaN out (or --nan omit)"
+    return _keep(words, "~np.isnan({x})")(case, profile, finding)
+
+
 REPAIRS: dict[str, Callable[[Case, Profile, Finding], Repair]] = {
     "not_whole": _mend_whole,
     "label_out_of_range": _mend_label,
@@ -150,8 +163,8 @@ REPAIRS: dict[str, Callable[[Case, Profile, Finding], Repair]] = {
     "negative_probability": _mend_negative,
     "sum_not_one": _mend_sum,
     "clipped": _write("clip them openly", "np.clip({x}, 0, 1)"),
-    "nan": _keep("leave samples with NaN out (or --nan omit)", "~np.isnan({x})"),
-    "infinite": _keep("leave samples with infinity out", "~np.isinf({x})"),
+    "nan": _mend_lacking,
+    "infinite": _mend_lacking,
     "clamped": _mend_clamp,
 }
 

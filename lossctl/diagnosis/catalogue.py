@@ -88,6 +88,16 @@ def symptom(
     return register
 
 
+def judges(symptom: Symptom) -> Callable[[Judge], Judge]:
+    """Let a function judge a symptom that is declared elsewhere, where others find it too."""
+
+    def register(judge: Judge) -> Judge:
+        JUDGES[symptom.code] = judge
+        return judge
+
+    return register
+
+
 def judge_rule(rule: Rule, hides: tuple[str, ...] = ()) -> Callable[[Judge], Judge]:
     """Let a function find what a rule of the blocks is about, where the blocks cannot."""
 
@@ -105,11 +115,11 @@ def grade(rule: Rule) -> Severity:
 
 
 def list_symptoms() -> list[Symptom]:
-    """Return all symptoms, the severe ones first."""
+    """Return all symptoms, the severe ones first, by their codes."""
     for module in pkgutil.iter_modules(room.__path__):
         importlib.import_module(f"{room.__name__}.{module.name}")
     order = list(Severity)
-    return sorted(SYMPTOMS.values(), key=lambda one: order.index(one.severity))
+    return sorted(SYMPTOMS.values(), key=lambda one: (order.index(one.severity), one.code))
 
 
 def _declare_rules() -> None:

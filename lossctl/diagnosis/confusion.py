@@ -96,14 +96,18 @@ class Confusion:
         first, second = self.halves
         if not first.any() or not second.any():
             return None
+        rows, likeliest = np.arange(self.classes), np.argmax(first, axis=1)
+        hoped = int(second[rows, likeliest].sum()) - int(np.trace(second))
+        if hoped < least_gain * int(second.sum()):  # what is found by chance need not be searched
+            return None
         columns = _best_order(first)
-        if np.array_equal(columns, np.arange(self.classes)):
+        if np.array_equal(columns, rows):
             return None
         tested = int(second.sum())
-        rows = np.arange(self.classes)
-        before, after = int(np.trace(second)) / tested, int(second[rows, columns].sum()) / tested
-        doubt = _doubt(before, after, tested)
-        if tested < FEWEST or after - before < max(least_gain, sureness * doubt):
+        moved = columns != rows
+        won, lost = int(second[rows, columns][moved].sum()), int(second[rows, rows][moved].sum())
+        gain = (won - lost) / tested
+        if tested < FEWEST or gain < max(least_gain, sureness * _doubt(won, lost, tested)):
             return None
         whole = self.counts
         columns = _best_order(whole)
@@ -112,10 +116,13 @@ class Confusion:
         return Order(tuple(columns.tolist()), accuracy, int(np.trace(whole)) / total)
 
 
-def _doubt(before: float, after: float, count: int) -> float:
-    """Return the standard error of a difference of shares, of few trials too (Agresti, Caffo)."""
-    smooth = [(share * count + 1) / (count + 2) for share in (before, after)]
-    return math.sqrt(sum(share * (1 - share) for share in smooth) / count)
+def _doubt(won: int, lost: int, count: int) -> float:
+    """Return the standard error of the difference of two shares of the same trials.
+
+    Of few trials too (Agresti and Min 2005, doi:10.1002/sim.1781).
+    """
+    up, down = (won + 0.5) / (count + 2), (lost + 0.5) / (count + 2)
+    return math.sqrt((up + down - (up - down) ** 2) / (count + 2))
 
 
 def _best_order(counts: Counts) -> Array:

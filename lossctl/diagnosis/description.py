@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -21,6 +22,7 @@ from lossctl.engine.partial import Partial
 from lossctl.losses.declaration import Kind
 
 MOST_SHOWN = 16
+TWO = (Kind.BINARY, Kind.SOFT_LABEL, Kind.SIGN)
 
 
 def arrange(findings: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -43,10 +45,23 @@ def arrange(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 def describe(profile: Profile, case: Case) -> InputFacts:
     """Return what an input of a case holds."""
     facts = describe_input(profile, case.samples)
-    if profile.number == 1 and case.labels is not None:
-        counts = {place: count for place, count in enumerate(case.labels.tolist()) if count}
-        return replace(facts, classes=counts)
-    return facts
+    counts = _count_classes(profile, case) if profile.number == 1 else None
+    return replace(facts, classes=counts)
+
+
+def _count_classes(profile: Profile, case: Case) -> dict[int, int] | None:
+    """Return how often each class is the label; None where targets name no classes."""
+    found = profile.measures
+    labels = case.labels
+    if profile.bound.kind in TWO:
+        if found.are_signs:
+            return {-1: found.finite - found.above, 1: found.above}
+        return {0: found.zeros, 1: found.above} if found.are_bits else None
+    if labels is None and found.are_bits and found.sums.are_probabilities and case.confusion:
+        labels = case.confusion.counts.sum(axis=1)
+    if labels is None:
+        return None
+    return {place: count for place, count in enumerate(labels.tolist()) if count}
 
 
 def describe_input(profile: Profile, samples: int) -> InputFacts:
@@ -68,7 +83,7 @@ def describe_input(profile: Profile, samples: int) -> InputFacts:
         zeros=found.zeros,
         nan=found.nan,
         infinite=found.infinite,
-        columns=profile.columns,
+        columns=math.prod(source.trailing),
         constant=tuple(constant[:MOST_SHOWN].tolist()),
         constant_columns=len(constant),
     )

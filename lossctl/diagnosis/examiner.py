@@ -24,10 +24,10 @@ from lossctl.diagnosis.pairs import plan_pairs
 from lossctl.diagnosis.profile import Profile
 from lossctl.diagnosis.proposals import Candidate, rank_losses
 from lossctl.diagnosis.repairs import Call, Repair
-from lossctl.diagnosis.result import Examination, Finding, Severity
+from lossctl.diagnosis.result import Examination, Finding, Proposal, Severity
 from lossctl.diagnosis.scan import Scan
 from lossctl.diagnosis.shifts import Shifts, can_shift
-from lossctl.diagnosis.structure import Settled, Setup, follow_lengths, settle
+from lossctl.diagnosis.structure import SHAPES, Settled, Setup, follow_lengths, settle
 from lossctl.diagnosis.targets import ClassTargets, plan_targets
 from lossctl.diagnosis.views import peek
 from lossctl.engine.options import check_options
@@ -142,8 +142,12 @@ class _Examiner:
     def _rank_all(self) -> list[Candidate]:
         """Return the losses that fit, if need be without axes of length 1, or with another axis."""
         settings = self.request.settings
-        rank = len(self.sources[0].shape)
+        ranks = [len(one.shape) for one in self.sources]
+        bare = [sum(size != 1 for size in one.shape) for one in self.sources]
+        rank = ranks[0]
         attempts = [settings, replace(settings, squeeze=True)]
+        if len(set(ranks)) > len(set(bare)):  # (N, 1) beside (N,), which some would broadcast
+            attempts.reverse()
         attempts += [replace(settings, class_axis=-1)] if rank > 2 else []
         for attempt in attempts:
             candidates = rank_losses(self.sources, attempt)
@@ -228,7 +232,7 @@ class _Examiner:
             findings=arrange(findings),
             baselines=tuple(case.baselines),
             proposals=self._propose(candidates),
-            accuracy=None if case.confusion is None else case.confusion.accuracy,
+            accuracy=None if case.confusion is None or result is None else case.confusion.accuracy,
             duplicates=None if case.repeats is None else case.repeats.count,
             duplicates_estimated=case.repeats is not None and case.repeats.estimated,
             skipped=tuple(_list_skipped(case, hashes)),
@@ -246,10 +250,12 @@ class _Examiner:
             profile = profile_alone(number, declared.name, declared.form(0).kind, source)
             samples = max(samples, profile.samples)
             facts.append(describe_input(profile, profile.samples))
+        proposals = self._propose(candidates)
+        findings = [_suggest(one, proposals) for one in settled.findings]
         return Examination(
             loss.key, None, self.request.settings.reduction, samples, tuple(facts),
-            (*settled.findings, *report_texts(self.opened, loss, settled.call)),
-            proposals=self._propose(candidates),
+            (*findings, *report_texts(self.opened, loss, settled.call)),
+            proposals=proposals,
         )  # fmt: skip
 
     def _give_up(self) -> Examination:
@@ -267,6 +273,18 @@ class _Examiner:
             Repair("name the loss that is meant, to see what does not fit: lossctl check LOSS …"),
         )
         return Examination("", None, "", samples, tuple(facts), (NO_LOSS.report(sign),))
+
+
+def _suggest(finding: Finding, proposals: Sequence[Proposal]) -> Finding:
+    """Return the finding that shapes do not fit with the loss that they fit best."""
+    if finding.code != SHAPES.code or not proposals:
+        return finding
+    best = proposals[0]
+    return replace(
+        finding,
+        repair=f"{finding.repair} Or compute {best.loss}, which fits these inputs.".lstrip(),
+        commands=(best.command,),
+    )
 
 
 def _choose_hashed(plan: Plan) -> tuple[int, ...]:
@@ -303,7 +321,7 @@ def _judge(case: Case) -> Iterator[Finding]:
     """Yield what the judges find, then what the checks of the blocks have found beside."""
     known = set()
     catalogue.list_symptoms()
-    for code, judge in catalogue.JUDGES.items():
+    for code, judge in sorted(catalogue.JUDGES.items()):
         for sign in judge(case):
             known.add(code)
             yield catalogue.SYMPTOMS[code].report(sign)

@@ -73,12 +73,14 @@ def find_missing_classes(case: Case) -> Iterator[Sign]:
     """Find classes that never occur."""
     if case.labels is None or int(case.labels.sum()) < MANY * len(case.labels):
         return
-    missing = np.flatnonzero(case.labels == 0).tolist()
+    ignored = _ignored_value(case)
+    missing = [one for one in np.flatnonzero(case.labels == 0).tolist() if one != ignored]
     if missing:
+        one = len(missing) == 1
         yield Sign(
             case.plan.inputs[1].name,
-            f"{_list(missing)} of {len(case.labels)} classes never"
-            f" {'occurs' if len(missing) == 1 else 'occur'} in {int(case.labels.sum())} labels",
+            f"{'class' if one else 'classes'} {_list(missing)} never {'occurs' if one else 'occur'}"
+            f" among {int(case.labels.sum())} labels of {len(case.labels)} classes",
             {"missing": missing[:MOST_LISTED], "count": len(missing)},
         )
 
@@ -111,6 +113,7 @@ def find_ignored_never(case: Case) -> Iterator[Sign]:
     "nothing_counts",
     Severity.ERROR,
     "everything is ignored, masked or weighs nothing, so that the result is NaN",
+    hides=("constant_targets",),
 )
 def find_nothing_left(case: Case) -> Iterator[Sign]:
     """Find computations in which nothing counts."""
@@ -124,9 +127,11 @@ def find_nothing_left(case: Case) -> Iterator[Sign]:
     name = case.option(*IGNORED)
     repair = Repair("change what is left out")
     if result.ignored and name is not None:
-        given = name in case.call.options
-        commands = (case.call.leave_out(name).spell(),) if given else ()
-        repair = Repair("the value to ignore is a real label here: choose another", commands)
+        value = case.plan.options[name]
+        repair = Repair(f"each label is {value}, which means 'no label': name the labels' column")
+        if name in case.call.options:
+            words = f"{value} is a real label here: leave the option out, or choose another value"
+            repair = Repair(words, (case.call.leave_out(name).spell(),))
     yield Sign(
         case.plan.inputs[min(1, len(case.plan.inputs) - 1)].name,
         f"nothing is left to average of {case.partial.elements} elements"
@@ -141,7 +146,7 @@ def find_nothing_left(case: Case) -> Iterator[Sign]:
     Severity.ERROR,
     "classes in another order in the predictions than in the labels: accuracy rises when they are"
     " permuted",
-    hides=("one_class_predicted",),
+    hides=("one_class_predicted", "no_better_than_guessing"),
 )
 def find_permuted_classes(case: Case) -> Iterator[Sign]:
     """Find an order of the predicted classes that fits the labels better."""

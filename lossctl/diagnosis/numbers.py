@@ -29,7 +29,7 @@ LABELS = (*INTEGER_KINDS, Kind.SIGN, Kind.BINARY, Kind.SOFT_LABEL)
     "half_overflow",
     Severity.WARNING,
     "numbers at or beyond the end of half precision, 65504",
-    hides=("infinite",),
+    hides=("infinite", "no_better_than_guessing"),
 )
 def find_half_overflow(case: Case) -> Iterator[Sign]:
     """Find numbers that have overflowed half precision, now or before they were saved."""
@@ -57,7 +57,7 @@ def find_half_overflow(case: Case) -> Iterator[Sign]:
     "integer_wrap",
     Severity.WARNING,
     "integers at the top of an unsigned dtype, as negative ones end there",
-    hides=("label_out_of_range",),
+    hides=("label_out_of_range", "no_better_than_guessing"),
 )
 def find_integer_wrap(case: Case) -> Iterator[Sign]:
     """Find integers that have wrapped: large where all others are small."""

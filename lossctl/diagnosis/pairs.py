@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lossctl.diagnosis.probes import View, find_kept
 from lossctl.engine.plan import Plan
 from lossctl.losses.declaration import Kind
+from lossctl.losses.numerics import dot
 
 Array = NDArray[Any]
 
@@ -42,7 +43,7 @@ class Together:
     var_y: float = 0.0
     both: float = 0.0
     powers: float = 0.0
-    """Sum of exp(x), no exponent above the largest."""
+    """Sum of exp(x), no exponent above the largest, where x are logarithms."""
 
     def merge(self, other: Together) -> None:
         """Add other pairs (Chan et al. 1983, doi:10.1080/00031305.1983.10483115)."""
@@ -87,8 +88,11 @@ class Together:
 class Pairs:
     """The pairs of all blocks."""
 
-    def __init__(self, *, quantities: bool) -> None:
+    def __init__(self, *, quantities: bool, logs: bool) -> None:
         self.quantities = quantities
+        """Whether the difference, or the ratio, of both means something."""
+        self.logs = logs
+        """Whether the predictions are logarithms."""
         self.together = Together()
 
     def measure(self, view: View) -> Together:
@@ -108,12 +112,13 @@ class Pairs:
         if not len(left):
             return found
         found.count = len(left)
-        found.powers = float(np.exp(np.minimum(left, LARGEST_EXPONENT)).sum())
+        if self.logs:
+            found.powers = float(np.exp(np.minimum(left, LARGEST_EXPONENT)).sum())
         found.mean_x, found.mean_y = float(left.mean()), float(right.mean())
         left -= found.mean_x
         right -= found.mean_y
-        found.var_x, found.var_y = float(left @ left), float(right @ right)
-        found.both = float(left @ right)
+        found.var_x, found.var_y = float(dot(left, left)), float(dot(right, right))
+        found.both = float(dot(left, right))
         return found
 
     def add(self, piece: Together) -> None:
@@ -129,4 +134,4 @@ def plan_pairs(plan: Plan) -> Pairs | None:
     if first.axes != second.axes or first.shared or second.shared:
         return None
     kinds = {first.kind, second.kind}
-    return Pairs(quantities=kinds <= set(QUANTITIES))
+    return Pairs(quantities=kinds <= set(QUANTITIES), logs=first.kind == Kind.LOG_AMOUNT)

@@ -145,7 +145,8 @@ class Profile:
             values = values[rows] if 0 not in self.bound.fixed else values
         found = measure(values, columns=not view.region.partial)
         axis = find_sum_axis(self.bound, values.ndim)
-        if axis is not None and values.dtype.kind == "f" and not found.nan:
+        fractions = values.dtype.kind == "f" or self.number > 0  # one-hot rows may be integers
+        if axis is not None and fractions and not found.nan:
             whole = not view.region.partial or "C" in self.bound.axes
             if whole and values.size:
                 found.sums = measure_sums(values, axis, found)

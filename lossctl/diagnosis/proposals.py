@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ Array = NDArray[Any]
 
 FEW = 256
 LABELS = {Kind.SIGN, Kind.INDEX, Kind.BINARY, Kind.SOFT_LABEL, Kind.INDEX_LIST}
+LONE = 2.0
 IGNORED = (-100, -1, 255)
 """Labels that usually mean none."""
 
@@ -47,8 +48,11 @@ def look(source: Source, classes: int) -> Looks:
     """Look at the first rows of an input."""
     values = peek(source)
     found = measure(values)
-    if values.ndim > 1 and values.dtype.kind == "f" and not found.nan:
+    if values.ndim > 1 and not found.nan:
         found.sums = measure_sums(values, 1, found)
+        last = measure_sums(values, values.ndim - 1, found)
+        if last.are_probabilities or last.are_logs:  # the classes may be there, too
+            found.sums = last
     integers = values.dtype.kind in "iub" or (source.text and found.whole)
     return Looks(found, integers, values, classes)
 
@@ -86,13 +90,15 @@ def rank_losses(sources: Sequence[Source], settings: Settings) -> list[Candidate
 def _try(
     loss: Loss, sources: Sequence[Source], looks: Sequence[Looks], settings: Settings
 ) -> Candidate | None:
+    options = {one.name: one.default for one in loss.parameters}
+    if loss.along:
+        settings = replace(settings, class_axis=options[loss.along])
     try:
         match, ordered, _ = match_inputs(loss, sources, settings)
     except LossctlError:
         return None
     if [one.name for one in ordered] != [one.name for one in sources]:
         return None
-    options = {one.name: one.default for one in loss.parameters}
     kinds, fit = [], 0.0
     for declared, one in zip(loss.inputs, looks, strict=True):
         kind = kind_under(declared, declared.form(match.form), options)
@@ -104,6 +110,8 @@ def _try(
     # Scores are scores of something: beside labels they are likelier than other numbers.
     if kinds[0] == Kind.SCORE and LABELS & {*kinds[1:]}:
         fit += 1.0
+    if not any("N" in one.form(match.form).axes for one in loss.inputs):
+        fit -= LONE  # all of it would be one sample
     return Candidate(loss, tuple(kinds), fit)
 
 
@@ -112,8 +120,10 @@ def _fit_index(one: Looks) -> float | None:
     if not found.whole or found.nan:
         return None
     values = one.values[~np.isin(one.values, IGNORED)]
-    fits = values.size and 0 <= values.min() <= values.max() <= one.classes
-    return 3.0 if fits else None
+    inside = int(np.count_nonzero((values >= 0) & (values <= one.classes)))
+    if not values.size or 2 * inside < values.size:
+        return None
+    return 3.0 if inside == values.size else 2.0
 
 
 def _fit_sign(one: Looks) -> float | None:
@@ -141,11 +151,9 @@ def _fit_probability(one: Looks) -> float | None:
 
 def _fit_shares(one: Looks) -> float | None:
     found = one.measures
-    if one.integers or not found.within(0, 1):
-        return None
-    if not found.sums.rows:
-        return 2.0
-    return 4.0 if found.sums.are_probabilities else None
+    if found.sums.are_probabilities:  # one-hot rows of integers, too
+        return 4.0
+    return 2.0 if not one.integers and found.within(0, 1) and not found.sums.rows else None
 
 
 def _fit_scores(one: Looks) -> float | None:

@@ -45,8 +45,11 @@ class Call:
 
     @property
     def textual(self) -> bool:
-        """Whether it can be written as a command: all inputs are files that can be read again."""
-        return all(isinstance(one, str | PathLike) and not is_live(one) for one in self.references)
+        """Whether it can be written as a command: of files, or of standard input given again."""
+        return all(
+            isinstance(one, str | PathLike) and (_is_standard(one) or not is_live(one))
+            for one in self.references
+        )
 
     @property
     def names(self) -> list[str]:
@@ -108,6 +111,11 @@ class Call:
             if any(re.search(rf"\b{name}\b", text) for text in expressions.values())
         ]
         loaded = dict(zip(self.names, self.references, strict=True))
+        piped = [name for name in used if _is_standard(loaded[name])]
+        if len(piped) > 1:
+            return Repair(f"{words} (save standard input to a file, and check that)")
+        if piped:
+            words += " (give standard input again)"
         parts = ["import lossctl, numpy as np"]
         parts += [f"{name} = lossctl.load_array({_quote(loaded[name])})" for name in used]
         mask = self.options.get("mask")
@@ -189,6 +197,10 @@ def mention(parameter: Parameter, value: Any) -> str:
     if isinstance(value, bool):
         return parameter.flag if value else f"--no-{parameter.flag[2:]}"
     return f"{parameter.flag} {value}"
+
+
+def _is_standard(given: Any) -> bool:
+    return str(given).partition("#")[0] == "-"
 
 
 def _spell_input(name: str, given: Any) -> str:

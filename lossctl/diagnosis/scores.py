@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lossctl.data import rules
 from lossctl.diagnosis.case import Case
-from lossctl.diagnosis.catalogue import Sign, judge_rule, symptom
+from lossctl.diagnosis.catalogue import Sign, judge_rule, judges, symptom
 from lossctl.diagnosis.conversions import (
     LOG_SOFTMAX,
     LOGITS,
@@ -19,6 +19,7 @@ from lossctl.diagnosis.probes import file_axis, find_class_axis
 from lossctl.diagnosis.profile import Profile
 from lossctl.diagnosis.repairs import Repair
 from lossctl.diagnosis.result import Severity
+from lossctl.diagnosis.structure import CLASS_AXIS
 from lossctl.losses.declaration import Kind
 
 FAR_BELOW, FAR_ABOVE = -0.5, 1.5
@@ -46,7 +47,7 @@ def _rows(profile: Profile) -> dict[str, int | float]:
     return {"rows": found.sums.rows, "minimum": found.low, "maximum": found.high}
 
 
-@judge_rule(rules.LOGITS_SUM_TO_ONE, hides=MEANINGLESS)
+@judge_rule(rules.LOGITS_SUM_TO_ONE, hides=(*MEANINGLESS, "one_class_predicted"))
 def find_probabilities_as_logits(case: Case) -> Iterator[Sign]:
     """Find logits that are probabilities."""
     for profile in case.inputs(Kind.LOGIT):
@@ -216,12 +217,7 @@ def find_softmax_twice(case: Case) -> Iterator[Sign]:
         )
 
 
-@symptom(
-    "class_axis",
-    Severity.ERROR,
-    "the class axis is not where the loss looks for it",
-    hides=("sum_not_one", "log_not_normalised"),
-)
+@judges(CLASS_AXIS)
 def find_class_axis_elsewhere(case: Case) -> Iterator[Sign]:
     """Find probabilities that sum to 1 over the last axis, not over that of the classes."""
     for profile in case.inputs(*SHARES, *LOGS, *LOGITS):

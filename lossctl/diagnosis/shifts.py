@@ -151,14 +151,16 @@ def _compare(
     rows = score_rows(plan, region, moved)
     if rows is None:
         return np.empty((0, 5))
-    gain = own[first] - _mean(rows)
-    valid = np.isfinite(gain)
-    table = np.zeros((count, 5))
-    table[valid, COUNT] = 1
-    table[valid, GAIN] = gain[valid]
-    table[valid, SQUARES] = gain[valid] ** 2
-    table[valid, BEFORE] = own[first][valid]
     cuts = np.linspace(0, count, min(PER_BLOCK, count) + 1).astype(np.intp)
-    segments = np.add.reduceat(table, cuts[:-1])
+    before = own[first]
+    gain = before - _mean(rows)
+    valid = np.isfinite(gain)
+    segments = np.empty((len(cuts) - 1, 5))
     segments[:, STOP] = start + max(-offset, 0) + cuts[1:]
+    segments[:, COUNT] = np.diff(cuts)
+    if not valid.all():
+        before, gain = np.where(valid, before, 0.0), np.where(valid, gain, 0.0)
+        segments[:, COUNT] = np.add.reduceat(valid, cuts[:-1], dtype=np.float64)
+    for column, values in ((GAIN, gain), (SQUARES, gain * gain), (BEFORE, before)):
+        segments[:, column] = np.add.reduceat(values, cuts[:-1])
     return segments

@@ -11,7 +11,7 @@ import numpy as np
 from lossctl.data.shapes import show
 from lossctl.data.source import Source
 from lossctl.data.squeezed import squeeze
-from lossctl.diagnosis.catalogue import SYMPTOMS, Sign, Symptom, declare
+from lossctl.diagnosis.catalogue import Sign, Symptom, declare
 from lossctl.diagnosis.repairs import Call, Repair
 from lossctl.diagnosis.result import Finding, Severity
 from lossctl.diagnosis.views import (
@@ -39,7 +39,12 @@ SWAPPED = declare("swapped_inputs", Severity.ERROR, "predictions and targets in 
 ONE_HOT = declare("one_hot_labels", Severity.ERROR, "one-hot labels where indices are expected")
 INDICES = declare("index_labels", Severity.ERROR, "class indices where one-hot rows are expected")
 REFUSED = declare("refused", Severity.ERROR, "something else that the loss refuses to compute")
-AXIS = "class_axis"
+CLASS_AXIS = declare(
+    "class_axis",
+    Severity.ERROR,
+    "the class axis is not where the loss looks for it",
+    hides=("sum_not_one", "log_not_normalised"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +191,7 @@ def _move_classes(setup: Setup) -> Iterator[Change]:
             Repair(f"say where the classes are: --class-axis {axis}", (call.spell(),)),
         )
         settings = replace(setup.settings, class_axis=axis)
-        yield Change(SYMPTOMS[AXIS], sign, replace(setup, settings=settings, call=call))
+        yield Change(CLASS_AXIS, sign, replace(setup, settings=settings, call=call))
 
 
 def _swap(setup: Setup) -> Iterator[Change]:

@@ -89,7 +89,7 @@ class Columns:
         for estimate in self.evaluation.overall:
             other = compared.get((estimate.model, estimate.loss, (), ()))
             record = _describe_whole(estimate, self.evaluation.rows) | _describe_difference(other)
-            yield _make_block(record)
+            yield make_block(record)
         for cut in list_cuts(self.evaluation):
             for labels, facts in cut.blocks():
                 count = len(facts["value"])
@@ -107,7 +107,7 @@ class Columns:
                     block |= {name: [one.get(name) for one in others] for name in COMPARED}
                 yield block
         for worst in self.evaluation.worst:
-            yield _make_block(self._describe_worst(worst))
+            yield make_block(self._describe_worst(worst))
         for verdict in self.evaluation.verdicts:
             record = {
                 "record": GATE,
@@ -117,7 +117,7 @@ class Columns:
                 "limit": verdict.limit,
                 "detail": verdict.detail,
             }
-            yield _make_block(record)
+            yield make_block(record)
 
     def _describe_worst(self, worst: WorstRow) -> Record:
         return {
@@ -137,7 +137,8 @@ def list_cuts(evaluation: Evaluation) -> Sequence[Any]:
     return getattr(evaluation.slices, "cuts", evaluation.slices)
 
 
-def _make_block(record: Record) -> Block:
+def make_block(record: Record) -> Block:
+    """Return the block of one record."""
     return {name: [value] for name, value in record.items()}
 
 

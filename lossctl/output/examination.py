@@ -10,6 +10,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, TextIO
 
 from lossctl.output.evaluation_files import write_delimited, write_json_lines
+from lossctl.output.evaluation_records import Record, make_block
 from lossctl.output.fields import encode_json, read_version
 from lossctl.output.files import open_text
 from lossctl.output.formats import (
@@ -23,8 +24,6 @@ from lossctl.output.wording import read_encoding
 
 if TYPE_CHECKING:
     from lossctl.diagnosis.result import Examination
-
-Record = dict[str, Any]
 
 KINDS: dict[str, type] = {
     "record": str,
@@ -93,9 +92,9 @@ def _write(examination: Examination, name: str, stream: TextIO, precision: int) 
     else:
         records = read_records(examination)
         if name == "jsonl":
-            write_json_lines(records, stream)
+            write_json_lines(map(make_block, records), stream)
         else:
-            flat = (_flatten(record) for record in records)
+            flat = (make_block(_flatten(record)) for record in records)
             write_delimited(KINDS, flat, stream, "," if name == "csv" else "\t")
 
 

@@ -103,7 +103,7 @@ def _show_proposals(examination: Examination) -> Grid:
     rows = [Row([one.loss, one.summary]) for one in shown]
     hidden = len(examination.proposals) - len(shown)
     notes = [f"… {hidden} more (-f json lists all)"] if hidden else []
-    notes.append(f"$ {shown[0].command}")
+    notes.append(f"  $ {shown[0].command}")
     return Grid(columns, rows, "Losses that fit, the likeliest first", notes)
 
 
