@@ -141,6 +141,7 @@ def plant_structure() -> list[Defect]:
                _pair(np.log(square), RNG.integers(0, 6, (30, 6)))),
         Defect("class_axis", "logs", ["nll", *pair], _pair(IMAGE_LOGS, MAPS)),
         Defect("axes_order", "matrix", ["ce", *pair], _pair(LOGITS.T.copy(), LABELS)),
+        Defect("axes_order", "columns", ["ce", *pair], _pair(LOGITS.T, LABELS)),
         Defect("axes_order", "ctc", ["ctc", *pair, "n.npy", "m.npy"], {
             **GOOD["ctc"][1], "x.npy": FRAME_LOGS.swapaxes(0, 1).copy(),
         }),

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from lossctl.data.source import Array, ArraySource, Source
+from lossctl.data.source import Array, Source
 from lossctl.data.wrapped import WrappedSource
 
 
 def keep_row(source: Source, row: int) -> Source:
-    """Return the source, such that ``read(row, row + 1)`` works after all has been read.
-
-    An array in memory, or in a mapped file, is at hand at any time.
-    """
-    return source if isinstance(source, ArraySource) else KeptSource(source, row)
+    """Return the source, such that ``read(row, row + 1)`` works after all has been read."""
+    return source if source.repeatable else KeptSource(source, row)
 
 
 class KeptSource(WrappedSource):

@@ -131,6 +131,8 @@ class BFloat16Source(MappedSource):
 class FileSource(Source):
     """An array in a file that is not mapped: its rows are read as they are asked for."""
 
+    repeatable = True
+
     def __init__(self, name: str, path: Path, header: Header, offset: int) -> None:
         self.name = name
         self.scalar = not header.shape

@@ -26,6 +26,8 @@ class Source(ABC):
     scalar: bool = False
     text: bool = False
     """True where the format has no types of its own (CSV): 3.0 may be meant as the integer 3."""
+    repeatable: bool = False
+    """True where any rows can be read at any time, and as often as one likes."""
 
     @property
     def shape(self) -> tuple[int | None, ...]:
@@ -94,6 +96,8 @@ class Source(ABC):
 
 class ArraySource(Source):
     """An array in memory, or a mapped file."""
+
+    repeatable = True
 
     def __init__(
         self, name: str, array: Array, given_shape: tuple[int | None, ...] | None = None

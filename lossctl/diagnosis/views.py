@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ LARGEST = 2**27
 
 def peekable(source: Source) -> Source:
     """Return a source whose first rows can be looked at and read again."""
-    return source if isinstance(source, ArraySource) else ReplayedSource(source)
+    return source if source.repeatable else ReplayedSource(source)
 
 
 def peek(source: Source, rows: int = PEEKED) -> Array:
@@ -117,12 +118,13 @@ class LimitedSource(ChangedSource):
 
 
 def swap_axes(source: Source) -> Source | None:
-    """Return an array with its first two axes exchanged, if it is one in memory or mapped."""
-    if not isinstance(source, ArraySource) or source.array.ndim < 2:
+    """Return an array with its first two axes exchanged, if it can be read twice."""
+    rows = source.length
+    if not source.repeatable or not source.trailing or rows is None:
         return None
-    if source.array.size > LARGEST:
+    if rows * math.prod(source.trailing) > LARGEST:
         return None
-    return ArraySource(source.name, np.ascontiguousarray(source.array.swapaxes(0, 1)))
+    return ArraySource(source.name, np.ascontiguousarray(source.whole().swapaxes(0, 1)))
 
 
 def is_one_hot(values: Array, axis: int) -> bool:
