@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 
 import lossctl
 from lossctl.engine.binding import kind_under
-from lossctl.errors import LossctlWarning
+from lossctl.errors import LossctlError, LossctlWarning
 from lossctl.losses.declaration import Kind, Loss
 from lossctl.losses.inputs import Form
 from tests.cases.case import Array, Shape
+from tests.command_line import save
 
 ATTEMPTS = 20
-LARGE = 300
+LARGE = 3000
 """Samples of a loss that sees all of them at once are fewer."""
+
+SUFFIXES = ("npy", "npz", "csv", "tsv", "parquet")
 
 Draw = Callable[[np.random.Generator, Shape, int], Array]
 """Draws an array with so many classes; the classes are the last axis."""
 
 
 def draw_inputs(loss: Loss, rng: np.random.Generator) -> tuple[Array, ...]:
-    """Draw inputs of one of the forms of a loss, with more than one sample, that have a loss.
+    """Draw inputs of one of the forms of a loss, with a sample axis, that have a loss.
 
     What a declaration calls real may mean amounts (the rates of Keras's Poisson loss).
     """
@@ -38,13 +42,54 @@ def draw_inputs(loss: Loss, rng: np.random.Generator) -> tuple[Array, ...]:
     raise AssertionError(f"{loss.key} has no loss for what is drawn")
 
 
+def _draw_size(rng: np.random.Generator, most: int) -> int:
+    """Draw a number of samples, as often from 1 to 10 as from 100 to 1000."""
+    return int(math.exp(rng.uniform(0, math.log(most))))
+
+
+def draw_extras(loss: Loss, inputs: Sequence[Array], rng: np.random.Generator) -> dict[str, Array]:
+    """Draw weights of samples and a mask that keeps some, each for half of the calls."""
+    sizes = {len(one) for one in inputs if np.ndim(one)}
+    if len(sizes) != 1:
+        return {}
+    (count,) = sizes
+    extras: dict[str, Array] = {}
+    if rng.random() < 0.5:
+        extras["sample_weight"] = rng.uniform(0.1, 3, count)
+    if rng.random() < 0.5:
+        extras["mask"] = rng.random(count) < 0.8
+        extras["mask"][rng.integers(count)] = True
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LossctlWarning)
+        try:
+            value = lossctl.compute(loss, *inputs, threads=1, **extras).value
+        except LossctlError:
+            return {}
+    return extras if value is not None and math.isfinite(value) else {}
+
+
+def save_inputs(
+    inputs: Sequence[Array], folder: Path, rng: np.random.Generator
+) -> tuple[Array | str, ...]:
+    """Return inputs as they are, or as files of a format that can hold them."""
+    suffix = str(rng.choice(["", *SUFFIXES]))
+    if not suffix:
+        return tuple(inputs)
+    saved: list[str] = []
+    for number, one in enumerate(inputs):
+        fits = one.ndim == 1 or (one.ndim == 2 and one.shape[1] > 1)
+        plain = suffix if fits or suffix in ("npy", "npz") else "npy"
+        saved.append(str(folder / save(folder, f"input{number}", one, plain)))
+    return tuple(saved)
+
+
 def _draw_inputs(
     loss: Loss, rng: np.random.Generator, draws: dict[Kind, Draw]
 ) -> tuple[Array, ...]:
     options = {one.name: one.default for one in loss.parameters}
     form = int(rng.choice([one for one in range(loss.form_count) if _is_batched(loss, one)]))
     sizes = {
-        "N": int(rng.integers(2, 40 if loss.whole else LARGE)),
+        "N": _draw_size(rng, 40 if loss.whole else LARGE),
         "C": int(rng.integers(2, 12)),
         "F": int(rng.integers(2, 20)),
         "T": int(rng.integers(20, 40)),

@@ -38,6 +38,7 @@ from lossctl.engine.scanning import ask
 from lossctl.engine.summary import Summary
 from lossctl.errors import LossctlWarning, UsageError
 from lossctl.losses.declaration import Kind, Loss
+from lossctl.losses.sequence import IMPOSSIBLE
 
 Array = NDArray[Any]
 
@@ -335,6 +336,8 @@ def _judge(case: Case) -> Iterator[Finding]:
         severity = None
         if code == "nan" and case.plan.settings.nan == "omit":
             severity = Severity.INFO
+        elif code == IMPOSSIBLE and case.plan.options.get("zero_infinity"):
+            severity = Severity.WARNING
         yield symptom.report(
             Sign(
                 named,

@@ -58,6 +58,9 @@ class Shifts:
     def measure(self, view: View) -> dict[int, Segments]:
         """Compare the rows of a block."""
         rows = view.partial.rows
+        if view.weight is not None and not view.region.partial:
+            # Other rows have other weights: what is compared is what they lose without them.
+            rows = score_rows(view.plan, view.region, view.inputs, view.mask)
         if rows is None or view.region.partial:
             return {}
         inputs, own = list(view.inputs), _mean(rows)
@@ -124,12 +127,14 @@ def can_shift(plan: Plan) -> bool:
     )
 
 
-def score_rows(plan: Plan, region: Region, blocks: Sequence[Array]) -> Rows | None:
+def score_rows(
+    plan: Plan, region: Region, blocks: Sequence[Array], mask: Array | None = None
+) -> Rows | None:
     """Return what each row of a block contributes, weights of samples aside."""
     partial = Partial()
     here = replace(region, stop=region.start + len(blocks[0]))
     arrays, options = arrange(plan, here, blocks)
-    gather(plan, here, call_kernel(plan, arrays, options), None, None, partial)
+    gather(plan, here, call_kernel(plan, arrays, options), None, mask, partial)
     return partial.rows
 
 
