@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.data.source import ArraySource
+from lossctl.diagnosis.probes import BITS, LOGITS, SHARES
 from lossctl.diagnosis.result import Baseline
 from lossctl.diagnosis.targets import ClassTargets, Table, ValueTargets
 from lossctl.engine import reduction
@@ -42,10 +43,6 @@ NEARLY = 1e-3
 """A constant that is better by less than this share is not told."""
 
 GOLDEN = (math.sqrt(5) - 1) / 2
-
-LOGITS = (Kind.LOGIT, Kind.SCORE)
-SHARES = (Kind.PROBABILITY, Kind.CLASS_PROBABILITY, Kind.CLIPPED, Kind.MASS, Kind.DENSITY)
-BITS = (Kind.SOFT_LABEL, Kind.BINARY)
 
 
 class Baselines:

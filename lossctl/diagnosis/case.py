@@ -46,7 +46,6 @@ class Case:
     baselines: Sequence[Baseline] = ()
     head: Sequence[Array] = ()
     """The first rows of the inputs, in the kernel's view."""
-    alignments: Any = None
 
     @property
     def elementwise(self) -> bool:

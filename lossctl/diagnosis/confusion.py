@@ -16,7 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.diagnosis.assignment import assign
-from lossctl.diagnosis.probes import View, file_axis, find_class_axis, find_kept
+from lossctl.diagnosis.probes import (
+    BITS,
+    LOGITS,
+    View,
+    file_axis,
+    find_class_axis,
+    find_kept,
+    find_valid,
+)
 from lossctl.engine.plan import Plan
 from lossctl.losses.declaration import Kind
 
@@ -30,10 +38,8 @@ MOST_CLASSES = 1024
 FEWEST = 16
 """Labels of a half from which on an order of the classes can be told from chance."""
 
-SHARES = (Kind.DISTRIBUTION, Kind.DENSITY)
+DISTRIBUTIONS = (Kind.DISTRIBUTION, Kind.DENSITY)
 PROBABILITIES = (Kind.PROBABILITY, Kind.CLIPPED)
-SCORES = (Kind.LOGIT, Kind.SCORE)
-BITS = (Kind.SOFT_LABEL, Kind.BINARY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,7 @@ class Confusion:
         kept = find_kept(view, true.shape)
         predicted, true = predicted.reshape(-1), true.reshape(-1)
         places = np.arange(len(true))
-        valid = (predicted >= 0) & (true >= 0) & (true < self.classes) & ~_ignored(view.plan, true)
+        valid = find_valid(view.plan, true, self.classes) & (predicted >= 0)
         if kept is not None:
             valid &= kept.reshape(-1)
         codes = ((places & 1) * self.classes + true.astype(np.int64)) * self.classes + predicted
@@ -133,11 +139,6 @@ def _best_order(counts: Counts) -> Array:
     return assign(2 * counts + np.eye(len(counts), dtype=np.int64))
 
 
-def _ignored(plan: Plan, true: Array) -> Array:
-    chosen = plan.options.get("ignore_index", plan.options.get("ignore_class"))
-    return np.zeros(len(true), np.bool_) if chosen is None else true == chosen
-
-
 def plan_confusion(plan: Plan) -> Confusion | None:
     """Return what counts the classes of a loss's inputs; None where there are none to compare."""
     if len(plan.inputs) < 2 or any(one.shared for one in plan.inputs[:2]):
@@ -149,7 +150,7 @@ def plan_confusion(plan: Plan) -> Confusion | None:
     if true.kind == Kind.INDEX and axis == 1:
         classes = plan.classes
         decide: Decide = _decide_indices
-    elif same and true.kind in SHARES:
+    elif same and true.kind in DISTRIBUTIONS:
         classes = predicted.source.shape[file_axis(predicted, axis)] or 0
         decide = partial(_decide_shares, axis)
     else:
@@ -161,7 +162,7 @@ def _plan_decisions(plan: Plan) -> Confusion | None:
     """Return what counts the decisions for and against the positive class."""
     predicted, true = plan.inputs[:2]
     wanted = true.kind in (*BITS, Kind.SIGN)
-    if not wanted or predicted.kind not in (*SCORES, *PROBABILITIES):
+    if not wanted or predicted.kind not in (*LOGITS, *PROBABILITIES):
         return None
     middle = 0.5 if predicted.kind in PROBABILITIES else 0.0
     between = 0.0 if true.kind == Kind.SIGN else 0.5

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from lossctl.data.source import ArraySource
 from lossctl.diagnosis.case import Case
-from lossctl.diagnosis.probes import file_axis, find_class_axis
+from lossctl.diagnosis.probes import LOGITS, LOGS, SHARES, file_axis, find_class_axis
 from lossctl.diagnosis.profile import Profile
 from lossctl.diagnosis.repairs import Repair, mention
 from lossctl.engine import reduction
@@ -30,10 +30,6 @@ from lossctl.losses.declaration import Kind, Loss
 from lossctl.losses.registry import registry
 
 Array = NDArray[Any]
-
-SHARES = (Kind.PROBABILITY, Kind.CLASS_PROBABILITY, Kind.CLIPPED, Kind.MASS, Kind.DENSITY)
-LOGITS = (Kind.LOGIT, Kind.SCORE)
-LOGS = (Kind.LOG_PROBABILITY,)
 
 LEAST = 1e-12
 SAME = 1e-5

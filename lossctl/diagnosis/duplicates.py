@@ -7,7 +7,7 @@ left out together, so that what is kept is a fair sample and the counts are esti
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,46 +38,45 @@ class Repeats:
     again: int = -1
     estimated: bool = False
 
+    def join(self, other: Repeats) -> Repeats:
+        """Return what there is among these rows and others, which equal none of these."""
+        if not self.count or not other.count:
+            return self if self.count else other
+        early = min(self, other, key=lambda one: one.again)
+        return replace(early, count=self.count + other.count)
+
 
 class Sketch:
     """The different hashes that were seen, how often, and where first and second."""
 
-    def __init__(self, capacity: int = CAPACITY) -> None:
-        self.capacity = capacity
+    def __init__(self) -> None:
         self._level = 0
-        self._kept = _Counted.of(np.empty(0, np.uint64), np.empty(0, np.int64))
+        self._kept = Counted.of(np.empty(0, np.uint64), np.empty(0, np.int64))
         self._waiting: list[tuple[Hashes, Array]] = []
 
     def add(self, hashes: Hashes, rows: NDArray[np.intp]) -> None:
         """Add the hashes of some rows, which follow those seen."""
         kept = hashes < _find_bound(self._level) if self._level else slice(None)
         self._waiting.append((hashes[kept], rows[kept]))
-        if sum(len(one) for one, _ in self._waiting) > self.capacity:
+        if sum(len(one) for one, _ in self._waiting) > CAPACITY:
             self._compress()
 
     def find_repeats(self) -> Repeats:
         """Return what there is of rows that occur more than once."""
         self._compress()
-        kept = self._kept
-        extra = int((kept.counts - 1).sum()) << self._level
-        twice = np.flatnonzero(kept.counts > 1)
-        if not len(twice):
-            return Repeats(0, estimated=self._level > 0)
-        place = twice[np.argmin(kept.second[twice])]
-        return Repeats(
-            extra, int(kept.first[place]), int(kept.second[place]), estimated=self._level > 0
-        )
+        found = self._kept.find_repeats()
+        return replace(found, count=found.count << self._level, estimated=self._level > 0)
 
     def _compress(self) -> None:
-        self._kept = _Counted.merge([self._kept, *(_Counted.of(*one) for one in self._waiting)])
+        self._kept = Counted.merge([self._kept, *(Counted.of(*one) for one in self._waiting)])
         self._waiting.clear()
-        while len(self._kept.hashes) > self.capacity:
+        while len(self._kept.hashes) > CAPACITY:
             self._level += 1
             self._kept = self._kept.below(self._level)
 
 
 @dataclass(frozen=True, slots=True)
-class _Counted:
+class Counted:
     """Hashes with their counts and first two rows."""
 
     hashes: Hashes
@@ -86,12 +85,12 @@ class _Counted:
     second: NDArray[np.int64]
 
     @classmethod
-    def of(cls, hashes: Hashes, rows: Array) -> _Counted:
+    def of(cls, hashes: Hashes, rows: Array) -> Counted:
         """Count the hashes of some rows, each by itself."""
         return cls(hashes, np.ones(len(hashes), np.int64), rows, np.full(len(hashes), NEVER))
 
     @classmethod
-    def merge(cls, parts: list[_Counted]) -> _Counted:
+    def merge(cls, parts: list[Counted]) -> Counted:
         """Join parts."""
         joined = np.concatenate([one.hashes for one in parts])
         if not len(joined):
@@ -111,12 +110,21 @@ class _Counted:
         rows = np.where(rows == again, collect("second"), rows)
         return cls(hashes[starts], counts, first, np.minimum.reduceat(rows, starts))
 
-    def below(self, level: int) -> _Counted:
+    def find_repeats(self) -> Repeats:
+        """Return what there is of hashes that were seen more than once."""
+        twice = np.flatnonzero(self.counts > 1)
+        if not len(twice):
+            return Repeats(0)
+        place = twice[np.argmin(self.second[twice])]
+        extra = int((self.counts[twice] - 1).sum())
+        return Repeats(extra, int(self.first[place]), int(self.second[place]))
+
+    def below(self, level: int) -> Counted:
         """Return those that a level keeps."""
         if not level:
             return self
         kept = self.hashes < _find_bound(level)
-        return _Counted(*(getattr(self, name)[kept] for name in self.__slots__))
+        return Counted(*(getattr(self, name)[kept] for name in self.__slots__))
 
 
 def _find_bound(level: int) -> np.uint64:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from os import PathLike
 from typing import Any
 
 from numpy.typing import NDArray
@@ -201,8 +202,8 @@ class _Examiner:
             None if pairs is None else pairs.together,
             None if shifts is None else shifts.find(),
             hashes.sketch.find_repeats() if hashes is not None and _is_rich(profiles) else None,
-            None if self.ids is None else scan.sketch.find_repeats(),
-            str(self.request.ids or ""),
+            None if self.ids is None else scan.seen_ids.find_repeats(),
+            str(self.request.ids) if isinstance(self.request.ids, str | PathLike) else "",
             None if labels is None else labels.labels,
             head=scan.head,
         )

@@ -9,6 +9,7 @@ import numpy as np
 from lossctl.diagnosis.case import Case
 from lossctl.diagnosis.catalogue import Sign, symptom
 from lossctl.diagnosis.confusion import Order
+from lossctl.diagnosis.probes import find_ignored
 from lossctl.diagnosis.repairs import Repair
 from lossctl.diagnosis.result import Severity
 from lossctl.engine.reduction import IGNORED, describe_unused
@@ -32,7 +33,7 @@ def find_labels_from_one(case: Case) -> Iterator[Sign]:
     classes = case.plan.classes
     for profile in case.inputs(Kind.INDEX):
         found, name = profile.measures, profile.bound.name
-        ignored = _ignored_value(case)
+        ignored = find_ignored(case.plan)
         if not found.whole or found.high != classes or found.low < 1 or ignored in (0, classes):
             continue
         repair = case.call.rewrite("subtract 1 from them", **{name: f"{name} - 1"})
@@ -73,7 +74,7 @@ def find_missing_classes(case: Case) -> Iterator[Sign]:
     """Find classes that never occur."""
     if case.labels is None or int(case.labels.sum()) < MANY * len(case.labels):
         return
-    ignored = _ignored_value(case)
+    ignored = find_ignored(case.plan)
     missing = [one for one in np.flatnonzero(case.labels == 0).tolist() if one != ignored]
     if missing:
         one = len(missing) == 1
@@ -238,11 +239,6 @@ def find_float_indices(case: Case) -> Iterator[Sign]:
                 {"dtype": str(source.dtype)},
                 case.call.rewrite("save integers", **{name: f"{name}.astype(int)"}),
             )
-
-
-def _ignored_value(case: Case) -> int | None:
-    name = case.option(*IGNORED)
-    return None if name is None else case.plan.options[name]
 
 
 def _list(places: list[int]) -> str:

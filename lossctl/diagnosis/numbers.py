@@ -8,6 +8,7 @@ import numpy as np
 
 from lossctl.diagnosis.case import Case
 from lossctl.diagnosis.catalogue import Sign, symptom
+from lossctl.diagnosis.probes import find_ignored
 from lossctl.diagnosis.profile import LARGEST_HALF, Profile
 from lossctl.diagnosis.repairs import Repair
 from lossctl.diagnosis.result import Severity
@@ -82,8 +83,7 @@ def find_integer_wrap(case: Case) -> Iterator[Sign]:
 def _is_wrapped(case: Case, profile: Profile, top: int) -> bool:
     """Whether large numbers stand apart from the others."""
     if profile.bound.kind == Kind.INDEX:
-        known = case.plan.options.get("ignore_index", case.plan.options.get("ignore_class"))
-        return case.plan.classes < profile.measures.high != known
+        return case.plan.classes < profile.measures.high != find_ignored(case.plan)
     if profile.bound.kind in LABELS:
         return profile.measures.high > 1
     values = case.head[profile.number] if case.head else np.empty(0)

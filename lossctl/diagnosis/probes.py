@@ -17,6 +17,8 @@ from lossctl.engine.binding import Bound
 from lossctl.engine.blocks import Region
 from lossctl.engine.partial import Partial
 from lossctl.engine.plan import Plan
+from lossctl.engine.reduction import IGNORED
+from lossctl.losses.declaration import Kind
 
 Array = NDArray[Any]
 
@@ -35,6 +37,15 @@ class View:
     """The last rows of the block before, where blocks are short."""
 
 
+SHARES = (Kind.PROBABILITY, Kind.CLASS_PROBABILITY, Kind.CLIPPED, Kind.MASS, Kind.DENSITY)
+LOGITS = (Kind.LOGIT, Kind.SCORE)
+LOGS = (Kind.LOG_PROBABILITY,)
+"""The forms of scores: probabilities, logits, logarithms of probabilities."""
+
+BITS = (Kind.SOFT_LABEL, Kind.BINARY)
+"""Labels of two classes."""
+
+
 class Probe(Protocol):
     """Something that is gathered over all blocks."""
 
@@ -49,6 +60,18 @@ def is_elementwise(plan: Plan) -> bool:
     """Whether each number of the predictions has a loss of its own, averaged or not."""
     averaged = plan.loss.over == "last" and plan.loss.finish is None
     return averaged or plan.axes == plan.inputs[0].axes
+
+
+def find_ignored(plan: Plan) -> int | None:
+    """Return the label that means none."""
+    return next((plan.options[name] for name in IGNORED if name in plan.options), None)
+
+
+def find_valid(plan: Plan, labels: Array, classes: int) -> NDArray[np.bool_]:
+    """Return which labels are classes, and not ignored."""
+    valid = (labels >= 0) & (labels < classes)
+    ignored = find_ignored(plan)
+    return np.asarray(valid if ignored is None else valid & (labels != ignored))
 
 
 def find_class_axis(bound: Bound) -> int | None:

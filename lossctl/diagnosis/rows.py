@@ -68,20 +68,15 @@ def find_duplicate_ids(case: Case) -> Iterator[Sign]:
     repeats = case.ids
     if repeats is None or not repeats.count:
         return
-    about = "about " if repeats.estimated else ""
+    of = f" of {case.id_source}" if case.id_source else ""
     repair = Repair("leave all but the first of each out")
-    if case.call.textual:
+    if case.id_source and case.call.textual:
         repair = case.call.keep_first(repair.words, case.id_source)
     yield Sign(
         "",
-        f"{about}{repeats.count} of {case.samples} ids of {case.id_source} were there before: that"
+        f"{repeats.count} of {case.samples} ids{of} were there before: that"
         f" of row {repeats.again} is that of row {repeats.first}",
-        {
-            "count": repeats.count,
-            "first": repeats.first,
-            "again": repeats.again,
-            "estimated": repeats.estimated,
-        },
+        {"count": repeats.count, "first": repeats.first, "again": repeats.again},
         repair,
     )
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.data.source import Source
-from lossctl.diagnosis.duplicates import Sketch, hash_values
+from lossctl.diagnosis.duplicates import hash_values
+from lossctl.diagnosis.ids import Ids
 from lossctl.diagnosis.probes import Probe, View, find_rows
 from lossctl.engine.binding import INTEGER_KINDS
 from lossctl.engine.blocks import Region
@@ -28,8 +29,6 @@ SHORT = 8
 """Rows of a block below which the last rows of the one before are kept beside it."""
 
 HEAD = 256
-IDS = 2**23
-"""Ids are compared exactly up to so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ class Scan:
     partial: Partial = field(default_factory=Partial)
     samples: int = 0
     head: list[Array] = field(default_factory=list)
-    sketch: Sketch = field(default_factory=lambda: Sketch(IDS))
+    seen_ids: Ids = field(default_factory=Ids)
     uneven: UnevenLengthsError | None = None
 
     def run(self) -> None:
@@ -81,9 +80,10 @@ class Scan:
                 self.head = [np.array(block[:HEAD]) for block in blocks[:count]]
             if self.ids is not None and region.start != region.stop and not _is_later(region):
                 hashes = hash_values(self.ids.read(region.start, region.stop))
+                self.ids.release(region.stop)
                 mask = blocks[-1] if plan.mask is not None else None
                 rows = find_rows(mask, region, len(hashes))
-                self.sketch.add(hashes[rows - region.start], rows)
+                self.seen_ids.add(hashes[rows - region.start], rows)
             yield region, [*blocks, before]  # type: ignore[list-item]
             if self.carried and len(blocks[0]) < SHORT and not region.partial:
                 joined = [np.concatenate(pair) for pair in zip(before, blocks, strict=False)]

@@ -9,13 +9,10 @@ from lossctl.diagnosis.case import Case
 from lossctl.diagnosis.catalogue import Sign, judge_rule, judges, symptom
 from lossctl.diagnosis.conversions import (
     LOG_SOFTMAX,
-    LOGITS,
-    LOGS,
-    SHARES,
     convert,
     mend_form,
 )
-from lossctl.diagnosis.probes import file_axis, find_class_axis
+from lossctl.diagnosis.probes import LOGITS, LOGS, SHARES, file_axis, find_class_axis
 from lossctl.diagnosis.profile import Profile
 from lossctl.diagnosis.repairs import Repair
 from lossctl.diagnosis.result import Severity
@@ -30,6 +27,8 @@ MANY = 20
 """So many single numbers do not look like probabilities by chance."""
 
 SHARP_SHARE = 0.5
+OUTSIDE = ("not_a_probability", "clipped", "negative_probability", "not_positive")
+"""Rules that logits break where probabilities are expected."""
 
 MEANINGLESS = (
     "shifted_rows",
@@ -40,6 +39,12 @@ MEANINGLESS = (
     "infinite_loss",
 )
 """What is said of a loss that was computed of the wrong numbers."""
+
+
+def _place(case: Case, name: str, *codes: str) -> dict[str, str]:
+    """Return where the first number or row is that the checks of the blocks found."""
+    seen = (case.sighted(code, name) for code in codes)
+    return next(({"place": one.place} for one in seen if one is not None), {})
 
 
 def _rows(profile: Profile) -> dict[str, int | float]:
@@ -58,7 +63,11 @@ def find_probabilities_as_logits(case: Case) -> Iterator[Sign]:
                 name,
                 f"all {sums.rows} rows lie in [0, 1] and sum to 1: {name} holds probabilities, and"
                 " the loss takes a softmax of them, as of logits",
-                {**_rows(profile), "rows_that_sum_to_1": sums.simplex},
+                {
+                    **_rows(profile),
+                    "rows_that_sum_to_1": sums.simplex,
+                    **_place(case, name, rules.LOGITS_SUM_TO_ONE.code),
+                },
                 mend_form(case, profile, "shares"),
             )
         elif (
@@ -83,11 +92,8 @@ def find_probabilities_as_logits(case: Case) -> Iterator[Sign]:
     "logits where probabilities are expected",
     hides=(
         *MEANINGLESS,
-        "not_a_probability",
-        "clipped",
-        "negative_probability",
+        *OUTSIDE,
         "sum_not_one",
-        "not_positive",
     ),
 )
 def find_logits_as_probabilities(case: Case) -> Iterator[Sign]:
@@ -109,6 +115,7 @@ def find_logits_as_probabilities(case: Case) -> Iterator[Sign]:
                 "maximum": found.high,
                 "numbers": found.count,
                 "outside": found.outside,
+                **_place(case, name, *OUTSIDE),
             },
             mend_form(case, profile, "logs" if logs else "logits"),
         )
@@ -125,7 +132,12 @@ def find_positive_logs(case: Case) -> Iterator[Sign]:
             name,
             f"{found.above} of {found.count} numbers are above 0 (the largest is"
             f" {found.high:.4g}), which no log-probability is: {name} holds logits",
-            {"numbers": found.count, "above_0": found.above, "maximum": found.high},
+            {
+                "numbers": found.count,
+                "above_0": found.above,
+                "maximum": found.high,
+                **_place(case, name, rules.POSITIVE_LOG.code),
+            },
             mend_form(case, profile, "logits"),
         )
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.diagnosis.probes import View, find_weights, flatten, is_elementwise
+from lossctl.diagnosis.probes import View, find_valid, find_weights, flatten, is_elementwise
 from lossctl.engine.plan import Plan
 from lossctl.losses.declaration import Kind
 
@@ -84,7 +84,7 @@ class ClassTargets:
         labels = view.inputs[1]
         weights = find_weights(view, labels.shape)
         classes = len(self.weights)
-        valid = (labels >= 0) & (labels < classes) & (labels != _find_ignored(view.plan))
+        valid = find_valid(view.plan, labels, classes)
         kept = labels[valid].astype(np.intp)
         counts = np.bincount(kept, minlength=classes)
         if weights is None:
@@ -195,11 +195,6 @@ def _count(rows: Array, weights: Array | None) -> tuple[Array | None, Array | No
 
 def _drop(shape: tuple[int, ...], axis: int | None) -> tuple[int, ...]:
     return shape if axis is None else shape[:axis] + shape[axis + 1 :]
-
-
-def _find_ignored(plan: Plan) -> Any:
-    chosen = plan.options.get("ignore_index", plan.options.get("ignore_class"))
-    return -1 if chosen is None else chosen
 
 
 def plan_targets(plan: Plan) -> ClassTargets | ValueTargets | None:
