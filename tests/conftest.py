@@ -18,9 +18,11 @@ from tests.small_files import GOOD, Refuse
 settings.register_profile("steady", deadline=None)
 settings.load_profile("steady")
 
-# What runs in the background of a shell ignores interrupts, and so would the processes it starts.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# What runs in the background of a shell, or under nohup, ignores some signals, and hands that on to
+# the processes it starts; a handler is not handed on.
+for _name in ("SIGINT", "SIGHUP"):
+    if signal.getsignal(getattr(signal, _name)) is signal.SIG_IGN:
+        signal.signal(getattr(signal, _name), lambda *_: None)
 
 
 @pytest.fixture

@@ -161,17 +161,15 @@ class TestLeaving:
     def test_a_signal_leaves_no_file(self, tmp_path: Path, number: signal.Signals) -> None:
         name = save(tmp_path, "x", np.zeros(20_000_000, np.float32))
         words = ("compute", "l1", name, name, "-r", "none", "-o", "losses.csv")
-        process = subprocess.Popen(
+        with subprocess.Popen(
             command(*words), cwd=tmp_path, env=environment(), stderr=subprocess.PIPE
-        )
-        deadline = time.monotonic() + 30
-        while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        process.send_signal(number)
-        assert process.wait(30) == (130 if number == signal.SIGINT else 128 + number)
-        assert process.stderr is not None
-        assert process.stderr.read() == b""
-        process.stderr.close()
+        ) as process:
+            deadline = time.monotonic() + 30
+            while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            process.send_signal(number)
+            assert process.communicate(timeout=30) == (None, b"")
+        assert process.returncode == (130 if number == signal.SIGINT else 128 + number)
         assert [path.name for path in tmp_path.iterdir()] == [name]
 
     def test_a_defect_of_ours_is_told_as_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
