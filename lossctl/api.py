@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lossctl
 from lossctl.calls import is_text, plan_computation
@@ -15,19 +16,21 @@ from lossctl.datasets import (
     evaluate,
     run_suite,
 )
-from lossctl.differentiation import gradient
 from lossctl.engine import reduction as engine
 from lossctl.engine.plan import Settings
 from lossctl.engine.result import Result
 from lossctl.engine.threads import available_threads
 from lossctl.errors import UsageError, did_you_mean
-from lossctl.examination import check
-from lossctl.explaining import explain, explain_difference
 from lossctl.losses.declaration import Loss
 from lossctl.losses.description import compare as compare_declarations
 from lossctl.losses.description import describe as describe_declaration
 from lossctl.losses.dialects import name_library
 from lossctl.losses.registry import find, list_file, list_losses
+
+if TYPE_CHECKING:
+    from lossctl.differentiation import gradient
+    from lossctl.examination import check
+    from lossctl.explaining import explain, explain_difference
 
 __all__ = [
     "check",
@@ -49,6 +52,20 @@ __all__ = [
 ]
 
 Path = str | PathLike[str]
+
+_LATER = {
+    "check": "lossctl.examination",
+    "explain": "lossctl.explaining",
+    "explain_difference": "lossctl.explaining",
+    "gradient": "lossctl.differentiation",
+}
+"""Parts that are imported when they are asked for: a loss alone is computed sooner so."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_LATER[name]), name)
 
 
 def compute(

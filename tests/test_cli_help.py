@@ -147,7 +147,8 @@ LAZY = """
 import sys
 sys.argv = ["lossctl", *sys.argv[1:]]
 import atexit
-heavy = ("pyarrow", "pandas", "torch", "matplotlib", "scipy", "rich")
+heavy = ("pyarrow", "pandas", "torch", "matplotlib", "scipy", "rich", "lossctl.diagnosis",
+         "lossctl.evaluation", "lossctl.explanation", "lossctl.differentiation")
 atexit.register(lambda: print(*(name for name in heavy if name in sys.modules), file=sys.stderr))
 from lossctl.cli import main
 main()
