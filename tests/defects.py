@@ -267,7 +267,7 @@ def plant_numbers() -> list[Defect]:
         Defect("half_overflow", "saved wider", ["mse", *pair],
                _pair(put(PREDICTED, 3, 65504.0), TRUE), severity=warn),
         Defect("integer_wrap", "ignored label", ["ce", *pair],
-               _pair(LOGITS, put(LABELS, 3, 255).astype(np.uint8)), severity=warn),
+               _pair(LOGITS, put(LABELS, 3, 255).astype(np.uint8))),
         Defect("integer_wrap", "sign", ["bce_with_logits", *pair],
                _pair(SCORES, SIGNS.astype(np.uint8)), severity=warn),
         Defect("integer_wrap", "amounts", ["l1", *pair],
