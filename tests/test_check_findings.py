@@ -197,3 +197,29 @@ def test_every_finding_says_what_it_is() -> None:
         assert one.summary[0].islower() or one.summary.startswith(("(", "NaN"))
         assert not one.summary.endswith(".")
         assert set(one.hides) <= set(SYMPTOMS), one.code
+
+
+@pytest.mark.parametrize(
+    ("loss", "x", "y"),
+    [
+        ("ce", LOGITS[:, [1, 2, 3, 4, 0]], LABELS),
+        ("bce", 1 - SHARES, BITS),
+        ("bce_with_logits", -SCORES, BITS),
+    ],
+)
+def test_exchanged_classes_are_not_out_of_step(loss: str, x: Array, y: Array) -> None:
+    found = lossctl.check(loss, x, y)
+    assert [one.code for one in found.findings] == ["permuted_classes"]
+
+
+def test_forecasts_of_a_series_may_follow_its_last_value() -> None:
+    rng = np.random.default_rng(3)
+    series = np.zeros(1000)
+    for place, step in enumerate(rng.normal(size=999), 1):
+        series[place] = 0.9 * series[place - 1] + step
+    (found,) = lossctl.check("mse", 0.9 * series[:-1], series[1:]).findings
+    assert (found.code, found.severity) == ("shifted_rows", "warning")
+    assert "follow the last value" in found.message
+    ahead = series + rng.normal(size=1000) / 4
+    (found,) = lossctl.check("mse", ahead[1:], series[:-1]).findings
+    assert (found.code, found.severity) == ("shifted_rows", "error")
