@@ -212,6 +212,11 @@ def test_exchanged_classes_are_not_out_of_step(loss: str, x: Array, y: Array) ->
     assert [one.code for one in found.findings] == ["permuted_classes"]
 
 
+def test_a_repair_may_try_losses_that_ask_for_all_of_an_input() -> None:
+    found = lossctl.check("keras.kl_divergence", -PROBS, PROBS)
+    assert found.findings[0].code == "logits_as_probabilities"
+
+
 def test_forecasts_of_a_series_may_follow_its_last_value() -> None:
     rng = np.random.default_rng(3)
     series = np.zeros(1000)
