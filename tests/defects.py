@@ -263,7 +263,7 @@ def plant_numbers() -> list[Defect]:
                _pair(put(RATES, 3, -4), COUNTS), repaired=False),
         Defect("infinite_loss", "overflow", ["poisson_nll", *pair],
                _pair(put(np.log(RATES), 3, 800), COUNTS), repaired=False, severity=warn),
-        Defect("half_overflow", "float16", ["ce", *pair], _pair(large, LABELS), severity=warn),
+        Defect("half_overflow", "float16", ["ce", *pair], _pair(large, LABELS)),
         Defect("half_overflow", "saved wider", ["mse", *pair],
                _pair(put(PREDICTED, 3, 65504.0), TRUE), severity=warn),
         Defect("integer_wrap", "ignored label", ["ce", *pair],

@@ -228,3 +228,15 @@ def test_forecasts_of_a_series_may_follow_its_last_value() -> None:
     ahead = series + rng.normal(size=1000) / 4
     (found,) = lossctl.check("mse", ahead[1:], series[:-1]).findings
     assert (found.code, found.severity) == ("shifted_rows", "error")
+
+
+@pytest.mark.parametrize(("value", "severity"), [(np.inf, "error"), (-np.inf, "warning")])
+def test_infinities_that_make_the_loss_nan_are_errors(value: float, severity: str) -> None:
+    logits = LOGITS.copy()
+    logits[3, (LABELS[3] + 1) % CLASSES] = value
+    (found,) = lossctl.check("ce", logits, LABELS).findings
+    assert (found.code, found.severity) == ("infinite", severity)
+    assert found.message.endswith("the loss is NaN") is (severity == "error")
+    halves = lossctl.check("ce", logits.astype(np.float16), LABELS)
+    assert [one.code for one in halves.findings] == ["half_overflow"]
+    assert halves.findings[0].severity == severity
