@@ -34,6 +34,7 @@ from tests.defects import (
     SAMPLES,
     SCORES,
     SHARES,
+    SIGNS,
     TRUE,
     Defect,
 )
@@ -240,3 +241,20 @@ def test_infinities_that_make_the_loss_nan_are_errors(value: float, severity: st
     halves = lossctl.check("ce", logits.astype(np.float16), LABELS)
     assert [one.code for one in halves.findings] == ["half_overflow"]
     assert halves.findings[0].severity == severity
+
+
+def test_bytes_of_images_and_masks_have_not_wrapped() -> None:
+    rng = np.random.default_rng(4)
+    image = rng.integers(0, 256, (50, 8, 8), dtype=np.uint8)
+    noisy = np.clip(image + rng.normal(size=image.shape), 0, 255).astype(np.uint8)
+    for x, y in ((noisy, image), (image // 128 * 255, noisy // 128 * 255)):
+        found = [one.code for one in lossctl.check("l1", x, y).findings]
+        assert found == ["unsigned_difference"]
+    (found,) = lossctl.check("bce", SHARES, BITS.astype(np.uint8) * 255).findings
+    assert (found.code, found.repair) == ("not_a_soft_label", "scale them to [0, 1]")
+
+
+def test_wrapped_signs_are_read_as_what_they_were() -> None:
+    (found,) = lossctl.check("soft_margin", SCORES, SIGNS.astype(np.uint8)).findings
+    assert (found.code, found.severity) == ("integer_wrap", "error")
+    assert found.repair == "read it as int8"
