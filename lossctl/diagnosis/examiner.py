@@ -29,7 +29,15 @@ from lossctl.diagnosis.repairs import Call, Repair
 from lossctl.diagnosis.result import Examination, Finding, Proposal, Severity
 from lossctl.diagnosis.scan import Scan
 from lossctl.diagnosis.shifts import Shifts, can_shift
-from lossctl.diagnosis.structure import SHAPES, Settled, Setup, follow_lengths, settle
+from lossctl.diagnosis.structure import (
+    LENGTHS,
+    SHAPES,
+    Settled,
+    Setup,
+    compare_ids,
+    follow_lengths,
+    settle,
+)
 from lossctl.diagnosis.targets import ClassTargets, plan_targets
 from lossctl.diagnosis.views import peek
 from lossctl.engine.options import check_options
@@ -216,6 +224,8 @@ class _Examiner:
             *([] if scan.uneven is None else [follow_lengths(scan.uneven.counts, case.call)]),
             *_judge(case),
         ]
+        if LENGTHS.code not in [one.code for one in findings]:
+            findings += compare_ids(scan.count_ids(), scan.samples)
         return self._conclude(case, findings, candidates, hashes)
 
     def _conclude(
