@@ -258,3 +258,15 @@ def test_wrapped_signs_are_read_as_what_they_were() -> None:
     (found,) = lossctl.check("soft_margin", SCORES, SIGNS.astype(np.uint8)).findings
     assert (found.code, found.severity) == ("integer_wrap", "error")
     assert found.repair == "read it as int8"
+
+
+def test_texts_are_not_told_of_as_indices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = ["2.5,0.1,cat", "0.2,3,dog", "1,.5,Cat", "0.1,2,", "4,1,cat"]
+    Path("t.csv").write_text("\n".join(["cat,dog,label", *lines]), encoding="utf-8")
+    found = check("ce", "t.csv#cat,dog", "t.csv#label")
+    assert codes(found) == ["text_labels", "unknown_labels"]
+    assert found["findings"][0]["commands"] == []  # three labels are not the names of two classes
+    found = check("ce", "t.csv#cat,dog", "t.csv#label", "--classes", "cat,dog")
+    assert codes(found) == ["unknown_labels"]
+    assert found["findings"][0]["message"].endswith(": 'Cat' (1), empty cells (1)")

@@ -220,7 +220,7 @@ class _Examiner:
             case.baselines = Baselines(plan, targets).list()
         findings = [
             *settled.findings,
-            *report_texts(self.opened, plan.loss, settled.call),
+            *report_texts(self.opened, plan.loss, settled.call, plan.classes),
             *([] if scan.uneven is None else [follow_lengths(scan.uneven.counts, case.call)]),
             *_judge(case),
         ]
