@@ -270,3 +270,8 @@ def test_texts_are_not_told_of_as_indices(tmp_path: Path, monkeypatch: pytest.Mo
     found = check("ce", "t.csv#cat,dog", "t.csv#label", "--classes", "cat,dog")
     assert codes(found) == ["unknown_labels"]
     assert found["findings"][0]["message"].endswith(": 'Cat' (1), empty cells (1)")
+
+
+def test_samples_that_are_all_masked_are_there() -> None:
+    found = lossctl.check("mse", PREDICTED, TRUE, mask=np.zeros(SAMPLES))
+    assert [one.code for one in found.findings] == ["nothing_counts"]

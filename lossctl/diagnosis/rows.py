@@ -251,5 +251,6 @@ def find_guessing(case: Case) -> Iterator[Sign]:
 )
 def find_no_samples(case: Case) -> Iterator[Sign]:
     """Find inputs without rows."""
-    if not any(profile.measures.count for profile in case.profiles):
+    seen = case.partial.elements or any(profile.measures.count for profile in case.profiles)
+    if not seen:
         yield Sign("", "there are no samples: the loss is NaN", {}, Repair("check the files"))
