@@ -200,8 +200,10 @@ def _compare(first: Call, second: Call, place: tuple[int, ...] | None) -> Differ
         for each in (one, other)
     )
     found = compare_walks([first.loss, second.loss], left, right)
-    if place is not None and found.parting is None and found.results_differ:
-        farthest = _find_farthest(first, second)
+    if found.parting is None and found.results_differ:
+        farthest = _find_farthest(first, second) if place is not None else farthest
+        if farthest is None:  # no row tells: they part where all rows are brought together
+            found = replace(found, parting=[pair.key for pair in found.pairs].index("result"))
     return replace(found, farthest=farthest, chosen=place is None)
 
 

@@ -34,6 +34,7 @@ from tests.defects import (
     SAMPLES,
     SCORES,
     SHARES,
+    SIGNS,
     TRUE,
     Defect,
 )
@@ -77,6 +78,8 @@ def test_a_planted_defect_is_named_and_mended(
     defect.save(tmp_path)
     found = check(*defect.words)
     assert defect.code in codes(found)
+    if found["value"] is None and found["samples"]:  # what cannot be computed is an error
+        assert "error" in [one["severity"] for one in found["findings"]]
     finding = find(found, defect.code)
     assert finding["severity"] == defect.severity
     assert finding["message"]
@@ -195,3 +198,80 @@ def test_every_finding_says_what_it_is() -> None:
         assert one.summary[0].islower() or one.summary.startswith(("(", "NaN"))
         assert not one.summary.endswith(".")
         assert set(one.hides) <= set(SYMPTOMS), one.code
+
+
+@pytest.mark.parametrize(
+    ("loss", "x", "y"),
+    [
+        ("ce", LOGITS[:, [1, 2, 3, 4, 0]], LABELS),
+        ("bce", 1 - SHARES, BITS),
+        ("bce_with_logits", -SCORES, BITS),
+    ],
+)
+def test_exchanged_classes_are_not_out_of_step(loss: str, x: Array, y: Array) -> None:
+    found = lossctl.check(loss, x, y)
+    assert [one.code for one in found.findings] == ["permuted_classes"]
+
+
+def test_a_repair_may_try_losses_that_ask_for_all_of_an_input() -> None:
+    found = lossctl.check("keras.kl_divergence", -PROBS, PROBS)
+    assert found.findings[0].code == "logits_as_probabilities"
+
+
+def test_forecasts_of_a_series_may_follow_its_last_value() -> None:
+    rng = np.random.default_rng(3)
+    series = np.zeros(1000)
+    for place, step in enumerate(rng.normal(size=999), 1):
+        series[place] = 0.9 * series[place - 1] + step
+    (found,) = lossctl.check("mse", 0.9 * series[:-1], series[1:]).findings
+    assert (found.code, found.severity) == ("shifted_rows", "warning")
+    assert "follow the last value" in found.message
+    ahead = series + rng.normal(size=1000) / 4
+    (found,) = lossctl.check("mse", ahead[1:], series[:-1]).findings
+    assert (found.code, found.severity) == ("shifted_rows", "error")
+
+
+@pytest.mark.parametrize(("value", "severity"), [(np.inf, "error"), (-np.inf, "warning")])
+def test_infinities_that_make_the_loss_nan_are_errors(value: float, severity: str) -> None:
+    logits = LOGITS.copy()
+    logits[3, (LABELS[3] + 1) % CLASSES] = value
+    (found,) = lossctl.check("ce", logits, LABELS).findings
+    assert (found.code, found.severity) == ("infinite", severity)
+    assert found.message.endswith("the loss is NaN") is (severity == "error")
+    halves = lossctl.check("ce", logits.astype(np.float16), LABELS)
+    assert [one.code for one in halves.findings] == ["half_overflow"]
+    assert halves.findings[0].severity == severity
+
+
+def test_bytes_of_images_and_masks_have_not_wrapped() -> None:
+    rng = np.random.default_rng(4)
+    image = rng.integers(0, 256, (50, 8, 8), dtype=np.uint8)
+    noisy = np.clip(image + rng.normal(size=image.shape), 0, 255).astype(np.uint8)
+    for x, y in ((noisy, image), (image // 128 * 255, noisy // 128 * 255)):
+        found = [one.code for one in lossctl.check("l1", x, y).findings]
+        assert found == ["unsigned_difference"]
+    (found,) = lossctl.check("bce", SHARES, BITS.astype(np.uint8) * 255).findings
+    assert (found.code, found.repair) == ("not_a_soft_label", "scale them to [0, 1]")
+
+
+def test_wrapped_signs_are_read_as_what_they_were() -> None:
+    (found,) = lossctl.check("soft_margin", SCORES, SIGNS.astype(np.uint8)).findings
+    assert (found.code, found.severity) == ("integer_wrap", "error")
+    assert found.repair == "read it as int8"
+
+
+def test_texts_are_not_told_of_as_indices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = ["2.5,0.1,cat", "0.2,3,dog", "1,.5,Cat", "0.1,2,", "4,1,cat"]
+    Path("t.csv").write_text("\n".join(["cat,dog,label", *lines]), encoding="utf-8")
+    found = check("ce", "t.csv#cat,dog", "t.csv#label")
+    assert codes(found) == ["text_labels", "unknown_labels"]
+    assert found["findings"][0]["commands"] == []  # three labels are not the names of two classes
+    found = check("ce", "t.csv#cat,dog", "t.csv#label", "--classes", "cat,dog")
+    assert codes(found) == ["unknown_labels"]
+    assert found["findings"][0]["message"].endswith(": 'Cat' (1), empty cells (1)")
+
+
+def test_samples_that_are_all_masked_are_there() -> None:
+    found = lossctl.check("mse", PREDICTED, TRUE, mask=np.zeros(SAMPLES))
+    assert [one.code for one in found.findings] == ["nothing_counts"]

@@ -57,3 +57,15 @@ def test_ids_of_files(tmp_path: Path) -> None:
     for suffix in ("npy", "csv", "parquet"):
         path = tmp_path / save(tmp_path, "ids", names, suffix)
         assert check(path) == [{"count": 1, "first": 0, "again": 4000}]
+
+
+@pytest.mark.parametrize("suffix", ["npy", "csv"])
+@pytest.mark.parametrize("count", [COUNT - 1, COUNT + 1])
+def test_there_are_as_many_ids_as_samples(tmp_path: Path, count: int, suffix: str) -> None:
+    path = tmp_path / save(tmp_path, "ids", np.arange(count), suffix)
+    values = np.random.default_rng(0).normal(size=COUNT)
+    found, *_ = lossctl.check("mse", values, values + 1, id=path).findings
+    assert (found.code, found.severity) == ("length_mismatch", "error")
+    assert found.evidence == {"ids": count, "samples": COUNT}
+    found, *_ = lossctl.check("mse", values[:-1], values + 1, id=path).findings
+    assert found.message == f"input has {COUNT - 1} samples; target has {COUNT} samples"

@@ -184,7 +184,7 @@ def test_output_files(tmp_path: Path) -> None:
     done = run(
         "explain", "ce", *files, "--why-differs", "perplexity", "-o", str(tmp_path / "d.json")
     )
-    assert json.loads((tmp_path / "d.json").read_text())["parting"] is None
+    assert json.loads((tmp_path / "d.json").read_text())["parting"] == "result"
 
 
 def test_rows_whose_means_are_the_same() -> None:

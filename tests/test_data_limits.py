@@ -15,7 +15,8 @@ import pytest
 
 from lossctl.data import npy, open_sources, spools
 from lossctl.data.npy import FileSource
-from lossctl.data.squeezed import SqueezedSource
+from lossctl.data.source import ArraySource
+from lossctl.data.squeezed import ReshapedSource, SqueezedSource
 from tests.peak_memory import measure_peak
 from tests.source_files import (
     encode,
@@ -136,6 +137,22 @@ def test_a_box_of_other_sources(tmp_path: Path) -> None:
             assert equal_bits(source.read_box(start, stop, box), expected)
             squeezed = SqueezedSource(source).read_box(start, stop, box[1:])
             assert equal_bits(squeezed, expected[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis", "box", "cut"),
+    [
+        ((4, 3, 1, 6, 1), 4, (slice(1, 3), slice(0, 1), slice(2, 5)), np.s_[:, 1:3, :, 2:5, 0]),
+        ((4, 1, 6), 1, (slice(2, 5),), np.s_[:, 0, 2:5]),
+        ((4,), None, (slice(0, 1),), np.s_[:, np.newaxis]),
+    ],
+)
+def test_a_box_of_a_source_with_another_number_of_axes(
+    shape: tuple[int, ...], axis: int | None, box: tuple[slice, ...], cut: Any
+) -> None:
+    array = np.random.default_rng(3).normal(size=shape)
+    found = ReshapedSource(ArraySource("x", array), axis).read_box(1, 3, box)
+    assert equal_bits(found, array[cut][1:3])
 
 
 @pytest.mark.usefixtures("_no_maps")

@@ -12,6 +12,7 @@ import lossctl
 from lossctl.errors import DataError, LossctlWarning, UsageError
 from lossctl.explanation.vocabulary import find_fact
 from lossctl.losses.registry import registry
+from lossctl.output.explained_difference import build_steps, conclude, describe_heading
 from tests.golden_values import load_golden
 
 RANDOM = np.random.default_rng(20261121)
@@ -50,7 +51,7 @@ def explain(*arguments: Any, **options: Any) -> lossctl.Difference:
         ("mse", "huber", (X, Y), 1, "clipped distance", "formula"),
         ("mse", "optax.l2", (X, Y), 0, "loss", "formula"),
         ("mse", "l1", (X, Y), 0, "loss", "formula"),
-        ("mse", "rmse", (X, Y), 0, None, ""),
+        ("mse", "rmse", (X, Y), 0, "result", ""),
         ("huber", "smooth_l1", (X, Y), 0, None, ""),
         ("mape", "keras.mape", (X, Y), 0, "clipped size", "clipping"),
         ("mape", "keras.mape", (X, Y), 1, "loss", "formula"),
@@ -133,6 +134,22 @@ def test_without_a_row_it_is_that_where_they_differ_most() -> None:
 def test_without_a_row_where_they_never_differ() -> None:
     found = explain("bce_with_logits", "keras.bce:from_logits=true", X, Y)
     assert (found.left.row, found.farthest, found.chosen, found.parting) == (0, None, True, None)
+
+
+@pytest.mark.parametrize("row", [None, 1])
+def test_losses_may_part_where_all_rows_are_brought_together(row: int | None) -> None:
+    found = explain("mse", "rmse", X, Y, row=row)
+    assert (parting(found), found.farthest, found.labels) == ("result", None, ("mse", "rmse"))
+    lines = "\n".join([*describe_heading(found), *conclude(found, 6)])
+    assert ("no row was named, and they differ on none" in lines) is (row is None)
+    assert lines.endswith("They part at: result\nmse: Σ of all contributions (mean)\n"
+                          "rmse: square root of the mean")  # fmt: skip
+
+
+def test_one_loss_is_told_apart_by_its_options() -> None:
+    found = explain("ce", "ce:label_smoothing=0.1", LOGITS, LABELS, row=0)
+    assert found.labels == ("ce", "ce(label_smoothing=0.1)")
+    assert [one.name for one in build_steps(found, 6, ", ").columns[2:]] == [*found.labels]
 
 
 def test_another_row_is_pointed_to() -> None:

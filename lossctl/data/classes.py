@@ -44,7 +44,8 @@ class ClassNames:
     ) -> NDArray[Any]:
         """Return the class index of each cell; numbers are indices already.
 
-        What is none of the classes is an error, or counted in ``unknown`` and has the index -1.
+        What is none of the classes is an error, or counted in ``unknown`` (empty cells as "") and
+        has the index -1.
         """
         given = cells.numbers(Column(source.name, what))
         if given is not None:
@@ -55,7 +56,7 @@ class ClassNames:
         if unknown is not None:
             for code, count in enumerate(np.bincount(codes, minlength=len(found)).tolist()):
                 if count and indices[code] == UNKNOWN:
-                    unknown[str(found[code])] += count
+                    unknown["" if found[code] is None else str(found[code])] += count
         elif len(values) and values.min() == UNKNOWN:
             self._refuse(
                 values,

@@ -56,6 +56,15 @@ class ReshapedSource(SqueezedSource):
             del kept[axis - 1]
         self.trailing = tuple(kept)
 
+    def read_box(self, start: int, stop: int, box: tuple[slice, ...]) -> Array:
+        """Return rows cut along the axes that there then are."""
+        if self.axis is None:
+            rows = self.source.read_box(start, stop, box[:-1])
+            return rows[..., np.newaxis][..., box[-1]]
+        cut = self.axis - 1
+        rows = self.source.read_box(start, stop, (*box[:cut], slice(None), *box[cut:]))
+        return rows.squeeze(self.axis)
+
     def place(self, position: tuple[int, ...]) -> str:
         """Say where an element is in the source as it was given."""
         if self.axis is None:

@@ -47,7 +47,7 @@ class Symptom:
     severity: Severity
     summary: str
     hides: tuple[str, ...] = ()
-    """Codes of findings that this one explains, if they are about the same input."""
+    """Codes of findings that this one explains, and is as severe as, if about the same input."""
 
     def report(self, sign: Sign) -> Finding:
         """Return the finding of a sign."""

@@ -25,6 +25,7 @@ from lossctl.engine import reduction
 from lossctl.engine.binding import kind_under
 from lossctl.engine.plan import Plan, Settings
 from lossctl.engine.planning import make_plan
+from lossctl.engine.scanning import answer
 from lossctl.errors import LossctlError, LossctlWarning
 from lossctl.losses.declaration import Kind, Loss
 from lossctl.losses.registry import registry
@@ -216,8 +217,12 @@ def compute_arrays(loss: Loss, arrays: Sequence[Array], plan: Plan) -> float | N
     options = {one.name: plan.options.get(one.name, one.default) for one in loss.parameters}
     settings = Settings(reduction=loss.reduction, threads=1)
     sources = [ArraySource(one.name, array) for one, array in zip(loss.inputs, arrays, strict=True)]
+    answers = plan.answers
+    if loss.scan is not None and loss.scan.name not in answers:  # another loss, another question
+        (asked,) = (one for one in sources if one.name == loss.scan.input)
+        answers = {loss.scan.name: answer(loss.scan, asked)}
     try:
-        made = make_plan(loss, sources, options, settings, answers=plan.answers)
+        made = make_plan(loss, sources, options, settings, answers=answers)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", LossctlWarning)
             return reduction.compute(reduction.Elements(made)).value

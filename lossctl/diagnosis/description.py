@@ -26,20 +26,25 @@ TWO = (Kind.BINARY, Kind.SOFT_LABEL, Kind.SIGN)
 
 
 def arrange(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Return findings with the severe ones first, without those that others explain."""
-    hidden = {
-        (code, finding.input) for finding in findings for code in SYMPTOMS[finding.code].hides
-    }
+    """Return findings with the severe ones first, without those that others explain.
 
-    def is_hidden(one: Finding) -> bool:
-        return any(
-            code == one.code and (not name or not one.input or name == one.input)
-            for code, name in hidden
-        )
-
+    What explains another finding is as severe as that one.
+    """
     order = list(Severity)
-    kept = [one for one in findings if not is_hidden(one)]
-    return tuple(sorted(kept, key=lambda one: order.index(one.severity)))
+    hidden = [[one for one in findings if _hides(by, one)] for by in findings]
+    gone = {id(one) for some in hidden for one in some}
+    graded = [
+        replace(by, severity=min((by, *some), key=lambda one: order.index(one.severity)).severity)
+        for by, some in zip(findings, hidden, strict=True)
+        if id(by) not in gone
+    ]
+    return tuple(sorted(graded, key=lambda one: order.index(one.severity)))
+
+
+def _hides(by: Finding, other: Finding) -> bool:
+    """Whether a finding explains another one, about the same input."""
+    same = not by.input or not other.input or by.input == other.input
+    return same and other.code in SYMPTOMS[by.code].hides
 
 
 def describe(profile: Profile, case: Case) -> InputFacts:

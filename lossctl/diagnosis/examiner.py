@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +11,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from lossctl.data import load_array
+from lossctl.data import load_array, rules
 from lossctl.data.classes import load_classes
 from lossctl.diagnosis import catalogue
 from lossctl.diagnosis.baselines import Baselines
@@ -28,7 +29,15 @@ from lossctl.diagnosis.repairs import Call, Repair
 from lossctl.diagnosis.result import Examination, Finding, Proposal, Severity
 from lossctl.diagnosis.scan import Scan
 from lossctl.diagnosis.shifts import Shifts, can_shift
-from lossctl.diagnosis.structure import SHAPES, Settled, Setup, follow_lengths, settle
+from lossctl.diagnosis.structure import (
+    LENGTHS,
+    SHAPES,
+    Settled,
+    Setup,
+    compare_ids,
+    follow_lengths,
+    settle,
+)
 from lossctl.diagnosis.targets import ClassTargets, plan_targets
 from lossctl.diagnosis.views import peek
 from lossctl.engine.options import check_options
@@ -211,10 +220,12 @@ class _Examiner:
             case.baselines = Baselines(plan, targets).list()
         findings = [
             *settled.findings,
-            *report_texts(self.opened, plan.loss, settled.call),
+            *report_texts(self.opened, plan.loss, settled.call, plan.classes),
             *([] if scan.uneven is None else [follow_lengths(scan.uneven.counts, case.call)]),
             *_judge(case),
         ]
+        if LENGTHS.code not in [one.code for one in findings]:
+            findings += compare_ids(scan.count_ids(), scan.samples)
         return self._conclude(case, findings, candidates, hashes)
 
     def _conclude(
@@ -334,25 +345,29 @@ def _judge(case: Case) -> Iterator[Finding]:
         symptom = catalogue.SYMPTOMS.get(code, REMARK)
         named = finding.name if finding.name != case.plan.loss.key else ""
         evidence = {"count": finding.count, "first": finding.value, "place": finding.place}
-        severity = None
+        message, severity = describe_rule(finding.rule, finding), None
         if code == "nan" and case.plan.settings.nan == "omit":
             severity = Severity.INFO
         elif code == IMPOSSIBLE and case.plan.options.get("zero_infinity"):
             severity = Severity.WARNING
-        yield symptom.report(
-            Sign(
-                named,
-                describe_rule(finding.rule, finding),
-                evidence,
-                mend_rule(case, finding),
-                severity,
-            )
-        )
+        elif code == rules.INFINITE.code and _is_lost(case):
+            message, severity = f"{message}; the loss is NaN", Severity.ERROR
+        yield symptom.report(Sign(named, message, evidence, mend_rule(case, finding), severity))
     notes = list(case.plan.notes)
     if case.plan.settings.reduction == "mean" and case.plan.loss.mean_note:
         notes.append(case.plan.loss.mean_note)
     for note in notes:
         yield REMARK.report(Sign("", note))
+
+
+def _is_lost(case: Case) -> bool:
+    """Whether the loss is NaN where no input is."""
+    value = None if case.result is None else case.result.value
+    return (
+        value is not None
+        and math.isnan(value)
+        and not any(one.measures.nan for one in case.profiles)
+    )
 
 
 def _list_skipped(case: Case, hashes: RowHashes | None) -> Iterator[str]:

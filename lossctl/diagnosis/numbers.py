@@ -58,7 +58,13 @@ def find_half_overflow(case: Case) -> Iterator[Sign]:
     "integer_wrap",
     Severity.WARNING,
     "integers at the top of an unsigned dtype, as negative ones end there",
-    hides=("label_out_of_range", "no_better_than_guessing"),
+    hides=(
+        "label_out_of_range",
+        "not_a_sign",
+        "not_a_soft_label",
+        "not_binary",
+        "no_better_than_guessing",
+    ),
 )
 def find_integer_wrap(case: Case) -> Iterator[Sign]:
     """Find integers that have wrapped: large where all others are small."""
@@ -84,11 +90,15 @@ def _is_wrapped(case: Case, profile: Profile, top: int) -> bool:
     """Whether large numbers stand apart from the others."""
     if profile.bound.kind == Kind.INDEX:
         return case.plan.classes < profile.measures.high != find_ignored(case.plan)
+    found = profile.measures
+    if found.total == found.high * (found.finite - found.zeros):  # 0 and 255 alone: a mask
+        return False
     if profile.bound.kind in LABELS:
-        return profile.measures.high > 1
+        return found.high > 1
     values = case.head[profile.number] if case.head else np.empty(0)
-    small = values[values <= top // 2]
-    large = values[values > top - NEAR_TOP]
+    quarter = top // 4
+    small = values[values <= quarter]
+    large = values[values > top - min(NEAR_TOP, quarter)]
     # What wrapped is near the top, what did not is near 0, and nothing lies between.
     return len(small) + len(large) == values.size and 0 < len(large) < len(small) * 4
 

@@ -20,8 +20,13 @@ from lossctl.engine.labels import NAMED, find_labels, name_columns
 from lossctl.errors import LossctlError
 from lossctl.losses.declaration import Input, Loss
 
-TEXTS = declare("text_labels", Severity.ERROR, "labels that are texts, without names of classes")
-UNKNOWN = declare("unknown_labels", Severity.ERROR, "labels that are none of the classes")
+MADE = ("label_out_of_range",)
+"""What is found of indices that stand in for texts, and are in no file."""
+
+TEXTS = declare(
+    "text_labels", Severity.ERROR, "labels that are texts, without names of classes", MADE
+)
+UNKNOWN = declare("unknown_labels", Severity.ERROR, "labels that are none of the classes", MADE)
 
 MOST_NAMES = 1000
 MOST_LISTED = 10
@@ -130,23 +135,25 @@ def _read_names(reference: Any) -> list[str]:
     return sorted(names) if len(names) <= MOST_NAMES else []
 
 
-def report_texts(opened: Opened, loss: Loss, call: Call) -> list[Finding]:
-    """Return the findings about labels that are texts, or none of the classes."""
+def report_texts(opened: Opened, loss: Loss, call: Call, classes: int = 1) -> list[Finding]:
+    """Return the findings about labels that are texts, or none of the classes (1: unknown)."""
     found = []
     for place, names in opened.texts.items():
         name = loss.inputs[place].name
         shown = ", ".join(names.names[:MOST_LISTED])
         more = ", …" if len(names.names) > MOST_LISTED else ""
-        listed = ",".join(names.names)
+        repair = Repair(
+            "name the classes in the order of the predictions' columns (here by alphabet)",
+            (call.change(classes=",".join(names.names)).spell(),),
+        )
+        if classes > 1 and len(names.names) != classes:
+            repair = Repair(f"name all {classes} classes with --classes, and correct other labels")
         sign = Sign(
             name,
             f"{name} holds texts: {len(names.names)} different labels ({shown}{more}), of which no"
             " index is known",
             {"labels": list(names.names[:MOST_LISTED]), "count": len(names.names)},
-            Repair(
-                "name the classes in the order of the predictions' columns (here by alphabet)",
-                (call.change(classes=listed).spell(),),
-            ),
+            repair,
         )
         found.append(TEXTS.report(sign))
     for place, counts in opened.unknown.items():
@@ -154,7 +161,8 @@ def report_texts(opened: Opened, loss: Loss, call: Call) -> list[Finding]:
             continue
         name = loss.inputs[place].name
         shown = ", ".join(
-            f"{label!r} ({count})" for label, count in counts.most_common(MOST_LISTED)
+            f"{repr(label) if label else 'empty cells'} ({count})"
+            for label, count in counts.most_common(MOST_LISTED)
         )
         sign = Sign(
             name,

@@ -100,10 +100,13 @@ def find_shifted_rows(case: Case) -> Iterator[Sign]:
     where = f" from about row {shift.start} on" if shift.start else ""
     later = shift.offset > 0
     ahead = f"the {rows} {'behind' if later else 'before'}"
+    # Of a series, the best forecast may well be near the last value, and nothing tells them apart.
+    forecast = shift.series and not later
+    either = "; forecasts that follow the last value of a series look so, too" if forecast else ""
     yield Sign(
         "",
         f"the loss falls from {shift.before:.4g} to {shift.after:.4g}{where} when predictions are"
-        f" compared with the targets of {ahead}",
+        f" compared with the targets of {ahead}{either}",
         {
             "offset": shift.offset,
             "start": shift.start,
@@ -112,6 +115,7 @@ def find_shifted_rows(case: Case) -> Iterator[Sign]:
             "rows": shift.rows,
         },
         _realign(case, first, others, step, shift.start, later=later),
+        Severity.WARNING if forecast else None,
     )
 
 
@@ -247,5 +251,6 @@ def find_guessing(case: Case) -> Iterator[Sign]:
 )
 def find_no_samples(case: Case) -> Iterator[Sign]:
     """Find inputs without rows."""
-    if not any(profile.measures.count for profile in case.profiles):
+    seen = case.partial.elements or any(profile.measures.count for profile in case.profiles)
+    if not seen:
         yield Sign("", "there are no samples: the loss is NaN", {}, Repair("check the files"))

@@ -54,6 +54,7 @@ class Scan:
     samples: int = 0
     head: list[Array] = field(default_factory=list)
     seen_ids: Ids = field(default_factory=Ids)
+    ids_read: int = 0
     uneven: UnevenLengthsError | None = None
 
     def run(self) -> None:
@@ -71,6 +72,14 @@ class Scan:
         for finding in self.partial.findings.values():
             locate(self.plan, finding)
 
+    def count_ids(self) -> int:
+        """Return how many ids there are; of a stream that goes on, one more than samples."""
+        if self.ids is None or self.uneven is not None:
+            return self.samples
+        if self.ids.length is not None:
+            return self.ids.length
+        return self.ids_read + len(self.ids.read(self.samples, self.samples + 1))
+
     def _read(self, plan: Plan) -> Iterator[Piece]:
         """Read the blocks, each with the last rows of the one before and with its ids."""
         count = len(plan.inputs)
@@ -81,6 +90,7 @@ class Scan:
             if self.ids is not None and region.start != region.stop and not _is_later(region):
                 hashes = hash_values(self.ids.read(region.start, region.stop))
                 self.ids.release(region.stop)
+                self.ids_read += len(hashes)
                 mask = blocks[-1] if plan.mask is not None else None
                 rows = find_rows(mask, region, len(hashes))
                 self.seen_ids.add(hashes[rows - region.start], rows)

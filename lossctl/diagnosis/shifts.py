@@ -2,7 +2,9 @@
 
 For every row, the loss beside its own target is compared with the loss beside the one before and
 the one behind. The differences are added up in segments, so that rows which are out of step only
-from some place on (where a row was lost) are found too.
+from some place on (where a row was lost) are found too. A row is out of step only if moving it
+the other way wins much less: where both ways win, the predictions are worse than any others,
+such as scores of exchanged classes.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ SURENESS = 6.0
 """Standard errors that a difference must be away from nothing."""
 LEAST_GAIN = 0.1
 """Share of the loss that must be won."""
+MOST_OPPOSITE = 0.5
+"""Share of what is won that the same step the other way may win."""
 
 STOP, COUNT, GAIN, SQUARES, BEFORE = range(5)
 """Columns of a table of segments: rows counted, how much less is lost, its squares, the loss."""
@@ -46,14 +50,17 @@ class Shift:
     before: float
     after: float
     rows: int
+    series: bool
+    """Whether the step the other way surely loses more, as neighbours of a series are alike."""
 
 
 class Shifts:
     """The differences between losses in step and out of step, for several offsets."""
 
     def __init__(self, offsets: Sequence[int]) -> None:
-        self.offsets = tuple(offsets)
-        self._segments: dict[int, Segments] = {one: np.empty((0, 5)) for one in offsets}
+        both = (sign * one for one in offsets for sign in (1, -1))
+        self.offsets = tuple(dict.fromkeys(both))
+        self._segments: dict[int, Segments] = {one: np.empty((0, 5)) for one in self.offsets}
 
     def measure(self, view: View) -> dict[int, Segments]:
         """Compare the rows of a block."""
@@ -104,14 +111,23 @@ class Shifts:
         _, count, gain, squares, before = behind[first]
         if count < FEWEST_ROWS or gain <= 0:
             return None
-        mean = gain / count
-        spread = math.sqrt(max(squares / count - mean * mean, 0.0))
-        if mean < SURENESS * spread / math.sqrt(count):
+        if gain / count < SURENESS * _error(count, gain, squares):
             return None
         if gain < LEAST_GAIN * abs(before):
             return None
+        # Both ways are measured in the same blocks, and their segments end at the same places.
+        _, beside, won, own, _ = self._segments[-offset][first:].sum(axis=0)
+        if won > MOST_OPPOSITE * gain:
+            return None
+        series = won < 0 and -won / beside > SURENESS * _error(beside, won, own)
         loss = before / count
-        return Shift(offset, start, loss, loss - mean, int(count))
+        return Shift(offset, start, loss, loss - gain / count, int(count), series)
+
+
+def _error(count: float, total: float, squares: float) -> float:
+    """Return the standard error of a mean."""
+    mean = total / count
+    return math.sqrt(max(squares / count - mean * mean, 0.0) / count)
 
 
 def can_shift(plan: Plan) -> bool:

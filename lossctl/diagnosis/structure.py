@@ -346,3 +346,12 @@ def follow_lengths(counts: dict[str, int], call: Call) -> Finding:
         ),
     )
     return LENGTHS.report(sign)
+
+
+def compare_ids(ids: int, samples: int) -> Iterator[Finding]:
+    """Yield the finding that there are not as many ids as samples."""
+    if ids != samples:
+        counts = {"ids": ids, "samples": samples}
+        words = "name the ids of these rows, in their order"
+        message = f"there are {ids} ids for {samples} samples"
+        yield LENGTHS.report(Sign("", message, counts, Repair(words)))

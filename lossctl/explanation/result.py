@@ -80,8 +80,8 @@ class Pair:
 class Difference:
     """Two definitions over the same row, and the step at which they part.
 
-    ``parting`` is the place in ``pairs`` of the first step by which the two numbers differ; None
-    where they do not differ on this row.
+    ``parting`` is the place in ``pairs`` of the first step by which the two numbers differ; the
+    result where no row differs and the results do; None where they do not differ on this row.
     """
 
     left: Explanation
@@ -97,6 +97,12 @@ class Difference:
     was named tells already."""
     chosen: bool = False
     """Whether that row is the one explained, because none was named."""
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """What to call the two: the losses, of one loss with its options."""
+        left, right = self.left, self.right
+        return (left.name, right.name) if left.loss == right.loss else (left.loss, right.loss)
 
     @property
     def results_differ(self) -> bool:

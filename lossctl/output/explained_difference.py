@@ -67,9 +67,9 @@ def describe_heading(difference: Difference) -> Iterator[str]:
     if difference.chosen and difference.farthest is not None:
         yield f"no row was named; on this one they differ most: --row {left.row}"
     elif difference.chosen:
-        same = (
-            "they differ on none" if difference.parting is None else "the means of all are the same"
-        )
+        place = difference.parting
+        none = place is None or difference.pairs[place].key == "result"
+        same = "they differ on none" if none else "the means of all are the same"
         yield f"no row was named, and {same}"
     elif left.chosen:
         yield describe_choice(left)
@@ -78,8 +78,8 @@ def describe_heading(difference: Difference) -> Iterator[str]:
 def build_steps(difference: Difference, precision: int, between: str) -> Grid:
     """Return the steps side by side; the first one that differs is marked."""
     columns = [Column("", right=False), Column("step", right=False)]
-    for one in (difference.left, difference.right):
-        name = one.loss if between != "\n" else "\n".join(wrap_name(one.loss))
+    for label in difference.labels:
+        name = label if between != "\n" else "\n".join(wrap_name(label))
         columns.append(Column(name, lines=True))
     grid = Grid(columns, [])
     for place, pair in enumerate(difference.pairs):
@@ -121,22 +121,20 @@ def conclude(difference: Difference, precision: int) -> Iterator[str]:
     """Yield what is to be learned: the step at which they part, or that they do not."""
     if difference.readings is not None:
         first, second = difference.readings
-        losses = difference.left.loss, difference.right.loss
+        losses = difference.labels
         yield f"They part at the first input: {losses[0]} takes it for {first},"
         yield f"{losses[1]} for {second}"
     elif difference.parting == 0 and (sizes := _tell_sizes(difference.pairs[0])):
-        losses = difference.left.loss, difference.right.loss
+        losses = difference.labels
         yield f"They part at the first input: a row of {losses[0]} is {sizes[0]} of it,"
         yield f"one of {losses[1]} is {sizes[1]}"
     elif difference.parting is not None:
         pair = difference.pairs[difference.parting]
         yield f"They part at: {pair.key}"
-        for step, one in ((pair.left, difference.left), (pair.right, difference.right)):
-            yield f"{one.loss}: {_tell(step, precision)}"
+        for step, label in zip((pair.left, pair.right), difference.labels, strict=True):
+            yield f"{label}: {_tell(step, precision)}"
     elif not difference.results_differ:
         yield "They do not differ on this row, and their results are the same."
-    elif difference.farthest is None:
-        yield "They do not differ on this row, but their results do."
     else:
         where = f"most on row {difference.farthest}: --row {difference.farthest}"
         yield f"They do not differ on this row. On others they do, {where}"
@@ -165,7 +163,7 @@ def build_facts(difference: Difference, between: str) -> list[Grid]:
     """
     if not difference.facts:
         return []
-    names = (difference.left.loss, difference.right.loss)
+    names = difference.labels
     wrapped = names if between != "\n" else ["\n".join(wrap_name(name)) for name in names]
     columns = [Column(name, right=False, lines=True) for name in ("", *wrapped)]
     rows = [Row([text.replace(";  ", between) for text in fact]) for fact in difference.facts]
