@@ -270,6 +270,43 @@ def test_texts_are_not_told_of_as_indices(tmp_path: Path, monkeypatch: pytest.Mo
     found = check("ce", "t.csv#cat,dog", "t.csv#label", "--classes", "cat,dog")
     assert codes(found) == ["unknown_labels"]
     assert found["findings"][0]["message"].endswith(": 'Cat' (1), empty cells (1)")
+    Path("t.csv").write_text("cat,dog,label\n2,1,cat\n1,2,dog\n3,1,\n", encoding="utf-8")
+    empty = find(check("ce", "t.csv#cat,dog", "t.csv#label"), "unknown_labels")
+    assert empty["message"] == "1 label of target is none of the classes: empty cells (1)"
+    assert empty["repair"] == "fill empty cells, or leave their rows out of the file"
+
+
+def test_texts_have_their_names_in_all_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = ["dog", "bird", "cat"]  # the order of the columns, which is not that of the alphabet
+    labels = [names[one] for one in LABELS % 3]
+    scores = 3 * np.eye(3)[LABELS % 3] + np.arange(SAMPLES)[:, np.newaxis] / 1000
+    rows = [
+        f"{k // 2 * 2},{a},{b},{c},{y}"
+        for k, ((a, b, c), y) in enumerate(zip(scores, labels, strict=True))
+    ]
+    Path("t.csv").write_text("\n".join(["id,x,y,z,label", *rows]), encoding="utf-8")
+    found = check("ce", "t.csv#x:z", "t.csv#label", "--id", "t.csv#id")
+    assert codes(found) == ["text_labels", "duplicate_ids", "permuted_classes"]
+    for finding in found["findings"]:
+        for command in finding["commands"]:
+            mended = follow(command)
+    assert finding["commands"] == [
+        "lossctl compute ce t.csv#x:z t.csv#label --classes dog,bird,cat"
+    ]
+    assert codes(mended) == []
+
+
+def test_names_that_no_list_can_hold_need_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("t.csv").write_text('x,y,label\n2,1,"a, b"\n1,2,dog\n', encoding="utf-8")
+    finding = find(check("ce", "t.csv#x,y", "t.csv#label"), "text_labels")
+    assert finding["commands"] == []
+    assert finding["repair"].startswith("name the classes with --classes FILE")
 
 
 def test_samples_that_are_all_masked_are_there() -> None:

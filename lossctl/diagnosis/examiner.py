@@ -21,7 +21,7 @@ from lossctl.diagnosis.catalogue import Sign, declare
 from lossctl.diagnosis.confusion import plan_confusion
 from lossctl.diagnosis.description import arrange, describe, describe_input, profile_alone
 from lossctl.diagnosis.duplicates import RowHashes
-from lossctl.diagnosis.opening import Opened, open_inputs, report_texts
+from lossctl.diagnosis.opening import Opened, name_found, open_inputs, report_texts
 from lossctl.diagnosis.pairs import plan_pairs
 from lossctl.diagnosis.profile import Profile
 from lossctl.diagnosis.proposals import Candidate, rank_losses
@@ -202,7 +202,7 @@ class _Examiner:
         result = _finish(plan, scan)
         case = Case(
             plan,
-            settled.call,
+            name_found(self.opened, settled.call, plan.classes),
             scan.partial,
             profiles,
             scan.samples,

@@ -189,6 +189,10 @@ def _describe(order: Order, predicted: str, true: str) -> str:
 
 def _mend_order(case: Case, order: Order) -> Repair:
     predicted, true = case.plan.inputs[:2]
+    if true.name in case.call.texts:
+        names = dict(zip(order.columns, case.call.options["classes"].split(","), strict=True))
+        words = "name the classes in the order of the predictions' columns"
+        return case.call.advise(words, classes=",".join(names[one] for one in sorted(names)))
     axis = predicted.axes.index("C") if "C" in predicted.axes else None
     if (axis is not None and case.labels is not None) or (
         axis is not None and len(order.columns) == case.plan.classes

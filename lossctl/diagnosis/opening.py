@@ -135,6 +135,19 @@ def _read_names(reference: Any) -> list[str]:
     return sorted(names) if len(names) <= MOST_NAMES else []
 
 
+def name_found(opened: Opened, call: Call, classes: int) -> Call:
+    """Return the call with the classes that were found in texts, if they may be all there are."""
+    names = next((one.names for one in opened.texts.values() if len(one.names) == classes), None)
+    if names is None or not _can_list(names):
+        return call
+    return call.name_classes(names, [call.names[place] for place in opened.texts])
+
+
+def _can_list(names: Sequence[str]) -> bool:
+    """Whether names survive a comma list."""
+    return all("," not in one and one == one.strip() for one in names)
+
+
 def report_texts(opened: Opened, loss: Loss, call: Call, classes: int = 1) -> list[Finding]:
     """Return the findings about labels that are texts, or none of the classes (1: unknown)."""
     found = []
@@ -146,6 +159,10 @@ def report_texts(opened: Opened, loss: Loss, call: Call, classes: int = 1) -> li
             "name the classes in the order of the predictions' columns (here by alphabet)",
             (call.change(classes=",".join(names.names)).spell(),),
         )
+        if not _can_list(names.names):
+            repair = Repair(
+                "name the classes with --classes FILE, one a line, without outer spaces"
+            )
         if classes > 1 and len(names.names) != classes:
             repair = Repair(f"name all {classes} classes with --classes, and correct other labels")
         sign = Sign(
@@ -164,11 +181,17 @@ def report_texts(opened: Opened, loss: Loss, call: Call, classes: int = 1) -> li
             f"{repr(label) if label else 'empty cells'} ({count})"
             for label, count in counts.most_common(MOST_LISTED)
         )
+        total = sum(counts.values())
+        remedies = ["add them to --classes, or correct them"] if set(counts) != {""} else []
+        remedies += (
+            ["fill empty cells, or leave their rows out of the file"] if "" in counts else []
+        )
         sign = Sign(
             name,
-            f"{sum(counts.values())} labels of {name} are none of the classes: {shown}",
-            {"labels": dict(counts.most_common(MOST_LISTED)), "count": sum(counts.values())},
-            Repair("add them to --classes, or correct them"),
+            f"{total} label{' of' if total == 1 else 's of'} {name}"
+            f" {'is' if total == 1 else 'are'} none of the classes: {shown}",
+            {"labels": dict(counts.most_common(MOST_LISTED)), "count": total},
+            Repair("; ".join(remedies)),
         )
         found.append(UNKNOWN.report(sign))
     return found

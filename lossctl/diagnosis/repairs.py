@@ -42,6 +42,8 @@ class Call:
     references: tuple[Any, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
     """Options of the loss and shared ones that were given."""
+    texts: tuple[str, ...] = ()
+    """Inputs that hold texts; the names of their classes are found, not given."""
 
     @property
     def textual(self) -> bool:
@@ -63,6 +65,10 @@ class Call:
             known = {one.name for one in loss.parameters} | set(SHARED)
             kept = {name: value for name, value in kept.items() if name in known}
         return replace(self, loss=loss or self.loss, options=kept)
+
+    def name_classes(self, names: Sequence[str], texts: Sequence[str]) -> Call:
+        """Return the same computation with the classes that were found in inputs of texts."""
+        return replace(self.change(classes=",".join(names)), texts=tuple(texts))
 
     def leave_out(self, name: str) -> Call:
         """Return the same computation without an option."""
@@ -98,18 +104,14 @@ class Call:
 
         An expression may be that of the ``mask``, which leaves samples out.
         """
-        if "classes" in self.options or not self._can_load(expressions):
+        if not self._can_load(expressions):
             return Repair(words)
         if not self.textual:
             lines = [f"{name} = {text}" for name, text in expressions.items()]
             changed = self.change(mask=Name("mask")) if "mask" in expressions else self
             return Repair(words, ("; ".join(lines), changed.spell()))
         files = self._name_files(expressions)
-        used = [
-            name
-            for name in self.names
-            if any(re.search(rf"\b{name}\b", text) for text in expressions.values())
-        ]
+        used = self._list_used(expressions)
         loaded = dict(zip(self.names, self.references, strict=True))
         piped = [name for name in used if _is_standard(loaded[name])]
         if len(piped) > 1:
@@ -159,8 +161,18 @@ class Call:
         return Repair(words, (line, self.change(mask=KEPT).spell()))
 
     def _can_load(self, expressions: Mapping[str, str]) -> bool:
-        """Whether names of the inputs and of variables do not get in each other's way."""
+        """Whether inputs are numbers, and their names and variables not in each other's way."""
+        if "classes" in self.options:  # which may choose columns too, unless they were found
+            return bool(self.texts) and not {*self.texts} & {*self._list_used(expressions)}
         return not self.textual or "mask" not in self.names or "mask" not in expressions
+
+    def _list_used(self, expressions: Mapping[str, str]) -> list[str]:
+        """Return the inputs that expressions are made of."""
+        return [
+            name
+            for name in self.names
+            if any(re.search(rf"\b{name}\b", text) for text in expressions.values())
+        ]
 
     def name_fixed(self, place: int) -> str:
         """Return the file that a repair of one input writes."""
