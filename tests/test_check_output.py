@@ -8,6 +8,7 @@ import io
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import lossctl
@@ -139,3 +140,16 @@ def test_names_are_not_read_as_markup(tmp_path: Path) -> None:
     (tmp_path / "y.npy").write_bytes((SAMPLE_DATA / "labels.npy").read_bytes())
     done = run("check", "ce", name, "y.npy", cwd=tmp_path)
     assert name in done.out
+
+
+def test_a_proposal_that_needs_a_repair_first_is_no_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", 3 * np.eye(4)[np.arange(40) % 4])
+    np.save("y.npy", np.arange(40) % 4)
+    np.save("from_1.npy", np.arange(40) % 4 + 1)
+    assert "$ lossctl compute ce x.npy y.npy\n" in run("check", "x.npy", "y.npy").out
+    wrong = run("check", "x.npy", "from_1.npy").out
+    assert "$ lossctl compute ce x.npy from_1-fixed.npy\n" in wrong
+    assert "$ lossctl compute ce x.npy from_1.npy\n" not in wrong

@@ -103,7 +103,9 @@ def _show_proposals(examination: Examination) -> Grid:
     rows = [Row([one.loss, one.summary]) for one in shown]
     hidden = len(examination.proposals) - len(shown)
     notes = [f"… {hidden} more (-f json lists all)"] if hidden else []
-    notes.append(f"  $ {shown[0].command}")
+    examined = examination.loss.partition("(")[0] == shown[0].loss
+    if not examined or all(one.severity != "error" for one in examination.findings):
+        notes.append(f"  $ {shown[0].command}")
     return Grid(columns, rows, "Losses that fit, the likeliest first", notes)
 
 
