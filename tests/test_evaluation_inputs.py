@@ -150,6 +150,9 @@ def test_keys_that_stand_twice_are_counted_and_named(tmp_path: Path) -> None:
     preds = write(twice, tmp_path / "preds.csv")
     with pytest.raises(DataError, match=r"2 rows have a key.*'row-0', 'row-1'"):
         lossctl.evaluate(FRAME, pred=preds, target="target", loss="mse", on="id")
+    preds = write(twice[:-1], tmp_path / "preds.csv")
+    with pytest.raises(DataError, match=r": 1 row has a key.*'row-0'"):
+        lossctl.evaluate(FRAME, pred=preds, target="target", loss="mse", on="id")
 
 
 def test_where_keeps_rows(tmp_path: Path) -> None:
@@ -192,6 +195,27 @@ def test_unknown_labels_are_counted_and_named() -> None:
             frame, pred="logit_0:logit_2", target="label", loss="ce", classes=["cat", "dog", "cow"]
         )
     assert "dog" in no.value.remedy
+
+
+def test_an_empty_label_is_named_with_a_way_out(tmp_path: Path) -> None:
+    frame = FRAME.assign(label=["cat", "dog", None, "cow", "cat"] * 100)
+    asked: dict[str, Any] = {"pred": "logit_0:logit_2", "target": "label", "loss": "ce"}
+    for name in FORMATS:
+        path = write(frame, tmp_path / f"eval.{name}")
+        with pytest.raises(DataError, match=r"column 'label' of [^#]*$") as no:
+            lossctl.evaluate(path, **asked, classes=["cat", "dog", "cow"])
+        assert "--where" in no.value.remedy
+        found = lossctl.evaluate(
+            path, **asked, classes=["cat", "dog", "cow"], where="label in ['cat', 'dog', 'cow']"
+        )
+        assert found.rows == 400
+
+
+def test_texts_without_classes_are_named_with_a_way_out() -> None:
+    frame = FRAME.assign(label=["cat", "dog"] * 250)
+    with pytest.raises(DataError, match=r"'label': dtype \w+ is not numbers") as no:
+        lossctl.evaluate(frame, pred="logit_0:logit_2", target="label", loss="ce")
+    assert "classes=[" in no.value.remedy
 
 
 def test_weights_and_masks_are_those_of_compute() -> None:

@@ -78,11 +78,16 @@ class ClassNames:
         unknown = values == UNKNOWN
         count = int(np.count_nonzero(unknown))
         place = source.place((int(numbers[int(np.argmax(unknown))]),))
-        called = "an empty cell" if first[0] is None else repr(str(first[0]))
+        empty = first[0] is None
+        called = "an empty cell" if empty else repr(str(first[0]))
+        file = source.name.rpartition("#")[0] if ", column '" in place else ""
         raise DataError(
             f"{what}: {count} label{'s are' if count > 1 else ' is'} none of the"
-            f" {len(self.names)} classes; the first is {called} at {place} of {source.name}",
-            did_you_mean(str(first[0]), self.names),
+            f" {len(self.names)} classes; the first is {called} at {place} of"
+            f" {file or source.name}",
+            "Fill empty cells, or leave their rows out (in 'lossctl evaluate' with --where)."
+            if empty
+            else did_you_mean(str(first[0]), self.names),
         )
 
 

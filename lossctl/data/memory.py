@@ -78,7 +78,11 @@ def _convert_series(series: Any, name: str) -> Array:
         return np.asarray(series.to_numpy())
     kind = getattr(series.dtype, "kind", "O")
     if kind not in NUMERIC_KINDS:
-        raise DataError(f"{name}: dtype {series.dtype} is not numbers.", "Choose numeric columns.")
+        called = name if series.name is None else f"{name} {str(series.name)!r}"
+        raise DataError(
+            f"{called}: dtype {series.dtype} is not numbers.",
+            "Choose numeric columns; names of classes become indices with classes=[...].",
+        )
     if not series.isna().any():
         return np.asarray(series.to_numpy(dtype=getattr(series.dtype, "numpy_dtype", None)))
     return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))

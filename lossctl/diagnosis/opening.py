@@ -184,7 +184,9 @@ def report_texts(opened: Opened, loss: Loss, call: Call, classes: int = 1) -> li
         total = sum(counts.values())
         remedies = ["add them to --classes, or correct them"] if set(counts) != {""} else []
         remedies += (
-            ["fill empty cells, or leave their rows out of the file"] if "" in counts else []
+            ["fill empty cells, or leave their rows out (in 'lossctl evaluate' with --where)"]
+            if "" in counts
+            else []
         )
         sign = Sign(
             name,

@@ -153,12 +153,13 @@ def _read_keys(table: Any, dataset: Dataset) -> Any:
         keys = pd.Index(table[dataset.key])
     empty = int(keys.isna().sum())
     if empty:
-        raise DataError(f"{_call(table)}: {empty} rows have no key in {dataset.key!r}")
+        rows = "row has" if empty == 1 else "rows have"
+        raise DataError(f"{_call(table)}: {empty} {rows} no key in {dataset.key!r}")
     twice = keys[keys.duplicated(keep="first")]
     if len(twice):
         raise DataError(
-            f"{_call(table)}: {len(twice)} rows have a key in {dataset.key!r} that stands before"
-            f" already: {_show(twice.unique())}",
+            f"{_call(table)}: {len(twice)} {'row has' if len(twice) == 1 else 'rows have'} a key in"
+            f" {dataset.key!r} that stands before already: {_show(twice.unique())}",
             "Keys must be unique; drop the duplicates.",
         )
     return keys
