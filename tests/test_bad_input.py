@@ -94,14 +94,22 @@ class TestContent:
     def test_label_out_of_range(self, here: Path, refuse: Refuse, suffix: str) -> None:
         labels = save(here, "y", [0, 1, 7, 3], suffix)
         place = self.place(labels, 2, suffix)
-        for key in ("ce", "nll", "multi_margin"):
+        # The way out is one that the loss has.
+        for key, way in (("ce", "--ignore-index."), ("nll", "--ignore-index."),
+                         ("multi_margin", "--mask."), ("zero_one", "--mask.")):  # fmt: skip
             logits = save(here, "x", -np.abs(LOGITS), suffix)
-            words = ("target: 2 ", "first is 7", place, "3 classes", "--ignore-index")
+            words = ("target: 2 ", "first is 7", place, "3 classes", way)
             refuse(key, logits, labels, code=DATA, words=words)
         refuse(
             "linear_ce", logits, labels, save(here, "weight", LOGITS[:3]),
             code=DATA, words=("target: 2 ", "first is 7", place, "3 classes"),
         )  # fmt: skip
+
+    def test_logits_of_classes_name_a_loss_of_classes(
+        self, here: Path, refuse: Refuse, suffix: str
+    ) -> None:
+        logits, labels = save(here, "x", LOGITS, suffix), save(here, "y", LABELS, suffix)
+        refuse("log_loss", logits, labels, code=DATA, words=("takes logits (ce).",))
 
     def test_negative_label(self, here: Path, refuse: Refuse, suffix: str) -> None:
         labels = save(here, "y", [0, -1, 2, -100], suffix)

@@ -197,6 +197,16 @@ def test_unknown_labels_are_counted_and_named() -> None:
     assert "dog" in no.value.remedy
 
 
+@pytest.mark.parametrize(
+    ("loss", "way"), [("ce", "--loss ce:ignore-index=VALUE"), ("zero_one", "--mask")]
+)
+def test_a_label_out_of_range_is_left_out_as_the_loss_can(loss: str, way: str) -> None:
+    frame = FRAME.assign(label=FRAME.label + 1)
+    with pytest.raises(DataError, match="the indices of 3 classes") as no:
+        lossctl.evaluate(frame, pred="logit_0:logit_2", target="label", loss=loss)
+    assert f"with {way}." in no.value.remedy
+
+
 def test_an_empty_label_is_named_with_a_way_out(tmp_path: Path) -> None:
     frame = FRAME.assign(label=["cat", "dog", None, "cow", "cat"] * 100)
     asked: dict[str, Any] = {"pred": "logit_0:logit_2", "target": "label", "loss": "ce"}

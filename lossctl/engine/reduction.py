@@ -17,6 +17,7 @@ from lossctl.engine.result import Result
 from lossctl.engine.summary import Summary
 from lossctl.engine.summation import ExactSum
 from lossctl.errors import DataError, warn
+from lossctl.losses.declaration import Loss
 
 Array = NDArray[Any]
 
@@ -98,10 +99,23 @@ def _report_errors(plan: Plan, partial: Partial) -> None:
         odd = ("nan", "nan_loss")
         fatal += [one for one in partial.findings.values() if one.rule.code in odd]
     if fatal:
-        remedy = (
-            fatal[0].rule.remedy or "--nan omit leaves them out, --nan propagate computes them."
-        )
-        raise DataError(fatal[0].describe(), remedy)
+        raise DataError(fatal[0].describe(), find_remedy(plan.loss, fatal[0]))
+
+
+def find_remedy(loss: Loss, finding: Finding, before: str = "--", behind: str = "") -> str:
+    """Return what to do about an error of this loss, whose options stand between two texts.
+
+    Labels are left out by the option that the loss has for it, or else with their samples.
+    """
+    remedy = finding.rule.remedy
+    name = next((one.flag[2:] for one in loss.parameters if one.name in IGNORED), None)
+    if name is None:
+        remedy = remedy.replace("leave it out with --ignore-index", "mask its sample with --mask")
+    else:
+        remedy = remedy.replace("--ignore-index", f"{before}{name}{behind}")
+    if finding.name == loss.inputs[0].name and finding.classes > 1:
+        remedy = remedy.replace("(bce_with_logits)", "(ce)")
+    return remedy or "--nan omit leaves them out, --nan propagate computes them."
 
 
 def locate(plan: Plan, finding: Finding) -> None:

@@ -17,6 +17,7 @@ from lossctl.engine.gathering import COUNT
 from lossctl.engine.partial import Finding, Partial, Rows
 from lossctl.engine.plan import Plan, Settings
 from lossctl.engine.planning import make_plan
+from lossctl.engine.reduction import find_remedy
 from lossctl.engine.threads import keep_freed_memory
 from lossctl.engine.work import Outcome, process
 from lossctl.errors import DataError, UsageError
@@ -187,14 +188,15 @@ class Scan:
 
     def _report(self) -> None:
         """Raise the first error that the checks found."""
-        for tally in self.tallies:
+        for task, tally in zip(self.tasks, self.tallies, strict=True):
             findings = tally.partial.findings.values()
             fatal = [one for one in findings if one.rule.is_error]
             if self.settings.nan == "error":
                 fatal += [one for one in findings if one.rule.code in ("nan", "nan_loss")]
             if fatal:
-                remedy = "--nan omit leaves them out, --nan propagate computes them."
-                raise DataError(fatal[0].describe(), fatal[0].rule.remedy or remedy)
+                loss = task.spec.loss
+                remedy = find_remedy(loss, fatal[0], f"--loss {loss.key}:", "=VALUE")
+                raise DataError(fatal[0].describe(), remedy)
 
 
 def refuse_wholes(specs: Sequence[LossSpec]) -> None:
