@@ -312,3 +312,24 @@ def test_names_that_no_list_can_hold_need_a_file(
 def test_samples_that_are_all_masked_are_there() -> None:
     found = lossctl.check("mse", PREDICTED, TRUE, mask=np.zeros(SAMPLES))
     assert [one.code for one in found.findings] == ["nothing_counts"]
+
+
+def test_a_loss_in_a_file_elsewhere_is_named_by_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my losses").mkdir()
+    Path("my losses/own.py").write_text(
+        "import numpy as np\nfrom lossctl import index, loss, real\n"
+        "@loss('pick', inputs=(real('scores', 'N C'), index('labels', 'N')))\n"
+        "def pick(scores, labels):\n    return -scores[np.arange(len(scores)), labels]\n",
+        encoding="utf-8",
+    )
+    Defect("", "", (), {"x.npy": LOGITS, "y.npy": LABELS + 1}).save(tmp_path)
+    finding = find(check("my losses/own.py:pick", "x.npy", "y.npy"), "labels_start_at_1")
+    for command in finding["commands"]:
+        mended = follow(command)
+    assert "labels_start_at_1" not in codes(mended)
+    assert (
+        "lossctl compute 'my losses/own.py:pick' SCORES" in run("show", "my losses/own.py:pick").out
+    )

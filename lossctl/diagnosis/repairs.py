@@ -80,11 +80,13 @@ class Call:
 
     def spell(self) -> str:
         """Return the line that computes it: of a shell, or of Python for arrays."""
+        home = self.loss.home
+        name = self.loss.key if home is None else home.refer(self.loss.key)
         if self.textual:
             words = [quote(fspath(one)) for one in self.references]
             words += [word for item in self.options.items() for word in self._spell_flag(*item)]
-            return " ".join(["lossctl compute", quote(self.loss.key), *words])
-        arguments = [json.dumps(self.loss.key), *map(_spell_input, self.names, self.references)]
+            return " ".join(["lossctl compute", quote(name), *words])
+        arguments = [json.dumps(name), *map(_spell_input, self.names, self.references)]
         arguments += [f"{name}={_spell_value(value)}" for name, value in self.options.items()]
         return f"lossctl.compute({', '.join(arguments)})"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -67,7 +68,7 @@ def describe(loss: Loss) -> dict[str, Any]:
 def show_command(loss: Loss, verb: str = "compute") -> str:
     """Return the command line of the example, or one with the names of the inputs."""
     name = loss.key if loss.home is None else loss.home.refer(loss.key)
-    return f"lossctl {verb} {name} {loss.example or _name_inputs(loss)}"
+    return f"lossctl {verb} {shlex.quote(name)} {loss.example or _name_inputs(loss)}"
 
 
 def _describe_gradient(loss: Loss) -> dict[str, Any]:
