@@ -12,7 +12,7 @@ import pytest
 
 import lossctl
 from lossctl.errors import DataError
-from tests.command_line import command, environment
+from tests.command_line import command, environment, run
 
 NAMES = ["cat", "dog", "owl"]
 RANDOM = np.random.default_rng(3)
@@ -103,3 +103,18 @@ def test_labels_through_a_pipe(data: Path, tmp_path: Path) -> None:
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert float(done.stdout) == pytest.approx(VALUE, rel=1e-15)
+
+
+def test_parts_of_shards(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "shards").mkdir()
+    frame = FRAME[["label", *NAMES]]  # the first column is the one that rows are counted by
+    for number, rows in enumerate((frame[:20], frame[20:])):
+        shard = tmp_path / "shards" / f"{number}{data.suffix}"
+        rows.to_csv(shard, index=False) if data.suffix == ".csv" else rows.to_parquet(shard)
+    shards, states = f"{tmp_path / 'shards'}/*{data.suffix}", []
+    for part in (1, 2):
+        states.append(tmp_path / f"{part}.json")
+        words = (f"{shards}#cat:owl", f"{shards}#label", "--classes", "cat,dog,owl")
+        done = run("compute", "ce", *words, "--part", f"{part}/2", "--save-state", states[-1])
+        assert done.code == 0, done.err
+    assert float(run("merge", *states, "-f", "value").out) == VALUE

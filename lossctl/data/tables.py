@@ -166,6 +166,7 @@ class SharedScan:
         if self.table.length is not None:
             return
         again = self.table.reopen()
+        again.plain = self.table.plain
         try:
             pieces = again.pieces(self._columns[:1])
             self.table.length = sum(len(next(iter(piece.values()))) for piece in pieces)
@@ -287,7 +288,9 @@ class TableSource(Source):
         if self._whole is None:
             scan = self._scan
             if not scan.has(0):
-                self._scan = SharedScan(scan.table.reopen(), self._columns)
+                again = scan.table.reopen()
+                again.plain = scan.table.plain
+                self._scan = SharedScan(again, self._columns)
                 scan.leave(self)
             self._whole = self.read(0, END)
             self.length = len(self._whole)
