@@ -333,3 +333,16 @@ def test_a_loss_in_a_file_elsewhere_is_named_by_its_path(
     assert (
         "lossctl compute 'my losses/own.py:pick' SCORES" in run("show", "my losses/own.py:pick").out
     )
+
+
+def test_ids_in_shards_have_no_command_of_pandas(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number in range(2):
+        lines = [f"{row % 3 + number},{row}.5,{row**2}" for row in range(4)]
+        Path(f"{number}.csv").write_text("\n".join(["id,x,y", *lines]), encoding="utf-8")
+    names = ("0.csv", "*.csv")
+    whole, shards = (check("mse", f"{at}#x", f"{at}#y", "--id", f"{at}#id") for at in names)
+    assert len(find(whole, "duplicate_ids")["commands"]) == 2
+    assert find(shards, "duplicate_ids")["commands"] == []

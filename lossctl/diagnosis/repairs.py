@@ -143,7 +143,8 @@ class Call:
         """Return the repair that leaves out samples whose id was there before."""
         reference = parse_reference(ids)
         reader = READERS.get(reference.path.suffix.lower())
-        if not self.textual or is_live(ids) or "mask" in self.options:
+        sharded = reader is not None and not reference.path.is_file()  # pandas knows no patterns
+        if not self.textual or is_live(ids) or "mask" in self.options or sharded:
             return Repair(words)
         if reader is None or reference.fragment is None:
             loaded = f"ids = lossctl.load_array({_quote(ids)})"
