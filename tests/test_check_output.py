@@ -120,6 +120,17 @@ def test_commands_stay_in_one_piece_on_a_terminal() -> None:
             assert command in shown
 
 
+@pytest.mark.parametrize("command", ["check", "explain"])
+@pytest.mark.parametrize(("default", "shown"), [("value", "table"), ("json", "json")])
+def test_a_default_that_is_no_format_of_a_command(command: str, default: str, shown: str) -> None:
+    words = (command, "ce", "preds.npy", "labels.npy", *["--row=1"] * (command == "explain"))
+    done = run(*words, cwd=SAMPLE_DATA, env={"LOSSCTL_FORMAT": default})
+    assert (done.code, done.err) == (0, "")
+    assert done.out == run(*words, "-f", shown, cwd=SAMPLE_DATA).out
+    refused = run(*words, "-f", "value", cwd=SAMPLE_DATA, env={"LOSSCTL_FORMAT": default})
+    assert refused.code == 2
+
+
 @pytest.mark.parametrize("rows", [1, 3])
 def test_a_reader_may_leave_early(rows: int) -> None:
     line = " ".join(BROKEN)

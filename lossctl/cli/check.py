@@ -140,9 +140,10 @@ def _run(loss: Loss | None, values: dict[str, Any]) -> None:
     from lossctl import api
     from lossctl.cli.gates import write_out
     from lossctl.output.examination import check_output, write_examination
+    from lossctl.output.formats import EXAMINATION_FORMATS
     from lossctl.output.progress import show_progress
 
-    output = take_output({**values, "limit": 0})
+    output = take_output({**values, "limit": 0}, EXAMINATION_FORMATS)
     for name in ("format", "output", "precision", "debug", "loss"):
         values.pop(name, None)
     strict, shown = values.pop("strict"), values.pop("progress")

@@ -117,11 +117,11 @@ def _explain(loss: Loss, inputs: list[str], values: dict[str, Any]) -> None:
     """Call the public API and hand what it found to the output room."""
     from lossctl import api
     from lossctl.output.explained_difference import write_difference
-    from lossctl.output.explanation import check_output, write_explanation
+    from lossctl.output.explanation import FORMATS, check_output, write_explanation
     from lossctl.output.progress import show_progress
 
     del values["debug"]
-    output = take_output(values | {"limit": 0})
+    output = take_output(values | {"limit": 0}, FORMATS)
     for name in ("format", "output", "precision"):
         del values[name]
     check_output(output.format, output.target)

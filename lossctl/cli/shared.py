@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -128,13 +129,19 @@ def split_shared(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]
     return shared, own, output
 
 
-def take_output(values: dict[str, Any]) -> Output:
-    """Take out of the values what is to become of the result."""
+def take_output(values: dict[str, Any], known: Sequence[str] = ()) -> Output:
+    """Take out of the values what is to become of the result.
+
+    ``known`` are the formats of a command that lacks some: a default that is none of them is that
+    of other commands.
+    """
     chosen = {name: values.pop(name) for name in OUTPUT_NAMES}
     if chosen["output"] == "-":  # standard output, by its usual name
         chosen["output"] = None
     # The suffix of an output file goes before a default from the environment.
     default = None if chosen["output"] else os.environ.get("LOSSCTL_FORMAT")
+    if known and default not in known:
+        default = None
     return Output(
         chosen["format"] or default, chosen["output"], chosen["limit"], chosen["precision"]
     )
