@@ -59,6 +59,12 @@ class Table(ABC):
     def reopen(self) -> Table:
         """Return the same table at its beginning."""
 
+    def start_over(self) -> Table:
+        """Return it at its beginning, with the same columns given as cells."""
+        again = self.reopen()
+        again.plain = self.plain
+        return again
+
     def expect(self) -> int | None:
         """Return about how many rows there are, where that is known or can be guessed."""
         return self.length
@@ -165,8 +171,7 @@ class SharedScan:
             )
         if self.table.length is not None:
             return
-        again = self.table.reopen()
-        again.plain = self.table.plain
+        again = self.table.start_over()
         try:
             pieces = again.pieces(self._columns[:1])
             self.table.length = sum(len(next(iter(piece.values()))) for piece in pieces)
@@ -288,9 +293,7 @@ class TableSource(Source):
         if self._whole is None:
             scan = self._scan
             if not scan.has(0):
-                again = scan.table.reopen()
-                again.plain = scan.table.plain
-                self._scan = SharedScan(again, self._columns)
+                self._scan = SharedScan(scan.table.start_over(), self._columns)
                 scan.leave(self)
             self._whole = self.read(0, END)
             self.length = len(self._whole)
