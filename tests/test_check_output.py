@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 import lossctl
+from lossctl.cli.check import find_loss
 from lossctl.diagnosis.result import Finding
+from lossctl.losses.registry import registry
 from tests.command_line import (
     SAMPLE_DATA,
     read_json,
@@ -118,6 +120,15 @@ def test_commands_stay_in_one_piece_on_a_terminal() -> None:
     for finding in full["findings"]:
         for command in finding["commands"]:
             assert command in shown
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["-f json", "-j 2", "--threads 2 --squeeze", "--nan omit", "--id labels.npy", "--progress",
+     "--no-squeeze -o /dev/stdout -f json", "--precision 3", "--class-axis 1", "--strict"],
+)  # fmt: skip
+def test_options_may_stand_before_the_loss(options: str) -> None:
+    assert find_loss([*options.split(), "ce", "preds.npy", "labels.npy"]) is registry()["ce"]
 
 
 @pytest.mark.parametrize("command", ["check", "explain"])

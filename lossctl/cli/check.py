@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -100,16 +100,19 @@ def find_loss(words: Sequence[str]) -> Loss | None:
 
     Raises UsageError for a first word that is neither a loss nor a file.
     """
-    switches = {"-h", "--help", "--strict", "--squeeze", "--no-squeeze", "--debug"}
-    switches |= {"--progress", "--no-progress"}
-    known = {f"--{one.name.replace('_', '-')}" for one in list_options()} | {"-f", "-o", "-j"}
+    valued = {
+        flag
+        for kind, option in (get_args(one.annotation) for one in list_options())
+        if kind is not bool
+        for flag in (option.default, *option.param_decls)  # typer takes the first for a default
+    }
     waiting = False
     for word in words:
         if waiting and not word.startswith("--"):
             waiting = False
             continue
         if word.startswith("-") and word != "-" and not word.startswith((MARK, "-#")):
-            waiting = word in known - switches
+            waiting = word in valued
             continue
         return _find_named(word)
     return None
