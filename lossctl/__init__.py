@@ -35,9 +35,8 @@ if TYPE_CHECKING:
     from lossctl.engine.gradient_result import Gradient
     from lossctl.engine.result import Result
     from lossctl.explanation.result import Difference, Explanation
-    from lossctl.explanation.step import Step, steps
-    from lossctl.losses.declaration import Option, loss
-    from lossctl.losses.inputs import (
+    from lossctl.losses.core.declaration import Option, loss
+    from lossctl.losses.core.inputs import (
         above_minus_one,
         binary,
         box,
@@ -64,7 +63,8 @@ if TYPE_CHECKING:
         soft_label,
         variance,
     )
-    from lossctl.losses.terms import Scan, Terms, Transform
+    from lossctl.losses.core.steps import Step, steps
+    from lossctl.losses.core.terms import Scan, Terms, Transform
 
 _ROOMS = {
     "lossctl.data": ("load_array",),
@@ -72,7 +72,7 @@ _ROOMS = {
     "lossctl.engine.gradient_result": ("Gradient",),
     "lossctl.engine.result": ("Result",),
     "lossctl.explanation.result": ("Difference", "Explanation"),
-    "lossctl.explanation.step": ("Step", "steps"),
+    "lossctl.losses.core.steps": ("Step", "steps"),
     "lossctl.api": (
         "check",
         "compare_definitions",
@@ -87,8 +87,8 @@ _ROOMS = {
         "merge",
         "run_suite",
     ),
-    "lossctl.losses.declaration": ("Option", "loss"),
-    "lossctl.losses.inputs": (
+    "lossctl.losses.core.declaration": ("Option", "loss"),
+    "lossctl.losses.core.inputs": (
         "above_minus_one",
         "binary",
         "box",
@@ -115,7 +115,7 @@ _ROOMS = {
         "soft_label",
         "variance",
     ),
-    "lossctl.losses.terms": ("Scan", "Terms", "Transform"),
+    "lossctl.losses.core.terms": ("Scan", "Terms", "Transform"),
 }
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 

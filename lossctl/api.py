@@ -21,11 +21,11 @@ from lossctl.engine.plan import Settings
 from lossctl.engine.result import Result
 from lossctl.engine.threads import available_threads
 from lossctl.errors import UsageError, did_you_mean
-from lossctl.losses.declaration import Loss
-from lossctl.losses.description import compare as compare_declarations
-from lossctl.losses.description import describe as describe_declaration
-from lossctl.losses.dialects import name_library
-from lossctl.losses.registry import find, list_file, list_losses
+from lossctl.losses.core.declaration import Loss
+from lossctl.losses.core.description import compare as compare_declarations
+from lossctl.losses.core.description import describe as describe_declaration
+from lossctl.losses.core.names import name_library
+from lossctl.losses.core.registry import find, list_file, list_losses
 
 if TYPE_CHECKING:
     from lossctl.differentiation import gradient

@@ -16,7 +16,7 @@ from lossctl.engine.plan import Plan, Settings
 from lossctl.engine.planning import make_plan
 from lossctl.engine.scanning import ask
 from lossctl.errors import UsageError, did_you_mean
-from lossctl.losses.declaration import Loss
+from lossctl.losses.core.declaration import Loss
 
 
 def plan_computation(

@@ -18,8 +18,8 @@ from lossctl.engine.gradients import Gradients, derive, name_inputs, with_deriva
 from lossctl.engine.plan import Plan, Settings
 from lossctl.engine.threads import available_threads
 from lossctl.errors import UsageError
-from lossctl.losses.declaration import Loss
-from lossctl.losses.registry import find
+from lossctl.losses.core.declaration import Loss
+from lossctl.losses.core.registry import find
 
 if TYPE_CHECKING:
     from lossctl.engine.result import Result

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from lossctl.engine.plan import Settings
 from lossctl.engine.threads import available_threads
 from lossctl.errors import UsageError
-from lossctl.losses.declaration import Loss
-from lossctl.losses.registry import find
+from lossctl.losses.core.declaration import Loss
+from lossctl.losses.core.registry import find
 
 if TYPE_CHECKING:
     from lossctl.diagnosis.result import Examination

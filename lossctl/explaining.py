@@ -28,10 +28,10 @@ from lossctl.explanation.comparison import TOLERANCE, compare_walks
 from lossctl.explanation.elements import Run
 from lossctl.explanation.listing import list_variants
 from lossctl.explanation.result import Difference, Explanation
-from lossctl.explanation.step import Step
-from lossctl.losses.declaration import Loss
-from lossctl.losses.description import describe
-from lossctl.losses.registry import find
+from lossctl.losses.core.declaration import Loss
+from lossctl.losses.core.description import describe
+from lossctl.losses.core.registry import find
+from lossctl.losses.core.steps import Step
 
 Array = NDArray[Any]
 Row = int | str | Sequence[int]

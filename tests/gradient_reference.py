@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lossctl.losses.registry import registry
+from lossctl.losses.core.registry import registry
 from tests.cases.case import Array, Case
 from tests.torch_reference import CLASS_INPUTS, FUNCTIONS, convert, convert_options, torch
 

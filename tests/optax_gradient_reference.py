@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lossctl.losses.registry import registry
+from lossctl.losses.core.registry import registry
 from tests.cases.case import Array, Case
 from tests.optax_reference import CLASSES_LAST, FUNCTIONS, convert, jax, jnp, optax
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from lossctl.losses.registry import registry
+from lossctl.losses.core.registry import registry
 
 MODULES = {
     "torch": "tests.torch_reference",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lossctl.evaluation.quantities import Contrast, Quantity, Ratio
 from lossctl.evaluation.uncertainty import Method, Uncertainty
-from lossctl.losses.terms import Transform
+from lossctl.losses.core.terms import Transform
 
 ROOT = Transform("square root", math.sqrt, lambda mean: 0.5 / math.sqrt(mean))
 EXPONENTIAL = Transform("exponential", math.exp, math.exp)

@@ -16,7 +16,7 @@ import pytest
 
 import lossctl
 from lossctl.errors import DataError, FileError, LossctlError, LossctlWarning, UsageError
-from lossctl.losses.registry import registry
+from lossctl.losses.core.registry import registry
 from tests.command_line import SAMPLE_DATA, run
 from tests.small_arrays import LABELS, LOGITS, PREDICTED, RANDOM, TRUE, cross_entropies
 

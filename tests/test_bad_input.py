@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import lossctl
-from lossctl.losses.registry import registry
+from lossctl.losses.core.registry import registry
 from tests.command_line import compute, read_table, run_process, save
 from tests.small_files import DATA, FILE, FORMATS, LABELS, LOGITS, USAGE, VALUES, Refuse
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lossctl.losses.registry import registry
+from lossctl.losses.core.registry import registry
 from tests.benchmarks import comparison as comparing
 from tests.benchmarks import contestants, memory
 from tests.benchmarks.__main__ import main, make_parser

@@ -14,7 +14,7 @@ import pytest
 import lossctl
 from lossctl.cli.check import find_loss
 from lossctl.diagnosis.result import Finding
-from lossctl.losses.registry import registry
+from lossctl.losses.core.registry import registry
 from tests.command_line import (
     SAMPLE_DATA,
     read_json,

@@ -14,7 +14,7 @@ import pytest
 import lossctl
 from lossctl.diagnosis.result import Examination
 from lossctl.errors import LossctlWarning
-from lossctl.losses.registry import registry
+from lossctl.losses.core.registry import registry
 from tests.cases.case import Case
 from tests.command_line import SAMPLE_DATA, read_json, run
 from tests.matrix import CASES, cases

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lossctl.losses.registry import registry
+from lossctl.losses.core.registry import registry
 from tests.command_line import (
     ROOT,
     SAMPLE_DATA,

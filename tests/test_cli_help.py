@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import lossctl
-from lossctl.losses.registry import registry
+from lossctl.losses.core.registry import registry
 from tests.command_line import (
     SAMPLE_DATA,
     command,

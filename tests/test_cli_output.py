@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import lossctl
-from lossctl.losses.registry import registry
+from lossctl.losses.core.registry import registry
 from tests.command_line import (
     SAMPLE_DATA,
     compute,

@@ -10,8 +10,8 @@ import mpmath
 import numpy as np
 import pytest
 
-from lossctl.losses import alignment
-from lossctl.losses.alignment import negative_log_likelihood, pad_targets
+from lossctl.losses.maths import ctc as alignment
+from lossctl.losses.maths.ctc import negative_log_likelihood, pad_targets
 
 ROUNDING = 2.0**-53
 

@@ -9,9 +9,9 @@ import pytest
 
 import lossctl
 from lossctl.errors import UsageError
-from lossctl.losses.declaration import FACTS, Loss
-from lossctl.losses.dialects import LIBRARIES, Names, fold, spell, split
-from lossctl.losses.registry import find, names, namesakes, registry
+from lossctl.losses.core.declaration import FACTS, Loss
+from lossctl.losses.core.names import LIBRARIES, Names, fold, spell, split
+from lossctl.losses.core.registry import find, names, namesakes, registry
 from tests.command_line import (
     SAMPLE_DATA,
     read_json,

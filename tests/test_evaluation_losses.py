@@ -15,8 +15,8 @@ from lossctl.data import load_array
 from lossctl.errors import DataError, LossctlWarning, UsageError
 from lossctl.evaluation import reading
 from lossctl.evaluation.specs import parse_loss
-from lossctl.losses.declaration import Loss
-from lossctl.losses.registry import registry
+from lossctl.losses.core.declaration import Loss
+from lossctl.losses.core.registry import registry
 from tests.command_line import SAMPLE_DATA
 
 LOSSES = registry()

@@ -15,7 +15,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from lossctl.losses.registry import registry
+from lossctl.losses.core.registry import registry
 from tests import (
     definitions,
     evaluator_definitions,

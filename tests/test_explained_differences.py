@@ -10,8 +10,8 @@ import pytest
 
 import lossctl
 from lossctl.errors import DataError, LossctlWarning, UsageError
-from lossctl.explanation.vocabulary import find_fact
-from lossctl.losses.registry import registry
+from lossctl.losses.core.registry import registry
+from lossctl.losses.core.step_names import find_fact
 from lossctl.output.explained_difference import build_steps, conclude, describe_heading
 from tests.golden_values import load_golden
 
@@ -249,7 +249,7 @@ def test_files(tmp_path: Path) -> None:
 
 
 def test_every_fact_of_a_step_is_declared() -> None:
-    from lossctl.explanation.vocabulary import WORDS
-    from lossctl.losses.declaration import FACTS
+    from lossctl.losses.core.declaration import FACTS
+    from lossctl.losses.core.step_names import WORDS
 
     assert {find_fact(word) for word in WORDS} <= {"", *FACTS}

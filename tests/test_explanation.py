@@ -13,8 +13,8 @@ import pytest
 import lossctl
 from lossctl.engine.blocks import BLOCK_NUMBERS
 from lossctl.errors import DataError, LossctlWarning, UsageError
-from lossctl.explanation.step import LEFT_OUT
-from lossctl.losses.registry import registry
+from lossctl.losses.core.registry import registry
+from lossctl.losses.core.steps import LEFT_OUT
 from tests.command_line import save
 from tests.standard_input import standard_input
 
@@ -339,8 +339,8 @@ def test_nothing_is_warned_of_without_data() -> None:
 
 def test_steps_that_end_elsewhere_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """A walk that is not of its loss does not go unnoticed."""
-    from lossctl.explanation import step as module
-    from lossctl.explanation.finding import find_walk
+    from lossctl.losses.core import steps as module
+    from lossctl.losses.core.find_steps import find_walk
 
     mse, walk = registry()["mse"], find_walk(registry()["l1"])
     assert walk is not None

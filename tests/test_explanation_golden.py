@@ -18,10 +18,10 @@ from lossctl.engine.plan import Settings
 from lossctl.errors import LossctlWarning
 from lossctl.explaining import Call, run
 from lossctl.explanation.elements import Run
-from lossctl.explanation.finding import find_walk
 from lossctl.explanation.result import Explanation
-from lossctl.explanation.step import LEFT_OUT
-from lossctl.losses.registry import registry
+from lossctl.losses.core.find_steps import find_walk
+from lossctl.losses.core.registry import registry
+from lossctl.losses.core.steps import LEFT_OUT
 from tests.cases.case import Case
 from tests.golden_values import load_golden
 

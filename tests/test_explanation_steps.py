@@ -10,8 +10,8 @@ import pytest
 
 from lossctl.explanation.elements import Run
 from lossctl.explanation.result import Explanation
-from lossctl.explanation.step import LEFT_OUT, Step
-from lossctl.explanation.vocabulary import OF_ALL, OF_ROW, WORDS
+from lossctl.losses.core.step_names import OF_ALL, OF_ROW, WORDS
+from lossctl.losses.core.steps import LEFT_OUT, Step
 from tests.cases.case import Case
 from tests.explained import find_formula
 from tests.explained.endings import PARTS, finish_loss

@@ -16,7 +16,7 @@ import pytest
 import lossctl
 from lossctl.engine import blocks, matching
 from lossctl.errors import DataError, LossctlWarning, UsageError
-from lossctl.losses.registry import find
+from lossctl.losses.core.registry import find
 from tests.cases.case import Array
 from tests.command_line import SAMPLE_DATA, run
 

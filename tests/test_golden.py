@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from lossctl.losses.registry import registry
+from lossctl.losses.core.registry import registry
 from tests.cases.case import Case
 from tests.comparison import disagreements
 from tests.golden_values import FOLDER, Golden, decode_golden, encode_golden, load_golden

@@ -13,8 +13,8 @@ import pytest
 import lossctl
 from lossctl.engine.gradient_result import Agreement
 from lossctl.errors import LossctlWarning
-from lossctl.losses.registry import registry
-from lossctl.losses.slopes import Slope
+from lossctl.losses.core.gradients import Slope
+from lossctl.losses.core.registry import registry
 from tests.cases.case import Array, Case
 from tests.golden_values import load_golden
 from tests.gradients import AWKWARD, reduce_by

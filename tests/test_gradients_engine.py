@@ -12,9 +12,10 @@ import pytest
 import lossctl
 from lossctl.engine import blocks
 from lossctl.errors import LossctlWarning, UsageError
-from lossctl.losses import classification, occupation
-from lossctl.losses.registry import registry
-from lossctl.losses.slopes import name_options
+from lossctl.losses import classification
+from lossctl.losses.core.gradients import name_options
+from lossctl.losses.core.registry import registry
+from lossctl.losses.maths import ctc_posteriors as occupation
 from tests.golden_values import load_golden
 from tests.gradients import differentiate, disagreements, reduce_by
 

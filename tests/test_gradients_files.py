@@ -14,7 +14,7 @@ import pytest
 
 import lossctl
 from lossctl.engine import blocks
-from lossctl.losses.registry import registry
+from lossctl.losses.core.registry import registry
 from tests.command_line import (
     SAMPLE_DATA,
     read_json,

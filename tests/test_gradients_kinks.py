@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from lossctl.losses.registry import registry
+from lossctl.losses.core.registry import registry
 from tests.cases.case import Array, Case
 from tests.gradients import differentiate
 

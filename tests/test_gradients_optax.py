@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lossctl.losses.registry import registry
+from lossctl.losses.core.registry import registry
 from tests.cases.case import Array, Case
 from tests.golden_values import load_golden
 from tests.gradients import AWKWARD, differentiate, disagreements

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import lossctl
-from lossctl.losses.registry import find, registry
+from lossctl.losses.core.registry import find, registry
 from tests.comparison import disagreements
 from tests.matrix import CASES, cases, reductions
 

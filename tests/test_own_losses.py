@@ -17,10 +17,10 @@ import pytest
 import lossctl
 from lossctl.cli.shared import NAMES
 from lossctl.errors import DataError, FileError, OwnLossError, UsageError
-from lossctl.losses import inputs as kinds
-from lossctl.losses.inputs import Input
-from lossctl.losses.own.adoption import RESERVED
-from lossctl.losses.own.blame import LOADED
+from lossctl.losses.core import inputs as kinds
+from lossctl.losses.core.inputs import Input
+from lossctl.losses.custom.attribution import LOADED
+from lossctl.losses.custom.validation import RESERVED
 from tests.command_line import read_json, read_table, run, run_process
 from tests.own_code import PREDICTED, TRUE, WING, own_loss, write
 

@@ -10,7 +10,7 @@ import pytest
 
 import lossctl
 from lossctl.errors import OwnLossError
-from lossctl.losses.own.blame import LOADED
+from lossctl.losses.custom.attribution import LOADED
 from tests.command_line import run, run_process
 from tests.own_code import PREDICTED, TRUE, own_loss, write
 

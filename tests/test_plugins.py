@@ -129,5 +129,5 @@ def test_a_name_of_lossctl_is_found_without_looking_at_packages(site: Path) -> N
         cwd=site, env=environment(), capture_output=True, text=True, check=True,
     )  # fmt: skip
     names = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "lossctl.losses.registry" in names
-    assert not {"importlib.metadata", "lossctl.losses.own.plugins"} & names
+    assert "lossctl.losses.core.registry" in names
+    assert not {"importlib.metadata", "lossctl.losses.custom.plugins"} & names

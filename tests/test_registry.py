@@ -13,10 +13,10 @@ import pytest
 
 import lossctl
 from lossctl.errors import UsageError
-from lossctl.losses.declaration import Loss
-from lossctl.losses.description import describe
-from lossctl.losses.dialects import fold, split
-from lossctl.losses.registry import find, names, registry
+from lossctl.losses.core.declaration import Loss
+from lossctl.losses.core.description import describe
+from lossctl.losses.core.names import fold, split
+from lossctl.losses.core.registry import find, names, registry
 from tests.command_line import SAMPLE_DATA, run
 from tests.golden_values import FOLDER, load_golden
 

@@ -32,7 +32,7 @@ ROOMS = {
         "lossctl.evaluation.result",
         "lossctl.evaluation.suite",
         "lossctl.explanation.result",
-        "lossctl.explanation.step",
+        "lossctl.losses.core.steps",
         "lossctl.__version__",
     },
     "cli": {"typer", "lossctl.api", "lossctl.losses", "lossctl.output", "lossctl.__version__"},

@@ -9,7 +9,7 @@ import pytest
 
 import lossctl
 from lossctl.errors import DataError, LossctlWarning, UsageError
-from lossctl.losses.registry import registry
+from lossctl.losses.core.registry import registry
 from tests.cases.case import Array, Case
 from tests.comparison import disagreements
 from tests.matrix import CASES, cases, reductions

@@ -9,7 +9,7 @@ import pytest
 
 import lossctl
 from lossctl.errors import DataError, LossctlWarning, UsageError
-from lossctl.losses.registry import find
+from lossctl.losses.core.registry import find
 from tests.cases.case import Array
 from tests.comparison import disagreements
 from tests.matrix import cases, reductions

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lossctl.losses.registry import find
+from lossctl.losses.core.registry import find
 from tests.cases.case import Array, Case
 
 torch = pytest.importorskip("torch")

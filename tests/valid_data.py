@@ -12,8 +12,8 @@ import numpy as np
 import lossctl
 from lossctl.engine.binding import kind_under
 from lossctl.errors import LossctlError, LossctlWarning
-from lossctl.losses.declaration import Kind, Loss
-from lossctl.losses.inputs import Form
+from lossctl.losses.core.declaration import Kind, Loss
+from lossctl.losses.core.inputs import Form
 from tests.cases.case import Array, Shape
 from tests.command_line import save
 

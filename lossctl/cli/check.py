@@ -17,7 +17,7 @@ from lossctl.cli.values import MARK
 from lossctl.errors import CheckError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from lossctl.losses.declaration import Loss
+    from lossctl.losses.core.declaration import Loss
 
 EXAMPLE = "lossctl check ce preds.npy labels.npy"
 
@@ -119,7 +119,7 @@ def find_loss(words: Sequence[str]) -> Loss | None:
 
 
 def _find_named(word: str) -> Loss | None:
-    from lossctl.losses.registry import find, names
+    from lossctl.losses.core.registry import find, names
 
     if word.startswith((MARK, "-")):
         return None

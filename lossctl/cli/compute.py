@@ -14,7 +14,7 @@ from lossctl.cli.shared import SHARED, Output, split_shared
 from lossctl.cli.values import take_plain_values
 
 if TYPE_CHECKING:
-    from lossctl.losses.declaration import Input, Loss, Parameter
+    from lossctl.losses.core.declaration import Input, Loss, Parameter
 
 
 class LossGroup(TyperGroup):
@@ -22,13 +22,13 @@ class LossGroup(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the keys of all losses."""
-        from lossctl.losses.registry import list_losses
+        from lossctl.losses.core.registry import list_losses
 
         return [loss.key for loss in list_losses()]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Build the command of one loss, found by any of its names."""
-        from lossctl.losses.registry import find
+        from lossctl.losses.core.registry import find
 
         return build_command(find(cmd_name))
 
@@ -44,7 +44,7 @@ def build_command(loss: Loss) -> Any:
 
 def wrap_command(loss: Loss, verb: str, callback: Callable[..., None], more: str = "") -> Any:
     """Return a command of one loss, with its help; ``more`` belongs to the example."""
-    from lossctl.losses.description import show_command
+    from lossctl.losses.core.description import show_command
 
     single = typer.Typer(
         add_completion=False,

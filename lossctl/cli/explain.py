@@ -13,8 +13,8 @@ from lossctl.cli.shared import DATA, OUTPUT, SHARED, complete_loss, take_output
 from lossctl.cli.shared import make_option as make_shared
 
 if TYPE_CHECKING:
-    from lossctl.losses.declaration import Loss
-    from lossctl.losses.inputs import Input
+    from lossctl.losses.core.declaration import Loss
+    from lossctl.losses.core.inputs import Input
 
 LEFT_OUT = ("reduction", "dtype", "format", "output", "limit", "part", "save_state")
 """Shared options that say nothing about one row, or say something else."""
@@ -67,7 +67,7 @@ class ExplainGroup(LossGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Build the command of one loss, found by any of its names."""
-        from lossctl.losses.registry import find
+        from lossctl.losses.core.registry import find
 
         loss = find(cmd_name)
         return wrap_command(loss, "explain", _callback(loss), more=" --row 1")

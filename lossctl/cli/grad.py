@@ -17,7 +17,7 @@ from lossctl.cli.shared import OUTPUT, SHARED, Output, take_output
 from lossctl.errors import CheckError, UsageError
 
 if TYPE_CHECKING:
-    from lossctl.losses.declaration import Loss
+    from lossctl.losses.core.declaration import Loss
 
 LEFT_OUT = ("part", "save_state")
 """Shared options that say nothing about a gradient."""
@@ -50,13 +50,13 @@ class GradGroup(LossGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the keys of all losses that have one."""
-        from lossctl.losses.registry import list_losses
+        from lossctl.losses.core.registry import list_losses
 
         return [loss.key for loss in list_losses() if not loss.undifferentiable]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Build the command of one loss, found by any of its names."""
-        from lossctl.losses.registry import find
+        from lossctl.losses.core.registry import find
 
         loss = find(cmd_name)
         several = len(loss.prediction_inputs) > 1

@@ -192,7 +192,7 @@ def explain_usage(error: Any, words: list[str]) -> UsageError:
         if unknown in flags:
             return UsageError(str(error.message), remedy)
         long = [flag for flag in flags if flag.startswith("--")]
-        from lossctl.losses.retired import explain_replacement
+        from lossctl.losses.core.deprecated import explain_replacement
 
         name = unknown.lstrip("-").removeprefix("no-").replace("-", "_")
         hint = explain_replacement(name, flags=True) or did_you_mean(unknown, long)

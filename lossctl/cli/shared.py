@@ -41,7 +41,7 @@ def make_option(
 
 def complete_loss(incomplete: str) -> list[str]:
     """Return the losses whose names start so."""
-    from lossctl.losses.registry import list_losses
+    from lossctl.losses.core.registry import list_losses
 
     return [loss.key for loss in list_losses() if loss.key.startswith(incomplete)]
 

@@ -19,7 +19,7 @@ from lossctl.engine import reduction
 from lossctl.engine.plan import Plan
 from lossctl.engine.planning import make_plan
 from lossctl.errors import LossctlError, LossctlWarning
-from lossctl.losses.declaration import Kind
+from lossctl.losses.core.declaration import Kind
 
 Array = NDArray[Any]
 

@@ -13,7 +13,7 @@ from lossctl.diagnosis.profile import Profile
 from lossctl.diagnosis.repairs import Repair
 from lossctl.engine.partial import Finding
 from lossctl.engine.reduction import IGNORED
-from lossctl.losses.declaration import Kind
+from lossctl.losses.core.declaration import Kind
 
 CLIP = (1e-6, 1 - 1e-6)
 """Well inside of where losses clamp, also when rows are divided by their sums."""

@@ -19,7 +19,7 @@ from lossctl.diagnosis.shifts import Shift
 from lossctl.engine.partial import Finding, Partial
 from lossctl.engine.plan import Plan
 from lossctl.engine.result import Result
-from lossctl.losses.declaration import Kind
+from lossctl.losses.core.declaration import Kind
 
 Array = NDArray[Any]
 

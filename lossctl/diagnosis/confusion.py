@@ -26,7 +26,7 @@ from lossctl.diagnosis.probes import (
     find_valid,
 )
 from lossctl.engine.plan import Plan
-from lossctl.losses.declaration import Kind
+from lossctl.losses.core.declaration import Kind
 
 Array = NDArray[Any]
 Codes = NDArray[np.int64]

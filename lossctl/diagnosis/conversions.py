@@ -27,8 +27,8 @@ from lossctl.engine.plan import Plan, Settings
 from lossctl.engine.planning import make_plan
 from lossctl.engine.scanning import answer
 from lossctl.errors import LossctlError, LossctlWarning
-from lossctl.losses.declaration import Kind, Loss
-from lossctl.losses.registry import registry
+from lossctl.losses.core.declaration import Kind, Loss
+from lossctl.losses.core.registry import registry
 
 Array = NDArray[Any]
 

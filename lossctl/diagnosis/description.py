@@ -19,7 +19,7 @@ from lossctl.diagnosis.views import ArgmaxSource, OneHotSource
 from lossctl.engine.binding import Bound
 from lossctl.engine.blocks import plan_cutting
 from lossctl.engine.partial import Partial
-from lossctl.losses.declaration import Kind
+from lossctl.losses.core.declaration import Kind
 
 MOST_SHOWN = 16
 TWO = (Kind.BINARY, Kind.SOFT_LABEL, Kind.SIGN)

@@ -47,7 +47,7 @@ from lossctl.engine.result import Result
 from lossctl.engine.scanning import ask
 from lossctl.engine.summary import Summary
 from lossctl.errors import LossctlWarning, UsageError
-from lossctl.losses.declaration import Kind, Loss
+from lossctl.losses.core.declaration import Kind, Loss
 from lossctl.losses.sequence import IMPOSSIBLE
 
 Array = NDArray[Any]

@@ -13,7 +13,7 @@ from lossctl.diagnosis.probes import find_ignored
 from lossctl.diagnosis.repairs import Repair
 from lossctl.diagnosis.result import Severity
 from lossctl.engine.reduction import IGNORED, describe_unused
-from lossctl.losses.declaration import Kind
+from lossctl.losses.core.declaration import Kind
 
 SURENESS = 6.0
 LEAST_GAIN = 0.1

@@ -14,7 +14,7 @@ from lossctl.diagnosis.repairs import Repair
 from lossctl.diagnosis.result import Severity
 from lossctl.engine.binding import INTEGER_KINDS
 from lossctl.engine.reduction import IGNORED
-from lossctl.losses.declaration import Kind
+from lossctl.losses.core.declaration import Kind
 
 MANY = 20
 """Rows from which on it means something that a column never changes."""

@@ -18,7 +18,7 @@ from lossctl.diagnosis.result import Finding, Severity
 from lossctl.diagnosis.views import peekable
 from lossctl.engine.labels import NAMED, find_labels, name_columns
 from lossctl.errors import LossctlError
-from lossctl.losses.declaration import Input, Loss
+from lossctl.losses.core.declaration import Input, Loss
 
 MADE = ("label_out_of_range",)
 """What is found of indices that stand in for texts, and are in no file."""

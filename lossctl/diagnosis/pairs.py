@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from lossctl.diagnosis.probes import View, find_kept
 from lossctl.engine.plan import Plan
-from lossctl.losses.declaration import Kind
-from lossctl.losses.numerics import dot
+from lossctl.losses.core.declaration import Kind
+from lossctl.losses.maths.numerics import dot
 
 Array = NDArray[Any]
 

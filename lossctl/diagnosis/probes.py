@@ -18,7 +18,7 @@ from lossctl.engine.blocks import Region
 from lossctl.engine.partial import Partial
 from lossctl.engine.plan import Plan
 from lossctl.engine.reduction import IGNORED
-from lossctl.losses.declaration import Kind
+from lossctl.losses.core.declaration import Kind
 
 Array = NDArray[Any]
 

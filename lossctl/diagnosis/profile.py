@@ -13,7 +13,7 @@ from lossctl.data.kinds import SUM_TOLERANCE
 from lossctl.diagnosis.probes import View, find_class_axis, find_rows, flatten
 from lossctl.engine.binding import Bound
 from lossctl.engine.blocks import Region
-from lossctl.losses.declaration import Kind
+from lossctl.losses.core.declaration import Kind
 
 Array = NDArray[Any]
 

@@ -18,8 +18,8 @@ from lossctl.engine.binding import kind_under
 from lossctl.engine.matching import match_inputs
 from lossctl.engine.plan import Settings
 from lossctl.errors import LossctlError
-from lossctl.losses.declaration import Kind, Loss
-from lossctl.losses.registry import list_losses
+from lossctl.losses.core.declaration import Kind, Loss
+from lossctl.losses.core.registry import list_losses
 
 Array = NDArray[Any]
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from lossctl.data import is_live
 from lossctl.data.references import parse_reference
-from lossctl.losses.declaration import Loss, Parameter
+from lossctl.losses.core.declaration import Loss, Parameter
 
 FIXED = "-fixed.npy"
 KEPT = "keep.npy"

@@ -12,7 +12,7 @@ from lossctl.diagnosis.catalogue import Sign, symptom
 from lossctl.diagnosis.conversions import mend_form
 from lossctl.diagnosis.repairs import Repair
 from lossctl.diagnosis.result import Severity
-from lossctl.losses.declaration import Kind
+from lossctl.losses.core.declaration import Kind
 
 FEW = 10
 MANY_REPEATS = 0.01

@@ -17,7 +17,7 @@ from lossctl.diagnosis.profile import Profile
 from lossctl.diagnosis.repairs import Repair
 from lossctl.diagnosis.result import Severity
 from lossctl.diagnosis.structure import CLASS_AXIS
-from lossctl.losses.declaration import Kind
+from lossctl.losses.core.declaration import Kind
 
 FAR_BELOW, FAR_ABOVE = -0.5, 1.5
 """Beyond these, numbers are no probabilities that were rounded badly."""

@@ -12,7 +12,7 @@ from lossctl.diagnosis.case import Case
 from lossctl.diagnosis.catalogue import Sign, symptom
 from lossctl.diagnosis.result import Severity
 from lossctl.engine.plan import Plan
-from lossctl.losses.declaration import Kind
+from lossctl.losses.core.declaration import Kind
 from lossctl.losses.sequence import IMPOSSIBLE
 
 MOST_LISTED = 5

@@ -26,7 +26,7 @@ from lossctl.engine.matching import match_inputs
 from lossctl.engine.plan import Plan, Settings
 from lossctl.engine.planning import make_plan
 from lossctl.errors import DataError, LossctlError
-from lossctl.losses.declaration import Kind, Loss
+from lossctl.losses.core.declaration import Kind, Loss
 
 MOST_SHIFTED = 8
 """Rows by which lengths may differ for the end to be looked for at which they are missing."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lossctl.diagnosis.probes import View, find_valid, find_weights, flatten, is_elementwise
 from lossctl.engine.plan import Plan
-from lossctl.losses.declaration import Kind
+from lossctl.losses.core.declaration import Kind
 
 Array = NDArray[Any]
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lossctl.data.source import Source
 from lossctl.engine.blocks import Region
-from lossctl.losses.declaration import Form, Input, Kind
+from lossctl.losses.core.declaration import Form, Input, Kind
 
 Array = NDArray[Any]
 

@@ -24,7 +24,7 @@ from lossctl.engine.gradient_result import Agreement, Measure, Piece
 from lossctl.engine.partial import Partial
 from lossctl.engine.plan import Plan
 from lossctl.engine.work import find_left_out, spread
-from lossctl.losses.declaration import Loss, Terms
+from lossctl.losses.core.declaration import Loss, Terms
 
 Array = NDArray[Any]
 Upstream = Array | dict[str, Array]

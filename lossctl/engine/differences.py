@@ -14,7 +14,7 @@ from lossctl.engine.blocks import Region
 from lossctl.engine.plan import Plan
 from lossctl.engine.work import call_kernel
 from lossctl.errors import UsageError
-from lossctl.losses.declaration import Kind
+from lossctl.losses.core.declaration import Kind
 
 Array = NDArray[Any]
 

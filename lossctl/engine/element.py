@@ -22,7 +22,7 @@ from lossctl.engine.partial import Partial, Rows
 from lossctl.engine.plan import Plan
 from lossctl.engine.work import arrange, call_kernel, gather, take_inputs
 from lossctl.errors import UsageError
-from lossctl.losses.declaration import Terms
+from lossctl.losses.core.declaration import Terms
 
 Array = NDArray[Any]
 Position = tuple[int, ...]

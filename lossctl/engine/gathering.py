@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from lossctl.data.shapes import show
 from lossctl.engine.summation import ExactSum
 from lossctl.errors import UsageError
-from lossctl.losses.declaration import Loss
+from lossctl.losses.core.declaration import Loss
 
 Array = NDArray[Any]
 Sums = dict[str, list[ExactSum]]

@@ -27,7 +27,7 @@ from lossctl.engine.reduction import Progress, fill
 from lossctl.engine.result import Result
 from lossctl.engine.summary import Summary
 from lossctl.errors import DataError, UsageError
-from lossctl.losses.declaration import Loss, Transform
+from lossctl.losses.core.declaration import Loss, Transform
 
 Array = NDArray[Any]
 

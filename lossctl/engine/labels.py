@@ -13,8 +13,8 @@ from lossctl.data.classes import ClassNames
 from lossctl.data.columns import read_names
 from lossctl.data.opening import is_reference
 from lossctl.data.references import parse_reference
-from lossctl.losses.declaration import Kind
-from lossctl.losses.inputs import Input
+from lossctl.losses.core.declaration import Kind
+from lossctl.losses.core.inputs import Input
 
 CLASSES = "C"
 NAMED = (Kind.INDEX, Kind.LABEL)

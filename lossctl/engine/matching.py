@@ -17,7 +17,7 @@ from lossctl.data.squeezed import align_trailing, squeeze
 from lossctl.engine.binding import INTEGER_KINDS, Bound, class_order
 from lossctl.engine.plan import Settings
 from lossctl.errors import DataError, UsageError, warn
-from lossctl.losses.declaration import Form, Kind, Loss
+from lossctl.losses.core.declaration import Form, Kind, Loss
 
 Array = NDArray[Any]
 

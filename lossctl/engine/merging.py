@@ -15,8 +15,8 @@ from lossctl.engine.result import Result
 from lossctl.engine.state import State
 from lossctl.engine.summary import Summary, plain_option
 from lossctl.errors import FileError, UsageError
-from lossctl.losses.declaration import Loss
-from lossctl.losses.registry import find
+from lossctl.losses.core.declaration import Loss
+from lossctl.losses.core.registry import find
 
 
 def find_states(given: Sequence[str | PathLike[str]]) -> list[Path]:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from lossctl.data.shapes import show
 from lossctl.engine.blocks import Region
 from lossctl.errors import DataError, UsageError, did_you_mean
-from lossctl.losses.declaration import Loss, Parameter
-from lossctl.losses.retired import explain_replacement
+from lossctl.losses.core.declaration import Loss, Parameter
+from lossctl.losses.core.deprecated import explain_replacement
 
 Array = NDArray[Any]
 

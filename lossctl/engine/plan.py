@@ -14,7 +14,7 @@ from lossctl.engine.binding import Bound
 from lossctl.engine.blocks import Cutting, Region
 from lossctl.engine.gathering import Gathering
 from lossctl.engine.options import TensorOption
-from lossctl.losses.declaration import Loss
+from lossctl.losses.core.declaration import Loss
 
 if TYPE_CHECKING:
     from lossctl.engine.derivation import Derivation

@@ -26,7 +26,7 @@ from lossctl.engine.matching import (
 from lossctl.engine.options import TensorOption, bind_tensor
 from lossctl.engine.plan import NAN_POLICIES, REDUCTIONS, Plan, Settings
 from lossctl.errors import DataError, UsageError
-from lossctl.losses.declaration import Input, Kind, Loss
+from lossctl.losses.core.declaration import Input, Kind, Loss
 
 
 def make_plan(

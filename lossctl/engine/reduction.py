@@ -17,7 +17,7 @@ from lossctl.engine.result import Result
 from lossctl.engine.summary import Summary
 from lossctl.engine.summation import ExactSum
 from lossctl.errors import DataError, warn
-from lossctl.losses.declaration import Loss
+from lossctl.losses.core.declaration import Loss
 
 Array = NDArray[Any]
 

@@ -10,7 +10,7 @@ from lossctl.data import is_live, open_sources
 from lossctl.data.replayed import ReplayedSource
 from lossctl.data.source import Source
 from lossctl.engine.blocks import plan_cutting
-from lossctl.losses.declaration import Loss, Scan
+from lossctl.losses.core.declaration import Loss, Scan
 
 
 def answer(scan: Scan, source: Source) -> bool:

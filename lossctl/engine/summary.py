@@ -11,7 +11,7 @@ import numpy as np
 
 from lossctl.engine.plan import Plan
 from lossctl.engine.result import LARGE_TENSOR
-from lossctl.losses.declaration import Kind, Loss
+from lossctl.losses.core.declaration import Kind, Loss
 
 Part = tuple[int, int]
 

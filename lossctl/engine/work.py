@@ -17,8 +17,8 @@ from lossctl.engine.binding import INTEGER_KINDS, Bound
 from lossctl.engine.blocks import Region
 from lossctl.engine.partial import Finding, Partial, Rows
 from lossctl.engine.plan import Plan
-from lossctl.losses.declaration import Kind, Terms
-from lossctl.losses.terms import Note
+from lossctl.losses.core.declaration import Kind, Terms
+from lossctl.losses.core.terms import Note
 
 Array = NDArray[Any]
 

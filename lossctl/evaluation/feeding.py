@@ -17,7 +17,7 @@ from lossctl.evaluation.dataset import Asked
 from lossctl.evaluation.scan import Task
 from lossctl.evaluation.specs import LossSpec
 from lossctl.evaluation.uncertainty import Method
-from lossctl.losses.declaration import Kind
+from lossctl.losses.core.declaration import Kind
 
 TARGET, WEIGHT, MASK, PRED, INPUT = "target", "sample weight", "mask", "pred", "input"
 """Keys of columns; those of predictions and further inputs are followed by their number."""

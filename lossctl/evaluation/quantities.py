@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.terms import Transform
+from lossctl.losses.core.terms import Transform
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -24,7 +24,7 @@ from lossctl.errors import DataError, UsageError
 from lossctl.evaluation.dataset import Asked
 from lossctl.evaluation.reading import Chunk, Reader, Recipe
 from lossctl.evaluation.specs import LossSpec
-from lossctl.losses.declaration import Loss
+from lossctl.losses.core.declaration import Loss
 
 Progress = Callable[[int, "int | None"], None]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lossctl.errors import UsageError, did_you_mean
-from lossctl.losses.declaration import Loss, Parameter
-from lossctl.losses.registry import find
+from lossctl.losses.core.declaration import Loss, Parameter
+from lossctl.losses.core.registry import find
 
 OPTION = re.compile(r":\s*[A-Za-z_][\w-]*\s*=")
 """Where the options of a loss begin."""

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.explanation.step import Step, Steps, Told, steps
 from lossctl.losses import binary, focusing, keras_binary
-from lossctl.losses.keras_inputs import GREATEST_LOG, LEAST_LOG, clip
-from lossctl.losses.numerics import sigmoids, softplus
+from lossctl.losses.core.keras import GREATEST_LOG, LEAST_LOG, clip
+from lossctl.losses.core.steps import Step, Steps, Told, steps
+from lossctl.losses.maths.numerics import sigmoids, softplus
 
 Array = NDArray[Any]
 

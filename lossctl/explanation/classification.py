@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.explanation.step import Step, Steps, Told, steps
 from lossctl.losses import classification, divergences, focusing, scoring
-from lossctl.losses.numerics import log_softmax
+from lossctl.losses.core.steps import Step, Steps, Told, steps
+from lossctl.losses.maths.numerics import log_softmax
 
 Array = NDArray[Any]
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from lossctl.explanation.result import Difference, Explanation, Pair
-from lossctl.explanation.step import LEFT_OUT, Step
-from lossctl.explanation.vocabulary import GIVEN, find_fact, find_reading
-from lossctl.losses.declaration import FACTS, Loss
-from lossctl.losses.description import compare
+from lossctl.losses.core.declaration import FACTS, Loss
+from lossctl.losses.core.description import compare
+from lossctl.losses.core.step_names import GIVEN, find_fact, find_reading
+from lossctl.losses.core.steps import LEFT_OUT, Step
 
 TOLERANCE = 1e-9
 """Values nearer to each other, relative to them, are one value computed in two ways."""

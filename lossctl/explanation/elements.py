@@ -26,11 +26,11 @@ from lossctl.engine.reduction import fill
 from lossctl.engine.result import Result
 from lossctl.errors import warn
 from lossctl.explanation.ending import Ending, end
-from lossctl.explanation.finding import walk_inputs, walk_loss
 from lossctl.explanation.result import Explanation, Place
-from lossctl.explanation.step import Step
-from lossctl.losses.declaration import Loss
-from lossctl.losses.description import describe
+from lossctl.losses.core.declaration import Loss
+from lossctl.losses.core.description import describe
+from lossctl.losses.core.find_steps import walk_inputs, walk_loss
+from lossctl.losses.core.steps import Step
 
 Array = NDArray[Any]
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.explanation.step import Step, Steps, Told, steps
 from lossctl.losses import contrastive, embedding, keras_pairs, keras_regression, optax_namesakes
-from lossctl.losses.keras_inputs import EPSILON
-from lossctl.losses.numerics import p_norm, softplus
+from lossctl.losses.core.keras import EPSILON
+from lossctl.losses.core.steps import Step, Steps, Told, steps
+from lossctl.losses.maths.numerics import p_norm, softplus
 
 Array = NDArray[Any]
 Distance = Callable[[Array, Array], Array]

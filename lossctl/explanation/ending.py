@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from lossctl.engine.element import Element
 from lossctl.engine.gathering import COUNT
 from lossctl.engine.result import Result
-from lossctl.explanation.step import LEFT_OUT, Step, Steps
-from lossctl.explanation.vocabulary import OF_ALL, OF_ROW
-from lossctl.losses.declaration import Loss
+from lossctl.losses.core.declaration import Loss
+from lossctl.losses.core.step_names import OF_ALL, OF_ROW
+from lossctl.losses.core.steps import LEFT_OUT, Step, Steps
 
 Array = NDArray[Any]
 

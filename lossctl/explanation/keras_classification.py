@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.explanation.classification import add_classes, mark, normalise
-from lossctl.explanation.step import Step, Steps, Told, steps
 from lossctl.losses import keras_classification as keras
-from lossctl.losses.keras_inputs import EPSILON, GREATEST_LOG, LEAST_LOG, UPPER
-from lossctl.losses.numerics import exp_below
+from lossctl.losses.core.keras import EPSILON, GREATEST_LOG, LEAST_LOG, UPPER
+from lossctl.losses.core.steps import Step, Steps, Told, steps
+from lossctl.losses.maths.numerics import exp_below
 
 Array = NDArray[Any]
 

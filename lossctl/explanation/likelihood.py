@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.explanation.step import Step, Steps, Told, steps
 from lossctl.losses import deviance, divergences, keras_binary, likelihood
-from lossctl.losses.keras_inputs import EPSILON
-from lossctl.losses.numerics import xlogy
+from lossctl.losses.core.keras import EPSILON
+from lossctl.losses.core.steps import Step, Steps, Told, steps
+from lossctl.losses.maths.numerics import xlogy
 
 Array = NDArray[Any]
 

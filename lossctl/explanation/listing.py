@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from lossctl.errors import DataError, UsageError
 from lossctl.explanation.placeholders import list_samples, vary_option
-from lossctl.explanation.step import LEFT_OUT, Step
-from lossctl.losses.declaration import Loss
+from lossctl.losses.core.declaration import Loss
+from lossctl.losses.core.steps import LEFT_OUT, Step
 
 Array = NDArray[Any]
 Run = Callable[[tuple[Array, ...], dict[str, Any]], Sequence[Step]]

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.explanation.step import Step, Steps, Told, steps
 from lossctl.losses import decisions, keras_hinges, margins, optax_namesakes
-from lossctl.losses.numerics import softplus
+from lossctl.losses.core.steps import Step, Steps, Told, steps
+from lossctl.losses.maths.numerics import softplus
 
 Array = NDArray[Any]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from lossctl.explanation.step import Step, Steps, Told, steps
 from lossctl.losses import keras_overlap, overlap
-from lossctl.losses.numerics import sigmoids
+from lossctl.losses.core.steps import Step, Steps, Told, steps
+from lossctl.losses.maths.numerics import sigmoids
 
 Array = NDArray[Any]
 Maps = tuple[Array, Array, Array]

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.declaration import Kind, Loss, Parameter
-from lossctl.losses.inputs import Form
+from lossctl.losses.core.declaration import Kind, Loss, Parameter
+from lossctl.losses.core.inputs import Form
 
 Array = NDArray[Any]
 

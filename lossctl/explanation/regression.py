@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.explanation.step import Step, Steps, steps
 from lossctl.losses import forecasting, keras_regression, optax_namesakes, regression
-from lossctl.losses.keras_inputs import EPSILON
+from lossctl.losses.core.keras import EPSILON
+from lossctl.losses.core.steps import Step, Steps, steps
 
 Array = NDArray[Any]
 

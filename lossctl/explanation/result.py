@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lossctl.engine.result import Result
-from lossctl.explanation.step import Step
+from lossctl.losses.core.steps import Step
 
 FORMAT = "lossctl.explanation/1"
 """Name and version of the JSON object's shape."""

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.explanation.step import Step, Steps, steps
 from lossctl.losses import keras_sequence, sequence
-from lossctl.losses.alignment import negative_log_likelihood
-from lossctl.losses.numerics import log_softmax
+from lossctl.losses.core.steps import Step, Steps, steps
+from lossctl.losses.maths.ctc import negative_log_likelihood
+from lossctl.losses.maths.numerics import log_softmax
 
 Array = NDArray[Any]
 

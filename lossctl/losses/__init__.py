@@ -13,16 +13,16 @@ import pkgutil
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lossctl.losses.declaration import Loss
-    from lossctl.losses.registry import Dialect
+    from lossctl.losses.core.declaration import Loss
+    from lossctl.losses.core.registry import Dialect
 
 
 def __getattr__(name: str) -> Loss | Dialect:
     if any(module.name == name for module in pkgutil.iter_modules(__path__)):
         # `from lossctl.losses import regression` asks here first, while the registry is filled
         raise AttributeError(f"module {__name__}.{name} is not imported yet")
-    from lossctl.losses.dialects import name_library
-    from lossctl.losses.registry import Dialect, built_in, libraries
+    from lossctl.losses.core.names import name_library
+    from lossctl.losses.core.registry import Dialect, built_in, libraries
 
     if "." not in name and name_library(name) in libraries():
         return Dialect(name_library(name))
@@ -33,6 +33,6 @@ def __getattr__(name: str) -> Loss | Dialect:
 
 
 def __dir__() -> list[str]:
-    from lossctl.losses.registry import libraries, registry
+    from lossctl.losses.core.registry import libraries, registry
 
     return [*registry(), *libraries(), "declaration", "registry"]

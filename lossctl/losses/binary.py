@@ -7,8 +7,16 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.declaration import Input, Option, Terms, logit, loss, probability, soft_label
-from lossctl.losses.numerics import at_least, log1p_exp, sigmoids, softplus
+from lossctl.losses.core.declaration import (
+    Input,
+    Option,
+    Terms,
+    logit,
+    loss,
+    probability,
+    soft_label,
+)
+from lossctl.losses.maths.numerics import at_least, log1p_exp, sigmoids, softplus
 
 Array = NDArray[Any]
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.declaration import Option, box, loss
-from lossctl.losses.numerics import at_least, open_half
+from lossctl.losses.core.declaration import Option, box, loss
+from lossctl.losses.maths.numerics import at_least, open_half
 
 Array = NDArray[Any]
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.declaration import (
+from lossctl.losses.core.declaration import (
     Option,
     Terms,
     distribution,
@@ -18,9 +18,9 @@ from lossctl.losses.declaration import (
     loss,
     real,
 )
-from lossctl.losses.numerics import align_classes, find_classes, separate_ignored, take_class
-from lossctl.losses.softmax import DistributionCrossEntropy, IndexCrossEntropy
-from lossctl.losses.terms import Note
+from lossctl.losses.core.terms import Note
+from lossctl.losses.maths.numerics import align_classes, find_classes, separate_ignored, take_class
+from lossctl.losses.maths.softmax import DistributionCrossEntropy, IndexCrossEntropy
 
 Array = NDArray[Any]
 

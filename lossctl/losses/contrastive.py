@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.declaration import Option, Terms, class_label, loss, real
-from lossctl.losses.numerics import at_least, p_norm, sigmoids, softplus
+from lossctl.losses.core.declaration import Option, Terms, class_label, loss, real
+from lossctl.losses.maths.numerics import at_least, p_norm, sigmoids, softplus
 
 Array = NDArray[Any]
 

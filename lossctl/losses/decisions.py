@@ -7,8 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.declaration import binary, index, loss, score, sign
-from lossctl.losses.numerics import align_classes, at_least, find_classes, open_half, take_class
+from lossctl.losses.core.declaration import binary, index, loss, score, sign
+from lossctl.losses.maths.numerics import (
+    align_classes,
+    at_least,
+    find_classes,
+    open_half,
+    take_class,
+)
 
 Array = NDArray[Any]
 

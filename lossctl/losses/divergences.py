@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.declaration import (
+from lossctl.losses.core.declaration import (
     Input,
     Option,
     Terms,
@@ -21,8 +21,8 @@ from lossctl.losses.declaration import (
     real,
     score,
 )
-from lossctl.losses.numerics import xlogy
-from lossctl.losses.softmax import DistributionCrossEntropy
+from lossctl.losses.maths.numerics import xlogy
+from lossctl.losses.maths.softmax import DistributionCrossEntropy
 
 Array = NDArray[Any]
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.declaration import Option, loss, real, sign
-from lossctl.losses.numerics import at_least, dot, p_norm, p_norm_slope, power_of_two
+from lossctl.losses.core.declaration import Option, loss, real, sign
+from lossctl.losses.maths.numerics import at_least, dot, p_norm, p_norm_slope, power_of_two
 
 Array = NDArray[Any]
 Triplet = tuple[Array, Array, Array]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.declaration import (
+from lossctl.losses.core.declaration import (
     Input,
     Option,
     distribution,
@@ -17,8 +17,15 @@ from lossctl.losses.declaration import (
     loss,
     soft_label,
 )
-from lossctl.losses.numerics import at_least, at_most, log1p_exp, sigmoids, softplus, take_class
-from lossctl.losses.softmax import DistributionCrossEntropy, IndexCrossEntropy
+from lossctl.losses.maths.numerics import (
+    at_least,
+    at_most,
+    log1p_exp,
+    sigmoids,
+    softplus,
+    take_class,
+)
+from lossctl.losses.maths.softmax import DistributionCrossEntropy, IndexCrossEntropy
 
 Array = NDArray[Any]
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.declaration import Option, Transform, above_minus_one, loss, real
-from lossctl.losses.numerics import at_least, at_most, log1p_difference
+from lossctl.losses.core.declaration import Option, Transform, above_minus_one, loss, real
+from lossctl.losses.maths.numerics import at_least, at_most, log1p_difference
 
 Array = NDArray[Any]
 

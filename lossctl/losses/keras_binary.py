@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses import binary
-from lossctl.losses.declaration import Option, Terms, density, loss, real
-from lossctl.losses.keras_inputs import (
+from lossctl.losses.core.declaration import Option, Terms, density, loss, real
+from lossctl.losses.core.keras import (
     AVERAGE,
     AXIS_TRAP,
     BINARY,
@@ -30,7 +30,7 @@ from lossctl.losses.keras_inputs import (
     clipped_away,
     evaluate,
 )
-from lossctl.losses.numerics import sigmoids, softplus
+from lossctl.losses.maths.numerics import sigmoids, softplus
 
 Array = NDArray[Any]
 

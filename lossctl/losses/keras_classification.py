@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.declaration import Option, Terms, density, index, loss
-from lossctl.losses.keras_inputs import (
+from lossctl.losses.core.declaration import Option, Terms, density, index, loss
+from lossctl.losses.core.keras import (
     BATCH,
     CATEGORICAL,
     CLAMP,
@@ -26,8 +26,8 @@ from lossctl.losses.keras_inputs import (
     SMOOTHING,
     UPPER,
 )
-from lossctl.losses.numerics import align_classes, exp_below, find_classes
-from lossctl.losses.softmax import DistributionCrossEntropy, IndexCrossEntropy
+from lossctl.losses.maths.numerics import align_classes, exp_below, find_classes
+from lossctl.losses.maths.softmax import DistributionCrossEntropy, IndexCrossEntropy
 
 Array = NDArray[Any]
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.declaration import Scan, loss, real, score
-from lossctl.losses.keras_inputs import AVERAGE, AXIS_TRAP, BATCH, LAST, ROWS, VECTORS
-from lossctl.losses.numerics import at_least, open_half
+from lossctl.losses.core.declaration import Scan, loss, real, score
+from lossctl.losses.core.keras import AVERAGE, AXIS_TRAP, BATCH, LAST, ROWS, VECTORS
+from lossctl.losses.maths.numerics import at_least, open_half
 
 Array = NDArray[Any]
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from numpy.typing import NDArray
 
-from lossctl.losses.declaration import Option, Terms, loss, real
-from lossctl.losses.keras_inputs import BATCH, EPSILON
+from lossctl.losses.core.declaration import Option, Terms, loss, real
+from lossctl.losses.core.keras import BATCH, EPSILON
 
 Array = NDArray[Any]
 

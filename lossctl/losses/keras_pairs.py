@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.errors import DataError
-from lossctl.losses.declaration import Option, Terms, class_label, loss, real
-from lossctl.losses.keras_inputs import BATCH
-from lossctl.losses.numerics import at_least, open_half, sigmoids, softplus
+from lossctl.losses.core.declaration import Option, Terms, class_label, loss, real
+from lossctl.losses.core.keras import BATCH
+from lossctl.losses.maths.numerics import at_least, open_half, sigmoids, softplus
 
 Array = NDArray[Any]
 

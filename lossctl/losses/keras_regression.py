@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses import forecasting, regression
-from lossctl.losses.declaration import Option, Terms, loss, real
-from lossctl.losses.keras_inputs import (
+from lossctl.losses.core.declaration import Option, Terms, loss, real
+from lossctl.losses.core.keras import (
     AVERAGE,
     AXIS_TRAP,
     BATCH,
@@ -22,7 +22,14 @@ from lossctl.losses.keras_inputs import (
     TRUE,
     evaluate,
 )
-from lossctl.losses.numerics import at_least, dot, find_sign, log1p_difference, open_half, p_norm
+from lossctl.losses.maths.numerics import (
+    at_least,
+    dot,
+    find_sign,
+    log1p_difference,
+    open_half,
+    p_norm,
+)
 
 Array = NDArray[Any]
 

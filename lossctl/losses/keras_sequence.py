@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.errors import DataError
-from lossctl.losses.alignment import negative_log_likelihood
-from lossctl.losses.declaration import Terms, labels, logit, loss
-from lossctl.losses.keras_inputs import BATCH
-from lossctl.losses.numerics import log_softmax
-from lossctl.losses.occupation import find_occupation
+from lossctl.losses.core.declaration import Terms, labels, logit, loss
+from lossctl.losses.core.keras import BATCH
+from lossctl.losses.core.terms import Note
+from lossctl.losses.maths.ctc import negative_log_likelihood
+from lossctl.losses.maths.ctc_posteriors import find_occupation
+from lossctl.losses.maths.numerics import log_softmax
 from lossctl.losses.sequence import IMPOSSIBLE
-from lossctl.losses.terms import Note
 
 Array = NDArray[Any]
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.declaration import (
+from lossctl.losses.core.declaration import (
     Input,
     Kind,
     Option,
@@ -20,7 +20,7 @@ from lossctl.losses.declaration import (
     real,
     variance,
 )
-from lossctl.losses.numerics import at_least, xlogy
+from lossctl.losses.maths.numerics import at_least, xlogy
 
 Array = NDArray[Any]
 

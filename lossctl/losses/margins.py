@@ -7,8 +7,17 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.declaration import Input, Option, index, index_list, loss, real, score, sign
-from lossctl.losses.numerics import (
+from lossctl.losses.core.declaration import (
+    Input,
+    Option,
+    index,
+    index_list,
+    loss,
+    real,
+    score,
+    sign,
+)
+from lossctl.losses.maths.numerics import (
     at_least,
     at_most,
     find_classes,

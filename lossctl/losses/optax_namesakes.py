@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.declaration import Option, loss, real, score, sign
-from lossctl.losses.numerics import at_least, open_half, power_of_two
+from lossctl.losses.core.declaration import Option, loss, real, score, sign
+from lossctl.losses.maths.numerics import at_least, open_half, power_of_two
 
 Array = NDArray[Any]
 

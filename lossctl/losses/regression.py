@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.declaration import Option, loss, real
-from lossctl.losses.numerics import find_sign
+from lossctl.losses.core.declaration import Option, loss, real
+from lossctl.losses.maths.numerics import find_sign
 
 Array = NDArray[Any]
 

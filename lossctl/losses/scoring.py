@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.errors import UsageError
-from lossctl.losses.declaration import (
+from lossctl.losses.core.declaration import (
     Option,
     Terms,
     Transform,
@@ -24,13 +24,13 @@ from lossctl.losses.declaration import (
     probability,
     score,
 )
-from lossctl.losses.numerics import (
+from lossctl.losses.maths.numerics import (
     align_classes,
     find_classes,
     separate_ignored,
     take_class,
 )
-from lossctl.losses.softmax import IndexCrossEntropy
+from lossctl.losses.maths.softmax import IndexCrossEntropy
 
 Array = NDArray[Any]
 

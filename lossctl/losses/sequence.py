@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.errors import DataError
-from lossctl.losses.alignment import negative_log_likelihood, pad_targets
-from lossctl.losses.declaration import Option, Terms, labels, length, log_probability, loss
-from lossctl.losses.occupation import find_occupation
-from lossctl.losses.terms import Note
+from lossctl.losses.core.declaration import Option, Terms, labels, length, log_probability, loss
+from lossctl.losses.core.terms import Note
+from lossctl.losses.maths.ctc import negative_log_likelihood, pad_targets
+from lossctl.losses.maths.ctc_posteriors import find_occupation
 
 Array = NDArray[Any]
 

@@ -27,7 +27,7 @@ from lossctl.output.wording import format_number, read_encoding
 
 if TYPE_CHECKING:
     from lossctl.explanation.result import Difference, Explanation, Pair
-    from lossctl.explanation.step import Step
+    from lossctl.losses.core.steps import Step
 
 NAME_WIDTH = 20
 """The names of losses stand over columns of numbers in lines of so many characters."""

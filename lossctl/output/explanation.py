@@ -16,7 +16,7 @@ from lossctl.output.wording import format_shape, read_encoding
 
 if TYPE_CHECKING:
     from lossctl.explanation.result import Explanation
-    from lossctl.explanation.step import Step
+    from lossctl.losses.core.steps import Step
 
 FORMATS = ("table", "markdown", "json")
 FILES = ("markdown", "json")

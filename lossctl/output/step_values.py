@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lossctl.output.wording import format_amount, format_number
 
 if TYPE_CHECKING:
-    from lossctl.explanation.step import Step
+    from lossctl.losses.core.steps import Step
 
 Array = NDArray[Any]
 

@@ -20,9 +20,9 @@ from types import ModuleType
 from typing import Any
 
 from lossctl.errors import FileError, OwnLossError, UsageError, did_you_mean
-from lossctl.losses.declaration import Loss
-from lossctl.losses.dialects import fold
-from lossctl.losses.own.blame import LOADED, Home, loading
+from lossctl.losses.core.declaration import Loss
+from lossctl.losses.core.names import fold
+from lossctl.losses.custom.attribution import LOADED, Home, loading
 
 REFERENCE = re.compile(r"(?s)(.+\.py)(?::(.*))?")
 

@@ -7,9 +7,9 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from lossctl.losses.declaration import FACTS, Loss, Parameter
-from lossctl.losses.dialects import spell, title
-from lossctl.losses.registry import namesakes
+from lossctl.losses.core.declaration import FACTS, Loss, Parameter
+from lossctl.losses.core.names import spell, title
+from lossctl.losses.core.registry import namesakes
 
 ABSENT = "-"
 """What stands for an input or an option that a loss does not have."""

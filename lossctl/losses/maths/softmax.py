@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.numerics import align_classes, find_classes, flatten
+from lossctl.losses.maths.numerics import align_classes, find_classes, flatten
 
 Array = NDArray[Any]
 

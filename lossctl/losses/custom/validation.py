@@ -17,10 +17,10 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import numpy as np
 
 from lossctl.errors import OwnLossError
-from lossctl.losses.declaration import FACTS, Loss, Option, Parameter
-from lossctl.losses.inputs import Form, Input, Kind
-from lossctl.losses.own.blame import Home, guard, say_whose, show_place
-from lossctl.losses.terms import Scan, Terms, Transform
+from lossctl.losses.core.declaration import FACTS, Loss, Option, Parameter
+from lossctl.losses.core.inputs import Form, Input, Kind
+from lossctl.losses.core.terms import Scan, Terms, Transform
+from lossctl.losses.custom.attribution import Home, guard, say_whose, show_place
 
 NAME = re.compile(r"[A-Za-z_]\w*")
 RESERVED = {

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.declaration import Loss
+from lossctl.losses.core.declaration import Loss
 
 Array = NDArray[Any]
 Steps = Iterator["Step"]

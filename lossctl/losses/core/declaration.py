@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type
 from numpy.typing import NDArray
 
 import lossctl
-from lossctl.losses.inputs import (
+from lossctl.losses.core.gradients import Differentiable, Slope
+from lossctl.losses.core.inputs import (
     Condition,
     Form,
     Input,
@@ -47,12 +48,11 @@ from lossctl.losses.inputs import (
     soft_label,
     variance,
 )
-from lossctl.losses.parameters import Option, Parameter
-from lossctl.losses.slopes import Differentiable, Slope
-from lossctl.losses.terms import Finish, Scan, Terms, Transform
+from lossctl.losses.core.options import Option, Parameter
+from lossctl.losses.core.terms import Finish, Scan, Terms, Transform
 
 if TYPE_CHECKING:
-    from lossctl.losses.own.blame import Home
+    from lossctl.losses.custom.attribution import Home
 
 Array = NDArray[Any]
 
@@ -196,7 +196,7 @@ class Loss(Differentiable):
         """Check a gradient that a user declares."""
         if self.home is None:
             return slope
-        from lossctl.losses.own.derivatives import adopt_slope
+        from lossctl.losses.custom.gradients import adopt_slope
 
         return adopt_slope(self, slope, self.home)
 
@@ -204,7 +204,7 @@ class Loss(Differentiable):
         """Register what is done with whole small inputs before the first block."""
         self.preparation = function
         if self.home is not None:
-            from lossctl.losses.own.blame import guard
+            from lossctl.losses.custom.attribution import guard
 
             self.preparation = guard(function, self.home)
         return function
@@ -304,7 +304,7 @@ def loss(
             undifferentiable=undifferentiable,
         )
         if not (kernel.__module__ or "__main__").startswith(HOME):
-            from lossctl.losses.own.adoption import adopt
+            from lossctl.losses.custom.validation import adopt
 
             return adopt(declared)
         if key in DECLARED:

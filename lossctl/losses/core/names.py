@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lossctl.errors import nearest
-from lossctl.losses.declaration import Loss
+from lossctl.losses.core.declaration import Loss
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lossctl.errors import OwnLossError
-from lossctl.losses.own.blame import Home, guard, say_whose, show_place
-from lossctl.losses.slopes import Slope
+from lossctl.losses.core.gradients import Slope
+from lossctl.losses.custom.attribution import Home, guard, say_whose, show_place
 
 if TYPE_CHECKING:
-    from lossctl.losses.declaration import Loss
+    from lossctl.losses.core.declaration import Loss
 
 DIGITS = "biuf"
 """Kinds of dtypes that can be derivatives."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.declaration import (
+from lossctl.losses.core.declaration import (
     Kind,
     Loss,
     Option,

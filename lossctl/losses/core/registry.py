@@ -9,22 +9,33 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import lossctl.losses as room
 from lossctl.errors import UsageError
-from lossctl.losses.declaration import DECLARED, Loss
-from lossctl.losses.dialects import LIBRARIES, Names, rank, split
+from lossctl.losses.core.declaration import DECLARED, Loss
+from lossctl.losses.core.names import LIBRARIES, Names, rank, split
+
+MACHINERY = ("core", "maths", "custom")
+"""The folders of this room that are no family of losses."""
 
 
 @functools.cache
 def registry() -> dict[str, Loss]:
     """Return every loss of lossctl by key, in the order of libraries, families, declarations."""
-    for module in pkgutil.iter_modules(room.__path__):
-        importlib.import_module(f"{room.__name__}.{module.name}")
+    for name in family_modules():
+        if not name.endswith("steps"):
+            importlib.import_module(name)
     order = sorted(DECLARED.items(), key=lambda item: (rank(item[1].library), item[1].family))
     return dict(order)
+
+
+def family_modules() -> Iterator[str]:
+    """Yield the names of the modules of all families."""
+    for module in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
+        if module.name.split(".")[2] not in MACHINERY:
+            yield module.name
 
 
 @functools.cache
@@ -57,7 +68,7 @@ def find(name: str | Loss) -> Loss:
         return from_file
     found = built_in().find(name)
     if found is None:
-        from lossctl.losses.own.plugins import find_offered
+        from lossctl.losses.custom.plugins import find_offered
 
         found = find_offered(name)
     if found is None:
@@ -89,14 +100,14 @@ class Dialect:
 
 def list_losses() -> list[Loss]:
     """Return every loss: those of lossctl, then those that installed packages offer."""
-    from lossctl.losses.own.plugins import offered
+    from lossctl.losses.custom.plugins import offered
 
     return [*registry().values(), *offered().losses]
 
 
 def list_file(path: str) -> list[Loss]:
     """Return the losses that a Python file declares."""
-    from lossctl.losses.own.files import load_file, split_reference
+    from lossctl.losses.custom.files import load_file, split_reference
 
     reference = split_reference(path)
     if reference is None or reference[1]:
@@ -112,7 +123,7 @@ def namesakes(loss: Loss) -> list[Loss]:
 def _find_in_file(name: str) -> Loss | None:
     if ".py" not in name:
         return None
-    from lossctl.losses.own.files import find_in_file, split_reference
+    from lossctl.losses.custom.files import find_in_file, split_reference
 
     reference = split_reference(name)
     return None if reference is None else find_in_file(*reference)
@@ -122,7 +133,7 @@ _LIST = "'lossctl list' shows all."
 
 
 def _hint(name: str) -> str:
-    from lossctl.losses.own.plugins import offered
+    from lossctl.losses.custom.plugins import offered
 
     if not split(name)[1]:
         return "Name one."

@@ -12,10 +12,10 @@ from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 
 from lossctl.errors import OwnLossError, UsageError, warn
-from lossctl.losses.declaration import Loss
-from lossctl.losses.dialects import Names, fold, split
-from lossctl.losses.own.blame import Home, loading
-from lossctl.losses.own.files import collect
+from lossctl.losses.core.declaration import Loss
+from lossctl.losses.core.names import Names, fold, split
+from lossctl.losses.custom.attribution import Home, loading
+from lossctl.losses.custom.files import collect
 
 GROUP = "lossctl.losses"
 

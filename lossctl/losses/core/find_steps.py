@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 import lossctl.explanation as room
 from lossctl.errors import OwnLossError
-from lossctl.explanation.step import WALKS, Step, Steps, Walk, pick_options
-from lossctl.losses.declaration import Loss
+from lossctl.losses.core.declaration import Loss
+from lossctl.losses.core.registry import family_modules
+from lossctl.losses.core.steps import WALKS, Step, Steps, Walk, pick_options
 
 Array = NDArray[Any]
 
@@ -24,6 +25,9 @@ def load_walks() -> None:
     """Import the modules of this room, which attach the steps of all losses of lossctl."""
     for module in pkgutil.iter_modules(room.__path__):
         importlib.import_module(f"{room.__name__}.{module.name}")
+    for name in family_modules():
+        if name.endswith("steps"):
+            importlib.import_module(name)
 
 
 def find_walk(loss: Loss) -> Walk | None:
@@ -65,7 +69,7 @@ def _walk_own(
     loss: Loss, walk: Walk, arrays: Sequence[Array], options: Mapping[str, Any]
 ) -> list[Step]:
     """Return the steps that a user's function tells; what is wrong with it is told as theirs."""
-    from lossctl.losses.own.blame import blaming, say_whose, show_place
+    from lossctl.losses.custom.attribution import blaming, say_whose, show_place
 
     assert loss.home is not None
     with blaming(loss.home):

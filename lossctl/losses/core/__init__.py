@@ -1,0 +1,1 @@
+"""What a loss is: its declaration, inputs, options, gradients and steps."""

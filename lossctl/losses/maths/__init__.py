@@ -1,0 +1,1 @@
+"""What several kernels need, in plain NumPy."""
