@@ -7,7 +7,7 @@ import pytest
 
 import lossctl
 from lossctl.engine import blocks
-from lossctl.losses import classification
+from lossctl.losses.classification import losses as classification
 from tests.comparison import disagreements
 from tests.golden_values import load_golden
 from tests.matrix import KEYS

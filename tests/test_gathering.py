@@ -248,7 +248,7 @@ class TestWholeBatches:
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
     def test_do_not_depend_on_the_cutting(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from lossctl.losses import keras_pairs
+        from lossctl.losses.embedding import keras as keras_pairs
 
         unit, labels = self.embeddings(90), RANDOM.integers(4, size=90)
         whole = lossctl.compute("circle", unit, labels, reduction="none").elements

@@ -12,7 +12,7 @@ import pytest
 import lossctl
 from lossctl.engine import blocks
 from lossctl.errors import LossctlWarning, UsageError
-from lossctl.losses import classification
+from lossctl.losses.classification import losses as classification
 from lossctl.losses.core.gradients import name_options
 from lossctl.losses.core.registry import registry
 from lossctl.losses.maths import ctc_posteriors as occupation

@@ -117,7 +117,7 @@ def test_pairs_against_their_definition(temperature: float) -> None:
 
 def test_pairs_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """However few similarities are held at a time, the losses are the same."""
-    from lossctl.losses import contrastive
+    from lossctl.losses.embedding import contrastive
 
     pair = RANDOM.normal(size=(40, 5)), RANDOM.integers(0, 6, 40)
     whole = lossctl.compute("ntxent", *pair, reduction="none").elements

@@ -48,7 +48,7 @@ from lossctl.engine.scanning import ask
 from lossctl.engine.summary import Summary
 from lossctl.errors import LossctlWarning, UsageError
 from lossctl.losses.core.declaration import Kind, Loss
-from lossctl.losses.sequence import IMPOSSIBLE
+from lossctl.losses.sequence.losses import IMPOSSIBLE
 
 Array = NDArray[Any]
 

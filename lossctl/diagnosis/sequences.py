@@ -13,7 +13,7 @@ from lossctl.diagnosis.catalogue import Sign, symptom
 from lossctl.diagnosis.result import Severity
 from lossctl.engine.plan import Plan
 from lossctl.losses.core.declaration import Kind
-from lossctl.losses.sequence import IMPOSSIBLE
+from lossctl.losses.sequence.losses import IMPOSSIBLE
 
 MOST_LISTED = 5
 

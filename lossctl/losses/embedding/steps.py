@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses import contrastive, embedding, keras_pairs, keras_regression, optax_namesakes
 from lossctl.losses.core.keras import EPSILON
 from lossctl.losses.core.steps import Step, Steps, Told, steps
+from lossctl.losses.embedding import contrastive
+from lossctl.losses.embedding import keras as keras_pairs
+from lossctl.losses.embedding import losses as embedding
 from lossctl.losses.maths.numerics import p_norm, softplus
+from lossctl.losses.regression import keras as keras_regression
+from lossctl.losses.regression import optax as optax_namesakes
 
 Array = NDArray[Any]
 Distance = Callable[[Array, Array], Array]

@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses import decisions, keras_hinges, margins, optax_namesakes
 from lossctl.losses.core.steps import Step, Steps, Told, steps
+from lossctl.losses.margin import keras as keras_hinges
+from lossctl.losses.margin import losses as margins
+from lossctl.losses.margin import sparsemax as decisions
 from lossctl.losses.maths.numerics import softplus
+from lossctl.losses.regression import optax as optax_namesakes
 
 Array = NDArray[Any]
 

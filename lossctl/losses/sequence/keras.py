@@ -14,7 +14,7 @@ from lossctl.losses.core.terms import Note
 from lossctl.losses.maths.ctc import negative_log_likelihood
 from lossctl.losses.maths.ctc_posteriors import find_occupation
 from lossctl.losses.maths.numerics import log_softmax
-from lossctl.losses.sequence import IMPOSSIBLE
+from lossctl.losses.sequence.losses import IMPOSSIBLE
 
 Array = NDArray[Any]
 

@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses import classification, divergences, focusing, scoring
+from lossctl.losses.binary import focal as focusing
+from lossctl.losses.classification import losses as classification
 from lossctl.losses.core.steps import Step, Steps, Told, steps
+from lossctl.losses.likelihood import divergences
 from lossctl.losses.maths.numerics import log_softmax
+from lossctl.losses.scoring import losses as scoring
 
 Array = NDArray[Any]
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from lossctl.losses import keras_overlap, overlap
 from lossctl.losses.core.steps import Step, Steps, Told, steps
 from lossctl.losses.maths.numerics import sigmoids
+from lossctl.losses.segmentation import keras as keras_overlap
+from lossctl.losses.segmentation import losses as overlap
 
 Array = NDArray[Any]
 Maps = tuple[Array, Array, Array]

@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses import forecasting, keras_regression, optax_namesakes, regression
 from lossctl.losses.core.keras import EPSILON
 from lossctl.losses.core.steps import Step, Steps, steps
+from lossctl.losses.regression import forecasting
+from lossctl.losses.regression import keras as keras_regression
+from lossctl.losses.regression import losses as regression
+from lossctl.losses.regression import optax as optax_namesakes
 
 Array = NDArray[Any]
 

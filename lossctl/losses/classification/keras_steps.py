@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.explanation.classification import add_classes, mark, normalise
-from lossctl.losses import keras_classification as keras
+from lossctl.losses.classification import keras
+from lossctl.losses.classification.steps import add_classes, mark, normalise
 from lossctl.losses.core.keras import EPSILON, GREATEST_LOG, LEAST_LOG, UPPER
 from lossctl.losses.core.steps import Step, Steps, Told, steps
 from lossctl.losses.maths.numerics import exp_below

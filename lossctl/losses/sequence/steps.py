@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses import keras_sequence, sequence
 from lossctl.losses.core.steps import Step, Steps, steps
 from lossctl.losses.maths.ctc import negative_log_likelihood
 from lossctl.losses.maths.numerics import log_softmax
+from lossctl.losses.sequence import keras as keras_sequence
+from lossctl.losses.sequence import losses as sequence
 
 Array = NDArray[Any]
 

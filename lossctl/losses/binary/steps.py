@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses import binary, focusing, keras_binary
+from lossctl.losses.binary import focal as focusing
+from lossctl.losses.binary import keras as keras_binary
+from lossctl.losses.binary import losses as binary
 from lossctl.losses.core.keras import GREATEST_LOG, LEAST_LOG, clip
 from lossctl.losses.core.steps import Step, Steps, Told, steps
 from lossctl.losses.maths.numerics import sigmoids, softplus

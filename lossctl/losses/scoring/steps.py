@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses import scoring
 from lossctl.losses.core.steps import Step, Steps, steps
+from lossctl.losses.scoring import losses as scoring
 
 Array = NDArray[Any]
 

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses import forecasting, regression
 from lossctl.losses.core.declaration import Option, Terms, loss, real
 from lossctl.losses.core.keras import (
     AVERAGE,
@@ -30,6 +29,8 @@ from lossctl.losses.maths.numerics import (
     open_half,
     p_norm,
 )
+from lossctl.losses.regression import forecasting
+from lossctl.losses.regression import losses as regression
 
 Array = NDArray[Any]
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses import binary
+from lossctl.losses.binary import losses as binary
 from lossctl.losses.core.declaration import Option, Terms, density, loss, real
 from lossctl.losses.core.keras import (
     AVERAGE,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses import boxes
+from lossctl.losses.boxes import losses as boxes
 from lossctl.losses.core.steps import Step, Steps, steps
 
 Array = NDArray[Any]

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses import deviance, divergences, keras_binary, likelihood
+from lossctl.losses.binary import keras as keras_binary
 from lossctl.losses.core.keras import EPSILON
 from lossctl.losses.core.steps import Step, Steps, Told, steps
+from lossctl.losses.likelihood import deviance, divergences
+from lossctl.losses.likelihood import losses as likelihood
 from lossctl.losses.maths.numerics import xlogy
 
 Array = NDArray[Any]

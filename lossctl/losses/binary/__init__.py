@@ -1,0 +1,1 @@
+"""Losses of a probability or a logit against a label of two classes."""

@@ -1,0 +1,1 @@
+"""Losses that ask for a margin."""

@@ -1,0 +1,1 @@
+"""Losses that score a whole prediction."""
