@@ -7,9 +7,9 @@ from os import PathLike
 from typing import Any
 
 from lossctl.data import load_array, open_sources
-from lossctl.data.classes import IndexedSource, load_classes
-from lossctl.data.kept import keep_row
-from lossctl.data.labels import CELL
+from lossctl.data.arrays.cells import CELL
+from lossctl.data.arrays.class_names import IndexedSource, load_classes
+from lossctl.data.arrays.kept import keep_row
 from lossctl.engine.labels import find_labels, name_columns
 from lossctl.engine.options import check_options
 from lossctl.engine.plan import Plan, Settings

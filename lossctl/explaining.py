@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lossctl.calls import is_text, plan_computation
 from lossctl.data import is_live, load_array
-from lossctl.data.classes import load_classes
+from lossctl.data.arrays.class_names import load_classes
 from lossctl.engine import reduction as engine
 from lossctl.engine.element import check_row, count_rows, locate_largest, take_losses
 from lossctl.engine.options import check_options

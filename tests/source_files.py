@@ -18,8 +18,10 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
-from lossctl.data import csv_tables, json_tables, typed_tables
-from lossctl.data.source import Source
+from lossctl.data.arrays.source import Source
+from lossctl.data.formats import csv as csv_tables
+from lossctl.data.formats import json_lines as json_tables
+from lossctl.data.tables import typed as typed_tables
 
 Array = NDArray[Any]
 

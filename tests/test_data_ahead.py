@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lossctl.data import open_sources
-from lossctl.data.ahead import Ahead
+from lossctl.data.streams.prefetch import Ahead
 from lossctl.errors import DataError
 from tests.source_files import read_in_pieces, write
 

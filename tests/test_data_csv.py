@@ -13,8 +13,9 @@ import pandas as pd
 import pyarrow.csv
 import pytest
 
-from lossctl.data import csv_tables, open_sources
-from lossctl.data.source import Array, Source
+from lossctl.data import open_sources
+from lossctl.data.arrays.source import Array, Source
+from lossctl.data.formats import csv as csv_tables
 from lossctl.errors import DataError, LossctlWarning, UsageError
 
 Text = Callable[..., str]

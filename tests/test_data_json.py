@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lossctl.data import json_tables, open_sources
-from lossctl.data.source import Array
+from lossctl.data import open_sources
+from lossctl.data.arrays.source import Array
+from lossctl.data.formats import json_lines as json_tables
 from lossctl.errors import DataError, UsageError
 from tests.source_files import equal_bits, read_in_blocks
 

@@ -13,10 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lossctl.data import npy, open_sources, spools
-from lossctl.data.npy import FileSource
-from lossctl.data.source import ArraySource
-from lossctl.data.squeezed import ReshapedSource, SqueezedSource
+from lossctl.data import open_sources
+from lossctl.data.arrays.source import ArraySource
+from lossctl.data.arrays.squeezed import ReshapedSource, SqueezedSource
+from lossctl.data.formats import npy
+from lossctl.data.formats.npy import FileSource
+from lossctl.data.streams import spool as spools
 from tests.peak_memory import measure_peak
 from tests.source_files import (
     encode,

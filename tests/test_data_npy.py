@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from lossctl.data import ArraySource, open_sources
-from lossctl.data import npy as npy_module
-from lossctl.data.source import Array, Source
+from lossctl.data.arrays.source import Array, Source
+from lossctl.data.formats import npy as npy_module
 from lossctl.errors import DataError, FileError, LossctlError, UsageError
 
 NUMBERS = np.random.default_rng(5).normal(size=(101, 3, 2))

@@ -14,8 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lossctl.data import open_sources, parquet_tables, typed_tables
-from lossctl.data.source import Array, Source
+from lossctl.data import open_sources
+from lossctl.data.arrays.source import Array, Source
+from lossctl.data.formats import parquet as parquet_tables
+from lossctl.data.tables import typed as typed_tables
 from lossctl.errors import DataError, UsageError
 
 NUMBERS = np.random.default_rng(4).normal(size=(60, 6))

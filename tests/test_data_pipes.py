@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lossctl.data import load_array, open_sources, spools
-from lossctl.data.numeric import raise_bfloat16
+from lossctl.data import load_array, open_sources
+from lossctl.data.arrays.dtypes import raise_bfloat16
+from lossctl.data.streams import spool as spools
 from lossctl.errors import DataError, FileError, UsageError
 from tests.command_line import command, environment
 from tests.source_files import (

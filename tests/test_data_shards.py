@@ -15,8 +15,8 @@ import pytest
 
 import lossctl
 from lossctl.data import open_sources
-from lossctl.data.shards import sort_naturally
-from lossctl.data.source import Source
+from lossctl.data.arrays.source import Source
+from lossctl.data.references.shards import sort_naturally
 from lossctl.errors import DataError, FileError, LossctlError, UsageError
 from tests.source_files import (
     COMPRESSIONS,

@@ -15,11 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lossctl.data import open_sources, parquet_tables, spools, typed_tables
-from lossctl.data.arrow_batches import count_buffers
-from lossctl.data.arrow_messages import CONTINUATION, Message
-from lossctl.data.labels import Cells
-from lossctl.data.spools import ColumnSpool, Spool
+from lossctl.data import open_sources
+from lossctl.data.arrays.cells import Cells
+from lossctl.data.formats import parquet as parquet_tables
+from lossctl.data.formats.arrow_batches import count_buffers
+from lossctl.data.formats.arrow_messages import CONTINUATION, Message
+from lossctl.data.streams import spool as spools
+from lossctl.data.streams.spool import ColumnSpool, Spool
+from lossctl.data.tables import typed as typed_tables
 from lossctl.errors import DataError, FileError, LossctlError
 from tests.source_files import equal_bits, list_open_files, read_in_blocks, write
 from tests.standard_input import standard_input

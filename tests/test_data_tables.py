@@ -12,15 +12,13 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from lossctl.data import (
-    csv_tables,
-    open_sources,
-    parquet_tables,
-    tables,
-    typed_tables,
-)
-from lossctl.data.references import choose_columns, parse_reference
-from lossctl.data.source import Array, Source
+from lossctl.data import open_sources
+from lossctl.data.arrays.source import Array, Source
+from lossctl.data.formats import csv as csv_tables
+from lossctl.data.formats import parquet as parquet_tables
+from lossctl.data.references.parse import choose_columns, parse_reference
+from lossctl.data.tables import scan as tables
+from lossctl.data.tables import typed as typed_tables
 from lossctl.errors import DataError, UsageError
 
 RANDOM = np.random.default_rng(11)

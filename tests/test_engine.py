@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lossctl
-from lossctl.data.kinds import NOT_A_SIGN, OUT_OF_RANGE
+from lossctl.data.rules.kinds import NOT_A_SIGN, OUT_OF_RANGE
 from lossctl.engine import work
 from lossctl.engine.blocks import BLOCK_NUMBERS, Cutting, Region, plan_cutting
 from lossctl.engine.partial import Finding, Partial

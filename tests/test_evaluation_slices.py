@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lossctl
-from lossctl.data.labels import wrap_labels
+from lossctl.data.arrays.cells import wrap_labels
 from lossctl.evaluation import quantiles, reading, slices
 from lossctl.evaluation.groups import Bins, Categories, Grouping, cut_evenly
 from lossctl.evaluation.specs import parse_by, parse_loss

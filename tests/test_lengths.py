@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import lossctl
-from lossctl.data import csv_tables
+from lossctl.data.formats import csv as csv_tables
 from lossctl.engine import blocks
 from lossctl.errors import DataError
 

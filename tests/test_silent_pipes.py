@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 import lossctl
-from lossctl.data import ahead, open_sources
-from lossctl.data.npy import StreamSource
+from lossctl.data import open_sources
+from lossctl.data.formats.npy import StreamSource
+from lossctl.data.streams import prefetch as ahead
 from lossctl.engine.blocks import BLOCK_NUMBERS
 from lossctl.engine.crew import Crew
 from tests.command_line import command, environment

@@ -12,12 +12,12 @@ from os import PathLike
 
 import numpy as np
 
-from lossctl.data.labels import wrap_labels
-from lossctl.data.memory import to_memory_array, wrap_memory
-from lossctl.data.opening import Opener, find_files, is_reference, refuse_overwriting
-from lossctl.data.references import Reference, choose_columns, find_column
-from lossctl.data.source import Array, ArraySource, Source
-from lossctl.data.tables import (
+from lossctl.data.arrays.cells import wrap_labels
+from lossctl.data.arrays.memory import to_memory_array, wrap_memory
+from lossctl.data.arrays.source import Array, ArraySource, Source
+from lossctl.data.references.open import Opener, find_files, is_reference, refuse_overwriting
+from lossctl.data.references.parse import Reference, choose_columns, find_column
+from lossctl.data.tables.scan import (
     LabelSource,
     SharedScan,
     Table,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.data.source import ArraySource
+from lossctl.data.arrays.source import ArraySource
 from lossctl.diagnosis.probes import BITS, LOGITS, SHARES
 from lossctl.diagnosis.result import Baseline
 from lossctl.diagnosis.targets import ClassTargets, Table, ValueTargets

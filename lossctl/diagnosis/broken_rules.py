@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lossctl.data.rules import Rule
+from lossctl.data.rules.rules import Rule
 from lossctl.diagnosis.case import Case
 from lossctl.diagnosis.conversions import LOG_SOFTMAX, NORMALISATION, SOFTMAX, convert
 from lossctl.diagnosis.numbers import keep_rows

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import lossctl.diagnosis as room
-from lossctl.data import rules
-from lossctl.data.rules import Rule
+from lossctl.data.rules import rules
+from lossctl.data.rules.rules import Rule
 from lossctl.diagnosis.result import Finding, Severity
 from lossctl.engine import work
 

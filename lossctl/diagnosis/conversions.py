@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.data.source import ArraySource
+from lossctl.data.arrays.source import ArraySource
 from lossctl.diagnosis.case import Case
 from lossctl.diagnosis.probes import LOGITS, LOGS, SHARES, file_axis, find_class_axis
 from lossctl.diagnosis.profile import Profile

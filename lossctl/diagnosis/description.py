@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lossctl.data.source import Source
+from lossctl.data.arrays.source import Source
 from lossctl.diagnosis.case import Case
 from lossctl.diagnosis.catalogue import SYMPTOMS
 from lossctl.diagnosis.probes import View

@@ -11,8 +11,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from lossctl.data import load_array, rules
-from lossctl.data.classes import load_classes
+from lossctl.data import load_array
+from lossctl.data.arrays.class_names import load_classes
+from lossctl.data.rules import rules
 from lossctl.diagnosis import catalogue
 from lossctl.diagnosis.baselines import Baselines
 from lossctl.diagnosis.broken_rules import describe_rule, mend_rule

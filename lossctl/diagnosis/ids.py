@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.data.mapping import MappedFile
-from lossctl.data.spools import Spool
+from lossctl.data.streams.mmap import MappedFile
+from lossctl.data.streams.spool import Spool
 from lossctl.diagnosis.duplicates import Counted, Hashes, Repeats
 
 RUN = 2**20

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lossctl.data import Source, is_live, open_sources
-from lossctl.data.arrow_arrays import Column
-from lossctl.data.classes import ClassNames, IndexedSource
-from lossctl.data.labels import CELL, Cells
-from lossctl.data.opening import is_reference
+from lossctl.data.arrays.arrow import Column
+from lossctl.data.arrays.cells import CELL, Cells
+from lossctl.data.arrays.class_names import ClassNames, IndexedSource
+from lossctl.data.references.open import is_reference
 from lossctl.diagnosis.catalogue import Sign, declare
 from lossctl.diagnosis.repairs import Call, Repair
 from lossctl.diagnosis.result import Finding, Severity

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.data.kinds import SUM_TOLERANCE
+from lossctl.data.rules.kinds import SUM_TOLERANCE
 from lossctl.diagnosis.probes import View, find_class_axis, find_rows, flatten
 from lossctl.engine.binding import Bound
 from lossctl.engine.blocks import Region

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.data.source import Source
+from lossctl.data.arrays.source import Source
 from lossctl.diagnosis.profile import Measures, measure, measure_sums
 from lossctl.diagnosis.repairs import Call
 from lossctl.diagnosis.result import Proposal

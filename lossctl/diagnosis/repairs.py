@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from lossctl.data import is_live
-from lossctl.data.references import parse_reference
+from lossctl.data.references.parse import parse_reference
 from lossctl.losses.core.declaration import Loss, Parameter
 
 FIXED = "-fixed.npy"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.data.source import Source
+from lossctl.data.arrays.source import Source
 from lossctl.diagnosis.duplicates import hash_values
 from lossctl.diagnosis.ids import Ids
 from lossctl.diagnosis.probes import Probe, View, find_rows

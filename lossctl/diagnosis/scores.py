@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lossctl.data import rules
+from lossctl.data.rules import rules
 from lossctl.diagnosis.case import Case
 from lossctl.diagnosis.catalogue import Sign, judge_rule, judges, symptom
 from lossctl.diagnosis.conversions import (

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from lossctl.data.shapes import show
-from lossctl.data.source import Source
-from lossctl.data.squeezed import squeeze
+from lossctl.data.arrays.source import Source
+from lossctl.data.arrays.squeezed import squeeze
+from lossctl.data.rules.shapes import show
 from lossctl.diagnosis.catalogue import Sign, Symptom, declare
 from lossctl.diagnosis.repairs import Call, Repair
 from lossctl.diagnosis.result import Finding, Severity

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from lossctl.data.replayed import ReplayedSource
-from lossctl.data.source import Array, ArraySource, Source
-from lossctl.data.squeezed import SqueezedSource
-from lossctl.data.wrapped import WrappedSource
+from lossctl.data.arrays.replayed import ReplayedSource
+from lossctl.data.arrays.source import Array, ArraySource, Source
+from lossctl.data.arrays.squeezed import SqueezedSource
+from lossctl.data.arrays.views import WrappedSource
 from lossctl.diagnosis.profile import Measures, measure
 
 PEEKED = 1024

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.data.source import Source
+from lossctl.data.arrays.source import Source
 from lossctl.engine.blocks import Region
 from lossctl.losses.core.declaration import Form, Input, Kind
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.data.shapes import show
+from lossctl.data.rules.shapes import show
 from lossctl.engine.binding import Bound
 from lossctl.engine.blocks import Region
 from lossctl.engine.gathering import COUNT

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from itertools import chain, islice
 
-from lossctl.data.source import Source
+from lossctl.data.arrays.source import Source
 from lossctl.engine.crew import Crew, Piece, T, Work
 from lossctl.engine.plan import Plan
 from lossctl.engine.threads import keep_freed_memory

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.data.shapes import show
+from lossctl.data.rules.shapes import show
 from lossctl.engine.summation import ExactSum
 from lossctl.errors import UsageError
 from lossctl.losses.core.declaration import Loss

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from lossctl.data import is_live
-from lossctl.data.classes import ClassNames
-from lossctl.data.columns import read_names
-from lossctl.data.opening import is_reference
-from lossctl.data.references import parse_reference
+from lossctl.data.arrays.class_names import ClassNames
+from lossctl.data.references.columns import read_names
+from lossctl.data.references.open import is_reference
+from lossctl.data.references.parse import parse_reference
 from lossctl.losses.core.declaration import Kind
 from lossctl.losses.core.inputs import Input
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.data import shapes
-from lossctl.data.kinds import not_whole
-from lossctl.data.source import Source
-from lossctl.data.squeezed import align_trailing, squeeze
+from lossctl.data.arrays.source import Source
+from lossctl.data.arrays.squeezed import align_trailing, squeeze
+from lossctl.data.rules import shapes
+from lossctl.data.rules.kinds import not_whole
 from lossctl.engine.binding import INTEGER_KINDS, Bound, class_order
 from lossctl.engine.plan import Settings
 from lossctl.errors import DataError, UsageError, warn

@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path, PurePath
 from typing import Any
 
-from lossctl.data.shards import find_shards
+from lossctl.data.references.shards import find_shards
 from lossctl.engine.partial import Partial
 from lossctl.engine.reduction import finish
 from lossctl.engine.result import Result

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.data.shapes import show
+from lossctl.data.rules.shapes import show
 from lossctl.engine.blocks import Region
 from lossctl.errors import DataError, UsageError, did_you_mean
 from lossctl.losses.core.declaration import Loss, Parameter

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.data.rules import Rule
+from lossctl.data.rules.rules import Rule
 from lossctl.engine.gathering import Sums, merge_sums
 from lossctl.engine.summation import ExactSum
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from lossctl.data import shapes
-from lossctl.data.source import Source
-from lossctl.data.squeezed import ReshapedSource, squeeze
+from lossctl.data.arrays.source import Source
+from lossctl.data.arrays.squeezed import ReshapedSource, squeeze
+from lossctl.data.rules import shapes
 from lossctl.engine.binding import Bound, axis_order, kind_under, view_axes
 from lossctl.engine.blocks import Cutting, plan_cutting
 from lossctl.engine.gathering import plan_gathering

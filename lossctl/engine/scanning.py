@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from lossctl.data import is_live, open_sources
-from lossctl.data.replayed import ReplayedSource
-from lossctl.data.source import Source
+from lossctl.data.arrays.replayed import ReplayedSource
+from lossctl.data.arrays.source import Source
 from lossctl.engine.blocks import plan_cutting
 from lossctl.losses.core.declaration import Loss, Scan
 

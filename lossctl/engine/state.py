@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lossctl.data.rules import Rule
+from lossctl.data.rules.rules import Rule
 from lossctl.engine.partial import Finding, Partial
 from lossctl.engine.summary import Summary, plain_option
 from lossctl.engine.summation import ExactSum

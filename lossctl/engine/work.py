@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.data import kinds
-from lossctl.data.kinds import Context
-from lossctl.data.rules import Rule
+from lossctl.data.rules import kinds
+from lossctl.data.rules.kinds import Context
+from lossctl.data.rules.rules import Rule
 from lossctl.engine.binding import INTEGER_KINDS, Bound
 from lossctl.engine.blocks import Region
 from lossctl.engine.partial import Finding, Partial, Rows

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from lossctl.data import open_sources
-from lossctl.data.columns import read_names
-from lossctl.data.opening import is_reference, refuse_overwriting
-from lossctl.data.references import choose_columns, parse_reference
-from lossctl.data.source import Source
+from lossctl.data.arrays.source import Source
+from lossctl.data.references.columns import read_names
+from lossctl.data.references.open import is_reference, refuse_overwriting
+from lossctl.data.references.parse import choose_columns, parse_reference
 from lossctl.errors import UsageError, did_you_mean
 
 FILE_WORDS = ("#", "/", "\\", "*")

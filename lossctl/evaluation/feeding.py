@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from lossctl.data import load_array
-from lossctl.data.classes import ClassNames
-from lossctl.data.opening import is_reference
+from lossctl.data.arrays.class_names import ClassNames
+from lossctl.data.references.open import is_reference
 from lossctl.engine.options import check_options
 from lossctl.engine.plan import Settings
 from lossctl.errors import UsageError

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.data.labels import Cells
+from lossctl.data.arrays.cells import Cells
 from lossctl.errors import DataError, UsageError, did_you_mean
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.data.labels import Cells, join_cells
+from lossctl.data.arrays.cells import Cells, join_cells
 from lossctl.engine.partial import Rows
 from lossctl.evaluation.whole_numbers import WholeNumbers
 

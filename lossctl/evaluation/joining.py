@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.data import open_sources
-from lossctl.data.columns import read_names
-from lossctl.data.labels import Cells
-from lossctl.data.opening import find_files, is_reference
-from lossctl.data.references import parse_reference
-from lossctl.data.source import Array, Source
+from lossctl.data.arrays.cells import Cells
+from lossctl.data.arrays.source import Array, Source
+from lossctl.data.references.columns import read_names
+from lossctl.data.references.open import find_files, is_reference
+from lossctl.data.references.parse import parse_reference
 from lossctl.errors import DataError, UsageError, did_you_mean
 from lossctl.evaluation.dataset import Asked, Dataset, is_frame
 

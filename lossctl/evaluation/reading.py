@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.data.classes import ClassNames
-from lossctl.data.labels import Cells
-from lossctl.data.source import Array, Source
+from lossctl.data.arrays.cells import Cells
+from lossctl.data.arrays.class_names import ClassNames
+from lossctl.data.arrays.source import Array, Source
 from lossctl.errors import DataError
 from lossctl.evaluation.dataset import Asked, Dataset, open_columns
 from lossctl.evaluation.filtering import Filter

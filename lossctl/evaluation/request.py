@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from lossctl.data.classes import ClassNames, load_classes
-from lossctl.data.opening import is_reference
+from lossctl.data.arrays.class_names import ClassNames, load_classes
+from lossctl.data.references.open import is_reference
 from lossctl.engine.plan import NAN_POLICIES, Settings
 from lossctl.errors import UsageError, did_you_mean
 from lossctl.evaluation.dataset import Asked, Dataset, is_frame

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.data.source import Array, ArraySource, Source
+from lossctl.data.arrays.source import Array, ArraySource, Source
 from lossctl.engine.blocks import Region
 from lossctl.engine.gathering import COUNT
 from lossctl.engine.partial import Finding, Partial, Rows

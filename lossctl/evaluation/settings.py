@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lossctl.data.opening import is_reference
+from lossctl.data.references.open import is_reference
 from lossctl.engine.plan import Settings
 from lossctl.engine.result import LARGE_TENSOR
 from lossctl.evaluation.scan import Task

@@ -25,7 +25,7 @@ from os.path import realpath
 from pathlib import Path
 from typing import Any
 
-from lossctl.data.files import explain_refusal
+from lossctl.data.streams.files import explain_refusal
 from lossctl.errors import (
     Exit,
     FileError,

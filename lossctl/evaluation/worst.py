@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.data.labels import Cells
+from lossctl.data.arrays.cells import Cells
 from lossctl.engine.partial import Rows
 
 

@@ -1,0 +1,206 @@
+"""Arrow columns as NumPy arrays: numbers, with nulls as NaN, and lists as further axes.
+
+The buffers are read directly: pyarrow's own conversions import pandas where it is installed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lossctl.data.arrays.source import Array
+from lossctl.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Where a piece of a column stands, for messages: file, name, first row of the piece."""
+
+    path: str
+    name: str
+    first: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.path}: column {self.name!r}"
+
+
+def numpy_dtype(arrow_type: Any) -> np.dtype[Any] | None:
+    """Return the dtype of the numbers in a column (of the lists' elements), or None."""
+    import pyarrow as pa
+
+    if _is_list(arrow_type) or pa.types.is_dictionary(arrow_type):
+        return numpy_dtype(arrow_type.value_type)
+    if isinstance(arrow_type, pa.BaseExtensionType):
+        return numpy_dtype(arrow_type.storage_type)
+    if pa.types.is_boolean(arrow_type):
+        return np.dtype(np.bool_)
+    if pa.types.is_decimal(arrow_type) or pa.types.is_null(arrow_type):
+        return np.dtype(np.float64)
+    if pa.types.is_integer(arrow_type) or pa.types.is_floating(arrow_type):
+        dtype: np.dtype[Any] = np.dtype(arrow_type.to_pandas_dtype())
+        return dtype
+    return None
+
+
+def is_flat(arrow_type: Any) -> bool:
+    """Say whether a column is one number per row, without lists."""
+    import pyarrow as pa
+
+    if isinstance(arrow_type, pa.BaseExtensionType):
+        return is_flat(arrow_type.storage_type)
+    return not _is_list(arrow_type)
+
+
+def list_shape(arrow_type: Any) -> tuple[int, ...]:
+    """Return the axes that a list type promises; 0 for one that promises none."""
+    import pyarrow as pa
+
+    if isinstance(arrow_type, pa.FixedShapeTensorType):
+        return tuple(arrow_type.shape)
+    if isinstance(arrow_type, pa.BaseExtensionType):
+        return list_shape(arrow_type.storage_type)
+    if not _is_list(arrow_type):
+        return ()
+    size = arrow_type.list_size if pa.types.is_fixed_size_list(arrow_type) else 0
+    return (size, *list_shape(arrow_type.value_type))
+
+
+def to_array(chunked: Any, column: Column) -> Array:
+    """Return a chunked Arrow column as an array: (n,), or (n, K, …) where it holds lists."""
+    if numpy_dtype(chunked.type) is None:
+        raise refuse_type(chunked.type, str(column))
+    if not len(chunked):
+        return np.empty((0, *list_shape(chunked.type)), numpy_dtype(chunked.type))
+    single = chunked.num_chunks == 1
+    return _convert(chunked.chunk(0) if single else chunked.combine_chunks(), column, 1)
+
+
+def ragged(
+    column: Column, row: int, shape: tuple[int, ...], other: int, different: tuple[int, ...]
+) -> DataError:
+    """Return the error for lists of different lengths."""
+    lengths = [" × ".join(map(str, sizes)) for sizes in (shape, different)]
+    return DataError(
+        f"{column} holds lists of different lengths: row {row} has {lengths[0]}, "
+        f"row {other} has {lengths[1]}.",
+        "Pad the lists to one length, or split the rows by length.",
+    )
+
+
+def refuse_type(arrow_type: Any, where: str) -> DataError:
+    """Return the error for a column that does not hold numbers."""
+    import pyarrow as pa
+
+    kinds = pa.types
+    if kinds.is_string(arrow_type) or kinds.is_large_string(arrow_type):
+        remedy = "Choose a numeric column; names of classes become indices with --classes."
+    elif kinds.is_temporal(arrow_type):
+        remedy = "Choose a numeric column, or write the times as numbers of seconds."
+    elif kinds.is_struct(arrow_type):
+        remedy = "Write each field as a column of its own."
+    else:
+        remedy = "Choose a column of numbers, or of lists of numbers of one length."
+    return DataError(f"{where} holds {arrow_type}, not numbers.", remedy)
+
+
+def _is_list(arrow_type: Any) -> bool:
+    import pyarrow as pa
+
+    kinds = pa.types
+    return bool(
+        kinds.is_list(arrow_type)
+        or kinds.is_large_list(arrow_type)
+        or kinds.is_fixed_size_list(arrow_type)
+        or kinds.is_list_view(arrow_type)
+        or kinds.is_large_list_view(arrow_type)
+    )
+
+
+def _convert(array: Any, column: Column, per_row: int) -> Array:
+    """Convert one chunk, of which ``per_row`` entries belong to each row of the table."""
+    import pyarrow as pa
+
+    if isinstance(array, pa.FixedShapeTensorArray) and not array.null_count:
+        return np.asarray(_convert(array.storage, column, per_row)).reshape(
+            len(array), *array.type.shape
+        )
+    if isinstance(array, pa.ExtensionArray):
+        return _convert(array.storage, column, per_row)
+    if pa.types.is_dictionary(array.type):
+        return _convert(array.dictionary_decode(), column, per_row)
+    if _is_list(array.type):
+        return _convert_lists(array, column, per_row)
+    return _convert_numbers(array)
+
+
+def _convert_lists(array: Any, column: Column, per_row: int) -> Array:
+    if array.null_count:
+        entry = int(np.argmin(_validity(array)))
+        raise DataError(
+            f"{column} has no list in row {column.first + entry // per_row} (it is null).",
+            "Fill it in, or drop the row.",
+        )
+    lengths = _list_lengths(array)
+    size = int(lengths[0]) if len(lengths) else 0
+    different = np.flatnonzero(lengths != size)
+    if len(different):
+        entry = int(different[0])
+        row = column.first + entry // per_row
+        raise ragged(column, column.first, (size,), row, (int(lengths[entry]),))
+    inner = _convert(array.flatten(), column, per_row * max(size, 1))
+    return inner.reshape(len(array), size, *inner.shape[1:])
+
+
+def _list_lengths(array: Any) -> Array:
+    """Return the length of every list; pyarrow.compute, slow to import, is not needed for it."""
+    import pyarrow as pa
+
+    if pa.types.is_fixed_size_list(array.type):
+        return np.full(len(array), array.type.list_size)
+    if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
+        return np.diff(_convert_numbers(array.offsets))
+    return _convert_numbers(array.sizes)
+
+
+def _convert_numbers(array: Any) -> Array:
+    import pyarrow as pa
+
+    if pa.types.is_decimal(array.type):
+        array = array.cast(pa.float64())
+    count = len(array)
+    if array.null_count == count:  # also where there are no values at all, and no buffer
+        dtype = numpy_dtype(array.type)
+        if dtype is None:
+            raise refuse_type(array.type, "a column")
+        if not count:
+            return np.empty(0, dtype)
+        return np.full(count, np.nan, dtype if dtype.kind == "f" else np.float64)
+    values = _values(array)
+    if not array.null_count:
+        return values
+    values = np.array(values, values.dtype if values.dtype.kind == "f" else np.float64)
+    values[~_validity(array)] = np.nan
+    return values
+
+
+def _values(array: Any) -> Array:
+    import pyarrow as pa
+
+    start, stop = array.offset, array.offset + len(array)
+    buffer = array.buffers()[1]
+    if pa.types.is_boolean(array.type):
+        return _bits(buffer, start, stop)
+    return np.frombuffer(buffer, array.type.to_pandas_dtype(), count=stop)[start:]
+
+
+def _validity(array: Any) -> Array:
+    start, stop = array.offset, array.offset + len(array)
+    buffer = array.buffers()[0]
+    return np.ones(len(array), np.bool_) if buffer is None else _bits(buffer, start, stop)
+
+
+def _bits(buffer: Any, start: int, stop: int) -> Array:
+    packed = np.frombuffer(buffer, np.uint8)[: -(-stop // 8)]
+    return np.unpackbits(packed, count=stop, bitorder="little")[start:].view(np.bool_)

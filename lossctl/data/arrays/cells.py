@@ -1,0 +1,195 @@
+"""Columns as they are: texts, times, categories, and numbers that stand for a name.
+
+What a dataset is sliced, filtered and joined by needs no arithmetic, so that such columns are kept
+as Arrow holds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lossctl.data.arrays.arrow import Column, numpy_dtype, to_array
+from lossctl.data.arrays.source import Array, Source
+from lossctl.errors import DataError
+
+CELL = np.dtype(np.object_)
+"""What the dtype of such a column is said to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Some cells of a column, as an Arrow array; it stands where an array of numbers may."""
+
+    arrow: Any
+
+    @property
+    def shape(self) -> tuple[int]:
+        """One axis: the rows."""
+        return (len(self.arrow),)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes that the cells take."""
+        return int(self.arrow.nbytes)
+
+    def __len__(self) -> int:
+        return len(self.arrow)
+
+    def __getitem__(self, rows: slice) -> Cells:
+        start, stop, _ = rows.indices(len(self.arrow))
+        return Cells(self.arrow.slice(start, max(stop - start, 0)))
+
+    def take(self, places: Array) -> Cells:
+        """Return some of the cells."""
+        return Cells(self.arrow.take(places))
+
+    def values(self) -> list[Any]:
+        """Return the cells as objects of Python; an empty one is None."""
+        found: list[Any] = self.arrow.to_pylist()
+        return found
+
+    def series(self) -> Any:
+        """Return the cells as a pandas Series."""
+        return self.arrow.to_pandas()
+
+    def encode(self, name: str) -> tuple[Array, list[Any]]:
+        """Return the number of each cell's value among the different ones, and these.
+
+        They stand in the order in which they appear. Raises DataError for lists and the like.
+        """
+        import pyarrow as pa
+
+        try:
+            coded = self.arrow.dictionary_encode("encode")
+        except pa.ArrowNotImplementedError as error:
+            raise DataError(
+                f"{name} holds {self.arrow.type}, which cannot be labels",
+                "Choose a column of texts, numbers or dates.",
+            ) from error
+        return _read(coded.indices), coded.dictionary.to_pylist()
+
+    def whole(self) -> Array | None:
+        """Return the cells as int64, if all of them are whole numbers that fit."""
+        import pyarrow as pa
+
+        kind = self.arrow.type
+        if not pa.types.is_integer(kind) or pa.types.is_uint64(kind) or self.arrow.null_count:
+            return None
+        return _read(self.arrow).astype(np.int64, copy=False)
+
+    def numbers(self, column: Column) -> Array | None:
+        """Return the cells as numbers, if their type is one of numbers."""
+        import pyarrow as pa
+
+        if numpy_dtype(self.arrow.type) is None or pa.types.is_null(self.arrow.type):
+            return None
+        return to_array(pa.chunked_array([self.arrow]), column)
+
+    def read_as(self, kind: str) -> Cells:
+        """Return texts as numbers ("double"), as truths ("bool"), or as texts ("string").
+
+        Raises ValueError where they are none.
+        """
+        return Cells(self.arrow.cast(kind))
+
+    @property
+    def empty(self) -> bool:
+        """Whether no cell holds anything."""
+        return bool(self.arrow.null_count == len(self.arrow))
+
+    def pack(self) -> Any:
+        """Return the cells as a buffer of Arrow's streaming format."""
+        import pyarrow as pa
+
+        table = pa.table([self.arrow], names=["cells"])
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema) as stream:
+            stream.write_table(table)
+        return memoryview(sink.getvalue())
+
+
+def unpack_cells(content: memoryview) -> Cells:
+    """Return the cells that were packed, as views of the buffer."""
+    import pyarrow as pa
+
+    with pa.ipc.open_stream(pa.py_buffer(content)) as stream:
+        return Cells(stream.read_all().column(0))
+
+
+class LabelArray(Source):
+    """Labels in memory."""
+
+    def __init__(self, name: str, arrow: Any) -> None:
+        self.name = name
+        self.length = len(arrow)
+        self.trailing = ()
+        self.dtype = CELL
+        self._cells = Cells(arrow)
+
+    def read(self, start: int, stop: int) -> Any:
+        """Return the cells of these rows."""
+        return self._cells[start:stop]
+
+    def whole(self) -> Any:
+        """Return all cells."""
+        return self._cells
+
+
+def wrap_labels(given: Any, name: str) -> LabelArray:
+    """Return labels in memory (a list, an array, a pandas or Arrow column) as a source."""
+    import pyarrow as pa
+
+    values = given if hasattr(given, "dtype") or isinstance(given, list) else list(given)
+    if isinstance(given, pa.Array | pa.ChunkedArray):
+        return LabelArray(name, join_cells([Cells(given)]).arrow)
+    if isinstance(values, np.ndarray) and values.ndim != 1:
+        raise DataError(f"{name} has {values.ndim} axes, but labels are one per row")
+    try:
+        cells = join_cells([Cells(pa.array(values, from_pandas=True))])
+        if isinstance(cells.arrow.type, pa.BaseExtensionType):  # pandas' periods and intervals
+            texts = zip(values, cells.arrow.is_null().to_pylist(), strict=True)
+            cells = Cells(pa.array([None if empty else str(one) for one, empty in texts]))
+        return LabelArray(name, cells.arrow)
+    except pa.ArrowNotImplementedError as error:
+        raise DataError(f"{name} holds no labels: {error}", "Make them texts.") from error
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise DataError(
+            f"{name} holds labels of different types: {error}", "Make them all texts."
+        ) from error
+
+
+def join_cells(parts: Sequence[Array | Cells]) -> Cells:
+    """Return pieces of one column as one; texts where the pieces are of different types."""
+    import pyarrow as pa
+
+    arrows = [part.arrow if isinstance(part, Cells) else _wrap(part) for part in parts]
+    flat = [one for arrow in arrows for one in getattr(arrow, "chunks", [arrow])]
+    if not flat:
+        return Cells(arrows[0] if arrows else pa.array([], pa.string()))
+    flat = [one.dictionary_decode() if pa.types.is_dictionary(one.type) else one for one in flat]
+    kinds = {one.type for one in flat if not pa.types.is_null(one.type)}
+    wanted = pa.string() if len(kinds) > 1 else next(iter(kinds), flat[0].type)
+    same = [one if one.type == wanted else one.cast(wanted) for one in flat]
+    return Cells(same[0] if len(same) == 1 else pa.concat_arrays(same))
+
+
+def _read(arrow: Any) -> Array:
+    """Return whole numbers; pyarrow's own conversion would import pandas."""
+    import pyarrow as pa
+
+    return to_array(pa.chunked_array([arrow]), Column("", ""))
+
+
+def _wrap(numbers: Array) -> Any:
+    """Return numbers as Arrow's, which share their memory; pa.array would import pandas."""
+    import pyarrow as pa
+
+    if numbers.dtype.kind not in "iuf" or not numbers.dtype.isnative:
+        return pa.array(numbers)
+    buffer = pa.py_buffer(np.ascontiguousarray(numbers))
+    kind = pa.from_numpy_dtype(numbers.dtype)
+    return pa.Array.from_buffers(kind, len(numbers), [None, buffer])

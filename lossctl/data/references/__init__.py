@@ -1,0 +1,1 @@
+"""What a reference names: files, shards and columns."""

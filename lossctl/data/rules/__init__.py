@@ -1,0 +1,1 @@
+"""What the numbers and shapes of an input must be."""

@@ -1,0 +1,272 @@
+"""What the numbers of an input may be: the checks made in every block.
+
+Each check returns the rules that a block breaks, with a mask of where. Errors stop the run
+after everything has been counted; warnings are told once, with the count and the first place.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.data.rules.rules import (
+    CLIPPED,
+    EMPTY_BOX,
+    INFINITE,
+    LIST_OUT_OF_RANGE,
+    LOGITS_SUM_TO_ONE,
+    LOGITS_WITHIN,
+    NEGATIVE,
+    NEGATIVE_PROBABILITY,
+    NEGATIVE_VARIANCE,
+    NOT_A_LABEL,
+    NOT_A_NUMBER,
+    NOT_A_PROBABILITY,
+    NOT_A_SIGN,
+    NOT_A_SOFT_LABEL,
+    NOT_ABOVE_MINUS_ONE,
+    NOT_BINARY,
+    NOT_POSITIVE,
+    NOT_WHOLE,
+    OUT_OF_RANGE,
+    POSITIVE_LOG,
+    SUM_NOT_ONE,
+    TURNED_BOX,
+    Rule,
+)
+
+Array = NDArray[Any]
+Mask = NDArray[np.bool_]
+
+POSITIVE_LOG_TOLERANCE = 1e-6
+SUM_TOLERANCE = 1e-3
+MANY_VALUES = 100
+"""So many logits do not lie in [0, 1] by chance, on both sides of 1/2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a check must know beside the numbers."""
+
+    classes: int = 0
+    ignore_index: int | None = None
+    whole_classes: bool = True
+    """Whether axis 1 of a block holds all classes, so that sums over it mean something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """A block, with its smallest and largest value (NaN if it holds one): most checks are that."""
+
+    values: Array
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Array) -> Numbers:
+        """Measure a block that is not empty."""
+        return cls(values, float(values.min()), float(values.max()))
+
+    def within(self, low: float, high: float) -> bool:
+        """Whether all values are numbers from ``low`` to ``high``."""
+        return self.low >= low and self.high <= high
+
+
+Findings = Iterator[tuple[Rule, Mask, Array]]
+"""A broken rule, where it is broken, and the values to show from there."""
+
+Check = Callable[[Numbers, Context], Findings]
+
+
+def check(kind: str, values: Array, context: Context) -> Findings:
+    """Yield every rule that the values break, with where they do."""
+    if not values.size:
+        return
+    numbers = Numbers.of(values)
+    specific = CHECKS.get(kind)
+    if specific is not None:
+        yield from specific(numbers, context)
+    if values.dtype.kind == "f" and kind not in EXACT_KINDS:
+        yield from check_finite(numbers)
+
+
+def check_finite(numbers: Numbers) -> Findings:
+    """Find NaN and infinity."""
+    if math.isfinite(numbers.low) and math.isfinite(numbers.high):
+        return
+    yield from _broken(NOT_A_NUMBER, np.isnan(numbers.values), numbers.values)
+    yield from _broken(INFINITE, np.isinf(numbers.values), numbers.values)
+
+
+def _broken(rule: Rule, mask: Mask, values: Array) -> Findings:
+    if mask.any():
+        yield rule, mask, values
+
+
+def not_whole(values: Array) -> Mask:
+    """Return where numbers are not whole."""
+    mask: Mask = ~(np.isfinite(values) & (values == np.floor(values)))
+    return mask
+
+
+def _index(numbers: Numbers, context: Context) -> Findings:
+    values = numbers.values
+    kept: Any = True if context.ignore_index is None else values != context.ignore_index
+    if values.dtype == np.uint64:  # what an index cannot hold is never the index to ignore
+        kept |= values > np.iinfo(np.int64).max
+    if values.dtype.kind == "f":
+        broken = not_whole(values) & kept
+        if broken.any():
+            yield NOT_WHOLE, broken, values
+            return
+    if not numbers.within(0, context.classes - 1):
+        yield from _broken(
+            OUT_OF_RANGE, ((values < 0) | (values >= context.classes)) & kept, values
+        )
+
+
+def _index_list(numbers: Numbers, context: Context) -> Findings:
+    values = numbers.values
+    broken = not_whole(values)
+    if broken.any():
+        yield NOT_WHOLE, broken, values
+    elif not numbers.within(-1, context.classes - 1):
+        yield LIST_OUT_OF_RANGE, (values < -1) | (values >= context.classes), values
+
+
+def _sign(numbers: Numbers, _: Context) -> Findings:
+    yield from _broken(NOT_A_SIGN, np.abs(numbers.values) != 1, numbers.values)
+
+
+def _probability(numbers: Numbers, _: Context) -> Findings:
+    if not numbers.within(0, 1):
+        yield from _broken(
+            NOT_A_PROBABILITY, (numbers.values < 0) | (numbers.values > 1), numbers.values
+        )
+
+
+def _soft_label(numbers: Numbers, _: Context) -> Findings:
+    if not numbers.within(0, 1):
+        yield from _broken(
+            NOT_A_SOFT_LABEL, (numbers.values < 0) | (numbers.values > 1), numbers.values
+        )
+
+
+def _clipped(numbers: Numbers, _: Context) -> Findings:
+    if not numbers.within(0, 1):
+        yield from _broken(CLIPPED, (numbers.values < 0) | (numbers.values > 1), numbers.values)
+
+
+def _mass(numbers: Numbers, _: Context) -> Findings:
+    if not numbers.low >= 0:
+        yield from _broken(NEGATIVE_PROBABILITY, numbers.values < 0, numbers.values)
+
+
+def _density(numbers: Numbers, context: Context) -> Findings:
+    # With more axes than two it is not known which one holds the classes.
+    two_axes = numbers.values.ndim == 2 and context.whole_classes
+    yield from _distribution(numbers, replace(context, whole_classes=two_axes))
+
+
+def _distribution(numbers: Numbers, context: Context) -> Findings:
+    values = numbers.values
+    if not numbers.low >= 0:
+        yield from _broken(NEGATIVE_PROBABILITY, values < 0, values)
+    if values.ndim >= 2 and context.whole_classes:
+        sums = values.sum(axis=1, dtype=np.float64, keepdims=True)
+        yield from _broken(SUM_NOT_ONE, np.abs(sums - 1) > SUM_TOLERANCE, sums)
+
+
+def _log_probability(numbers: Numbers, _: Context) -> Findings:
+    if not numbers.high <= POSITIVE_LOG_TOLERANCE:
+        yield from _broken(POSITIVE_LOG, numbers.values > POSITIVE_LOG_TOLERANCE, numbers.values)
+
+
+def _logit(numbers: Numbers, context: Context) -> Findings:
+    """Find blocks that are probabilities from one end to the other."""
+    if not numbers.within(0, 1):
+        return
+    values = numbers.values
+    if context.classes > 1:
+        if values.ndim > 1 and context.whole_classes:
+            sums = values.sum(axis=1, dtype=np.float64, keepdims=True)
+            if np.all(np.abs(sums - 1) <= SUM_TOLERANCE):
+                yield LOGITS_SUM_TO_ONE, np.ones(sums.shape, np.bool_), sums
+    elif values.size >= MANY_VALUES and numbers.low < 0.5 < numbers.high:
+        yield LOGITS_WITHIN, np.ones(values.shape, np.bool_), values
+
+
+def _variance(numbers: Numbers, _: Context) -> Findings:
+    if not numbers.low >= 0:
+        yield from _broken(NEGATIVE_VARIANCE, numbers.values < 0, numbers.values)
+
+
+def _binary(numbers: Numbers, _: Context) -> Findings:
+    values = numbers.values
+    yield from _broken(NOT_BINARY, (values != 0) & (values != 1), values)
+
+
+def _label(numbers: Numbers, _: Context) -> Findings:
+    if numbers.values.dtype.kind == "f":
+        yield from _broken(NOT_A_LABEL, not_whole(numbers.values), numbers.values)
+
+
+def _class_probability(numbers: Numbers, context: Context) -> Findings:
+    if numbers.within(0, 1):
+        yield from _distribution(numbers, context)
+    else:
+        yield from _probability(numbers, context)
+
+
+def _positive(numbers: Numbers, _: Context) -> Findings:
+    if not numbers.low > 0:
+        yield from _broken(NOT_POSITIVE, numbers.values <= 0, numbers.values)
+
+
+def _not_negative(numbers: Numbers, _: Context) -> Findings:
+    if not numbers.low >= 0:
+        yield from _broken(NEGATIVE, numbers.values < 0, numbers.values)
+
+
+def _above_minus_one(numbers: Numbers, _: Context) -> Findings:
+    if not numbers.low > -1:
+        yield from _broken(NOT_ABOVE_MINUS_ONE, numbers.values <= -1, numbers.values)
+
+
+def _box(numbers: Numbers, _: Context) -> Findings:
+    boxes = numbers.values.astype(np.float64, copy=False)
+    side = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, keepdims=True)
+    yield from _broken(TURNED_BOX, side < 0, side)
+    yield from _broken(EMPTY_BOX, side == 0, side)
+
+
+CHECKS: dict[str, Check] = {
+    "class index": _index,
+    "class indices, ended by -1": _index_list,
+    "sign (+1 or -1)": _sign,
+    "probability": _probability,
+    "label between 0 and 1": _soft_label,
+    "probabilities that sum to 1 over the classes": _distribution,
+    "probabilities, not negative": _density,
+    "log-probability": _log_probability,
+    "variance": _variance,
+    "probability, clipped": _clipped,
+    "probabilities, divided by their sum": _mass,
+    "label 0 or 1": _binary,
+    "class label": _label,
+    "probabilities of the classes": _class_probability,
+    "positive number": _positive,
+    "number, not negative": _not_negative,
+    "number above -1": _above_minus_one,
+    "box (x1, y1, x2, y2)": _box,
+    "real, not yet a probability": _logit,
+}
+EXACT_KINDS = {
+    "class index", "class indices, ended by -1", "sign (+1 or -1)", "length", "label 0 or 1",
+    "class label",
+}  # fmt: skip

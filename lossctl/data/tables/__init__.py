@@ -1,0 +1,1 @@
+"""Columns of tables, in one scan of all that are read."""

@@ -1,0 +1,391 @@
+"""Columns of a table file as arrays, all of them out of one pass over the file."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+import numpy as np
+
+from lossctl.data.arrays.arrow import Column, ragged
+from lossctl.data.arrays.cells import CELL, join_cells
+from lossctl.data.arrays.source import Array, Source
+from lossctl.data.streams.prefetch import Ahead
+from lossctl.errors import UsageError
+
+Layout = tuple[np.dtype[Any], tuple[int, ...]]
+END = 2**62
+JOINED_BYTES = 2 << 20
+
+
+class Table(ABC):
+    """A table file: named columns of equal length, read piece by piece.
+
+    ``length`` is the number of rows, or None where only the end of the file tells it.
+    """
+
+    path: Path
+    called: str
+    """How a reference names the file."""
+    names: list[str]
+    length: int | None = None
+    text: bool = False
+    live: bool = False
+    """True where the rows come through a pipe: they are read when they are needed, not ahead."""
+    plain: frozenset[int] = frozenset()
+    """Columns that are given as cells, because what they hold need not be numbers."""
+
+    @abstractmethod
+    def pieces(self, columns: Sequence[int]) -> Iterator[Mapping[int, Array]]:
+        """Yield the columns at these positions, some rows at a time, from the first to the last.
+
+        There is at least one piece, if an empty one. The pass can be made once.
+        """
+
+    @abstractmethod
+    def layout(self, column: int) -> Layout | None:
+        """Return dtype and trailing axes of a column if they are known before it is read."""
+
+    @abstractmethod
+    def misfits(self) -> Mapping[int, str]:
+        """Return the columns that cannot be part of a matrix of numbers, and why."""
+
+    @abstractmethod
+    def reopen(self) -> Table:
+        """Return the same table at its beginning."""
+
+    def start_over(self) -> Table:
+        """Return it at its beginning, with the same columns given as cells."""
+        again = self.reopen()
+        again.plain = self.plain
+        return again
+
+    def expect(self) -> int | None:
+        """Return about how many rows there are, where that is known or can be guessed."""
+        return self.length
+
+    def hidden(self, column: int) -> bool:
+        """Say whether a column is left out unless it is named."""
+        return False
+
+    def check_header(self, fragment: str | None) -> None:  # noqa: B027 - text formats do
+        """Raise a DataError if the names of the columns show that the file was misread."""
+
+    def signature(self) -> object:
+        """Return what is equal for tables of the same columns, where they are known before."""
+        return None
+
+    def line(self, row: int) -> int | None:
+        """Return the line of the file (from 1) on which a row begins, where there are lines."""
+        return None
+
+    def describe_row(self, row: int) -> str:
+        """Say where a row is, as a person would look for it."""
+        line = self.line(row)
+        return f"row {row}" if line is None else f"row {row} (line {line})"
+
+    def close(self) -> None:  # noqa: B027 - not every table holds a file open
+        """Release what is held open."""
+
+
+def choose_all(table: Table) -> list[int]:
+    """Return the columns meant by a reference without a fragment: all, if they are numbers."""
+    columns = [column for column in range(len(table.names)) if not table.hidden(column)]
+    if len(columns) == 1:
+        return columns
+    misfits = {column: why for column, why in table.misfits().items() if column in columns}
+    if not misfits:
+        return columns
+    shown = "; ".join(f"{table.names[column]!r} {why}" for column, why in misfits.items())
+    fitting = [table.names[column] for column in columns if column not in misfits]
+    example = fitting[0] if fitting else "NAME"
+    raise UsageError(
+        f"{table.path}: not all of its {len(columns)} columns are plain numbers: {shown}.",
+        f"Choose columns with '#', for instance {table.called}#{example}",
+    )
+
+
+def refuse_lists(table: Table, columns: Sequence[int], where: str) -> None:
+    """Raise a UsageError where a list column is named beside others."""
+    for column in columns if len(columns) > 1 else ():
+        layout = table.layout(column)
+        if layout is not None and layout[1]:
+            raise UsageError(
+                f"{where}: column {table.names[column]!r} holds lists, which is a matrix "
+                "by itself and cannot be joined with other columns.",
+                f"Name it alone: {table.called}#{table.names[column]}",
+            )
+
+
+@dataclass(slots=True)
+class Piece:
+    """Some rows of the columns that are read."""
+
+    start: int
+    stop: int
+    columns: Mapping[int, Array]
+
+
+class SharedScan:
+    """One pass over a table, for all sources that are columns of it.
+
+    A piece is kept until every source has moved past it, and the next one is read ahead.
+    """
+
+    def __init__(self, table: Table, columns: Sequence[int]) -> None:
+        self.table = table
+        self._columns = columns
+        self._coming = Ahead(table.pieces(columns))
+        self._kept: deque[Piece] = deque()
+        self._read = 0
+        self._ended = False
+        self._needed: dict[TableSource, int] = {}
+        self._lock = RLock()
+
+    def join(self, source: TableSource) -> None:
+        """Keep rows for this source from now on."""
+        self._needed[source] = 0
+
+    def leave(self, source: TableSource) -> None:
+        """Keep no rows for this source any more; the last one to leave closes the file."""
+        with self._lock:
+            self._needed.pop(source, None)
+            self._drop()
+            if not self._needed:
+                self._kept.clear()
+                self._coming.close()
+                self.table.close()
+
+    def measure(self) -> None:
+        """Count the rows in a pass of its own, where only reading tells their number."""
+        if self.table.live:
+            raise UsageError(
+                f"{self.table.path} has to be read to its end to count its rows, and can be read"
+                " only once",
+                "Write it to a file first.",
+            )
+        if self.table.length is not None:
+            return
+        again = self.table.start_over()
+        try:
+            pieces = again.pieces(self._columns[:1])
+            self.table.length = sum(len(next(iter(piece.values()))) for piece in pieces)
+        finally:
+            again.close()
+        for source in self._needed:
+            source.length = self.table.length
+
+    def skip(self, row: int) -> None:
+        """Drop the rows before this one for all sources, so that none has them kept."""
+        with self._lock:
+            self._needed = dict.fromkeys(self._needed, row)
+            while self._read < row and not self._ended:
+                self._advance()
+                self._drop()
+
+    def begin(self) -> Piece:
+        """Return the first piece with rows, reading it if nothing has been read yet."""
+        with self._lock:
+            while not self._read and not self._ended:
+                self._advance()
+            return self._kept[0]
+
+    @property
+    def end(self) -> int:
+        """How many rows have been read."""
+        return self._read
+
+    def has(self, row: int) -> bool:
+        """Say whether a row that was read has not been dropped."""
+        return row >= (self._kept[0].start if self._kept else self._read)
+
+    def rows(self, source: TableSource, start: int, stop: int) -> list[Piece]:
+        """Return the kept pieces that overlap these rows; rows before ``start`` can go."""
+        with self._lock:
+            self._needed[source] = start
+            while self._read < stop and not self._ended:
+                self._advance()
+                self._drop()
+            if not self._ended and not self.table.live:
+                self._coming.prepare()
+            return [piece for piece in self._kept if piece.start < stop and piece.stop > start]
+
+    def _advance(self) -> None:
+        columns = self._coming.take()
+        if columns is None:
+            self._end()
+            return
+        count = len(next(iter(columns.values())))
+        if count and not self._read:
+            self._kept.clear()
+        if count or not self._kept:
+            self._check_shapes(columns)
+            self._kept.append(Piece(self._read, self._read + count, columns))
+            self._read += count
+        if self.table.length == self._read:
+            self._end()
+
+    def _check_shapes(self, columns: Mapping[int, Array]) -> None:
+        if not self._kept:
+            return
+        before = self._kept[0]
+        for column, array in columns.items():
+            shape = before.columns[column].shape[1:]
+            if array.shape[1:] != shape:
+                where = Column(str(self.table.path), self.table.names[column])
+                raise ragged(where, before.start, shape, self._read, array.shape[1:])
+
+    def _end(self) -> None:
+        self._ended = True
+        for source in self._needed:
+            source.length = self._read
+
+    def _drop(self) -> None:
+        needed = min(self._needed.values(), default=END)
+        # The last piece stays, as the measure of list lengths in the pieces that follow.
+        while len(self._kept) > 1 and self._kept[0].stop <= needed:
+            self._kept.popleft()
+
+
+class TableSource(Source):
+    """One column of a table as a vector, or several as a matrix; a list column has more axes."""
+
+    def __init__(self, name: str, scan: SharedScan, columns: Sequence[int], vector: bool) -> None:
+        self.name = name
+        self.text = scan.table.text
+        self.length = scan.table.length
+        self._scan = scan
+        self._columns = list(columns)
+        self._vector = vector
+        self._whole: Array | None = None
+        self._joined = np.empty((0, len(columns)))
+        self._first = 0
+        scan.join(self)
+        layouts = [self._find_layout(column) for column in columns]
+        self.dtype = np.result_type(*{dtype for dtype, _ in layouts})
+        self.trailing = layouts[0][1] if vector else (len(columns),)
+
+    def read(self, start: int, stop: int) -> Array:
+        """Return the rows, all in the widest dtype that has been seen."""
+        if self._whole is not None:
+            return self._whole[start:stop]
+        pieces = self._scan.rows(self, start, stop)
+        seen = [piece.columns[column].dtype for piece in pieces for column in self._columns]
+        self.dtype = np.result_type(self.dtype, *set(seen))
+        if self._vector:
+            return self._join_rows(pieces, start, stop)
+        stop = min(stop, pieces[-1].stop) if pieces else start
+        if not self._first <= start <= stop <= self._first + len(self._joined):
+            # Many rows at once, as blocks are short where there are many columns.
+            window = JOINED_BYTES // (self.dtype.itemsize * len(self._columns))
+            self._joined = self._join_columns(pieces, start, max(stop, start + window))
+            self._first = start
+        rows = self._joined[start - self._first : stop - self._first]
+        return rows.astype(self.dtype, copy=False)
+
+    def whole(self) -> Array:
+        """Return the complete array, which is kept from then on."""
+        if self._whole is None:
+            scan = self._scan
+            if not scan.has(0):
+                self._scan = SharedScan(scan.table.start_over(), self._columns)
+                scan.leave(self)
+            self._whole = self.read(0, END)
+            self.length = len(self._whole)
+            self._scan.leave(self)
+        return self._whole
+
+    def count(self) -> int:
+        """Return the number of rows, reading to the end if that alone tells it."""
+        while self.length is None:
+            at = self._scan.end
+            self.read(at, at + 1)
+        return self.length
+
+    def expect(self) -> int | None:
+        """Return the number of rows, or what the table guesses."""
+        return self._scan.table.expect() if self.length is None else self.length
+
+    def measure(self) -> None:
+        """Count the rows of the table."""
+        self._scan.measure()
+
+    def skip(self, row: int) -> None:
+        """Pass over rows of the table."""
+        self._scan.skip(row)
+
+    def place(self, position: tuple[int, ...]) -> str:
+        """Say row, line of a text file, and column."""
+        row, *rest = position
+        where = self._scan.table.describe_row(row)
+        names = self._scan.table.names
+        if self._vector:
+            where += f", column {names[self._columns[0]]!r}"
+            if rest:
+                where += f", element {rest[0] if len(rest) == 1 else tuple(rest)}"
+        elif rest:
+            where += f", column {names[self._columns[rest[0]]]!r}"
+        return where
+
+    def close(self) -> None:
+        """Leave the scan."""
+        self._scan.leave(self)
+
+    def _find_layout(self, column: int) -> Layout:
+        known = self._scan.table.layout(column)
+        # A 0 stands for a list whose length only the rows themselves can tell.
+        if known is not None and 0 not in known[1]:
+            return known
+        array = self._scan.begin().columns[column]
+        return array.dtype, array.shape[1:]
+
+    def _join_rows(self, pieces: Sequence[Piece], start: int, stop: int) -> Array:
+        column = self._columns[0]
+        parts = [
+            piece.columns[column][max(start - piece.start, 0) : stop - piece.start]
+            for piece in pieces
+        ]
+        if not parts:
+            return np.empty((0, *self.trailing), self.dtype)
+        joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return joined.astype(self.dtype, copy=False)
+
+    def _join_columns(self, pieces: Sequence[Piece], start: int, stop: int) -> Array:
+        count = max(0, min(stop, pieces[-1].stop) - start) if pieces else 0
+        # Columns stay contiguous: copying them is then a plain copy, and reductions over few
+        # classes run along samples.
+        joined = np.empty((count, len(self._columns)), self.dtype, order="F")
+        for piece in pieces:
+            first, last = max(start, piece.start), min(stop, piece.stop)
+            for place, column in enumerate(self._columns):
+                rows = piece.columns[column][first - piece.start : last - piece.start]
+                joined[first - start : last - start, place] = rows
+        return joined
+
+
+class LabelSource(TableSource):
+    """One column of a table as cells, whatever it holds."""
+
+    def __init__(self, name: str, scan: SharedScan, column: int) -> None:
+        super().__init__(name, scan, [column], vector=True)
+        self.dtype = CELL
+
+    def _find_layout(self, column: int) -> Layout:
+        return CELL, ()
+
+    def read(self, start: int, stop: int) -> Any:
+        """Return the cells of the rows."""
+        if self._whole is not None:
+            return self._whole[start:stop]
+        column = self._columns[0]
+        return join_cells(
+            [
+                piece.columns[column][max(start - piece.start, 0) : stop - piece.start]
+                for piece in self._scan.rows(self, start, stop)
+            ]
+        )
