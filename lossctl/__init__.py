@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     )
     from lossctl.data import load_array
     from lossctl.diagnosis.result import Examination
-    from lossctl.engine.gradient_result import Gradient
-    from lossctl.engine.result import Result
+    from lossctl.engine.gradients.result import Gradient
+    from lossctl.engine.sums.result import Result
     from lossctl.explanation.result import Difference, Explanation
     from lossctl.losses.core.declaration import Option, loss
     from lossctl.losses.core.inputs import (
@@ -69,8 +69,8 @@ if TYPE_CHECKING:
 _ROOMS = {
     "lossctl.data": ("load_array",),
     "lossctl.diagnosis.result": ("Examination",),
-    "lossctl.engine.gradient_result": ("Gradient",),
-    "lossctl.engine.result": ("Result",),
+    "lossctl.engine.gradients.result": ("Gradient",),
+    "lossctl.engine.sums.result": ("Result",),
     "lossctl.explanation.result": ("Difference", "Explanation"),
     "lossctl.losses.core.steps": ("Step", "steps"),
     "lossctl.api": (

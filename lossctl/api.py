@@ -16,10 +16,10 @@ from lossctl.datasets import (
     evaluate,
     run_suite,
 )
-from lossctl.engine import reduction as engine
-from lossctl.engine.plan import Settings
-from lossctl.engine.result import Result
-from lossctl.engine.threads import available_threads
+from lossctl.engine.plan.plan import Settings
+from lossctl.engine.run.threads import available_threads
+from lossctl.engine.sums import reduce as engine
+from lossctl.engine.sums.result import Result
 from lossctl.errors import UsageError, did_you_mean
 from lossctl.losses.core.declaration import Loss
 from lossctl.losses.core.description import compare as compare_declarations
@@ -106,7 +106,7 @@ def compute(
     into parts; what comes through a pipe cannot. ``progress`` is called with the samples done and
     the samples there are (None if not known yet).
 
-    Returns a :class:`~lossctl.engine.result.Result` with ``value``, or ``elements`` (an array of
+    Returns a :class:`~lossctl.engine.sums.result.Result` with ``value``, or ``elements`` (an array of
     torch's shape) for the reduction ``none``, the counts and the denominator. Warns with
     LossctlWarning. Raises UsageError, DataError or FileError.
     """
@@ -172,9 +172,9 @@ def merge(paths: Sequence[Path]) -> Result:
     one run over everything. Raises UsageError where states do not belong together, where a part
     is missing, and where one is given twice, if only as a copy.
     """
-    from lossctl.engine.merging import find_states
-    from lossctl.engine.merging import merge as merge_states
-    from lossctl.engine.state import read_state
+    from lossctl.engine.sums.merge import find_states
+    from lossctl.engine.sums.merge import merge as merge_states
+    from lossctl.engine.sums.state import read_state
 
     return merge_states([read_state(path) for path in find_states(paths)])
 
@@ -235,8 +235,8 @@ def _parse_part(text: str) -> tuple[int, int]:
 
 
 def _save_state(stream: engine.Elements, path: Path) -> None:
-    from lossctl.engine.state import State
-    from lossctl.engine.summary import Summary
+    from lossctl.engine.sums.state import State
+    from lossctl.engine.sums.summary import Summary
     from lossctl.output.files import open_text
 
     summary = Summary.of(stream.plan)

@@ -11,10 +11,10 @@ from lossctl.data.arrays.cells import CELL
 from lossctl.data.arrays.class_names import IndexedSource, load_classes
 from lossctl.data.arrays.kept import keep_row
 from lossctl.engine.labels import find_labels, name_columns
-from lossctl.engine.options import check_options
-from lossctl.engine.plan import Plan, Settings
-from lossctl.engine.planning import make_plan
-from lossctl.engine.scanning import ask
+from lossctl.engine.plan.build import make_plan
+from lossctl.engine.plan.options import check_options
+from lossctl.engine.plan.plan import Plan, Settings
+from lossctl.engine.plan.predicates import ask
 from lossctl.errors import UsageError, did_you_mean
 from lossctl.losses.core.declaration import Loss
 

@@ -8,8 +8,8 @@ from os import PathLike
 from os.path import realpath
 from typing import TYPE_CHECKING, Any
 
-from lossctl.engine.plan import Settings
-from lossctl.engine.threads import available_threads
+from lossctl.engine.plan.plan import Settings
+from lossctl.engine.run.threads import available_threads
 from lossctl.errors import OverwriteError, UsageError
 
 if TYPE_CHECKING:

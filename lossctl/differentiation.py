@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 
 from lossctl.calls import plan_computation
 from lossctl.data import is_live, refuse_overwriting
-from lossctl.engine import reduction as engine
-from lossctl.engine.gradient_result import Gradient, Piece
-from lossctl.engine.gradients import Gradients, derive, name_inputs, with_derivation
-from lossctl.engine.plan import Plan, Settings
-from lossctl.engine.threads import available_threads
+from lossctl.engine.gradients.result import Gradient, Piece
+from lossctl.engine.gradients.stream import Gradients, derive, name_inputs, with_derivation
+from lossctl.engine.plan.plan import Plan, Settings
+from lossctl.engine.run.threads import available_threads
+from lossctl.engine.sums import reduce as engine
 from lossctl.errors import UsageError
 from lossctl.losses.core.declaration import Loss
 from lossctl.losses.core.registry import find
 
 if TYPE_CHECKING:
-    from lossctl.engine.result import Result
+    from lossctl.engine.sums.result import Result
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -65,7 +65,7 @@ def gradient(
     >>> lossctl.gradient("mse", [1.0, 2.0, 3.0], [1.0, 2.0, 5.0])["input"]
     array([ 0.        ,  0.        , -1.33333333])
 
-    Returns a :class:`~lossctl.engine.gradient_result.Gradient`. Warns with LossctlWarning. Raises
+    Returns a :class:`~lossctl.engine.gradients.result.Gradient`. Warns with LossctlWarning. Raises
     UsageError, DataError or FileError.
     """
     declared = find(loss)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from lossctl.engine.plan import Settings
-from lossctl.engine.threads import available_threads
+from lossctl.engine.plan.plan import Settings
+from lossctl.engine.run.threads import available_threads
 from lossctl.errors import UsageError
 from lossctl.losses.core.declaration import Loss
 from lossctl.losses.core.registry import find

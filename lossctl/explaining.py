@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from lossctl.calls import is_text, plan_computation
 from lossctl.data import is_live, load_array
 from lossctl.data.arrays.class_names import load_classes
-from lossctl.engine import reduction as engine
 from lossctl.engine.element import check_row, count_rows, locate_largest, take_losses
-from lossctl.engine.options import check_options
-from lossctl.engine.plan import Plan, Settings
-from lossctl.engine.planning import has_class_axis
+from lossctl.engine.plan.build import has_class_axis
+from lossctl.engine.plan.options import check_options
+from lossctl.engine.plan.plan import Plan, Settings
 from lossctl.engine.rows import find_farthest, measure_gaps
-from lossctl.engine.summary import is_default
-from lossctl.engine.threads import available_threads
+from lossctl.engine.run.threads import available_threads
+from lossctl.engine.sums import reduce as engine
+from lossctl.engine.sums.summary import is_default
 from lossctl.errors import DataError, LossctlWarning, UsageError
 from lossctl.explanation.comparison import TOLERANCE, compare_walks
 from lossctl.explanation.elements import Run

@@ -197,5 +197,5 @@ class TestImports:
             cwd=here, env=environment(), capture_output=True, text=True, check=True,
         )  # fmt: skip
         names = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-        assert {"numpy", "lossctl.engine.reduction"} <= names
+        assert {"numpy", "lossctl.engine.sums.reduce"} <= names
         assert not {"pandas", "pyarrow", "torch"} & names

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import lossctl
-from lossctl.engine import blocks
+from lossctl.engine.plan import blocks
 from lossctl.losses.classification import losses as classification
 from tests.comparison import disagreements
 from tests.golden_values import load_golden

@@ -346,7 +346,7 @@ def test_a_shard_that_vanishes(tmp_path: Path) -> None:
 def test_a_loss_has_the_same_bits_for_any_sharding(
     tmp_path: Path, kind: str, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lossctl.engine.blocks.BLOCK_NUMBERS", 64)
+    monkeypatch.setattr("lossctl.engine.plan.blocks.BLOCK_NUMBERS", 64)
     chance = np.random.default_rng(9)
     values = chance.normal(size=2000) * 10.0 ** chance.integers(-12, 12, 2000)
     target = tmp_path / "target.npy"

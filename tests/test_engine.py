@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 import lossctl
 from lossctl.data.rules.kinds import NOT_A_SIGN, OUT_OF_RANGE
-from lossctl.engine import work
-from lossctl.engine.blocks import BLOCK_NUMBERS, Cutting, Region, plan_cutting
-from lossctl.engine.partial import Finding, Partial
-from lossctl.engine.summation import ExactSum
+from lossctl.engine.exact_sum import ExactSum
+from lossctl.engine.plan.blocks import BLOCK_NUMBERS, Cutting, Region, plan_cutting
+from lossctl.engine.run import block as work
+from lossctl.engine.sums.partial import Finding, Partial
 from lossctl.errors import DataError, LossctlWarning
 from tests.command_line import Array, environment
 
@@ -310,11 +310,11 @@ def test_one_huge_sample_gives_the_same_elements(
         cut.append(region)
         return original(plan, region, blocks)
 
-    monkeypatch.setattr("lossctl.engine.execution.process", spy)
+    monkeypatch.setattr("lossctl.engine.run.run.process", spy)
     result = lossctl.compute(key, *inputs, reduction="none")
     assert len(cut) > len(inputs[0])
     assert all(region.partial for region in cut)
-    monkeypatch.setattr("lossctl.engine.blocks.BLOCK_NUMBERS", 10**9)
+    monkeypatch.setattr("lossctl.engine.plan.blocks.BLOCK_NUMBERS", 10**9)
     cut.clear()
     whole = lossctl.compute(key, *inputs, reduction="none")
     assert len(cut) == 1

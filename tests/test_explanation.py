@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import lossctl
-from lossctl.engine.blocks import BLOCK_NUMBERS
+from lossctl.engine.plan.blocks import BLOCK_NUMBERS
 from lossctl.errors import DataError, LossctlWarning, UsageError
 from lossctl.losses.core.registry import registry
 from lossctl.losses.core.steps import LEFT_OUT

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from lossctl.engine.element import count_rows, find_positions
-from lossctl.engine.gathering import COUNT
-from lossctl.engine.plan import Settings
+from lossctl.engine.plan.plan import Settings
+from lossctl.engine.plan.reduced_axes import COUNT
 from lossctl.errors import LossctlWarning
 from lossctl.explaining import Call, run
 from lossctl.explanation.elements import Run

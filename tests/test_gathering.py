@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import lossctl
-from lossctl.engine import blocks, matching
+from lossctl.engine.plan import blocks
+from lossctl.engine.plan import match as matching
 from lossctl.errors import DataError, LossctlWarning, UsageError
 from lossctl.losses.core.registry import find
 from tests.cases.case import Array
@@ -190,7 +191,7 @@ class TestQuestions:
         scan = find("hinge").scan
         assert scan is not None
         from lossctl.data import open_sources
-        from lossctl.engine.scanning import answer
+        from lossctl.engine.plan.predicates import answer
 
         (source,) = open_sources([np.array([0.0, 1.0, -1.0] * 300_000)])
         read, reader = [], source.read

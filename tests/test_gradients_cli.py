@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import lossctl
-from lossctl.engine import blocks
+from lossctl.engine.plan import blocks
 from tests.command_line import SAMPLE_DATA, read_json, read_table, run, save
 
 RANDOM = np.random.default_rng(3)

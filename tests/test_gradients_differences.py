@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import lossctl
-from lossctl.engine.gradient_result import Agreement
+from lossctl.engine.gradients.result import Agreement
 from lossctl.errors import LossctlWarning
 from lossctl.losses.core.gradients import Slope
 from lossctl.losses.core.registry import registry

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import lossctl
-from lossctl.engine import blocks
+from lossctl.engine.plan import blocks
 from lossctl.errors import LossctlWarning, UsageError
 from lossctl.losses.classification import losses as classification
 from lossctl.losses.core.gradients import name_options

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import lossctl
-from lossctl.engine import blocks
+from lossctl.engine.plan import blocks
 from lossctl.losses.core.registry import registry
 from tests.command_line import (
     SAMPLE_DATA,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import lossctl
 from lossctl.data.formats import csv as csv_tables
-from lossctl.engine import blocks
+from lossctl.engine.plan import blocks
 from lossctl.errors import DataError
 
 Array = NDArray[Any]

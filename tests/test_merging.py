@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import lossctl
-from lossctl.engine.merging import find_states
+from lossctl.engine.sums.merge import find_states
 from lossctl.errors import FileError, LossctlWarning, UsageError
 from tests.command_line import run
 

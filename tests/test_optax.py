@@ -137,7 +137,7 @@ def test_maps_of_class_indices(key: str) -> None:
 
 def test_maps_are_not_cut_within_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sample larger than a block is one ratio, as any other."""
-    from lossctl.engine import blocks
+    from lossctl.engine.plan import blocks
 
     maps = RANDOM.normal(size=(2, 3, 30, 20)), RANDOM.integers(0, 3, (2, 30, 20))
     expected = lossctl.compute("optax.dice", *maps, reduction="none").elements

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from lossctl.engine.result import Result
+    from lossctl.engine.sums.result import Result
 
 SHAPES = [(), (0,), (1,), (12,), (4, 3), (2, 3, 2), (1, 2, 1, 4), (0, 3), (3, 0), (2, 0, 3)]
 KNOWN = [True, False]

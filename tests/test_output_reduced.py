@@ -23,7 +23,7 @@ from lossctl.output.reduced import write_reduced
 from tests.test_output_samples import make_result
 
 if TYPE_CHECKING:
-    from lossctl.engine.result import Result
+    from lossctl.engine.sums.result import Result
 
 KEYS = [
     "format", "version", "loss", "name", "options", "reduction", "value", "total",

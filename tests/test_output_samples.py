@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from lossctl.engine.result import Result
+from lossctl.engine.sums.result import Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 import lossctl
 from lossctl.data import open_sources
 from lossctl.data.tables.scan import SharedScan
-from lossctl.engine import blocks
+from lossctl.engine.plan import blocks
 from lossctl.errors import DataError, LossctlWarning, UsageError
 from tests.command_line import run, run_shell
 from tests.source_files import COMPRESSIONS, encode, list_open_files, read_in_pieces, write

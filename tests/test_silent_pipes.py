@@ -19,8 +19,8 @@ import lossctl
 from lossctl.data import open_sources
 from lossctl.data.formats.npy import StreamSource
 from lossctl.data.streams import prefetch as ahead
-from lossctl.engine.blocks import BLOCK_NUMBERS
-from lossctl.engine.crew import Crew
+from lossctl.engine.plan.blocks import BLOCK_NUMBERS
+from lossctl.engine.run.pool import Crew
 from tests.command_line import command, environment
 from tests.source_files import read_in_pieces
 

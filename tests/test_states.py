@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import lossctl
-from lossctl.engine import blocks, summation
-from lossctl.engine.state import State
+from lossctl.engine import exact_sum as summation
+from lossctl.engine.plan import blocks
+from lossctl.engine.sums.state import State
 from lossctl.errors import DataError, FileError, LossctlWarning, UsageError
 from tests.command_line import SAMPLE_DATA, run
 from tests.source_files import read_in_pieces

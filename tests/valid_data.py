@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import lossctl
-from lossctl.engine.binding import kind_under
+from lossctl.engine.plan.binding import kind_under
 from lossctl.errors import LossctlError, LossctlWarning
 from lossctl.losses.core.declaration import Kind, Loss
 from lossctl.losses.core.inputs import Form

@@ -15,9 +15,9 @@ from lossctl.data.arrays.source import ArraySource
 from lossctl.diagnosis.probes import BITS, LOGITS, SHARES
 from lossctl.diagnosis.result import Baseline
 from lossctl.diagnosis.targets import ClassTargets, Table, ValueTargets
-from lossctl.engine import reduction
-from lossctl.engine.plan import Plan
-from lossctl.engine.planning import make_plan
+from lossctl.engine.plan.build import make_plan
+from lossctl.engine.plan.plan import Plan
+from lossctl.engine.sums import reduce as reduction
 from lossctl.errors import LossctlError, LossctlWarning
 from lossctl.losses.core.declaration import Kind
 

@@ -11,8 +11,8 @@ from lossctl.diagnosis.numbers import keep_rows
 from lossctl.diagnosis.probes import file_axis
 from lossctl.diagnosis.profile import Profile
 from lossctl.diagnosis.repairs import Repair
-from lossctl.engine.partial import Finding
-from lossctl.engine.reduction import IGNORED
+from lossctl.engine.sums.partial import Finding
+from lossctl.engine.sums.reduce import IGNORED
 from lossctl.losses.core.declaration import Kind
 
 CLIP = (1e-6, 1 - 1e-6)

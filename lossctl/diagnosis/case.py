@@ -16,9 +16,9 @@ from lossctl.diagnosis.profile import Profile
 from lossctl.diagnosis.repairs import Call
 from lossctl.diagnosis.result import Baseline
 from lossctl.diagnosis.shifts import Shift
-from lossctl.engine.partial import Finding, Partial
-from lossctl.engine.plan import Plan
-from lossctl.engine.result import Result
+from lossctl.engine.plan.plan import Plan
+from lossctl.engine.sums.partial import Finding, Partial
+from lossctl.engine.sums.result import Result
 from lossctl.losses.core.declaration import Kind
 
 Array = NDArray[Any]

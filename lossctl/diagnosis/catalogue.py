@@ -17,7 +17,7 @@ import lossctl.diagnosis as room
 from lossctl.data.rules import rules
 from lossctl.data.rules.rules import Rule
 from lossctl.diagnosis.result import Finding, Severity
-from lossctl.engine import work
+from lossctl.engine.run import block as work
 
 if TYPE_CHECKING:
     from lossctl.diagnosis.case import Case

@@ -25,7 +25,7 @@ from lossctl.diagnosis.probes import (
     find_kept,
     find_valid,
 )
-from lossctl.engine.plan import Plan
+from lossctl.engine.plan.plan import Plan
 from lossctl.losses.core.declaration import Kind
 
 Array = NDArray[Any]

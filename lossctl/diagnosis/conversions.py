@@ -21,11 +21,11 @@ from lossctl.diagnosis.case import Case
 from lossctl.diagnosis.probes import LOGITS, LOGS, SHARES, file_axis, find_class_axis
 from lossctl.diagnosis.profile import Profile
 from lossctl.diagnosis.repairs import Repair, mention
-from lossctl.engine import reduction
-from lossctl.engine.binding import kind_under
-from lossctl.engine.plan import Plan, Settings
-from lossctl.engine.planning import make_plan
-from lossctl.engine.scanning import answer
+from lossctl.engine.plan.binding import kind_under
+from lossctl.engine.plan.build import make_plan
+from lossctl.engine.plan.plan import Plan, Settings
+from lossctl.engine.plan.predicates import answer
+from lossctl.engine.sums import reduce as reduction
 from lossctl.errors import LossctlError, LossctlWarning
 from lossctl.losses.core.declaration import Kind, Loss
 from lossctl.losses.core.registry import registry

@@ -16,9 +16,9 @@ from lossctl.diagnosis.probes import View
 from lossctl.diagnosis.profile import Profile
 from lossctl.diagnosis.result import Finding, InputFacts, Severity
 from lossctl.diagnosis.views import ArgmaxSource, OneHotSource
-from lossctl.engine.binding import Bound
-from lossctl.engine.blocks import plan_cutting
-from lossctl.engine.partial import Partial
+from lossctl.engine.plan.binding import Bound
+from lossctl.engine.plan.blocks import plan_cutting
+from lossctl.engine.sums.partial import Partial
 from lossctl.losses.core.declaration import Kind
 
 MOST_SHOWN = 16

@@ -41,12 +41,12 @@ from lossctl.diagnosis.structure import (
 )
 from lossctl.diagnosis.targets import ClassTargets, plan_targets
 from lossctl.diagnosis.views import peek
-from lossctl.engine.options import check_options
-from lossctl.engine.plan import Plan, Settings
-from lossctl.engine.reduction import finish
-from lossctl.engine.result import Result
-from lossctl.engine.scanning import ask
-from lossctl.engine.summary import Summary
+from lossctl.engine.plan.options import check_options
+from lossctl.engine.plan.plan import Plan, Settings
+from lossctl.engine.plan.predicates import ask
+from lossctl.engine.sums.reduce import finish
+from lossctl.engine.sums.result import Result
+from lossctl.engine.sums.summary import Summary
 from lossctl.errors import LossctlWarning, UsageError
 from lossctl.losses.core.declaration import Kind, Loss
 from lossctl.losses.sequence.losses import IMPOSSIBLE

@@ -12,7 +12,7 @@ from lossctl.diagnosis.confusion import Order
 from lossctl.diagnosis.probes import find_ignored
 from lossctl.diagnosis.repairs import Repair
 from lossctl.diagnosis.result import Severity
-from lossctl.engine.reduction import IGNORED, describe_unused
+from lossctl.engine.sums.reduce import IGNORED, describe_unused
 from lossctl.losses.core.declaration import Kind
 
 SURENESS = 6.0

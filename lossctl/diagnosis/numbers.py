@@ -12,8 +12,8 @@ from lossctl.diagnosis.probes import find_ignored
 from lossctl.diagnosis.profile import LARGEST_HALF, Profile
 from lossctl.diagnosis.repairs import Repair
 from lossctl.diagnosis.result import Severity
-from lossctl.engine.binding import INTEGER_KINDS
-from lossctl.engine.reduction import IGNORED
+from lossctl.engine.plan.binding import INTEGER_KINDS
+from lossctl.engine.sums.reduce import IGNORED
 from lossctl.losses.core.declaration import Kind
 
 MANY = 20

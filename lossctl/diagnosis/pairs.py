@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.diagnosis.probes import View, find_kept
-from lossctl.engine.plan import Plan
+from lossctl.engine.plan.plan import Plan
 from lossctl.losses.core.declaration import Kind
 from lossctl.losses.maths.numerics import dot
 

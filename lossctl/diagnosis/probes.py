@@ -13,11 +13,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.engine.binding import Bound
-from lossctl.engine.blocks import Region
-from lossctl.engine.partial import Partial
-from lossctl.engine.plan import Plan
-from lossctl.engine.reduction import IGNORED
+from lossctl.engine.plan.binding import Bound
+from lossctl.engine.plan.blocks import Region
+from lossctl.engine.plan.plan import Plan
+from lossctl.engine.sums.partial import Partial
+from lossctl.engine.sums.reduce import IGNORED
 from lossctl.losses.core.declaration import Kind
 
 Array = NDArray[Any]

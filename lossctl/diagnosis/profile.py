@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from lossctl.data.rules.kinds import SUM_TOLERANCE
 from lossctl.diagnosis.probes import View, find_class_axis, find_rows, flatten
-from lossctl.engine.binding import Bound
-from lossctl.engine.blocks import Region
+from lossctl.engine.plan.binding import Bound
+from lossctl.engine.plan.blocks import Region
 from lossctl.losses.core.declaration import Kind
 
 Array = NDArray[Any]

@@ -14,9 +14,9 @@ from lossctl.diagnosis.profile import Measures, measure, measure_sums
 from lossctl.diagnosis.repairs import Call
 from lossctl.diagnosis.result import Proposal
 from lossctl.diagnosis.views import peek
-from lossctl.engine.binding import kind_under
-from lossctl.engine.matching import match_inputs
-from lossctl.engine.plan import Settings
+from lossctl.engine.plan.binding import kind_under
+from lossctl.engine.plan.match import match_inputs
+from lossctl.engine.plan.plan import Settings
 from lossctl.errors import LossctlError
 from lossctl.losses.core.declaration import Kind, Loss
 from lossctl.losses.core.registry import list_losses

@@ -13,14 +13,14 @@ from lossctl.data.arrays.source import Source
 from lossctl.diagnosis.duplicates import hash_values
 from lossctl.diagnosis.ids import Ids
 from lossctl.diagnosis.probes import Probe, View, find_rows
-from lossctl.engine.binding import INTEGER_KINDS
-from lossctl.engine.blocks import Region
-from lossctl.engine.crew import Piece
-from lossctl.engine.execution import UnevenLengthsError, read_pieces, work_through
-from lossctl.engine.partial import Partial
-from lossctl.engine.plan import Plan
-from lossctl.engine.reduction import locate
-from lossctl.engine.work import find_kept, process
+from lossctl.engine.plan.binding import INTEGER_KINDS
+from lossctl.engine.plan.blocks import Region
+from lossctl.engine.plan.plan import Plan
+from lossctl.engine.run.block import find_kept, process
+from lossctl.engine.run.pool import Piece
+from lossctl.engine.run.run import UnevenLengthsError, read_pieces, work_through
+from lossctl.engine.sums.partial import Partial
+from lossctl.engine.sums.reduce import locate
 
 Array = NDArray[Any]
 Progress = Callable[[int, "int | None"], None]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lossctl.diagnosis.case import Case
 from lossctl.diagnosis.catalogue import Sign, symptom
 from lossctl.diagnosis.result import Severity
-from lossctl.engine.plan import Plan
+from lossctl.engine.plan.plan import Plan
 from lossctl.losses.core.declaration import Kind
 from lossctl.losses.sequence.losses import IMPOSSIBLE
 

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.diagnosis.probes import View
-from lossctl.engine.blocks import Region
-from lossctl.engine.partial import Partial, Rows
-from lossctl.engine.plan import Plan
-from lossctl.engine.work import arrange, call_kernel, gather
+from lossctl.engine.plan.blocks import Region
+from lossctl.engine.plan.plan import Plan
+from lossctl.engine.run.block import arrange, call_kernel, gather
+from lossctl.engine.sums.partial import Partial, Rows
 
 Array = NDArray[Any]
 Segments = NDArray[np.float64]

@@ -22,9 +22,9 @@ from lossctl.diagnosis.views import (
     peek,
     swap_axes,
 )
-from lossctl.engine.matching import match_inputs
-from lossctl.engine.plan import Plan, Settings
-from lossctl.engine.planning import make_plan
+from lossctl.engine.plan.build import make_plan
+from lossctl.engine.plan.match import match_inputs
+from lossctl.engine.plan.plan import Plan, Settings
 from lossctl.errors import DataError, LossctlError
 from lossctl.losses.core.declaration import Kind, Loss
 

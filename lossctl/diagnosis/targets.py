@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.diagnosis.probes import View, find_valid, find_weights, flatten, is_elementwise
-from lossctl.engine.plan import Plan
+from lossctl.engine.plan.plan import Plan
 from lossctl.losses.core.declaration import Kind
 
 Array = NDArray[Any]

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.data.rules.shapes import show
-from lossctl.engine.binding import Bound
-from lossctl.engine.blocks import Region
-from lossctl.engine.gathering import COUNT
-from lossctl.engine.partial import Partial, Rows
-from lossctl.engine.plan import Plan
-from lossctl.engine.work import arrange, call_kernel, gather, take_inputs
+from lossctl.engine.plan.binding import Bound
+from lossctl.engine.plan.blocks import Region
+from lossctl.engine.plan.plan import Plan
+from lossctl.engine.plan.reduced_axes import COUNT
+from lossctl.engine.run.block import arrange, call_kernel, gather, take_inputs
+from lossctl.engine.sums.partial import Partial, Rows
 from lossctl.errors import UsageError
 from lossctl.losses.core.declaration import Terms
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.engine.execution import execute
-from lossctl.engine.plan import Plan
+from lossctl.engine.plan.plan import Plan
+from lossctl.engine.run.run import execute
 
 Array = NDArray[Any]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.engine.summation import ExactSum
+from lossctl.engine.exact_sum import ExactSum
 from lossctl.errors import warn
 from lossctl.evaluation.binning import make_groupings
 from lossctl.evaluation.comparison import Tally, compare

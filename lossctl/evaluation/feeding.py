@@ -10,8 +10,8 @@ import numpy as np
 from lossctl.data import load_array
 from lossctl.data.arrays.class_names import ClassNames
 from lossctl.data.references.open import is_reference
-from lossctl.engine.options import check_options
-from lossctl.engine.plan import Settings
+from lossctl.engine.plan.options import check_options
+from lossctl.engine.plan.plan import Settings
 from lossctl.errors import UsageError
 from lossctl.evaluation.dataset import Asked
 from lossctl.evaluation.scan import Task

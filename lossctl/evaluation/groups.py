@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.data.arrays.cells import Cells, join_cells
-from lossctl.engine.partial import Rows
+from lossctl.engine.sums.partial import Rows
 from lossctl.evaluation.whole_numbers import WholeNumbers
 
 Codes = NDArray[np.int64]

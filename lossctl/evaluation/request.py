@@ -10,7 +10,7 @@ import numpy as np
 
 from lossctl.data.arrays.class_names import ClassNames, load_classes
 from lossctl.data.references.open import is_reference
-from lossctl.engine.plan import NAN_POLICIES, Settings
+from lossctl.engine.plan.plan import NAN_POLICIES, Settings
 from lossctl.errors import UsageError, did_you_mean
 from lossctl.evaluation.dataset import Asked, Dataset, is_frame
 from lossctl.evaluation.feeding import (

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.data.arrays.source import Array, ArraySource, Source
-from lossctl.engine.blocks import Region
-from lossctl.engine.gathering import COUNT
-from lossctl.engine.partial import Finding, Partial, Rows
-from lossctl.engine.plan import Plan, Settings
-from lossctl.engine.planning import make_plan
-from lossctl.engine.reduction import find_remedy
-from lossctl.engine.threads import keep_freed_memory
-from lossctl.engine.work import Outcome, process
+from lossctl.engine.plan.blocks import Region
+from lossctl.engine.plan.build import make_plan
+from lossctl.engine.plan.plan import Plan, Settings
+from lossctl.engine.plan.reduced_axes import COUNT
+from lossctl.engine.run.block import Outcome, process
+from lossctl.engine.run.threads import keep_freed_memory
+from lossctl.engine.sums.partial import Finding, Partial, Rows
+from lossctl.engine.sums.reduce import find_remedy
 from lossctl.errors import DataError, UsageError
 from lossctl.evaluation.dataset import Asked
 from lossctl.evaluation.reading import Chunk, Reader, Recipe

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from lossctl.data.references.open import is_reference
-from lossctl.engine.plan import Settings
-from lossctl.engine.result import LARGE_TENSOR
+from lossctl.engine.plan.plan import Settings
+from lossctl.engine.sums.result import LARGE_TENSOR
 from lossctl.evaluation.scan import Task
 from lossctl.evaluation.uncertainty import Method
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.data.arrays.cells import Cells
-from lossctl.engine.partial import Rows
+from lossctl.engine.sums.partial import Rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.engine.binding import Bound
 from lossctl.engine.element import (
     IGNORED,
     MASKED,
@@ -21,9 +20,10 @@ from lossctl.engine.element import (
     show_index,
     take_element,
 )
-from lossctl.engine.plan import Plan
-from lossctl.engine.reduction import fill
-from lossctl.engine.result import Result
+from lossctl.engine.plan.binding import Bound
+from lossctl.engine.plan.plan import Plan
+from lossctl.engine.sums.reduce import fill
+from lossctl.engine.sums.result import Result
 from lossctl.errors import warn
 from lossctl.explanation.ending import Ending, end
 from lossctl.explanation.result import Explanation, Place

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from lossctl.engine.result import Result
+from lossctl.engine.sums.result import Result
 from lossctl.losses.core.steps import Step
 
 FORMAT = "lossctl.explanation/1"

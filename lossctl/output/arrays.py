@@ -24,7 +24,7 @@ from lossctl.output.rows import (
 )
 
 if TYPE_CHECKING:
-    from lossctl.engine.result import Result
+    from lossctl.engine.sums.result import Result
 
 _COPIED_BYTES = 1 << 20
 

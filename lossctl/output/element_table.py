@@ -20,7 +20,7 @@ from lossctl.output.tables import BORDER_STYLE, KEY_STYLE, open_console, print_r
 from lossctl.output.wording import fit_text, format_number, read_encoding
 
 if TYPE_CHECKING:
-    from lossctl.engine.result import Result
+    from lossctl.engine.sums.result import Result
 
 _PAGE = 5_000
 """Rows that are measured together: a table of up to so many is as narrow as its content."""

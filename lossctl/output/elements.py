@@ -30,7 +30,7 @@ from lossctl.output.rows import (
 from lossctl.output.wording import read_encoding
 
 if TYPE_CHECKING:
-    from lossctl.engine.result import Result
+    from lossctl.engine.sums.result import Result
 
 
 def write_elements(

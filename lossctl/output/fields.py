@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lossctl import __version__
-from lossctl.engine.result import LARGE_TENSOR
+from lossctl.engine.sums.result import LARGE_TENSOR
 from lossctl.output.wording import can_encode
 
 if TYPE_CHECKING:
-    from lossctl.engine.result import Result
+    from lossctl.engine.sums.result import Result
 
 RESULT_FORMAT = "lossctl.result/1"
 """Name and version of the JSON object's shape."""

@@ -13,7 +13,7 @@ from lossctl.output.formats import BINARY_FORMATS, TEXT_FORMATS
 from lossctl.output.wording import fit_text, format_number, format_shape, read_encoding
 
 if TYPE_CHECKING:
-    from lossctl.engine.gradient_result import Agreement, Gradient, Measure
+    from lossctl.engine.gradients.result import Agreement, Gradient, Measure
 
 GRADIENT_FORMAT = "lossctl.gradient/1"
 """Name and version of the JSON object's shape."""

@@ -19,7 +19,7 @@ from lossctl.output.files import find_target, open_binary, open_spool
 from lossctl.output.formats import pick_file_format
 
 if TYPE_CHECKING:
-    from lossctl.engine.result import Result
+    from lossctl.engine.sums.result import Result
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]

@@ -15,7 +15,7 @@ from lossctl.output.formats import check_stream_format, pick_file_format
 from lossctl.output.wording import fit_text, read_encoding
 
 if TYPE_CHECKING:
-    from lossctl.engine.result import Result
+    from lossctl.engine.sums.result import Result
 
 
 def write_reduced(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from lossctl.engine.result import Result
+    from lossctl.engine.sums.result import Result
 
 _PLAIN_ROWS = 262_144
 """Rows of a stream that are formatted without pyarrow: that takes as long as to import it."""

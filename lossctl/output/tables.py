@@ -20,7 +20,7 @@ from lossctl.output.wording import (
 )
 
 if TYPE_CHECKING:
-    from lossctl.engine.result import Result
+    from lossctl.engine.sums.result import Result
 
 _ENDLESS = 1_000_000
 """The width where there is no edge: rich would assume 80 columns, and cut."""

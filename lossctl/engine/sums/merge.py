@@ -9,11 +9,11 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from lossctl.data.references.shards import find_shards
-from lossctl.engine.partial import Partial
-from lossctl.engine.reduction import finish
-from lossctl.engine.result import Result
-from lossctl.engine.state import State
-from lossctl.engine.summary import Summary, plain_option
+from lossctl.engine.sums.partial import Partial
+from lossctl.engine.sums.reduce import finish
+from lossctl.engine.sums.result import Result
+from lossctl.engine.sums.state import State
+from lossctl.engine.sums.summary import Summary, plain_option
 from lossctl.errors import FileError, UsageError
 from lossctl.losses.core.declaration import Loss
 from lossctl.losses.core.registry import find

@@ -9,7 +9,7 @@ from typing import Any
 from lossctl.data import is_live, open_sources
 from lossctl.data.arrays.replayed import ReplayedSource
 from lossctl.data.arrays.source import Source
-from lossctl.engine.blocks import plan_cutting
+from lossctl.engine.plan.blocks import plan_cutting
 from lossctl.losses.core.declaration import Loss, Scan
 
 

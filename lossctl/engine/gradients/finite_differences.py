@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.engine.binding import Bound
-from lossctl.engine.blocks import Region
-from lossctl.engine.plan import Plan
-from lossctl.engine.work import call_kernel
+from lossctl.engine.plan.binding import Bound
+from lossctl.engine.plan.blocks import Region
+from lossctl.engine.plan.plan import Plan
+from lossctl.engine.run.block import call_kernel
 from lossctl.errors import UsageError
 from lossctl.losses.core.declaration import Kind
 

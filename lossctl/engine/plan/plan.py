@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.engine.binding import Bound
-from lossctl.engine.blocks import Cutting, Region
-from lossctl.engine.gathering import Gathering
-from lossctl.engine.options import TensorOption
+from lossctl.engine.plan.binding import Bound
+from lossctl.engine.plan.blocks import Cutting, Region
+from lossctl.engine.plan.options import TensorOption
+from lossctl.engine.plan.reduced_axes import Gathering
 from lossctl.losses.core.declaration import Loss
 
 if TYPE_CHECKING:
-    from lossctl.engine.derivation import Derivation
+    from lossctl.engine.gradients.chain_rule import Derivation
 
 Array = NDArray[Any]
 

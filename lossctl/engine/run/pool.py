@@ -9,8 +9,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from numpy.typing import NDArray
 
-from lossctl.engine.blocks import Region
-from lossctl.engine.plan import Plan
+from lossctl.engine.plan.blocks import Region
+from lossctl.engine.plan.plan import Plan
 
 Piece = tuple[Region, list[NDArray[Any]]]
 

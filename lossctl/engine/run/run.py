@@ -8,10 +8,10 @@ from dataclasses import replace
 from itertools import chain, islice
 
 from lossctl.data.arrays.source import Source
-from lossctl.engine.crew import Crew, Piece, T, Work
-from lossctl.engine.plan import Plan
-from lossctl.engine.threads import keep_freed_memory
-from lossctl.engine.work import Outcome, process
+from lossctl.engine.plan.plan import Plan
+from lossctl.engine.run.block import Outcome, process
+from lossctl.engine.run.pool import Crew, Piece, T, Work
+from lossctl.engine.run.threads import keep_freed_memory
 from lossctl.errors import DataError
 
 BLOCKS_PER_RELEASE = 32

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.data.rules.shapes import show
-from lossctl.engine.summation import ExactSum
+from lossctl.engine.exact_sum import ExactSum
 from lossctl.errors import UsageError
 from lossctl.losses.core.declaration import Loss
 

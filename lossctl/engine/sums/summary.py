@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from lossctl.engine.plan import Plan
-from lossctl.engine.result import LARGE_TENSOR
+from lossctl.engine.plan.plan import Plan
+from lossctl.engine.sums.result import LARGE_TENSOR
 from lossctl.losses.core.declaration import Kind, Loss
 
 Part = tuple[int, int]

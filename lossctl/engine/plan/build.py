@@ -12,10 +12,9 @@ import numpy as np
 from lossctl.data.arrays.source import Source
 from lossctl.data.arrays.squeezed import ReshapedSource, squeeze
 from lossctl.data.rules import shapes
-from lossctl.engine.binding import Bound, axis_order, kind_under, view_axes
-from lossctl.engine.blocks import Cutting, plan_cutting
-from lossctl.engine.gathering import plan_gathering
-from lossctl.engine.matching import (
+from lossctl.engine.plan.binding import Bound, axis_order, kind_under, view_axes
+from lossctl.engine.plan.blocks import Cutting, plan_cutting
+from lossctl.engine.plan.match import (
     load_whole,
     match_inputs,
     prepare,
@@ -23,8 +22,9 @@ from lossctl.engine.matching import (
     refuse_no_classes,
     stretch,
 )
-from lossctl.engine.options import TensorOption, bind_tensor
-from lossctl.engine.plan import NAN_POLICIES, REDUCTIONS, Plan, Settings
+from lossctl.engine.plan.options import TensorOption, bind_tensor
+from lossctl.engine.plan.plan import NAN_POLICIES, REDUCTIONS, Plan, Settings
+from lossctl.engine.plan.reduced_axes import plan_gathering
 from lossctl.errors import DataError, UsageError
 from lossctl.losses.core.declaration import Input, Kind, Loss
 

@@ -15,17 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.engine.binding import INTEGER_KINDS, Bound
-from lossctl.engine.blocks import Region
-from lossctl.engine.derivation import Derivation, Slopes, differentiate_finish
-from lossctl.engine.execution import execute
-from lossctl.engine.gathering import COUNT
-from lossctl.engine.gradient_result import Agreement, Measure, Piece
-from lossctl.engine.partial import Partial
-from lossctl.engine.plan import Plan
-from lossctl.engine.reduction import Progress, fill
-from lossctl.engine.result import Result
-from lossctl.engine.summary import Summary
+from lossctl.engine.gradients.chain_rule import Derivation, Slopes, differentiate_finish
+from lossctl.engine.gradients.result import Agreement, Measure, Piece
+from lossctl.engine.plan.binding import INTEGER_KINDS, Bound
+from lossctl.engine.plan.blocks import Region
+from lossctl.engine.plan.plan import Plan
+from lossctl.engine.plan.reduced_axes import COUNT
+from lossctl.engine.run.run import execute
+from lossctl.engine.sums.partial import Partial
+from lossctl.engine.sums.reduce import Progress, fill
+from lossctl.engine.sums.result import Result
+from lossctl.engine.sums.summary import Summary
 from lossctl.errors import DataError, UsageError
 from lossctl.losses.core.declaration import Loss, Transform
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.data.arrays.source import Source
-from lossctl.engine.blocks import Region
+from lossctl.engine.plan.blocks import Region
 from lossctl.losses.core.declaration import Form, Input, Kind
 
 Array = NDArray[Any]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.data.rules.shapes import show
-from lossctl.engine.blocks import Region
+from lossctl.engine.plan.blocks import Region
 from lossctl.errors import DataError, UsageError, did_you_mean
 from lossctl.losses.core.declaration import Loss, Parameter
 from lossctl.losses.core.deprecated import explain_replacement

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from lossctl.data.rules.rules import Rule
-from lossctl.engine.partial import Finding, Partial
-from lossctl.engine.summary import Summary, plain_option
-from lossctl.engine.summation import ExactSum
+from lossctl.engine.exact_sum import ExactSum
+from lossctl.engine.sums.partial import Finding, Partial
+from lossctl.engine.sums.summary import Summary, plain_option
 from lossctl.errors import DataError, FileError
 
 STATE_FORMAT = "lossctl.state/2"

@@ -15,15 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.engine.binding import Bound
-from lossctl.engine.blocks import Region
-from lossctl.engine.comparison import compare
-from lossctl.engine.differences import Block, differentiate_block
-from lossctl.engine.gathering import Gathering
-from lossctl.engine.gradient_result import Agreement, Measure, Piece
-from lossctl.engine.partial import Partial
-from lossctl.engine.plan import Plan
-from lossctl.engine.work import find_left_out, spread
+from lossctl.engine.gradients.check import compare
+from lossctl.engine.gradients.finite_differences import Block, differentiate_block
+from lossctl.engine.gradients.result import Agreement, Measure, Piece
+from lossctl.engine.plan.binding import Bound
+from lossctl.engine.plan.blocks import Region
+from lossctl.engine.plan.plan import Plan
+from lossctl.engine.plan.reduced_axes import Gathering
+from lossctl.engine.run.block import find_left_out, spread
+from lossctl.engine.sums.partial import Partial
 from lossctl.losses.core.declaration import Loss, Terms
 
 Array = NDArray[Any]

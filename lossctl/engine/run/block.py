@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from lossctl.data.rules import kinds
 from lossctl.data.rules.kinds import Context
 from lossctl.data.rules.rules import Rule
-from lossctl.engine.binding import INTEGER_KINDS, Bound
-from lossctl.engine.blocks import Region
-from lossctl.engine.partial import Finding, Partial, Rows
-from lossctl.engine.plan import Plan
+from lossctl.engine.plan.binding import INTEGER_KINDS, Bound
+from lossctl.engine.plan.blocks import Region
+from lossctl.engine.plan.plan import Plan
+from lossctl.engine.sums.partial import Finding, Partial, Rows
 from lossctl.losses.core.declaration import Kind, Terms
 from lossctl.losses.core.terms import Note
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.engine.result import Result
+from lossctl.engine.sums.result import Result
 from lossctl.errors import UsageError, did_you_mean
 
 Array = NDArray[Any]

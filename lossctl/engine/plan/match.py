@@ -14,8 +14,8 @@ from lossctl.data.arrays.source import Source
 from lossctl.data.arrays.squeezed import align_trailing, squeeze
 from lossctl.data.rules import shapes
 from lossctl.data.rules.kinds import not_whole
-from lossctl.engine.binding import INTEGER_KINDS, Bound, class_order
-from lossctl.engine.plan import Settings
+from lossctl.engine.plan.binding import INTEGER_KINDS, Bound, class_order
+from lossctl.engine.plan.plan import Settings
 from lossctl.errors import DataError, UsageError, warn
 from lossctl.losses.core.declaration import Form, Kind, Loss
 

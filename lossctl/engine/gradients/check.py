@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.engine.binding import Bound
-from lossctl.engine.differences import Block, find_difference, find_scale
-from lossctl.engine.gradient_result import Agreement, Comparison
+from lossctl.engine.gradients.finite_differences import Block, find_difference, find_scale
+from lossctl.engine.gradients.result import Agreement, Comparison
+from lossctl.engine.plan.binding import Bound
 
 Array = NDArray[Any]
 

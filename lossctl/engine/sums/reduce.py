@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.engine.execution import execute
-from lossctl.engine.gathering import finish_sums
-from lossctl.engine.partial import Finding, Partial
-from lossctl.engine.plan import Plan
-from lossctl.engine.result import Result
-from lossctl.engine.summary import Summary
-from lossctl.engine.summation import ExactSum
+from lossctl.engine.exact_sum import ExactSum
+from lossctl.engine.plan.plan import Plan
+from lossctl.engine.plan.reduced_axes import finish_sums
+from lossctl.engine.run.run import execute
+from lossctl.engine.sums.partial import Finding, Partial
+from lossctl.engine.sums.result import Result
+from lossctl.engine.sums.summary import Summary
 from lossctl.errors import DataError, warn
 from lossctl.losses.core.declaration import Loss
 

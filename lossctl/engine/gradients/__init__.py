@@ -1,0 +1,1 @@
+"""Gradients: a work function over the same blocks."""

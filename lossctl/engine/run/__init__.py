@@ -1,0 +1,1 @@
+"""On which threads, and in what order?"""
