@@ -13,7 +13,7 @@ from lossctl.engine.run.threads import available_threads
 from lossctl.errors import OverwriteError, UsageError
 
 if TYPE_CHECKING:
-    from lossctl.evaluation.request import Request
+    from lossctl.evaluation.request.request import Request
     from lossctl.evaluation.result import Evaluation
     from lossctl.evaluation.suite import SuiteResult
 
@@ -82,7 +82,7 @@ def evaluate(
 
     if elements is None:
         return Evaluator(request).run(progress)
-    from lossctl.evaluation.dataset import refuse_input
+    from lossctl.evaluation.rows.dataset import refuse_input
     from lossctl.output.row_files import open_rows
 
     refuse_input(elements, request.dataset, request.asked)
@@ -92,7 +92,7 @@ def evaluate(
 
 def check_evaluation(dataset: Any = None, **arguments: Any) -> None:
     """Raise what :func:`evaluate` would raise before its work: names, conditions, files."""
-    from lossctl.evaluation.dataset import open_columns, refuse_input
+    from lossctl.evaluation.rows.dataset import open_columns, refuse_input
 
     elements = arguments.pop("elements", None)
     if elements is not None:
@@ -109,7 +109,7 @@ def check_evaluation(dataset: Any = None, **arguments: Any) -> None:
 
 def check_written(path: Path, **arguments: Any) -> None:
     """Raise OverwriteError if a file to write is one that :func:`evaluate` reads or writes."""
-    from lossctl.evaluation.dataset import refuse_input
+    from lossctl.evaluation.rows.dataset import refuse_input
 
     elements = arguments.pop("elements", None)
     if elements is not None and realpath(path) == realpath(elements):
@@ -172,8 +172,8 @@ def _request(
     threads: int | None = None,
     **asked: Any,
 ) -> Request:
-    from lossctl.evaluation.request import make_request
-    from lossctl.evaluation.uncertainty import Method
+    from lossctl.evaluation.request.request import make_request
+    from lossctl.evaluation.uncertainty.uncertainty import Method
 
     settings = Settings(
         class_axis=class_axis,

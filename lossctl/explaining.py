@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 from lossctl.calls import is_text, plan_computation
 from lossctl.data import is_live, load_array
 from lossctl.data.arrays.class_names import load_classes
-from lossctl.engine.element import check_row, count_rows, locate_largest, take_losses
 from lossctl.engine.plan.build import has_class_axis
 from lossctl.engine.plan.options import check_options
 from lossctl.engine.plan.plan import Plan, Settings
-from lossctl.engine.rows import find_farthest, measure_gaps
 from lossctl.engine.run.threads import available_threads
 from lossctl.engine.sums import reduce as engine
 from lossctl.engine.sums.summary import is_default
 from lossctl.errors import DataError, LossctlWarning, UsageError
 from lossctl.explanation.comparison import TOLERANCE, compare_walks
+from lossctl.explanation.element import check_row, count_rows, locate_largest, take_losses
 from lossctl.explanation.elements import Run
 from lossctl.explanation.listing import list_variants
 from lossctl.explanation.result import Difference, Explanation
+from lossctl.explanation.row_means import find_farthest, measure_gaps
 from lossctl.losses.core.declaration import Loss
 from lossctl.losses.core.description import describe
 from lossctl.losses.core.registry import find
@@ -155,7 +155,7 @@ def explain_difference(
 
     Returns a :class:`~lossctl.explanation.result.Difference`. Raises what :func:`explain` raises.
     """
-    from lossctl.evaluation.specs import parse_loss
+    from lossctl.evaluation.request.specs import parse_loss
 
     declared, spec = find(loss), parse_loss(other)
     _refuse_pipes([*inputs, *options.values(), sample_weight, mask])

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.evaluation.quantities import Contrast, Quantity, Ratio
-from lossctl.evaluation.uncertainty import Method, Uncertainty
+from lossctl.evaluation.uncertainty.estimands import Contrast, Quantity, Ratio
+from lossctl.evaluation.uncertainty.uncertainty import Method, Uncertainty
 from lossctl.losses.core.terms import Transform
 
 ROOT = Transform("square root", math.sqrt, lambda mean: 0.5 / math.sqrt(mean))

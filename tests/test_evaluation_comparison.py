@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from lossctl.evaluation.comparison import Tally, compare
-from lossctl.evaluation.discovery import control
 from lossctl.evaluation.result import Comparison
-from lossctl.evaluation.uncertainty import Contrast, Method, Uncertainty
+from lossctl.evaluation.uncertainty.comparison import Tally, compare
+from lossctl.evaluation.uncertainty.false_discovery import control
+from lossctl.evaluation.uncertainty.uncertainty import Contrast, Method, Uncertainty
 from tests.simulation import A, B, Floats, Integers
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lossctl.evaluation import bootstrap
-from lossctl.evaluation.uncertainty import Method, Uncertainty
+from lossctl.evaluation.uncertainty import bootstrap
+from lossctl.evaluation.uncertainty.uncertainty import Method, Uncertainty
 from tests.simulation import QUANTITIES, TRUTHS, Datasets, measure_coverage, simulate
 
 DATASETS = 2000

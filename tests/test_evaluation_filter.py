@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from lossctl.errors import DataError, UsageError
-from lossctl.evaluation.filtering import Filter
+from lossctl.evaluation.rows.filter import Filter
 
 COLUMNS = {
     "age": np.array([10, 20, 30, 40]),

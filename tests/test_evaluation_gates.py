@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from lossctl.errors import UsageError
-from lossctl.evaluation.conditions import Condition, parse
-from lossctl.evaluation.gates import Known, judge, read_gates
+from lossctl.evaluation.request.conditions import Condition, parse
+from lossctl.evaluation.request.gates import Known, judge, read_gates
 from lossctl.evaluation.result import Comparison, Estimate, SliceRow, Verdict
 
 LOSSES = {"ce": "ce", "cross_entropy": "ce", "huber:delta=2": "huber(delta=2)"}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lossctl.evaluation import whole_numbers
-from lossctl.evaluation.groups import Categories
-from lossctl.evaluation.slices import sort_worst_first
+from lossctl.evaluation.slices import integer_codes as whole_numbers
+from lossctl.evaluation.slices.groups import Categories
+from lossctl.evaluation.slices.slices import sort_worst_first
 
 
 @pytest.mark.parametrize("widest", [0, 50, 1 << 20])

@@ -13,8 +13,8 @@ import pytest
 import lossctl
 from lossctl.data import load_array
 from lossctl.errors import DataError, LossctlWarning, UsageError
-from lossctl.evaluation import reading
-from lossctl.evaluation.specs import parse_loss
+from lossctl.evaluation.request.specs import parse_loss
+from lossctl.evaluation.rows import reader as reading
 from lossctl.losses.core.declaration import Loss
 from lossctl.losses.core.registry import registry
 from tests.command_line import SAMPLE_DATA

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 import lossctl
 from lossctl.data.arrays.cells import wrap_labels
-from lossctl.evaluation import quantiles, reading, slices
-from lossctl.evaluation.groups import Bins, Categories, Grouping, cut_evenly
-from lossctl.evaluation.specs import parse_by, parse_loss
+from lossctl.evaluation.request.specs import parse_by, parse_loss
+from lossctl.evaluation.rows import reader as reading
+from lossctl.evaluation.slices import quantiles, slices
+from lossctl.evaluation.slices.groups import Bins, Categories, Grouping, cut_evenly
 from lossctl.output.evaluation import write_evaluation
 from tests.datasets import by_label, make_frame, write
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from lossctl.evaluation.student import FEW, quantile, quantiles, tail
+from lossctl.evaluation.uncertainty.student_t import FEW, quantile, quantiles, tail
 
 FREEDOM = np.array([1, 2, 3, 5, 10, 29, FEW - 1, FEW, FEW + 1, 150, 500, 10_000, 10**7])
 

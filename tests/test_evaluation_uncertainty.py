@@ -10,11 +10,19 @@ import numpy as np
 import pytest
 
 from lossctl.errors import UsageError
-from lossctl.evaluation import bootstrap, keyed, uncertainty
-from lossctl.evaluation.bootstrap import BLOCK, BUCKETS, draw_weights
-from lossctl.evaluation.jackknife import scatter
-from lossctl.evaluation.quantities import Quantity
-from lossctl.evaluation.uncertainty import Contrast, Method, Name, Ratio, Spread, Uncertainty
+from lossctl.evaluation.uncertainty import bootstrap, uncertainty
+from lossctl.evaluation.uncertainty import keyed_sums as keyed
+from lossctl.evaluation.uncertainty.bootstrap import BLOCK, BUCKETS, draw_weights
+from lossctl.evaluation.uncertainty.estimands import Quantity
+from lossctl.evaluation.uncertainty.jackknife import scatter
+from lossctl.evaluation.uncertainty.uncertainty import (
+    Contrast,
+    Method,
+    Name,
+    Ratio,
+    Spread,
+    Uncertainty,
+)
 from tests.simulation import EXPONENTIAL, QUANTITIES, A, B, simulate
 
 METHODS = get_args(Name)

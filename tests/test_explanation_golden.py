@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pytest
 
-from lossctl.engine.element import count_rows, find_positions
 from lossctl.engine.plan.plan import Settings
 from lossctl.engine.plan.reduced_axes import COUNT
 from lossctl.errors import LossctlWarning
 from lossctl.explaining import Call, run
+from lossctl.explanation.element import count_rows, find_positions
 from lossctl.explanation.elements import Run
 from lossctl.explanation.result import Explanation
 from lossctl.losses.core.find_steps import find_walk

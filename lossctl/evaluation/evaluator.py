@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 
 from lossctl.engine.exact_sum import ExactSum
 from lossctl.errors import warn
-from lossctl.evaluation.binning import make_groupings
-from lossctl.evaluation.comparison import Tally, compare
-from lossctl.evaluation.gates import judge
-from lossctl.evaluation.groups import Categories, Codes, Grouping, GroupSums, add_by
-from lossctl.evaluation.joining import match
-from lossctl.evaluation.quantities import Quantity, divide, transformed
-from lossctl.evaluation.reading import Reader, Recipe
-from lossctl.evaluation.request import BY, CLUSTER, ID, SHOW, Request
+from lossctl.evaluation.request.gates import judge
+from lossctl.evaluation.request.request import BY, CLUSTER, ID, SHOW, Request
 from lossctl.evaluation.result import Comparison, Estimate, Evaluation, WorstRow
+from lossctl.evaluation.rows.join import match
+from lossctl.evaluation.rows.reader import Reader, Recipe
 from lossctl.evaluation.scan import Progress, Scan, Scored, ask
-from lossctl.evaluation.slices import Cut, Slices, sort_worst_first
-from lossctl.evaluation.uncertainty import Contrast, Ratio, Spread, Uncertainty
-from lossctl.evaluation.worst import Worst, row_losses
+from lossctl.evaluation.slices.bins import make_groupings
+from lossctl.evaluation.slices.groups import Categories, Codes, Grouping, GroupSums, add_by
+from lossctl.evaluation.slices.slices import Cut, Slices, sort_worst_first
+from lossctl.evaluation.uncertainty.comparison import Tally, compare
+from lossctl.evaluation.uncertainty.estimands import Quantity, divide, transformed
+from lossctl.evaluation.uncertainty.uncertainty import Contrast, Ratio, Spread, Uncertainty
+from lossctl.evaluation.worst_rows import Worst, row_losses
 
 Floats = NDArray[np.float64]
 Sink = Callable[[dict[str, Any]], None]

@@ -21,9 +21,9 @@ from lossctl.engine.run.threads import keep_freed_memory
 from lossctl.engine.sums.partial import Finding, Partial, Rows
 from lossctl.engine.sums.reduce import find_remedy
 from lossctl.errors import DataError, UsageError
-from lossctl.evaluation.dataset import Asked
-from lossctl.evaluation.reading import Chunk, Reader, Recipe
-from lossctl.evaluation.specs import LossSpec
+from lossctl.evaluation.request.specs import LossSpec
+from lossctl.evaluation.rows.dataset import Asked
+from lossctl.evaluation.rows.reader import Chunk, Reader, Recipe
 from lossctl.losses.core.declaration import Loss
 
 Progress = Callable[[int, "int | None"], None]

@@ -10,7 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.engine.element import (
+from lossctl.engine.plan.binding import Bound
+from lossctl.engine.plan.plan import Plan
+from lossctl.engine.sums.reduce import fill
+from lossctl.engine.sums.result import Result
+from lossctl.errors import warn
+from lossctl.explanation.element import (
     IGNORED,
     MASKED,
     Element,
@@ -20,11 +25,6 @@ from lossctl.engine.element import (
     show_index,
     take_element,
 )
-from lossctl.engine.plan.binding import Bound
-from lossctl.engine.plan.plan import Plan
-from lossctl.engine.sums.reduce import fill
-from lossctl.engine.sums.result import Result
-from lossctl.errors import warn
 from lossctl.explanation.ending import Ending, end
 from lossctl.explanation.result import Explanation, Place
 from lossctl.losses.core.declaration import Loss

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.engine.element import Element
 from lossctl.engine.plan.reduced_axes import COUNT
 from lossctl.engine.sums.result import Result
+from lossctl.explanation.element import Element
 from lossctl.losses.core.declaration import Loss
 from lossctl.losses.core.step_names import OF_ALL, OF_ROW
 from lossctl.losses.core.steps import LEFT_OUT, Step, Steps

@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.evaluation.keyed import Entries
-from lossctl.evaluation.moments import sum_by
-from lossctl.evaluation.quantities import Floats, Integers, Quantity
+from lossctl.evaluation.uncertainty.estimands import Floats, Integers, Quantity
+from lossctl.evaluation.uncertainty.keyed_sums import Entries
+from lossctl.evaluation.uncertainty.moments import sum_by
 
 
 def scatter(units: Integers, count: int, seed: int = 0) -> Integers:

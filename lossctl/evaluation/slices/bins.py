@@ -9,17 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.errors import DataError
-from lossctl.evaluation.dataset import Asked
-from lossctl.evaluation.groups import (
+from lossctl.evaluation.request.specs import Axis, BySpec
+from lossctl.evaluation.rows.dataset import Asked
+from lossctl.evaluation.rows.reader import Reader, Recipe
+from lossctl.evaluation.slices.groups import (
     Bins,
     Categories,
     Coded,
     Grouping,
     cut_evenly,
 )
-from lossctl.evaluation.quantiles import find_quantiles
-from lossctl.evaluation.reading import Reader, Recipe
-from lossctl.evaluation.specs import Axis, BySpec
+from lossctl.evaluation.slices.quantiles import find_quantiles
 
 Floats = NDArray[np.float64]
 

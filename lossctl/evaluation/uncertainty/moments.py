@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.evaluation.quantities import Floats, Integers, Quantity
+from lossctl.evaluation.uncertainty.estimands import Floats, Integers, Quantity
 
 
 class Moments:

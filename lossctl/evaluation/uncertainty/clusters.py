@@ -7,9 +7,9 @@ and Zeger 1986, doi:10.1093/biomet/73.1.13.
 
 from __future__ import annotations
 
-from lossctl.evaluation.keyed import Entries
-from lossctl.evaluation.moments import Moments
-from lossctl.evaluation.quantities import Floats, Integers, Quantity
+from lossctl.evaluation.uncertainty.estimands import Floats, Integers, Quantity
+from lossctl.evaluation.uncertainty.keyed_sums import Entries
+from lossctl.evaluation.uncertainty.moments import Moments
 
 
 def measure(

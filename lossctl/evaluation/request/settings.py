@@ -12,7 +12,7 @@ from lossctl.data.references.open import is_reference
 from lossctl.engine.plan.plan import Settings
 from lossctl.engine.sums.result import LARGE_TENSOR
 from lossctl.evaluation.scan import Task
-from lossctl.evaluation.uncertainty import Method
+from lossctl.evaluation.uncertainty.uncertainty import Method
 
 RESAMPLING = "bootstrap"
 """The method whose numbers depend on a seed."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.evaluation.result import LIMITS, SliceRow, list_taken, rename
-from lossctl.evaluation.uncertainty import Spread
+from lossctl.evaluation.uncertainty.uncertainty import Spread
 
 if TYPE_CHECKING:
     import pandas as pd

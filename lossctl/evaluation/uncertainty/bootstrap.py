@@ -20,10 +20,10 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.evaluation.keyed import Entries
-from lossctl.evaluation.moments import sum_by
-from lossctl.evaluation.quantities import Floats, Integers, Quantity
-from lossctl.evaluation.student import quantiles
+from lossctl.evaluation.uncertainty.estimands import Floats, Integers, Quantity
+from lossctl.evaluation.uncertainty.keyed_sums import Entries
+from lossctl.evaluation.uncertainty.moments import sum_by
+from lossctl.evaluation.uncertainty.student_t import quantiles
 
 BUCKETS = 65_536
 SLICE_BUCKETS = 256

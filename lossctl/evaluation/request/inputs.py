@@ -13,10 +13,10 @@ from lossctl.data.references.open import is_reference
 from lossctl.engine.plan.options import check_options
 from lossctl.engine.plan.plan import Settings
 from lossctl.errors import UsageError
-from lossctl.evaluation.dataset import Asked
+from lossctl.evaluation.request.specs import LossSpec
+from lossctl.evaluation.rows.dataset import Asked
 from lossctl.evaluation.scan import Task
-from lossctl.evaluation.specs import LossSpec
-from lossctl.evaluation.uncertainty import Method
+from lossctl.evaluation.uncertainty.uncertainty import Method
 from lossctl.losses.core.declaration import Kind
 
 TARGET, WEIGHT, MASK, PRED, INPUT = "target", "sample weight", "mask", "pred", "input"

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.evaluation.discovery import control
-from lossctl.evaluation.quantities import Floats, Integers, divide
 from lossctl.evaluation.result import Comparison
-from lossctl.evaluation.uncertainty import Spread
+from lossctl.evaluation.uncertainty.estimands import Floats, Integers, divide
+from lossctl.evaluation.uncertainty.false_discovery import control
+from lossctl.evaluation.uncertainty.uncertainty import Spread
 
 Counts = NDArray[np.int64]
 

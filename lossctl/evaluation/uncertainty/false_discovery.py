@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lossctl.evaluation.quantities import Floats
+from lossctl.evaluation.uncertainty.estimands import Floats
 
 
 def control(p_values: Sequence[float] | Floats) -> Floats:

@@ -14,9 +14,9 @@ from lossctl.data.arrays.cells import Cells
 from lossctl.data.arrays.class_names import ClassNames
 from lossctl.data.arrays.source import Array, Source
 from lossctl.errors import DataError
-from lossctl.evaluation.dataset import Asked, Dataset, open_columns
-from lossctl.evaluation.filtering import Filter
-from lossctl.evaluation.joining import Matching, Reordered, table_of
+from lossctl.evaluation.rows.dataset import Asked, Dataset, open_columns
+from lossctl.evaluation.rows.filter import Filter
+from lossctl.evaluation.rows.join import Matching, Reordered, table_of
 
 CHUNK_NUMBERS = 1 << 21
 CHUNK_ROWS = 1 << 17

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lossctl.errors import UsageError, did_you_mean, nearest
-from lossctl.evaluation.conditions import FUNCTIONS, Condition, parse
+from lossctl.evaluation.request.conditions import FUNCTIONS, Condition, parse
 from lossctl.evaluation.result import Comparison, Estimate, SliceRow, Verdict
 
 COMPARE = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}

@@ -13,10 +13,9 @@ from typing import Literal, get_args
 import numpy as np
 
 from lossctl.errors import UsageError, did_you_mean
-from lossctl.evaluation import bootstrap, clusters, jackknife
-from lossctl.evaluation.keyed import Entries, KeyedSums
-from lossctl.evaluation.moments import Moments
-from lossctl.evaluation.quantities import (
+from lossctl.evaluation.result import Interval
+from lossctl.evaluation.uncertainty import bootstrap, clusters, jackknife
+from lossctl.evaluation.uncertainty.estimands import (
     Contrast,
     Floats,
     Integers,
@@ -25,8 +24,9 @@ from lossctl.evaluation.quantities import (
     slope,
     transformed,
 )
-from lossctl.evaluation.result import Interval
-from lossctl.evaluation.student import quantiles, tail
+from lossctl.evaluation.uncertainty.keyed_sums import Entries, KeyedSums
+from lossctl.evaluation.uncertainty.moments import Moments
+from lossctl.evaluation.uncertainty.student_t import quantiles, tail
 
 __all__ = ["Contrast", "Method", "Ratio", "Spread", "Uncertainty"]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lossctl.errors import UsageError
-from lossctl.evaluation.moments import locate, sum_by
-from lossctl.evaluation.quantities import Floats, Integers
+from lossctl.evaluation.uncertainty.estimands import Floats, Integers
+from lossctl.evaluation.uncertainty.moments import locate, sum_by
 
 PENDING = 2**18
 """So many sums of blocks may wait, at least, before they are added to the others."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lossctl.data.arrays.cells import Cells, join_cells
 from lossctl.engine.sums.partial import Rows
-from lossctl.evaluation.whole_numbers import WholeNumbers
+from lossctl.evaluation.slices.integer_codes import WholeNumbers
 
 Codes = NDArray[np.int64]
 Floats = NDArray[np.float64]

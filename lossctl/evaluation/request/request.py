@@ -12,8 +12,8 @@ from lossctl.data.arrays.class_names import ClassNames, load_classes
 from lossctl.data.references.open import is_reference
 from lossctl.engine.plan.plan import NAN_POLICIES, Settings
 from lossctl.errors import UsageError, did_you_mean
-from lossctl.evaluation.dataset import Asked, Dataset, is_frame
-from lossctl.evaluation.feeding import (
+from lossctl.evaluation.request.gates import Gate, Known, read_gates
+from lossctl.evaluation.request.inputs import (
     MASK,
     PRED,
     TARGET,
@@ -23,13 +23,13 @@ from lossctl.evaluation.feeding import (
     index_labels,
     make_tasks,
 )
-from lossctl.evaluation.filtering import Filter
-from lossctl.evaluation.gates import Gate, Known, read_gates
-from lossctl.evaluation.joining import HOWS
+from lossctl.evaluation.request.settings import describe_settings
+from lossctl.evaluation.request.specs import Axis, BySpec, LossSpec, parse_by, parse_losses
+from lossctl.evaluation.rows.dataset import Asked, Dataset, is_frame
+from lossctl.evaluation.rows.filter import Filter
+from lossctl.evaluation.rows.join import HOWS
 from lossctl.evaluation.scan import Task, refuse_wholes
-from lossctl.evaluation.settings import describe_settings
-from lossctl.evaluation.specs import Axis, BySpec, LossSpec, parse_by, parse_losses
-from lossctl.evaluation.uncertainty import Method
+from lossctl.evaluation.uncertainty.uncertainty import Method
 
 ID, CLUSTER, BY, SHOW = "id", "cluster", "by", "show"
 """Keys of columns that no loss is fed with."""

@@ -16,7 +16,7 @@ from lossctl.data.references.columns import read_names
 from lossctl.data.references.open import find_files, is_reference
 from lossctl.data.references.parse import parse_reference
 from lossctl.errors import DataError, UsageError, did_you_mean
-from lossctl.evaluation.dataset import Asked, Dataset, is_frame
+from lossctl.evaluation.rows.dataset import Asked, Dataset, is_frame
 
 HOWS = ("exact", "inner")
 SHOWN = 5

@@ -1,0 +1,1 @@
+"""Into what slices are the rows grouped?"""
