@@ -30,8 +30,8 @@ if TYPE_CHECKING:
         merge,
         run_suite,
     )
+    from lossctl.checks.result import Examination
     from lossctl.data import load_array
-    from lossctl.diagnosis.result import Examination
     from lossctl.engine.gradients.result import Gradient
     from lossctl.engine.sums.result import Result
     from lossctl.explanation.result import Difference, Explanation
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
 
 _ROOMS = {
     "lossctl.data": ("load_array",),
-    "lossctl.diagnosis.result": ("Examination",),
+    "lossctl.checks.result": ("Examination",),
     "lossctl.engine.gradients.result": ("Gradient",),
     "lossctl.engine.sums.result": ("Result",),
     "lossctl.explanation.result": ("Difference", "Explanation"),

@@ -106,8 +106,8 @@ def compute(
     into parts; what comes through a pipe cannot. ``progress`` is called with the samples done and
     the samples there are (None if not known yet).
 
-    Returns a :class:`~lossctl.engine.sums.result.Result` with ``value``, or ``elements`` (an array of
-    torch's shape) for the reduction ``none``, the counts and the denominator. Warns with
+    Returns a :class:`~lossctl.engine.sums.result.Result` with ``value``, or ``elements`` (an
+    array of torch's shape) for the reduction ``none``, the counts and the denominator. Warns with
     LossctlWarning. Raises UsageError, DataError or FileError.
     """
     if reduction == "none":

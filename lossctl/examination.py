@@ -12,7 +12,7 @@ from lossctl.losses.core.declaration import Loss
 from lossctl.losses.core.registry import find
 
 if TYPE_CHECKING:
-    from lossctl.diagnosis.result import Examination
+    from lossctl.checks.result import Examination
 
 LEAST_INPUTS = 2
 
@@ -48,10 +48,10 @@ def check(
     >>> found.findings[0].commands[0]
     'target = target - 1'
 
-    Returns an :class:`~lossctl.diagnosis.result.Examination`. Raises UsageError, and DataError or
+    Returns an :class:`~lossctl.checks.result.Examination`. Raises UsageError, and DataError or
     FileError for files that cannot be read.
     """
-    from lossctl.diagnosis.examiner import Request, examine
+    from lossctl.checks.checker import Request, examine
 
     declared = None if loss is None else find(loss)
     if declared is None and len(inputs) < LEAST_INPUTS:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lossctl.diagnosis.catalogue import list_symptoms
+from lossctl.checks.findings.catalogue import list_symptoms
 from tests.command_line import ROOT, SAMPLE_DATA, command, environment, run
 
 README = ROOT / "README.md"

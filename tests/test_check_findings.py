@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import lossctl
-from lossctl.diagnosis.catalogue import SYMPTOMS, list_symptoms
+from lossctl.checks.findings.catalogue import SYMPTOMS, list_symptoms
 from tests.cases.case import Array
 from tests.command_line import read_json, run, run_process, run_shell
 from tests.defects import (

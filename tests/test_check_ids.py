@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import lossctl
-from lossctl.diagnosis import ids
+from lossctl.checks.measurements import ids
 from tests.cases.case import Array
 from tests.command_line import save
 

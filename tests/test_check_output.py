@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import lossctl
+from lossctl.checks.result import Finding
 from lossctl.cli.check import find_loss
-from lossctl.diagnosis.result import Finding
 from lossctl.losses.core.registry import registry
 from tests.command_line import (
     SAMPLE_DATA,

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import lossctl
-from lossctl.diagnosis.result import Examination
+from lossctl.checks.result import Examination
 from lossctl.errors import LossctlWarning
 from lossctl.losses.core.registry import registry
 from tests.cases.case import Case

@@ -147,7 +147,7 @@ LAZY = """
 import sys
 sys.argv = ["lossctl", *sys.argv[1:]]
 import atexit
-heavy = ("pyarrow", "pandas", "torch", "matplotlib", "scipy", "rich", "lossctl.diagnosis",
+heavy = ("pyarrow", "pandas", "torch", "matplotlib", "scipy", "rich", "lossctl.checks",
          "lossctl.evaluation", "lossctl.explanation", "lossctl.differentiation")
 atexit.register(lambda: print(*(name for name in heavy if name in sys.modules), file=sys.stderr))
 from lossctl.cli import main

@@ -28,7 +28,7 @@ ROOMS = {
         "numpy",
         "lossctl.engine.sums.result",
         "lossctl.engine.gradients.result",
-        "lossctl.diagnosis.result",
+        "lossctl.checks.result",
         "lossctl.evaluation.result",
         "lossctl.evaluation.suite",
         "lossctl.explanation.result",

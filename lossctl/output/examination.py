@@ -23,7 +23,7 @@ from lossctl.output.formats import (
 from lossctl.output.wording import read_encoding
 
 if TYPE_CHECKING:
-    from lossctl.diagnosis.result import Examination
+    from lossctl.checks.result import Examination
 
 KINDS: dict[str, type] = {
     "record": str,
@@ -100,7 +100,7 @@ def _write(examination: Examination, name: str, stream: TextIO, precision: int) 
 
 def encode_examination(examination: Examination, encoding: str | None) -> Iterator[str]:
     """Yield one JSON object: a key on each line, and a record on each line of a list."""
-    from lossctl.diagnosis.result import FORMAT
+    from lossctl.checks.result import FORMAT
 
     encode = partial(encode_json, encoding=encoding)
     yield f'{{\n  "format": {encode(FORMAT)},\n  "version": {encode(read_version())},\n'

@@ -10,7 +10,7 @@ from lossctl.output.grids import Column, Grid, Row, fit_lines, print_grids, writ
 from lossctl.output.wording import fit_text, format_number, format_shape, read_encoding
 
 if TYPE_CHECKING:
-    from lossctl.diagnosis.result import Examination, Finding, InputFacts
+    from lossctl.checks.result import Examination, Finding, InputFacts
 
 COLOURS = {"error": "red", "warning": "yellow", "info": "cyan"}
 CALLED = {"error": "error", "warning": "warning", "info": "note"}

@@ -8,13 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from lossctl.data.arrays.source import Source
-from lossctl.data.arrays.squeezed import squeeze
-from lossctl.data.rules.shapes import show
-from lossctl.diagnosis.catalogue import Sign, Symptom, declare
-from lossctl.diagnosis.repairs import Call, Repair
-from lossctl.diagnosis.result import Finding, Severity
-from lossctl.diagnosis.views import (
+from lossctl.checks.findings.catalogue import Sign, Symptom, declare
+from lossctl.checks.repairs.repairs import Call, Repair
+from lossctl.checks.repairs.views import (
     ArgmaxSource,
     LimitedSource,
     OneHotSource,
@@ -22,6 +18,10 @@ from lossctl.diagnosis.views import (
     peek,
     swap_axes,
 )
+from lossctl.checks.result import Finding, Severity
+from lossctl.data.arrays.source import Source
+from lossctl.data.arrays.squeezed import squeeze
+from lossctl.data.rules.shapes import show
 from lossctl.engine.plan.build import make_plan
 from lossctl.engine.plan.match import match_inputs
 from lossctl.engine.plan.plan import Plan, Settings

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lossctl.checks.findings.case import Case
+from lossctl.checks.measurements.probes import LOGITS, LOGS, SHARES, file_axis, find_class_axis
+from lossctl.checks.measurements.profile import Profile
+from lossctl.checks.repairs.repairs import Repair, mention
 from lossctl.data.arrays.source import ArraySource
-from lossctl.diagnosis.case import Case
-from lossctl.diagnosis.probes import LOGITS, LOGS, SHARES, file_axis, find_class_axis
-from lossctl.diagnosis.profile import Profile
-from lossctl.diagnosis.repairs import Repair, mention
 from lossctl.engine.plan.binding import kind_under
 from lossctl.engine.plan.build import make_plan
 from lossctl.engine.plan.plan import Plan, Settings

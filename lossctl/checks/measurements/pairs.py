@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.diagnosis.probes import View, find_kept
+from lossctl.checks.measurements.probes import View, find_kept
 from lossctl.engine.plan.plan import Plan
 from lossctl.losses.core.declaration import Kind
 from lossctl.losses.maths.numerics import dot

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from lossctl.checks.findings.case import Case
+from lossctl.checks.findings.catalogue import SYMPTOMS
+from lossctl.checks.measurements.probes import View
+from lossctl.checks.measurements.profile import Profile
+from lossctl.checks.repairs.views import ArgmaxSource, OneHotSource
+from lossctl.checks.result import Finding, InputFacts, Severity
 from lossctl.data.arrays.source import Source
-from lossctl.diagnosis.case import Case
-from lossctl.diagnosis.catalogue import SYMPTOMS
-from lossctl.diagnosis.probes import View
-from lossctl.diagnosis.profile import Profile
-from lossctl.diagnosis.result import Finding, InputFacts, Severity
-from lossctl.diagnosis.views import ArgmaxSource, OneHotSource
 from lossctl.engine.plan.binding import Bound
 from lossctl.engine.plan.blocks import plan_cutting
 from lossctl.engine.sums.partial import Partial

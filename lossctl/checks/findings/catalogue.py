@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import lossctl.diagnosis as room
+import lossctl.checks.findings as room
+from lossctl.checks.result import Finding, Severity
 from lossctl.data.rules import rules
 from lossctl.data.rules.rules import Rule
-from lossctl.diagnosis.result import Finding, Severity
 from lossctl.engine.run import block as work
 
 if TYPE_CHECKING:
-    from lossctl.diagnosis.case import Case
-    from lossctl.diagnosis.repairs import Repair
+    from lossctl.checks.findings.case import Case
+    from lossctl.checks.repairs.repairs import Repair
 
 
 @dataclass(frozen=True, slots=True)

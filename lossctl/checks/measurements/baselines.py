@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lossctl.checks.measurements.probes import BITS, LOGITS, SHARES
+from lossctl.checks.measurements.targets import ClassTargets, Table, ValueTargets
+from lossctl.checks.result import Baseline
 from lossctl.data.arrays.source import ArraySource
-from lossctl.diagnosis.probes import BITS, LOGITS, SHARES
-from lossctl.diagnosis.result import Baseline
-from lossctl.diagnosis.targets import ClassTargets, Table, ValueTargets
 from lossctl.engine.plan.build import make_plan
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.sums import reduce as reduction

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lossctl.checks.measurements.duplicates import hash_values
+from lossctl.checks.measurements.ids import Ids
+from lossctl.checks.measurements.probes import Probe, View, find_rows
 from lossctl.data.arrays.source import Source
-from lossctl.diagnosis.duplicates import hash_values
-from lossctl.diagnosis.ids import Ids
-from lossctl.diagnosis.probes import Probe, View, find_rows
 from lossctl.engine.plan.binding import INTEGER_KINDS
 from lossctl.engine.plan.blocks import Region
 from lossctl.engine.plan.plan import Plan

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.diagnosis.probes import View
+from lossctl.checks.measurements.probes import View
 from lossctl.engine.plan.blocks import Region
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.run.block import arrange, call_kernel, gather

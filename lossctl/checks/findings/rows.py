@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lossctl.diagnosis.baselines import PERFECT
-from lossctl.diagnosis.case import Case
-from lossctl.diagnosis.catalogue import Sign, symptom
-from lossctl.diagnosis.conversions import mend_form
-from lossctl.diagnosis.repairs import Repair
-from lossctl.diagnosis.result import Severity
+from lossctl.checks.findings.case import Case
+from lossctl.checks.findings.catalogue import Sign, symptom
+from lossctl.checks.measurements.baselines import PERFECT
+from lossctl.checks.repairs.conversions import mend_form
+from lossctl.checks.repairs.repairs import Repair
+from lossctl.checks.result import Severity
 from lossctl.losses.core.declaration import Kind
 
 FEW = 10

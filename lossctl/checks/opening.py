@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lossctl.checks.findings.catalogue import Sign, declare
+from lossctl.checks.repairs.repairs import Call, Repair
+from lossctl.checks.repairs.views import peekable
+from lossctl.checks.result import Finding, Severity
 from lossctl.data import Source, is_live, open_sources
 from lossctl.data.arrays.arrow import Column
 from lossctl.data.arrays.cells import CELL, Cells
 from lossctl.data.arrays.class_names import ClassNames, IndexedSource
 from lossctl.data.references.open import is_reference
-from lossctl.diagnosis.catalogue import Sign, declare
-from lossctl.diagnosis.repairs import Call, Repair
-from lossctl.diagnosis.result import Finding, Severity
-from lossctl.diagnosis.views import peekable
 from lossctl.engine.labels import NAMED, find_labels, name_columns
 from lossctl.errors import LossctlError
 from lossctl.losses.core.declaration import Input, Loss

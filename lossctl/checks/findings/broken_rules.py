@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from lossctl.checks.findings.case import Case
+from lossctl.checks.findings.numbers import keep_rows
+from lossctl.checks.measurements.probes import file_axis
+from lossctl.checks.measurements.profile import Profile
+from lossctl.checks.repairs.conversions import LOG_SOFTMAX, NORMALISATION, SOFTMAX, convert
+from lossctl.checks.repairs.repairs import Repair
 from lossctl.data.rules.rules import Rule
-from lossctl.diagnosis.case import Case
-from lossctl.diagnosis.conversions import LOG_SOFTMAX, NORMALISATION, SOFTMAX, convert
-from lossctl.diagnosis.numbers import keep_rows
-from lossctl.diagnosis.probes import file_axis
-from lossctl.diagnosis.profile import Profile
-from lossctl.diagnosis.repairs import Repair
 from lossctl.engine.sums.partial import Finding
 from lossctl.engine.sums.reduce import IGNORED
 from lossctl.losses.core.declaration import Kind

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lossctl.checks.measurements.probes import View, find_rows, flatten
 from lossctl.data.arrays.cells import Cells
-from lossctl.diagnosis.probes import View, find_rows, flatten
 
 Array = NDArray[Any]
 Hashes = NDArray[np.uint64]

@@ -14,7 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.diagnosis.probes import View, find_valid, find_weights, flatten, is_elementwise
+from lossctl.checks.measurements.probes import (
+    View,
+    find_valid,
+    find_weights,
+    flatten,
+    is_elementwise,
+)
 from lossctl.engine.plan.plan import Plan
 from lossctl.losses.core.declaration import Kind
 

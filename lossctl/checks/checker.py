@@ -11,26 +11,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from lossctl.data import load_array
-from lossctl.data.arrays.class_names import load_classes
-from lossctl.data.rules import rules
-from lossctl.diagnosis import catalogue
-from lossctl.diagnosis.baselines import Baselines
-from lossctl.diagnosis.broken_rules import describe_rule, mend_rule
-from lossctl.diagnosis.case import Case
-from lossctl.diagnosis.catalogue import Sign, declare
-from lossctl.diagnosis.confusion import plan_confusion
-from lossctl.diagnosis.description import arrange, describe, describe_input, profile_alone
-from lossctl.diagnosis.duplicates import RowHashes
-from lossctl.diagnosis.opening import Opened, name_found, open_inputs, report_texts
-from lossctl.diagnosis.pairs import plan_pairs
-from lossctl.diagnosis.profile import Profile
-from lossctl.diagnosis.proposals import Candidate, rank_losses
-from lossctl.diagnosis.repairs import Call, Repair
-from lossctl.diagnosis.result import Examination, Finding, Proposal, Severity
-from lossctl.diagnosis.scan import Scan
-from lossctl.diagnosis.shifts import Shifts, can_shift
-from lossctl.diagnosis.structure import (
+from lossctl.checks.description import arrange, describe, describe_input, profile_alone
+from lossctl.checks.findings import catalogue
+from lossctl.checks.findings.broken_rules import describe_rule, mend_rule
+from lossctl.checks.findings.case import Case
+from lossctl.checks.findings.catalogue import Sign, declare
+from lossctl.checks.findings.structure import (
     LENGTHS,
     SHAPES,
     Settled,
@@ -39,8 +25,22 @@ from lossctl.diagnosis.structure import (
     follow_lengths,
     settle,
 )
-from lossctl.diagnosis.targets import ClassTargets, plan_targets
-from lossctl.diagnosis.views import peek
+from lossctl.checks.measurements.baselines import Baselines
+from lossctl.checks.measurements.confusion import plan_confusion
+from lossctl.checks.measurements.duplicates import RowHashes
+from lossctl.checks.measurements.pairs import plan_pairs
+from lossctl.checks.measurements.profile import Profile
+from lossctl.checks.measurements.scan import Scan
+from lossctl.checks.measurements.shifts import Shifts, can_shift
+from lossctl.checks.measurements.targets import ClassTargets, plan_targets
+from lossctl.checks.opening import Opened, name_found, open_inputs, report_texts
+from lossctl.checks.repairs.proposals import Candidate, rank_losses
+from lossctl.checks.repairs.repairs import Call, Repair
+from lossctl.checks.repairs.views import peek
+from lossctl.checks.result import Examination, Finding, Proposal, Severity
+from lossctl.data import load_array
+from lossctl.data.arrays.class_names import load_classes
+from lossctl.data.rules import rules
 from lossctl.engine.plan.options import check_options
 from lossctl.engine.plan.plan import Plan, Settings
 from lossctl.engine.plan.predicates import ask

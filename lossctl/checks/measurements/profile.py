@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lossctl.checks.measurements.probes import View, find_class_axis, find_rows, flatten
 from lossctl.data.rules.kinds import SUM_TOLERANCE
-from lossctl.diagnosis.probes import View, find_class_axis, find_rows, flatten
 from lossctl.engine.plan.binding import Bound
 from lossctl.engine.plan.blocks import Region
 from lossctl.losses.core.declaration import Kind

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lossctl.data.rules import rules
-from lossctl.diagnosis.case import Case
-from lossctl.diagnosis.catalogue import Sign, judge_rule, judges, symptom
-from lossctl.diagnosis.conversions import (
+from lossctl.checks.findings.case import Case
+from lossctl.checks.findings.catalogue import Sign, judge_rule, judges, symptom
+from lossctl.checks.findings.structure import CLASS_AXIS
+from lossctl.checks.measurements.probes import LOGITS, LOGS, SHARES, file_axis, find_class_axis
+from lossctl.checks.measurements.profile import Profile
+from lossctl.checks.repairs.conversions import (
     LOG_SOFTMAX,
     convert,
     mend_form,
 )
-from lossctl.diagnosis.probes import LOGITS, LOGS, SHARES, file_axis, find_class_axis
-from lossctl.diagnosis.profile import Profile
-from lossctl.diagnosis.repairs import Repair
-from lossctl.diagnosis.result import Severity
-from lossctl.diagnosis.structure import CLASS_AXIS
+from lossctl.checks.repairs.repairs import Repair
+from lossctl.checks.result import Severity
+from lossctl.data.rules import rules
 from lossctl.losses.core.declaration import Kind
 
 FAR_BELOW, FAR_ABOVE = -0.5, 1.5

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lossctl.checks.measurements.profile import Measures, measure, measure_sums
+from lossctl.checks.repairs.repairs import Call
+from lossctl.checks.repairs.views import peek
+from lossctl.checks.result import Proposal
 from lossctl.data.arrays.source import Source
-from lossctl.diagnosis.profile import Measures, measure, measure_sums
-from lossctl.diagnosis.repairs import Call
-from lossctl.diagnosis.result import Proposal
-from lossctl.diagnosis.views import peek
 from lossctl.engine.plan.binding import kind_under
 from lossctl.engine.plan.match import match_inputs
 from lossctl.engine.plan.plan import Settings

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lossctl.checks.measurements.duplicates import Counted, Hashes, Repeats
 from lossctl.data.streams.mmap import MappedFile
 from lossctl.data.streams.spool import Spool
-from lossctl.diagnosis.duplicates import Counted, Hashes, Repeats
 
 RUN = 2**20
 """Ids of a run."""

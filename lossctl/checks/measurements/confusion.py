@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.diagnosis.assignment import assign
-from lossctl.diagnosis.probes import (
+from lossctl.checks.measurements.assignment import assign
+from lossctl.checks.measurements.probes import (
     BITS,
     LOGITS,
     View,

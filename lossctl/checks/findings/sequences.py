@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.diagnosis.case import Case
-from lossctl.diagnosis.catalogue import Sign, symptom
-from lossctl.diagnosis.result import Severity
+from lossctl.checks.findings.case import Case
+from lossctl.checks.findings.catalogue import Sign, symptom
+from lossctl.checks.result import Severity
 from lossctl.engine.plan.plan import Plan
 from lossctl.losses.core.declaration import Kind
 from lossctl.losses.sequence.losses import IMPOSSIBLE

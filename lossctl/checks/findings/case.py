@@ -8,14 +8,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from lossctl.diagnosis.confusion import Confusion
-from lossctl.diagnosis.duplicates import Repeats
-from lossctl.diagnosis.pairs import Together
-from lossctl.diagnosis.probes import is_elementwise
-from lossctl.diagnosis.profile import Profile
-from lossctl.diagnosis.repairs import Call
-from lossctl.diagnosis.result import Baseline
-from lossctl.diagnosis.shifts import Shift
+from lossctl.checks.measurements.confusion import Confusion
+from lossctl.checks.measurements.duplicates import Repeats
+from lossctl.checks.measurements.pairs import Together
+from lossctl.checks.measurements.probes import is_elementwise
+from lossctl.checks.measurements.profile import Profile
+from lossctl.checks.measurements.shifts import Shift
+from lossctl.checks.repairs.repairs import Call
+from lossctl.checks.result import Baseline
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.sums.partial import Finding, Partial
 from lossctl.engine.sums.result import Result

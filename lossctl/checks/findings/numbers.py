@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lossctl.diagnosis.case import Case
-from lossctl.diagnosis.catalogue import Sign, symptom
-from lossctl.diagnosis.probes import find_ignored
-from lossctl.diagnosis.profile import LARGEST_HALF, Profile
-from lossctl.diagnosis.repairs import Repair
-from lossctl.diagnosis.result import Severity
+from lossctl.checks.findings.case import Case
+from lossctl.checks.findings.catalogue import Sign, symptom
+from lossctl.checks.measurements.probes import find_ignored
+from lossctl.checks.measurements.profile import LARGEST_HALF, Profile
+from lossctl.checks.repairs.repairs import Repair
+from lossctl.checks.result import Severity
 from lossctl.engine.plan.binding import INTEGER_KINDS
 from lossctl.engine.sums.reduce import IGNORED
 from lossctl.losses.core.declaration import Kind

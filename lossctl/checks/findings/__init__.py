@@ -1,0 +1,1 @@
+"""What a check looks for, and what it says of what it found."""

@@ -1,0 +1,1 @@
+"""What a check measures of a pair of files: nothing here judges it."""

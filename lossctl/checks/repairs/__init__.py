@@ -1,0 +1,1 @@
+"""How what a check found is repaired."""
