@@ -237,7 +237,7 @@ def _parse_part(text: str) -> tuple[int, int]:
 def _save_state(stream: engine.Elements, path: Path) -> None:
     from lossctl.engine.sums.state import State
     from lossctl.engine.sums.summary import Summary
-    from lossctl.output.files import open_text
+    from lossctl.output.files.files import open_text
 
     summary = Summary.of(stream.plan)
     state = State.of(str(path), lossctl.__version__, summary, stream.partial, stream.samples)

@@ -83,7 +83,7 @@ def evaluate(
     if elements is None:
         return Evaluator(request).run(progress)
     from lossctl.evaluation.rows.dataset import refuse_input
-    from lossctl.output.row_files import open_rows
+    from lossctl.output.evaluation.row_files import open_rows
 
     refuse_input(elements, request.dataset, request.asked)
     with open_rows(elements) as write:
@@ -96,7 +96,7 @@ def check_evaluation(dataset: Any = None, **arguments: Any) -> None:
 
     elements = arguments.pop("elements", None)
     if elements is not None:
-        from lossctl.output.row_files import check_rows
+        from lossctl.output.evaluation.row_files import check_rows
 
         check_rows(elements)
     arguments.pop("progress", None)

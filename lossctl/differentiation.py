@@ -148,7 +148,7 @@ def _fill(
         for piece in stream:
             arrays[piece.name][_box(piece)] = piece.values
         return {name: array.reshape(shapes[name]) for name, array in arrays.items()}
-    from lossctl.output.gradients import open_gradient
+    from lossctl.output.gradients.files import open_gradient
 
     with ExitStack() as stack:
         writers = {
@@ -182,7 +182,7 @@ def _name_files(
     template: str, names: Sequence[str], references: Iterable[object]
 ) -> dict[str, str]:
     """Return the file for the gradient by each input, if all of them can be written."""
-    from lossctl.output.gradients import check_target
+    from lossctl.output.gradients.files import check_target
 
     if len(names) > 1 and PLACE not in template:
         raise UsageError(

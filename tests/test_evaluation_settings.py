@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import lossctl
-from lossctl.output.evaluation import write_evaluation
+from lossctl.output.evaluation.write import write_evaluation
 from tests.datasets import make_frame, write
 
 FRAME = make_frame()

@@ -19,7 +19,7 @@ from lossctl.evaluation.request.specs import parse_by, parse_loss
 from lossctl.evaluation.rows import reader as reading
 from lossctl.evaluation.slices import quantiles, slices
 from lossctl.evaluation.slices.groups import Bins, Categories, Grouping, cut_evenly
-from lossctl.output.evaluation import write_evaluation
+from lossctl.output.evaluation.write import write_evaluation
 from tests.datasets import by_label, make_frame, write
 
 FRAME = make_frame()

@@ -12,7 +12,7 @@ import lossctl
 from lossctl.errors import DataError, LossctlWarning, UsageError
 from lossctl.losses.core.registry import registry
 from lossctl.losses.core.step_names import find_fact
-from lossctl.output.explained_difference import build_steps, conclude, describe_heading
+from lossctl.output.explanations.difference import build_steps, conclude, describe_heading
 from tests.golden_values import load_golden
 
 RANDOM = np.random.default_rng(20261121)

@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from lossctl.errors import UsageError
-from lossctl.output import element_table, rows
-from lossctl.output.elements import write_elements
+from lossctl.output.elements import rows
+from lossctl.output.elements import table as element_table
+from lossctl.output.elements.write import write_elements
 from tests.test_output_samples import SampleStream, make_result
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ def test_parquet_has_an_index(
 
 
 def test_parquet_is_written_in_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lossctl.output.arrays._ROW_GROUP", 10)
+    monkeypatch.setattr("lossctl.output.elements.binary._ROW_GROUP", 10)
     write_elements(SampleStream(make_losses((23,))), target=tmp_path / "l.parquet")
     file = pq.ParquetFile(tmp_path / "l.parquet")
     groups = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]

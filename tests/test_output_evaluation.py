@@ -22,9 +22,9 @@ import pytest
 from lossctl import __version__
 from lossctl.errors import UsageError
 from lossctl.evaluation.result import Evaluation, Verdict, WorstRow
-from lossctl.output.evaluation import check_output, write_evaluation
-from lossctl.output.evaluation_grids import format_intervals
-from lossctl.output.grids import Column, Grid, Row, draw_bar, write_markdown
+from lossctl.output.evaluation.tables import format_intervals
+from lossctl.output.evaluation.write import check_output, write_evaluation
+from lossctl.output.text.tables import Column, Grid, Row, draw_bar, write_markdown
 from tests.command_line import read_json, read_terminal, strip_styles
 from tests.evaluation_samples import make_estimate, make_evaluation, make_interval, make_slice
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from lossctl.errors import FileError
-from lossctl.output.files import open_binary, open_text
+from lossctl.output.files.files import open_binary, open_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from lossctl.errors import UsageError
-from lossctl.output.formats import FileFormat, check_format, find_file_format, pick_file_format
+from lossctl.output.files.formats import (
+    FileFormat,
+    check_format,
+    find_file_format,
+    pick_file_format,
+)
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,9 @@ import pytest
 from numpy.typing import NDArray
 
 from lossctl.errors import FileError, UsageError
-from lossctl.output.elements import write_elements
-from lossctl.output.files import Pipe
-from lossctl.output.reduced import write_reduced
+from lossctl.output.elements.write import write_elements
+from lossctl.output.files.files import Pipe
+from lossctl.output.results import write_reduced
 from tests.command_line import command, environment, run_on_terminal, run_shell
 from tests.test_output_samples import SampleStream, make_result
 

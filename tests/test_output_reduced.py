@@ -18,8 +18,8 @@ import pytest
 
 import lossctl
 from lossctl.errors import FileError, UsageError
-from lossctl.output.fields import COLUMNS, FIELDS, encode_json
-from lossctl.output.reduced import write_reduced
+from lossctl.output.files.fields import COLUMNS, FIELDS, encode_json
+from lossctl.output.results import write_reduced
 from tests.test_output_samples import make_result
 
 if TYPE_CHECKING:
@@ -235,8 +235,8 @@ def test_machine_formats_load_nothing_heavy() -> None:
     code = """
 import sys
 import numpy as np
-from lossctl.output.elements import write_elements
-from lossctl.output.reduced import write_reduced
+from lossctl.output.elements.write import write_elements
+from lossctl.output.results import write_reduced
 from tests.test_output_samples import SampleStream, make_result
 for form in ("json", "jsonl", "csv", "tsv", "value"):
     write_reduced(make_result(), form)

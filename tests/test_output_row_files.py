@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lossctl.errors import UsageError
-from lossctl.output.row_files import open_rows
+from lossctl.output.evaluation.row_files import open_rows
 from tests.command_line import read_json
 
 IDS = ["a", 'b "c", d', "two\nlines", None, "x\ty"]

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from lossctl.errors import DataError
-from lossctl.output.elements import write_elements
-from lossctl.output.messages import print_error, print_warning
-from lossctl.output.reduced import write_reduced
+from lossctl.output.elements.write import write_elements
+from lossctl.output.results import write_reduced
+from lossctl.output.text.messages import print_error, print_warning
 from tests.test_output_samples import SampleStream, make_result
 
 if TYPE_CHECKING:

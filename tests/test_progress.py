@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import lossctl
-from lossctl.output.progress import show_progress
+from lossctl.output.text.progress import show_progress
 from tests.command_line import Run, environment, read_terminal, strip_styles
 
 IMPATIENT = """

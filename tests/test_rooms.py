@@ -106,10 +106,10 @@ def test_every_exception_is_needed() -> None:
         ("losses/new.py", "def f():\n    import lossctl", "lossctl"),
         ("data/new.py", "from lossctl import losses", "lossctl.losses"),
         ("engine/new.py", "import rich.table", "rich.table"),
-        ("engine/new.py", "from lossctl.output import tables", "lossctl.output.tables"),
+        ("engine/new.py", "from lossctl.output import tables", "lossctl.output.text.console"),
         ("explanation/new.py", "import lossctl.data", "lossctl.data"),
         ("evaluation/new.py", "import pyarrow", "pyarrow"),
-        ("evaluation/new.py", "from lossctl.output import rows", "lossctl.output.rows"),
+        ("evaluation/new.py", "from lossctl.output import rows", "lossctl.output.elements.rows"),
         (
             "output/new.py",
             "from lossctl.engine.plan.plan import Plan",

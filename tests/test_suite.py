@@ -14,7 +14,7 @@ import pytest
 from lossctl.errors import DataError, Exit, FileError, LossctlWarning, UsageError, warn
 from lossctl.evaluation.result import Evaluation, Verdict
 from lossctl.evaluation.suite import SuiteResult, read_suite, run_suite
-from lossctl.output.suite import write_suite
+from lossctl.output.evaluation.suite import write_suite
 from tests.command_line import read_json
 from tests.evaluation_samples import make_evaluation
 

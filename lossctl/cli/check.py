@@ -142,9 +142,9 @@ def _run(loss: Loss | None, values: dict[str, Any]) -> None:
     """Call the public API, hand the examination to the output room, and exit by its findings."""
     from lossctl import api
     from lossctl.cli.gates import write_out
-    from lossctl.output.examination import check_output, write_examination
-    from lossctl.output.formats import EXAMINATION_FORMATS
-    from lossctl.output.progress import show_progress
+    from lossctl.output.checks.write import check_output, write_examination
+    from lossctl.output.files.formats import EXAMINATION_FORMATS
+    from lossctl.output.text.progress import show_progress
 
     output = take_output({**values, "limit": 0}, EXAMINATION_FORMATS)
     for name in ("format", "output", "precision", "debug", "loss"):

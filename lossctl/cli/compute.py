@@ -122,8 +122,8 @@ def _compute(
 ) -> None:
     """Call the public API and hand the result to the output room."""
     from lossctl import api
-    from lossctl.output.formats import check_stream_format, pick_file_format
-    from lossctl.output.progress import show_progress
+    from lossctl.output.files.formats import check_stream_format, pick_file_format
+    from lossctl.output.text.progress import show_progress
 
     if output.target is not None:
         pick_file_format(output.target, output.format)
@@ -131,13 +131,13 @@ def _compute(
         check_stream_format(output.format or "table", sys.stdout)
     shown = settings.pop("progress")
     if settings["reduction"] != "none" or settings["save_state"] or settings["part"]:
-        from lossctl.output.reduced import write_reduced
+        from lossctl.output.results import write_reduced
 
         with show_progress(shown) as progress:
             result = api.compute(loss, *inputs, **settings, **options, progress=progress)
         write_reduced(result, output.format, output.target, precision=output.precision)
         return
-    from lossctl.output.elements import write_elements
+    from lossctl.output.elements.write import write_elements
 
     for name in ("reduction", "part", "save_state"):
         del settings[name]

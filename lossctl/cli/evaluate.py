@@ -194,8 +194,8 @@ def make_command(
 def _run(values: dict[str, Any]) -> None:
     """Call the public API, and hand the evaluation to the output room."""
     from lossctl import api
-    from lossctl.output.evaluation import check_output, write_evaluation
-    from lossctl.output.progress import show_progress
+    from lossctl.output.evaluation.write import check_output, write_evaluation
+    from lossctl.output.text.progress import show_progress
 
     output = take_output(values)
     del values["debug"]

@@ -89,7 +89,7 @@ def _adapt(loss: Loss, shared: inspect.Parameter) -> inspect.Parameter:
 
 def _differentiate(loss: Loss, inputs: list[str], values: dict[str, Any]) -> None:
     """Call the public API and hand the result to the output room."""
-    from lossctl.output.gradient_summary import check_summary_format, write_summary
+    from lossctl.output.gradients.summary import check_summary_format, write_summary
 
     del values["debug"]
     asked, target = values["format"], values["output"]
@@ -104,8 +104,8 @@ def _differentiate(loss: Loss, inputs: list[str], values: dict[str, Any]) -> Non
 
 def _print_elements(loss: Loss, inputs: list[str], values: dict[str, Any], output: Output) -> None:
     """Print the gradient itself, as per-element losses are printed."""
-    from lossctl.output.formats import check_stream_format
-    from lossctl.output.gradients import print_gradient, store_gradient
+    from lossctl.output.files.formats import check_stream_format
+    from lossctl.output.gradients.files import print_gradient, store_gradient
 
     if len(loss.prediction_inputs) > 1:
         raise UsageError(
@@ -123,7 +123,7 @@ def _print_elements(loss: Loss, inputs: list[str], values: dict[str, Any], outpu
 def _call(loss: Loss, inputs: list[str], values: dict[str, Any], **more: Any) -> Any:
     """Return the gradient, with progress shown meanwhile."""
     from lossctl.api import gradient
-    from lossctl.output.progress import show_progress
+    from lossctl.output.text.progress import show_progress
 
     with show_progress(values.pop("progress")) as progress:
         return gradient(loss, *inputs, progress=progress, **values, **more)

@@ -139,7 +139,7 @@ class Root(TyperGroup):
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    from lossctl.output.messages import print_warning
+    from lossctl.output.text.messages import print_warning
 
     print_warning(str(message))
 
@@ -167,7 +167,7 @@ def _reader_is_gone() -> bool:
 
 def _fail(error: LossctlError, code: int, words: list[str]) -> NoReturn:
     """Print what went wrong, and exit; --debug shows where it was raised."""
-    from lossctl.output.messages import print_error
+    from lossctl.output.text.messages import print_error
 
     stopped = find_stop()
     if stopped is not None:  # the rest has failed for it
@@ -288,7 +288,7 @@ def merge_command(
 ) -> None:
     """Add up the states that compute --save-state stored: parts of a run, or several files."""
     from lossctl.api import merge
-    from lossctl.output.reduced import write_reduced
+    from lossctl.output.results import write_reduced
 
     write_reduced(merge(states), format, output, precision=precision)
 

@@ -47,9 +47,9 @@ def build_command() -> Any:
 def _run(values: dict[str, Any]) -> None:
     """Call the public API, hand the result to the output room, and exit by what became of jobs."""
     from lossctl import api
-    from lossctl.output.messages import print_error
-    from lossctl.output.progress import show_progress
-    from lossctl.output.suite import check_output, write_suite
+    from lossctl.output.evaluation.suite import check_output, write_suite
+    from lossctl.output.text.messages import print_error
+    from lossctl.output.text.progress import show_progress
 
     output = take_output({**values, "limit": 0})
     check_output(output.format, output.target)

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
-from lossctl.output.fields import encode_json, read_version
-from lossctl.output.wording import fit_text, read_encoding
+from lossctl.output.files.fields import encode_json, read_version
+from lossctl.output.text.wording import fit_text, read_encoding
 
 Description = dict[str, Any]
 
@@ -61,7 +61,7 @@ def print_list(losses: list[Description]) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    from lossctl.output.tables import KEY_STYLE, open_console
+    from lossctl.output.text.console import KEY_STYLE, open_console
 
     console, encoding = open_console(sys.stdout), read_encoding(sys.stdout)
     for library, members in groupby(losses, key=_library):
@@ -112,7 +112,7 @@ def print_loss(described: Description, headings: Collection[str] | None = None) 
     from rich.padding import Padding
     from rich.text import Text
 
-    from lossctl.output.tables import open_console
+    from lossctl.output.text.console import open_console
 
     console = open_console(sys.stdout)
     encoding = read_encoding(sys.stdout)
@@ -187,7 +187,7 @@ def print_comparison(compared: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from lossctl.output.tables import BORDER_STYLE, KEY_STYLE, open_console
+    from lossctl.output.text.console import BORDER_STYLE, KEY_STYLE, open_console
 
     console, encoding = open_console(sys.stdout), read_encoding(sys.stdout)
     if not compared["differences"]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
-from lossctl.output.wording import can_encode, fit_text, read_encoding
+from lossctl.output.text.wording import can_encode, fit_text, read_encoding
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -67,7 +67,7 @@ def print_grids(heading: Sequence[str], grids: Sequence[Grid], stream: TextIO) -
     """Print lines and grids, coloured and fitted on a terminal, plain and whole elsewhere."""
     from rich.text import Text
 
-    from lossctl.output.tables import open_console
+    from lossctl.output.text.console import open_console
 
     console, encoding = open_console(stream), read_encoding(stream)
     for line in heading:
@@ -113,7 +113,7 @@ def _draw_table(grid: Grid, encoding: str) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from lossctl.output.tables import BORDER_STYLE, KEY_STYLE
+    from lossctl.output.text.console import BORDER_STYLE, KEY_STYLE
 
     table = Table(
         box=Box(_OPEN_BOX),

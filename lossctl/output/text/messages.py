@@ -6,8 +6,8 @@ import sys
 from typing import TextIO
 
 from lossctl.errors import LossctlError
-from lossctl.output.progress import hide_progress
-from lossctl.output.wording import fit_text, read_encoding
+from lossctl.output.text.progress import hide_progress
+from lossctl.output.text.wording import fit_text, read_encoding
 
 
 def print_error(error: LossctlError, stream: TextIO | None = None) -> None:
@@ -30,7 +30,7 @@ def _print(kind: str, color: str, lines: list[str], stream: TextIO | None) -> No
         return
     from rich.text import Text
 
-    from lossctl.output.tables import open_console
+    from lossctl.output.text.console import open_console
 
     # The terminal itself wraps, so that a path can be copied in one piece.
     styled = Text.assemble((f"{kind}:", f"bold {color}"), " ", text)

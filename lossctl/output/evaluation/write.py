@@ -9,23 +9,23 @@ from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TextIO
 
-from lossctl.output.evaluation_files import (
-    encode_record,
-    write_delimited,
-    write_json_lines,
-    write_parquet,
-)
-from lossctl.output.evaluation_records import Columns
-from lossctl.output.fields import encode_json, read_version
-from lossctl.output.files import open_binary, open_text
-from lossctl.output.formats import (
+from lossctl.output.evaluation.records import Columns
+from lossctl.output.files.fields import encode_json, read_version
+from lossctl.output.files.files import open_binary, open_text
+from lossctl.output.files.formats import (
     EVALUATION_FILES,
     EVALUATION_FORMATS,
     FileFormat,
     check_format,
     pick_file_format,
 )
-from lossctl.output.wording import read_encoding
+from lossctl.output.files.records import (
+    encode_record,
+    write_delimited,
+    write_json_lines,
+    write_parquet,
+)
+from lossctl.output.text.wording import read_encoding
 
 if TYPE_CHECKING:
     from lossctl.evaluation.result import Evaluation
@@ -86,8 +86,8 @@ def _write_text(
 def _write_tables(
     evaluation: Evaluation, name: str, stream: TextIO, limit: int, precision: int
 ) -> None:
-    from lossctl.output.evaluation_grids import build_grids, describe_heading
-    from lossctl.output.grids import print_grids, write_markdown
+    from lossctl.output.evaluation.tables import build_grids, describe_heading
+    from lossctl.output.text.tables import print_grids, write_markdown
 
     grids = build_grids(evaluation, limit, precision, read_encoding(stream))
     write = print_grids if name == "table" else write_markdown

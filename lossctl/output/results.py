@@ -9,10 +9,10 @@ from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
-from lossctl.output.fields import COLUMNS, encode_json, read_header, read_record
-from lossctl.output.files import open_binary, open_pipe, open_text
-from lossctl.output.formats import check_stream_format, pick_file_format
-from lossctl.output.wording import fit_text, read_encoding
+from lossctl.output.files.fields import COLUMNS, encode_json, read_header, read_record
+from lossctl.output.files.files import open_binary, open_pipe, open_text
+from lossctl.output.files.formats import check_stream_format, pick_file_format
+from lossctl.output.text.wording import fit_text, read_encoding
 
 if TYPE_CHECKING:
     from lossctl.engine.sums.result import Result
@@ -58,7 +58,7 @@ def _write_file(
 
 def _write_text(result: Result, name: str, stream: TextIO, precision: int) -> None:
     if name == "table":
-        from lossctl.output.tables import print_result
+        from lossctl.output.text.console import print_result
 
         print_result(result, stream, precision)
     else:

@@ -13,7 +13,7 @@ import numpy as np
 
 from lossctl import __version__
 from lossctl.engine.sums.result import LARGE_TENSOR
-from lossctl.output.wording import can_encode
+from lossctl.output.text.wording import can_encode
 
 if TYPE_CHECKING:
     from lossctl.engine.sums.result import Result

@@ -14,10 +14,17 @@ from typing import TYPE_CHECKING, TextIO
 from rich import box
 from rich.text import Text
 
-from lossctl.output.progress import hide_progress
-from lossctl.output.rows import ElementStream, Rows, index_rows, name_axes, name_column, read_rows
-from lossctl.output.tables import BORDER_STYLE, KEY_STYLE, open_console, print_result
-from lossctl.output.wording import fit_text, format_number, read_encoding
+from lossctl.output.elements.rows import (
+    ElementStream,
+    Rows,
+    index_rows,
+    name_axes,
+    name_column,
+    read_rows,
+)
+from lossctl.output.text.console import BORDER_STYLE, KEY_STYLE, open_console, print_result
+from lossctl.output.text.progress import hide_progress
+from lossctl.output.text.wording import fit_text, format_number, read_encoding
 
 if TYPE_CHECKING:
     from lossctl.engine.sums.result import Result

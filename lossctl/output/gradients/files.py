@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.output.arrays import write_npy_header
-from lossctl.output.elements import write_elements
-from lossctl.output.files import find_target, open_binary, open_spool
-from lossctl.output.formats import pick_file_format
+from lossctl.output.elements.binary import write_npy_header
+from lossctl.output.elements.write import write_elements
+from lossctl.output.files.files import find_target, open_binary, open_spool
+from lossctl.output.files.formats import pick_file_format
 
 if TYPE_CHECKING:
     from lossctl.engine.sums.result import Result

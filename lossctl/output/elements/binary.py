@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from lossctl.output.fields import COLUMNS, encode_json, read_record
-from lossctl.output.files import Pipe, open_spool
-from lossctl.output.rows import (
+from lossctl.output.elements.rows import (
     ElementStream,
     Rows,
     choose_dtype,
@@ -22,6 +20,8 @@ from lossctl.output.rows import (
     name_column,
     read_rows,
 )
+from lossctl.output.files.fields import COLUMNS, encode_json, read_record
+from lossctl.output.files.files import Pipe, open_spool
 
 if TYPE_CHECKING:
     from lossctl.engine.sums.result import Result

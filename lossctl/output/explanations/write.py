@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TextIO
 
-from lossctl.output.fields import FIELDS, encode_json, read_record, read_version
-from lossctl.output.files import open_text
-from lossctl.output.formats import FileFormat, check_format, pick_file_format
-from lossctl.output.grids import Column, Grid, Row, print_grids, write_markdown
-from lossctl.output.step_values import write_step
-from lossctl.output.wording import format_shape, read_encoding
+from lossctl.output.explanations.values import write_step
+from lossctl.output.files.fields import FIELDS, encode_json, read_record, read_version
+from lossctl.output.files.files import open_text
+from lossctl.output.files.formats import FileFormat, check_format, pick_file_format
+from lossctl.output.text.tables import Column, Grid, Row, print_grids, write_markdown
+from lossctl.output.text.wording import format_shape, read_encoding
 
 if TYPE_CHECKING:
     from lossctl.explanation.result import Explanation

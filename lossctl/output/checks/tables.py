@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from lossctl.output.evaluation_grids import count
-from lossctl.output.grids import Column, Grid, Row, fit_lines, print_grids, write_markdown
-from lossctl.output.wording import fit_text, format_number, format_shape, read_encoding
+from lossctl.output.evaluation.tables import count
+from lossctl.output.text.tables import Column, Grid, Row, fit_lines, print_grids, write_markdown
+from lossctl.output.text.wording import fit_text, format_number, format_shape, read_encoding
 
 if TYPE_CHECKING:
     from lossctl.checks.result import Examination, Finding, InputFacts
@@ -20,7 +20,7 @@ MOST_PROPOSED = 5
 
 def print_page(examination: Examination, stream: TextIO, precision: int) -> None:
     """Print an examination, coloured and fitted on a terminal, plain and whole elsewhere."""
-    from lossctl.output.tables import open_console
+    from lossctl.output.text.console import open_console
 
     grids = list(_build_grids(examination, precision))
     heading = [*_describe_heading(examination, precision), _summarize(examination)]
@@ -35,7 +35,7 @@ def _print_finding(finding: Finding, stream: TextIO) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    from lossctl.output.tables import open_console
+    from lossctl.output.text.console import open_console
 
     console, encoding = open_console(stream), read_encoding(stream)
     name = CALLED[finding.severity]

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
 from lossctl.errors import UsageError, did_you_mean
-from lossctl.output.fields import FIELDS, encode_json, read_record, read_version
-from lossctl.output.formats import BINARY_FORMATS, TEXT_FORMATS
-from lossctl.output.wording import fit_text, format_number, format_shape, read_encoding
+from lossctl.output.files.fields import FIELDS, encode_json, read_record, read_version
+from lossctl.output.files.formats import BINARY_FORMATS, TEXT_FORMATS
+from lossctl.output.text.wording import fit_text, format_number, format_shape, read_encoding
 
 if TYPE_CHECKING:
     from lossctl.engine.gradients.result import Agreement, Gradient, Measure
@@ -155,7 +155,7 @@ def _print_table(gradient: Gradient, stream: TextIO, precision: int) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from lossctl.output.tables import BORDER_STYLE, KEY_STYLE, describe_result, open_console
+    from lossctl.output.text.console import BORDER_STYLE, KEY_STYLE, describe_result, open_console
 
     encoding = read_encoding(stream)
     table = Table(box=box.ROUNDED, show_header=False, border_style=BORDER_STYLE, safe_box=True)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lossctl.output.wording import (
+from lossctl.output.text.wording import (
     fit_text,
     format_amount,
     format_number,

@@ -7,9 +7,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, TextIO
 
-from lossctl.output.evaluation_records import Block, Record
-from lossctl.output.fields import encode_json
-from lossctl.output.wording import can_encode, fit_text, read_encoding
+from lossctl.output.evaluation.records import Block, Record
+from lossctl.output.files.fields import encode_json
+from lossctl.output.text.wording import can_encode, fit_text, read_encoding
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 

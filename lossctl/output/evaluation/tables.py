@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from lossctl.output.grids import Column, Grid, Row, draw_bar
-from lossctl.output.wording import format_amount, format_number
+from lossctl.output.text.tables import Column, Grid, Row, draw_bar
+from lossctl.output.text.wording import format_amount, format_number
 
 if TYPE_CHECKING:
     from lossctl.evaluation.result import (

@@ -10,11 +10,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 
-from lossctl.output.arrays import BINARY_WRITERS
-from lossctl.output.fields import NON_FINITE, encode_json, read_header, read_record
-from lossctl.output.files import open_binary, open_pipe, open_text
-from lossctl.output.formats import check_stream_format, pick_file_format
-from lossctl.output.rows import (
+from lossctl.output.elements.binary import BINARY_WRITERS
+from lossctl.output.elements.rows import (
     Array,
     ElementStream,
     Labels,
@@ -27,7 +24,10 @@ from lossctl.output.rows import (
     name_column,
     read_rows,
 )
-from lossctl.output.wording import read_encoding
+from lossctl.output.files.fields import NON_FINITE, encode_json, read_header, read_record
+from lossctl.output.files.files import open_binary, open_pipe, open_text
+from lossctl.output.files.formats import check_stream_format, pick_file_format
+from lossctl.output.text.wording import read_encoding
 
 if TYPE_CHECKING:
     from lossctl.engine.sums.result import Result
@@ -74,7 +74,7 @@ def _write_text(
     stream: ElementStream, name: str, out: TextIO, limit: int, precision: int
 ) -> Result:
     if name == "table":
-        from lossctl.output.element_table import print_elements
+        from lossctl.output.elements.table import print_elements
 
         return print_elements(stream, out, limit, precision)
     return _TEXT_WRITERS[name](stream, out)

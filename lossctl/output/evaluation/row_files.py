@@ -16,9 +16,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from lossctl.output.fields import NON_FINITE
-from lossctl.output.files import open_binary, open_text
-from lossctl.output.formats import FileFormat, pick_file_format
+from lossctl.output.files.fields import NON_FINITE
+from lossctl.output.files.files import open_binary, open_text
+from lossctl.output.files.formats import FileFormat, pick_file_format
 
 FORMATS = ("parquet", "csv", "tsv", "jsonl")
 

@@ -8,14 +8,14 @@ from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, TextIO
 
-from lossctl.output.evaluation import check_output, encode_evaluation
-from lossctl.output.evaluation_files import write_delimited, write_json_lines, write_parquet
-from lossctl.output.evaluation_grids import count, format_intervals, name_interval
-from lossctl.output.evaluation_records import ERROR, Block, Columns
-from lossctl.output.fields import encode_json, read_version
-from lossctl.output.files import open_binary, open_text
-from lossctl.output.grids import Column, Grid, Row, print_grids, write_markdown
-from lossctl.output.wording import format_number, read_encoding
+from lossctl.output.evaluation.records import ERROR, Block, Columns
+from lossctl.output.evaluation.tables import count, format_intervals, name_interval
+from lossctl.output.evaluation.write import check_output, encode_evaluation
+from lossctl.output.files.fields import encode_json, read_version
+from lossctl.output.files.files import open_binary, open_text
+from lossctl.output.files.records import write_delimited, write_json_lines, write_parquet
+from lossctl.output.text.tables import Column, Grid, Row, print_grids, write_markdown
+from lossctl.output.text.wording import format_number, read_encoding
 
 if TYPE_CHECKING:
     from lossctl.evaluation.result import Estimate

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.output.wording import format_amount, format_number
+from lossctl.output.text.wording import format_amount, format_number
 
 if TYPE_CHECKING:
     from lossctl.losses.core.steps import Step

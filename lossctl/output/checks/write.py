@@ -9,18 +9,18 @@ from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TextIO
 
-from lossctl.output.evaluation_files import write_delimited, write_json_lines
-from lossctl.output.evaluation_records import Record, make_block
-from lossctl.output.fields import encode_json, read_version
-from lossctl.output.files import open_text
-from lossctl.output.formats import (
+from lossctl.output.evaluation.records import Record, make_block
+from lossctl.output.files.fields import encode_json, read_version
+from lossctl.output.files.files import open_text
+from lossctl.output.files.formats import (
     EXAMINATION_FILES,
     EXAMINATION_FORMATS,
     FileFormat,
     check_format,
     pick_file_format,
 )
-from lossctl.output.wording import read_encoding
+from lossctl.output.files.records import write_delimited, write_json_lines
+from lossctl.output.text.wording import read_encoding
 
 if TYPE_CHECKING:
     from lossctl.checks.result import Examination
@@ -80,11 +80,11 @@ def write_examination(
 
 def _write(examination: Examination, name: str, stream: TextIO, precision: int) -> None:
     if name == "table":
-        from lossctl.output.examination_pages import print_page
+        from lossctl.output.checks.tables import print_page
 
         print_page(examination, stream, precision)
     elif name == "markdown":
-        from lossctl.output.examination_pages import write_markdown_page
+        from lossctl.output.checks.tables import write_markdown_page
 
         write_markdown_page(examination, stream, precision)
     elif name == "json":

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 
-from lossctl.output.explanation import (
+from lossctl.output.explanations.values import write_step
+from lossctl.output.explanations.write import (
     Target,
     build_inputs,
     check_output,
@@ -19,11 +20,10 @@ from lossctl.output.explanation import (
     encode_record,
     list_inputs,
 )
-from lossctl.output.fields import read_version
-from lossctl.output.files import open_text
-from lossctl.output.grids import Column, Grid, Row, print_grids, write_markdown
-from lossctl.output.step_values import write_step
-from lossctl.output.wording import format_number, read_encoding
+from lossctl.output.files.fields import read_version
+from lossctl.output.files.files import open_text
+from lossctl.output.text.tables import Column, Grid, Row, print_grids, write_markdown
+from lossctl.output.text.wording import format_number, read_encoding
 
 if TYPE_CHECKING:
     from lossctl.explanation.result import Difference, Explanation, Pair

@@ -1,0 +1,1 @@
+"""How per-element losses are shown and stored."""

@@ -1,0 +1,1 @@
+"""How output files are written."""

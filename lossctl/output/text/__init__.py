@@ -1,0 +1,1 @@
+"""Tables, progress and messages on a terminal or a pipe."""
