@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from lossctl import losses
-    from lossctl.api import (
+    from lossctl.api.computation import (
         check,
         compare_definitions,
         compute,
@@ -73,7 +73,7 @@ _ROOMS = {
     "lossctl.engine.sums.result": ("Result",),
     "lossctl.explanation.result": ("Difference", "Explanation"),
     "lossctl.losses.core.steps": ("Step", "steps"),
-    "lossctl.api": (
+    "lossctl.api.computation": (
         "check",
         "compare_definitions",
         "compute",

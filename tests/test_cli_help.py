@@ -148,7 +148,7 @@ import sys
 sys.argv = ["lossctl", *sys.argv[1:]]
 import atexit
 heavy = ("pyarrow", "pandas", "torch", "matplotlib", "scipy", "rich", "lossctl.checks",
-         "lossctl.evaluation", "lossctl.explanation", "lossctl.differentiation")
+         "lossctl.evaluation", "lossctl.explanation", "lossctl.api.gradients")
 atexit.register(lambda: print(*(name for name in heavy if name in sys.modules), file=sys.stderr))
 from lossctl.cli import main
 main()

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pytest
 
+from lossctl.api.explanations import Call, run
 from lossctl.engine.plan.plan import Settings
 from lossctl.engine.plan.reduced_axes import COUNT
 from lossctl.errors import LossctlWarning
-from lossctl.explaining import Call, run
 from lossctl.explanation.element import count_rows, find_positions
 from lossctl.explanation.elements import Run
 from lossctl.explanation.result import Explanation

@@ -35,7 +35,13 @@ ROOMS = {
         "lossctl.losses.core.steps",
         "lossctl.__version__",
     },
-    "cli": {"typer", "lossctl.api", "lossctl.losses", "lossctl.output", "lossctl.__version__"},
+    "cli": {
+        "typer",
+        "lossctl.api.computation",
+        "lossctl.losses",
+        "lossctl.output",
+        "lossctl.__version__",
+    },
 }
 """What the files of a room may import, beside the standard library and lossctl.errors.
 

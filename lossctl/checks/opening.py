@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lossctl.api.class_names import NAMED, find_labels, name_columns
 from lossctl.checks.findings.catalogue import Sign, declare
 from lossctl.checks.repairs.repairs import Call, Repair
 from lossctl.checks.repairs.views import peekable
@@ -16,7 +17,6 @@ from lossctl.data.arrays.arrow import Column
 from lossctl.data.arrays.cells import CELL, Cells
 from lossctl.data.arrays.class_names import ClassNames, IndexedSource
 from lossctl.data.references.open import is_reference
-from lossctl.engine.labels import NAMED, find_labels, name_columns
 from lossctl.errors import LossctlError
 from lossctl.losses.core.declaration import Input, Loss
 

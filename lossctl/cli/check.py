@@ -140,7 +140,7 @@ def _find_named(word: str) -> Loss | None:
 
 def _run(loss: Loss | None, values: dict[str, Any]) -> None:
     """Call the public API, hand the examination to the output room, and exit by its findings."""
-    from lossctl import api
+    from lossctl.api import computation as api
     from lossctl.cli.gates import write_out
     from lossctl.output.checks.write import check_output, write_examination
     from lossctl.output.files.formats import EXAMINATION_FORMATS

@@ -121,7 +121,7 @@ def _compute(
     loss: Loss, inputs: list[str], options: dict[str, Any], output: Output, settings: dict[str, Any]
 ) -> None:
     """Call the public API and hand the result to the output room."""
-    from lossctl import api
+    from lossctl.api import computation as api
     from lossctl.output.files.formats import check_stream_format, pick_file_format
     from lossctl.output.text.progress import show_progress
 

@@ -193,7 +193,7 @@ def make_command(
 
 def _run(values: dict[str, Any]) -> None:
     """Call the public API, and hand the evaluation to the output room."""
-    from lossctl import api
+    from lossctl.api import computation as api
     from lossctl.output.evaluation.write import check_output, write_evaluation
     from lossctl.output.text.progress import show_progress
 

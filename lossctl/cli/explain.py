@@ -115,7 +115,7 @@ def _make_optional(declared: Input) -> inspect.Parameter:
 
 def _explain(loss: Loss, inputs: list[str], values: dict[str, Any]) -> None:
     """Call the public API and hand what it found to the output room."""
-    from lossctl import api
+    from lossctl.api import computation as api
     from lossctl.output.explanations.difference import write_difference
     from lossctl.output.explanations.write import FORMATS, check_output, write_explanation
     from lossctl.output.text.progress import show_progress

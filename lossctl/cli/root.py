@@ -287,7 +287,7 @@ def merge_command(
     precision: Annotated[int, typer.Option(min=1, max=17, help="significant digits in tables")] = 6,
 ) -> None:
     """Add up the states that compute --save-state stored: parts of a run, or several files."""
-    from lossctl.api import merge
+    from lossctl.api.computation import merge
     from lossctl.output.results import write_reduced
 
     write_reduced(merge(states), format, output, precision=precision)
@@ -325,7 +325,7 @@ def list_command(
     ] = None,
 ) -> None:
     """List the losses by library and family, those of installed packages included."""
-    from lossctl.api import describe_all
+    from lossctl.api.computation import describe_all
     from lossctl.output import catalogue
 
     form = _choose_form(format, ("json", json), ("markdown", markdown))
@@ -351,7 +351,7 @@ def show_command(
     format: Annotated[str | None, typer.Option("-f", "--format", help="table or json")] = None,
 ) -> None:
     """Show a loss: formula, inputs, options, traps, and a command that runs."""
-    from lossctl.api import compare_definitions, describe
+    from lossctl.api.computation import compare_definitions, describe
     from lossctl.output import catalogue
 
     as_json = _choose_form(format, ("json", json)) == "json"

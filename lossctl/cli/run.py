@@ -46,7 +46,7 @@ def build_command() -> Any:
 
 def _run(values: dict[str, Any]) -> None:
     """Call the public API, hand the result to the output room, and exit by what became of jobs."""
-    from lossctl import api
+    from lossctl.api import computation as api
     from lossctl.output.evaluation.suite import check_output, write_suite
     from lossctl.output.text.messages import print_error
     from lossctl.output.text.progress import show_progress

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.calls import is_text, plan_computation
+from lossctl.api.call import is_text, plan_computation
 from lossctl.data import is_live, load_array
 from lossctl.data.arrays.class_names import load_classes
 from lossctl.engine.plan.build import has_class_axis

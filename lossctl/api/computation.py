@@ -8,8 +8,8 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import lossctl
-from lossctl.calls import is_text, plan_computation
-from lossctl.datasets import (
+from lossctl.api.call import is_text, plan_computation
+from lossctl.api.datasets import (
     check_evaluation,
     check_suite_written,
     check_written,
@@ -28,9 +28,9 @@ from lossctl.losses.core.names import name_library
 from lossctl.losses.core.registry import find, list_file, list_losses
 
 if TYPE_CHECKING:
-    from lossctl.differentiation import gradient
-    from lossctl.examination import check
-    from lossctl.explaining import explain, explain_difference
+    from lossctl.api.checks import check
+    from lossctl.api.explanations import explain, explain_difference
+    from lossctl.api.gradients import gradient
 
 __all__ = [
     "check",
@@ -54,10 +54,10 @@ __all__ = [
 Path = str | PathLike[str]
 
 _LATER = {
-    "check": "lossctl.examination",
-    "explain": "lossctl.explaining",
-    "explain_difference": "lossctl.explaining",
-    "gradient": "lossctl.differentiation",
+    "check": "lossctl.api.checks",
+    "explain": "lossctl.api.explanations",
+    "explain_difference": "lossctl.api.explanations",
+    "gradient": "lossctl.api.gradients",
 }
 """Parts that are imported when they are asked for: a loss alone is computed sooner so."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.calls import plan_computation
+from lossctl.api.call import plan_computation
 from lossctl.data import is_live, refuse_overwriting
 from lossctl.engine.gradients.result import Gradient, Piece
 from lossctl.engine.gradients.stream import Gradients, derive, name_inputs, with_derivation

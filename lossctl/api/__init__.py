@@ -1,0 +1,1 @@
+"""One call per verb: which plan does this call mean?"""
