@@ -255,7 +255,8 @@ def test_an_encoding_without_symbols() -> None:
 
 def test_computing_loads_no_explanation() -> None:
     program = (
-        "import sys, lossctl.api.computation; from lossctl.losses.core.registry import registry; registry();"
+        "import sys, lossctl.api.computation;"
+        "from lossctl.losses.core.registry import registry; registry();"
         "print(*(name for name in sys.modules if name.startswith('lossctl.explanation.')))"
     )
     done = run_python(program)
