@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from tests.command_line import Run, compute, save
-from tests.own_code import PREDICTED, TRUE, WING
-from tests.small_files import GOOD, Refuse
+from tests.support.command_line import Run, compute, save
+from tests.support.own_code import PREDICTED, TRUE, WING
+from tests.support.small_files import GOOD, Refuse
 
 # How long an example takes says more about the machine than about the program.
 settings.register_profile("steady", deadline=None)

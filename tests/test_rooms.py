@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import lossctl
-from tests.command_line import environment
+from tests.support.command_line import environment
 
 PACKAGE = Path(lossctl.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))

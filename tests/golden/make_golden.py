@@ -12,9 +12,9 @@ import zlib
 
 import numpy as np
 
-from tests.golden_values import Golden, dump_golden
-from tests.matrix import KEYS, cases, reductions
-from tests.references import reference
+from tests.losses.golden_values import Golden, dump_golden
+from tests.losses.matrix import KEYS, cases, reductions
+from tests.losses.references.references import reference
 
 SEED = 20261121
 DIGITS = 6

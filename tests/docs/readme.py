@@ -1,0 +1,145 @@
+"""The README as data: its command blocks, its Python blocks, its tables of losses and findings.
+
+``python -m tests.docs.readme`` writes what the commands print, and the tables, into README.md.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lossctl.checks.findings.catalogue import list_symptoms
+from tests.support.command_line import ROOT, SAMPLE_DATA, command, environment, run
+
+README = ROOT / "README.md"
+TABLE = re.compile(r"(?<=<!-- losses -->\n).*?(?=<!-- /losses -->)", re.DOTALL)
+FINDINGS = re.compile(r"(?<=<!-- findings -->\n).*?(?=<!-- /findings -->)", re.DOTALL)
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PROMPT = "$ "
+END = "end of the output"
+NUMBER = re.compile(r"(\d+\.\d+(?:e[-+]?\d+)?)")
+FULL_DIGITS = 15
+RELATIVE = 1e-12
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of the README."""
+
+    language: str
+    text: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line, and what the README says it prints."""
+
+    line: str
+    shown: str
+
+
+def read_readme() -> str:
+    """Return the text of the README."""
+    return README.read_text(encoding="utf-8")
+
+
+def find_blocks(text: str, language: str) -> list[Block]:
+    """Return the fenced blocks of a language, in their order."""
+    return [
+        Block(language, found[2], text.count("\n", 0, found.start()) + 1)
+        for found in BLOCK.finditer(text)
+        if found[1] == language
+    ]
+
+
+def read_commands(block: str) -> list[Command]:
+    """Split a block at its prompts."""
+    before, *parts = re.split(r"^\$ ", block, flags=re.MULTILINE)
+    if before or not parts:
+        raise ValueError(f"a block of commands begins with {PROMPT!r}, not with {before!r}")
+    split = [part.partition("\n") for part in parts]
+    return [Command(line, shown) for line, _, shown in split]
+
+
+def run_commands(lines: list[str], folder: Path) -> list[str]:
+    """Run command lines in one shell, and return what each prints on either stream."""
+    program = " ".join(command())
+    script = [f'lossctl() {{ {program} "$@"; }}']
+    for line in lines:
+        # What follows a command leaves its exit code for the next one to see.
+        script += [f"{{ {line}\n}} 2>&1", f"code=$?; echo '{END}'; (exit $code)"]
+    done = subprocess.run(
+        ["bash", "-c", "\n".join(script)],
+        cwd=folder,
+        env=environment(LC_ALL="C.UTF-8"),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if done.stderr:
+        raise RuntimeError(done.stderr)
+    return done.stdout.split(f"{END}\n")[:-1]
+
+
+def agree(actual: str, shown: str) -> bool:
+    """Whether a text is the one shown, digit by digit.
+
+    Numbers in full precision may differ in their last digits: exp and log are rounded
+    differently by different processors.
+    """
+    got, expected = NUMBER.split(actual), NUMBER.split(shown)
+    return len(got) == len(expected) and all(map(_same_piece, got, expected))
+
+
+def _same_piece(got: str, expected: str) -> bool:
+    if got == expected:
+        return True
+    if not NUMBER.fullmatch(got) or not NUMBER.fullmatch(expected):
+        return False
+    digits = max(len(re.sub(r"^[0.]+|e.*|\.", "", number)) for number in (got, expected))
+    return digits >= FULL_DIGITS and math.isclose(float(got), float(expected), rel_tol=RELATIVE)
+
+
+def read_table() -> str:
+    """Return the table of losses as the registry has it."""
+    return run("list", "--markdown").out
+
+
+def read_findings() -> str:
+    """Return the table of findings as the catalogue has them."""
+    rows = [f"| `{one.code}` | {one.severity} | {one.summary} |" for one in list_symptoms()]
+    return "\n".join(["| finding | severity | what it is |", "|---|---|---|", *rows]) + "\n"
+
+
+def fill(text: str, folder: Path) -> str:
+    """Return the README with the real tables, and the real output behind every prompt."""
+    text = TABLE.sub(lambda _: read_table(), text)
+    text = FINDINGS.sub(lambda _: read_findings(), text)
+    return BLOCK.sub(lambda found: "".join(_fill_block(found, folder)), text)
+
+
+def _fill_block(found: re.Match[str], folder: Path) -> Iterator[str]:
+    if found[1] != "console":
+        yield found[0]
+        return
+    commands = read_commands(found[2])
+    outputs = run_commands([one.line for one in commands], folder)
+    yield "```console\n"
+    for one, output in zip(commands, outputs, strict=True):
+        yield f"{PROMPT}{one.line}\n{one.shown if agree(output, one.shown) else output}"
+    yield "```"
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as temporary:
+        copy = shutil.copytree(SAMPLE_DATA, Path(temporary, "sample_data"))
+        README.write_text(fill(read_readme(), copy), encoding="utf-8")

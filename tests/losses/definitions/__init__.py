@@ -1,0 +1,1 @@
+"""Losses in arithmetic of several hundred digits."""
