@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-import lossctl
+from lossctl import __version__
 from lossctl.cli.compute import LossGroup
 from lossctl.cli.gates import leave_pipe
 from lossctl.cli.grad import GradGroup
@@ -255,7 +255,7 @@ for _name, _group, _help in GROUPS:
 
 def _print_version(value: bool) -> None:
     if value:
-        print(f"lossctl {lossctl.__version__}")
+        print(f"lossctl {__version__}")
         raise typer.Exit
 
 
