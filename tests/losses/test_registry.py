@@ -239,5 +239,5 @@ def test_nothing_else_lists_losses() -> None:
         if len(mentioned) > MENTIONED_AT_MOST:
             listed.append(f"{path.name}: {sorted(mentioned)}")
     homes = {home(loss) for loss in LOSSES.values()}
-    assert homes <= set(PACKAGE.joinpath("losses").iterdir())
+    assert all(PACKAGE / "losses" in path.parents for path in homes)
     assert listed == []
