@@ -13,12 +13,9 @@ from lossctl.data.arrays.class_names import ClassNames
 from lossctl.data.references.columns import read_names
 from lossctl.data.references.open import is_reference
 from lossctl.data.references.parse import parse_reference
-from lossctl.losses.core.declaration import Kind
 from lossctl.losses.core.inputs import Input
 
 CLASSES = "C"
-NAMED = (Kind.INDEX, Kind.LABEL)
-"""The kinds of inputs whose numbers stand for classes, and so may be their names."""
 
 
 def name_columns(declared: Input, reference: Any, classes: ClassNames) -> Any:
@@ -45,7 +42,7 @@ def find_labels(inputs: Sequence[Input], references: Sequence[Any]) -> list[int]
     return [
         place
         for place, (declared, reference) in enumerate(zip(inputs, references, strict=True))
-        if any(form.kind in NAMED for form in declared.forms) and _may_be_names(reference)
+        if any(form.kind.may_be_named for form in declared.forms) and _may_be_names(reference)
     ]
 
 

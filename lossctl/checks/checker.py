@@ -48,7 +48,8 @@ from lossctl.engine.sums.reduce import finish
 from lossctl.engine.sums.result import Result
 from lossctl.engine.sums.summary import Summary
 from lossctl.errors import LossctlWarning, UsageError
-from lossctl.losses.core.declaration import Kind, Loss
+from lossctl.kinds import Kind
+from lossctl.losses.core.declaration import Loss
 from lossctl.losses.sequence.losses import IMPOSSIBLE
 
 Array = NDArray[Any]

@@ -19,7 +19,7 @@ from lossctl.data.arrays.source import Source
 from lossctl.engine.plan.binding import Bound
 from lossctl.engine.plan.blocks import plan_cutting
 from lossctl.engine.sums.partial import Partial
-from lossctl.losses.core.declaration import Kind
+from lossctl.kinds import Kind
 
 MOST_SHOWN = 16
 TWO = (Kind.BINARY, Kind.SOFT_LABEL, Kind.SIGN)
@@ -80,7 +80,7 @@ def describe_input(profile: Profile, samples: int) -> InputFacts:
         source=source.name,
         shape=tuple(samples if size is None else size for size in source.given_shape),
         dtype=str(source.dtype),
-        kind=profile.bound.kind.value,
+        kind=profile.bound.kind.label,
         count=found.count,
         minimum=found.low if found.finite else None,
         maximum=found.high if found.finite else None,

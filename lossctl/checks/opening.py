@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lossctl.api.class_names import NAMED, find_labels, name_columns
+from lossctl.api.class_names import find_labels, name_columns
 from lossctl.checks.findings.catalogue import Sign, declare
 from lossctl.checks.repairs.repairs import Call, Repair
 from lossctl.checks.repairs.views import peekable
@@ -101,8 +101,8 @@ def _find_texts(declared: Sequence[Input], references: Sequence[Any]) -> dict[in
     """Return the inputs that hold texts where indices may be, with the names in them."""
     found = {}
     for place, one in enumerate(references):
-        kinds = {form.kind for form in declared[place].forms} if declared else set(NAMED)
-        if place == 0 or not kinds & set(NAMED) or not is_reference(one) or is_live(one):
+        named = not declared or any(form.kind.may_be_named for form in declared[place].forms)
+        if place == 0 or not named or not is_reference(one) or is_live(one):
             continue
         names = _read_names(one)
         if names:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.core.declaration import Kind, Loss, Parameter
+from lossctl.kinds import Kind
+from lossctl.losses.core.declaration import Loss, Parameter
 from lossctl.losses.core.inputs import Form
 
 Array = NDArray[Any]
@@ -29,7 +30,6 @@ NUMBERS: dict[Kind, float] = {
     Kind.LOG_PROBABILITY: -1,
     Kind.VARIANCE: 1,
 }
-WHOLE = {Kind.INDEX, Kind.INDEX_LIST, Kind.LABELS, Kind.LABEL, Kind.LENGTH}
 
 
 def list_samples(loss: Loss) -> Iterator[tuple[int, tuple[Array, ...]]]:
@@ -47,7 +47,7 @@ def _fill(form: Form) -> Array:
     if form.kind == Kind.BOX:
         return np.broadcast_to(np.array([0.0, 0.0, 2.0, 1.0]), shape)
     if form.kind in NUMBERS:
-        return np.full(shape, NUMBERS[form.kind], np.int64 if form.kind in WHOLE else np.float64)
+        return np.full(shape, NUMBERS[form.kind], np.int64 if form.kind.is_integer else np.float64)
     sizes = np.arange(1.0, 1 + math.prod(shape)).reshape(shape)
     return sizes / sizes.sum(axis=-1, keepdims=True) if shape[1:] else sizes / 4
 

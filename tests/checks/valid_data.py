@@ -12,7 +12,8 @@ import numpy as np
 import lossctl
 from lossctl.engine.plan.binding import kind_under
 from lossctl.errors import LossctlError, LossctlWarning
-from lossctl.losses.core.declaration import Kind, Loss
+from lossctl.kinds import Kind
+from lossctl.losses.core.declaration import Loss
 from lossctl.losses.core.inputs import Form
 from tests.losses.cases.case import Array, Shape
 from tests.support.command_line import save

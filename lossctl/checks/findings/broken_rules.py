@@ -13,7 +13,7 @@ from lossctl.checks.repairs.repairs import Repair
 from lossctl.data.rules.rules import Rule
 from lossctl.engine.sums.partial import Finding
 from lossctl.engine.sums.reduce import IGNORED
-from lossctl.losses.core.declaration import Kind
+from lossctl.kinds import Kind
 
 CLIP = (1e-6, 1 - 1e-6)
 """Well inside of where losses clamp, also when rows are divided by their sums."""

@@ -19,7 +19,7 @@ from lossctl.checks.result import Baseline
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.sums.partial import Finding, Partial
 from lossctl.engine.sums.result import Result
-from lossctl.losses.core.declaration import Kind
+from lossctl.kinds import Kind
 
 Array = NDArray[Any]
 

@@ -13,7 +13,7 @@ from lossctl.checks.measurements.probes import find_ignored
 from lossctl.checks.repairs.repairs import Repair
 from lossctl.checks.result import Severity
 from lossctl.engine.sums.reduce import IGNORED, describe_unused
-from lossctl.losses.core.declaration import Kind
+from lossctl.kinds import Kind
 
 SURENESS = 6.0
 LEAST_GAIN = 0.1

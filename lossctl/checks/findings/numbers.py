@@ -12,9 +12,8 @@ from lossctl.checks.measurements.probes import find_ignored
 from lossctl.checks.measurements.profile import LARGEST_HALF, Profile
 from lossctl.checks.repairs.repairs import Repair
 from lossctl.checks.result import Severity
-from lossctl.engine.plan.binding import INTEGER_KINDS
 from lossctl.engine.sums.reduce import IGNORED
-from lossctl.losses.core.declaration import Kind
+from lossctl.kinds import Kind
 
 MANY = 20
 """Rows from which on it means something that a column never changes."""
@@ -23,7 +22,7 @@ MOST_LISTED = 20
 NEAR_TOP = 128
 """How far below the largest number of its dtype a small negative number ends when it wraps."""
 
-LABELS = (*INTEGER_KINDS, Kind.SIGN, Kind.BINARY, Kind.SOFT_LABEL)
+LABELS = (*(kind for kind in Kind if kind.is_integer), Kind.SIGN, Kind.BINARY, Kind.SOFT_LABEL)
 
 
 @symptom(
@@ -187,7 +186,7 @@ def find_constant_targets(case: Case) -> Iterator[Sign]:
 def find_constant_columns(case: Case) -> Iterator[Sign]:
     """Find columns that never change beside others that do."""
     for profile in case.profiles:
-        if profile.bound.shared or profile.rows < MANY or profile.bound.kind in INTEGER_KINDS:
+        if profile.bound.shared or profile.rows < MANY or profile.bound.kind.is_integer:
             continue
         constant = profile.find_constant()
         lows = profile.measures.lows

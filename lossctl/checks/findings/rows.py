@@ -12,7 +12,7 @@ from lossctl.checks.measurements.baselines import PERFECT
 from lossctl.checks.repairs.conversions import mend_form
 from lossctl.checks.repairs.repairs import Repair
 from lossctl.checks.result import Severity
-from lossctl.losses.core.declaration import Kind
+from lossctl.kinds import Kind
 
 FEW = 10
 MANY_REPEATS = 0.01

@@ -17,7 +17,7 @@ from lossctl.checks.repairs.conversions import (
 from lossctl.checks.repairs.repairs import Repair
 from lossctl.checks.result import Severity
 from lossctl.data.rules import rules
-from lossctl.losses.core.declaration import Kind
+from lossctl.kinds import Kind
 
 FAR_BELOW, FAR_ABOVE = -0.5, 1.5
 """Beyond these, numbers are no probabilities that were rounded badly."""

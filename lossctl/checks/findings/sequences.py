@@ -12,7 +12,7 @@ from lossctl.checks.findings.case import Case
 from lossctl.checks.findings.catalogue import Sign, symptom
 from lossctl.checks.result import Severity
 from lossctl.engine.plan.plan import Plan
-from lossctl.losses.core.declaration import Kind
+from lossctl.kinds import Kind
 from lossctl.losses.sequence.losses import IMPOSSIBLE
 
 MOST_LISTED = 5

@@ -26,7 +26,8 @@ from lossctl.engine.plan.build import make_plan
 from lossctl.engine.plan.match import match_inputs
 from lossctl.engine.plan.plan import Plan, Settings
 from lossctl.errors import DataError, LossctlError
-from lossctl.losses.core.declaration import Kind, Loss
+from lossctl.kinds import Kind
+from lossctl.losses.core.declaration import Loss
 
 MOST_SHIFTED = 8
 """Rows by which lengths may differ for the end to be looked for at which they are missing."""

@@ -19,7 +19,7 @@ from lossctl.engine.plan.build import make_plan
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.sums import reduce as reduction
 from lossctl.errors import LossctlError, LossctlWarning
-from lossctl.losses.core.declaration import Kind
+from lossctl.kinds import Kind
 
 Array = NDArray[Any]
 

@@ -26,7 +26,7 @@ from lossctl.checks.measurements.probes import (
     find_valid,
 )
 from lossctl.engine.plan.plan import Plan
-from lossctl.losses.core.declaration import Kind
+from lossctl.kinds import Kind
 
 Array = NDArray[Any]
 Codes = NDArray[np.int64]

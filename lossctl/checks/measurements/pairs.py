@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lossctl.checks.measurements.probes import View, find_kept
 from lossctl.engine.plan.plan import Plan
-from lossctl.losses.core.declaration import Kind
+from lossctl.kinds import Kind
 from lossctl.losses.maths.numerics import dot
 
 Array = NDArray[Any]

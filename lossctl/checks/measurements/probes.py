@@ -18,7 +18,7 @@ from lossctl.engine.plan.blocks import Region
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.sums.partial import Partial
 from lossctl.engine.sums.reduce import IGNORED
-from lossctl.losses.core.declaration import Kind
+from lossctl.kinds import Kind
 
 Array = NDArray[Any]
 

@@ -13,7 +13,7 @@ from lossctl.checks.measurements.probes import View, find_class_axis, find_rows,
 from lossctl.data.rules.kinds import SUM_TOLERANCE
 from lossctl.engine.plan.binding import Bound
 from lossctl.engine.plan.blocks import Region
-from lossctl.losses.core.declaration import Kind
+from lossctl.kinds import Kind
 
 Array = NDArray[Any]
 

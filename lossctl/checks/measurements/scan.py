@@ -13,7 +13,6 @@ from lossctl.checks.measurements.duplicates import hash_values
 from lossctl.checks.measurements.ids import Ids
 from lossctl.checks.measurements.probes import Probe, View, find_rows
 from lossctl.data.arrays.source import Source
-from lossctl.engine.plan.binding import INTEGER_KINDS
 from lossctl.engine.plan.blocks import Region
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.run.block import find_kept, process
@@ -119,7 +118,7 @@ def _clear_masked(plan: Plan, inputs: Sequence[Array], mask: Array) -> list[Arra
     """Return inputs with 0 for masked indices, which may be anything."""
     cleared = list(inputs)
     for number, (bound, values) in enumerate(zip(plan.inputs, inputs, strict=True)):
-        kept = find_kept(plan, bound, values, mask) if bound.kind in INTEGER_KINDS else None
+        kept = find_kept(plan, bound, values, mask) if bound.kind.is_integer else None
         if kept is not None:
             cleared[number] = np.where(kept, values, 0)
     return cleared

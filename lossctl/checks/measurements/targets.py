@@ -22,7 +22,7 @@ from lossctl.checks.measurements.probes import (
     is_elementwise,
 )
 from lossctl.engine.plan.plan import Plan
-from lossctl.losses.core.declaration import Kind
+from lossctl.kinds import Kind
 
 Array = NDArray[Any]
 

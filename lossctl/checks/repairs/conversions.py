@@ -27,7 +27,8 @@ from lossctl.engine.plan.plan import Plan, Settings
 from lossctl.engine.plan.predicates import answer
 from lossctl.engine.sums import reduce as reduction
 from lossctl.errors import LossctlError, LossctlWarning
-from lossctl.losses.core.declaration import Kind, Loss
+from lossctl.kinds import Kind
+from lossctl.losses.core.declaration import Loss
 from lossctl.losses.core.registry import registry
 
 Array = NDArray[Any]

@@ -18,7 +18,8 @@ from lossctl.engine.plan.binding import kind_under
 from lossctl.engine.plan.match import match_inputs
 from lossctl.engine.plan.plan import Settings
 from lossctl.errors import LossctlError
-from lossctl.losses.core.declaration import Kind, Loss
+from lossctl.kinds import Kind
+from lossctl.losses.core.declaration import Loss
 from lossctl.losses.core.registry import list_losses
 
 Array = NDArray[Any]
@@ -68,7 +69,7 @@ class Candidate:
     def propose(self, references: Sequence[Any]) -> Proposal:
         """Return the proposal, with its command."""
         pairs = zip(self.loss.inputs, self.kinds, strict=True)
-        reason = "; ".join(f"{one.name}: {kind.value}" for one, kind in pairs)
+        reason = "; ".join(f"{one.name}: {kind.label}" for one, kind in pairs)
         call = Call(self.loss, tuple(references))
         return Proposal(self.loss.key, self.loss.summary, reason, call.spell())
 

@@ -7,7 +7,7 @@ after everything has been counted; warnings are told once, with the count and th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,6 +39,7 @@ from lossctl.data.rules.rules import (
     TURNED_BOX,
     Rule,
 )
+from lossctl.kinds import Kind
 
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
@@ -83,20 +84,19 @@ Findings = Iterator[tuple[Rule, Mask, Array]]
 Check = Callable[[Numbers, Context], Findings]
 
 
-def check(kind: str, values: Array, context: Context) -> Findings:
+def check(kind: Kind, values: Array, context: Context) -> Findings:
     """Yield every rule that the values break, with where they do."""
     if not values.size:
         return
     numbers = Numbers.of(values)
-    specific = CHECKS.get(kind)
-    if specific is not None:
-        yield from specific(numbers, context)
-    if values.dtype.kind == "f" and kind not in EXACT_KINDS:
-        yield from check_finite(numbers)
+    for one in CHECKS[kind]:
+        yield from one(numbers, context)
 
 
-def check_finite(numbers: Numbers) -> Findings:
+def _finite(numbers: Numbers, _: Context) -> Findings:
     """Find NaN and infinity."""
+    if numbers.values.dtype.kind != "f":
+        return
     if math.isfinite(numbers.low) and math.isfinite(numbers.high):
         return
     yield from _broken(NOT_A_NUMBER, np.isnan(numbers.values), numbers.values)
@@ -245,28 +245,43 @@ def _box(numbers: Numbers, _: Context) -> Findings:
     yield from _broken(EMPTY_BOX, side == 0, side)
 
 
-CHECKS: dict[str, Check] = {
-    "class index": _index,
-    "class indices, ended by -1": _index_list,
-    "sign (+1 or -1)": _sign,
-    "probability": _probability,
-    "label between 0 and 1": _soft_label,
-    "probabilities that sum to 1 over the classes": _distribution,
-    "probabilities, not negative": _density,
-    "log-probability": _log_probability,
-    "variance": _variance,
-    "probability, clipped": _clipped,
-    "probabilities, divided by their sum": _mass,
-    "label 0 or 1": _binary,
-    "class label": _label,
-    "probabilities of the classes": _class_probability,
-    "positive number": _positive,
-    "number, not negative": _not_negative,
-    "number above -1": _above_minus_one,
-    "box (x1, y1, x2, y2)": _box,
-    "real, not yet a probability": _logit,
+CHECKS: dict[Kind, tuple[Check, ...]] = {
+    Kind.REAL: (_finite,),
+    Kind.INDEX: (_index,),
+    Kind.INDEX_LIST: (_index_list,),
+    Kind.LABELS: (_finite,),
+    Kind.SIGN: (_sign,),
+    Kind.PROBABILITY: (_probability, _finite),
+    Kind.SOFT_LABEL: (_soft_label, _finite),
+    Kind.DISTRIBUTION: (_distribution, _finite),
+    Kind.DENSITY: (_density, _finite),
+    Kind.LOG_PROBABILITY: (_log_probability, _finite),
+    Kind.VARIANCE: (_variance, _finite),
+    Kind.BINARY: (_binary,),
+    Kind.LABEL: (_label,),
+    Kind.CLASS_PROBABILITY: (_class_probability, _finite),
+    Kind.POSITIVE: (_positive, _finite),
+    Kind.NOT_NEGATIVE: (_not_negative, _finite),
+    Kind.ABOVE_MINUS_ONE: (_above_minus_one, _finite),
+    Kind.BOX: (_box, _finite),
+    Kind.CLIPPED: (_clipped, _finite),
+    Kind.MASS: (_mass, _finite),
+    Kind.LOGIT: (_logit, _finite),
+    Kind.SCORE: (_finite,),
+    Kind.LOG_AMOUNT: (_finite,),
+    Kind.LENGTH: (),
 }
-EXACT_KINDS = {
-    "class index", "class indices, ended by -1", "sign (+1 or -1)", "length", "label 0 or 1",
-    "class label",
-}  # fmt: skip
+"""The checks of each kind, in order. A kind with nothing to check in a block says so with ()."""
+
+
+def require_checks(declared: Iterable[Kind], checked: Collection[Kind]) -> None:
+    """Raise a TypeError where a kind says nothing of what is checked of it."""
+    missing = [kind.name for kind in declared if kind not in checked]
+    if missing:
+        raise TypeError(
+            f"no entry in CHECKS for the kind {', '.join(missing)}: name its checks in"
+            " lossctl/data/rules/kinds.py, or () where there is nothing to check"
+        )
+
+
+require_checks(Kind, CHECKS)

@@ -14,7 +14,7 @@ from lossctl.engine.plan.blocks import Region
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.run.block import call_kernel
 from lossctl.errors import UsageError
-from lossctl.losses.core.declaration import Kind
+from lossctl.kinds import Kind
 
 Array = NDArray[Any]
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lossctl.engine.gradients.chain_rule import Derivation, Slopes, differentiate_finish
 from lossctl.engine.gradients.result import Agreement, Measure, Piece
-from lossctl.engine.plan.binding import INTEGER_KINDS, Bound
+from lossctl.engine.plan.binding import Bound
 from lossctl.engine.plan.blocks import Region
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.plan.reduced_axes import COUNT
@@ -49,7 +49,7 @@ def name_inputs(loss: Loss) -> tuple[str, ...]:
     if loss.slope is not None:
         return loss.prediction_inputs
     first = loss.inputs[0]
-    if any(form.kind in INTEGER_KINDS for form in first.forms):
+    if any(form.kind.is_integer for form in first.forms):
         raise UsageError(
             f"{loss.key} declares no gradient, and {first.name} holds whole numbers, which cannot"
             " be moved a little",

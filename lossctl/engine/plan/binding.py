@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 
 from lossctl.data.arrays.source import Source
 from lossctl.engine.plan.blocks import Region
-from lossctl.losses.core.declaration import Form, Input, Kind
+from lossctl.kinds import Kind
+from lossctl.losses.core.declaration import Form, Input
 
 Array = NDArray[Any]
-
-INTEGER_KINDS = {Kind.INDEX, Kind.INDEX_LIST, Kind.LABEL, Kind.LABELS, Kind.LENGTH}
 
 
 @dataclass(slots=True)

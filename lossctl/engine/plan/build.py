@@ -26,7 +26,8 @@ from lossctl.engine.plan.options import TensorOption, bind_tensor
 from lossctl.engine.plan.plan import NAN_POLICIES, REDUCTIONS, Plan, Settings
 from lossctl.engine.plan.reduced_axes import plan_gathering
 from lossctl.errors import DataError, UsageError
-from lossctl.losses.core.declaration import Input, Kind, Loss
+from lossctl.kinds import Kind
+from lossctl.losses.core.declaration import Input, Loss
 
 
 def make_plan(

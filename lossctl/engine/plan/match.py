@@ -14,10 +14,11 @@ from lossctl.data.arrays.source import Source
 from lossctl.data.arrays.squeezed import align_trailing, squeeze
 from lossctl.data.rules import shapes
 from lossctl.data.rules.kinds import not_whole
-from lossctl.engine.plan.binding import INTEGER_KINDS, Bound, class_order
+from lossctl.engine.plan.binding import Bound, class_order
 from lossctl.engine.plan.plan import Settings
 from lossctl.errors import DataError, UsageError, warn
-from lossctl.losses.core.declaration import Form, Kind, Loss
+from lossctl.kinds import Kind
+from lossctl.losses.core.declaration import Form, Loss
 
 Array = NDArray[Any]
 
@@ -175,7 +176,7 @@ def prepare(
     """Let a loss look at its whole small inputs (lengths, label sequences) before the work."""
     if loss.preparation is None:
         return
-    whole = {bound.name: whole_numbers(bound) for bound in inputs if bound.kind in INTEGER_KINDS}
+    whole = {bound.name: whole_numbers(bound) for bound in inputs if bound.kind.is_integer}
     known = {word: size or 0 for word, size in sizes.items()}
     sources = {bound.name: bound.source.name for bound in inputs}
     for name, array in loss.preparation(known, sources, **whole, **options).items():

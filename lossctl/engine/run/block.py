@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from lossctl.data.rules import kinds
 from lossctl.data.rules.kinds import Context
 from lossctl.data.rules.rules import Rule
-from lossctl.engine.plan.binding import INTEGER_KINDS, Bound
+from lossctl.engine.plan.binding import Bound
 from lossctl.engine.plan.blocks import Region
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.sums.partial import Finding, Partial, Rows
-from lossctl.losses.core.declaration import Kind, Terms
+from lossctl.kinds import Kind
+from lossctl.losses.core.declaration import Terms
 from lossctl.losses.core.terms import Note
 
 Array = NDArray[Any]
@@ -84,7 +85,7 @@ def take_inputs(
     for number, bound in enumerate(plan.inputs):
         kept = None if mask is None else find_kept(plan, bound, inputs[number], mask)
         _inspect(plan, bound, region, inputs[number], kept, partial)
-        if kept is not None and bound.kind in INTEGER_KINDS and not plan.loss.whole:
+        if kept is not None and bound.kind.is_integer and not plan.loss.whole:
             inputs[number] = np.where(kept, inputs[number], 0)  # may be no index at all
     for one, values in ((plan.sample_weight, weight), (plan.mask, mask)):
         if one is not None and values is not None:
@@ -193,7 +194,7 @@ def call_kernel(plan: Plan, arrays: Sequence[Array], options: dict[str, Any]) ->
 
 
 def _cast(plan: Plan, bound: Bound, values: Array) -> Array:
-    if bound.kind in INTEGER_KINDS:
+    if bound.kind.is_integer:
         return values.astype(np.intp, copy=False)
     if bound.shared or (bound.picked and values.dtype.kind == "f"):
         return values  # the kernel casts what it takes

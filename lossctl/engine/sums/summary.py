@@ -11,7 +11,8 @@ import numpy as np
 
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.sums.result import LARGE_TENSOR
-from lossctl.losses.core.declaration import Kind, Loss
+from lossctl.kinds import Kind
+from lossctl.losses.core.declaration import Loss
 
 Part = tuple[int, int]
 

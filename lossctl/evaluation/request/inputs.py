@@ -17,7 +17,7 @@ from lossctl.evaluation.request.specs import LossSpec
 from lossctl.evaluation.rows.dataset import Asked
 from lossctl.evaluation.scan import Task
 from lossctl.evaluation.uncertainty.uncertainty import Method
-from lossctl.losses.core.declaration import Kind
+from lossctl.kinds import Kind
 
 TARGET, WEIGHT, MASK, PRED, INPUT = "target", "sample weight", "mask", "pred", "input"
 """Keys of columns; those of predictions and further inputs are followed by their number."""

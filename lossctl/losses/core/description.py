@@ -33,7 +33,7 @@ def describe(loss: Loss) -> dict[str, Any]:
                 "help": one.help,
                 "shapes": one.patterns,
                 "shown_shapes": one.shapes,
-                "kinds": list(dict.fromkeys(form.kind.value for form in one.forms)),
+                "kinds": list(dict.fromkeys(form.kind.label for form in one.forms)),
                 "stretched": one.fits,
             }
             for one in loss.inputs

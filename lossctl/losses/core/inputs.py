@@ -1,4 +1,4 @@
-"""What the inputs of a loss are: symbolic shapes, and what their numbers mean.
+"""What the inputs of a loss are: symbolic shapes, each with the kind of its numbers.
 
 Symbolic shapes are words: ``N`` is the sample axis, ``C`` the classes, ``F`` features,
 ``*D`` any number of further axes, ``1`` an axis of length one (``4`` of four), the empty string
@@ -9,40 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
+
+from lossctl.kinds import Kind
 
 Condition = str | Callable[[Mapping[str, Any]], bool]
 """An option that is on, or a question to all of the options."""
-
-
-class Kind(StrEnum):
-    """What the numbers of an input mean, and therefore what is checked in every block."""
-
-    REAL = "real"
-    INDEX = "class index"
-    INDEX_LIST = "class indices, ended by -1"
-    LABELS = "label sequence"
-    SIGN = "sign (+1 or -1)"
-    PROBABILITY = "probability"
-    SOFT_LABEL = "label between 0 and 1"
-    DISTRIBUTION = "probabilities that sum to 1 over the classes"
-    DENSITY = "probabilities, not negative"
-    LOG_PROBABILITY = "log-probability"
-    VARIANCE = "variance"
-    BINARY = "label 0 or 1"
-    LABEL = "class label"
-    CLASS_PROBABILITY = "probabilities of the classes"
-    POSITIVE = "positive number"
-    NOT_NEGATIVE = "number, not negative"
-    ABOVE_MINUS_ONE = "number above -1"
-    BOX = "box (x1, y1, x2, y2)"
-    CLIPPED = "probability, clipped"
-    MASS = "probabilities, divided by their sum"
-    LOGIT = "real, not yet a probability"
-    SCORE = "real, larger where likelier"
-    LOG_AMOUNT = "real, a logarithm"
-    LENGTH = "length"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +71,7 @@ class Input:
     @property
     def kinds(self) -> str:
         """The kinds as a person reads them."""
-        return ", or ".join(dict.fromkeys(form.kind.value for form in self.forms))
+        return ", or ".join(dict.fromkeys(form.kind.label for form in self.forms))
 
 
 def _input_of(kind: Kind) -> Callable[..., Input]:
@@ -115,7 +87,7 @@ def _input_of(kind: Kind) -> Callable[..., Input]:
         forms = tuple(Form(pattern, kind) for pattern in spelled)
         return Input(name, forms, help, fits, picked, under)
 
-    make.__doc__ = f"Declare an input whose numbers are of the kind: {kind.value}."
+    make.__doc__ = f"Declare an input whose numbers are of the kind: {kind.label}."
     return make
 
 

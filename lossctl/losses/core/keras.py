@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lossctl.kinds import Kind
 from lossctl.losses.core.declaration import (
-    Kind,
     Loss,
     Option,
     Terms,

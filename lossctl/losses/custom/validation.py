@@ -17,8 +17,9 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import numpy as np
 
 from lossctl.errors import OwnLossError
+from lossctl.kinds import Kind
 from lossctl.losses.core.declaration import FACTS, Loss, Option, Parameter
-from lossctl.losses.core.inputs import Form, Input, Kind
+from lossctl.losses.core.inputs import Form, Input
 from lossctl.losses.core.terms import Scan, Terms, Transform
 from lossctl.losses.custom.attribution import Home, guard, say_whose, show_place
 

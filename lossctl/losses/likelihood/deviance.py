@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.core.declaration import Kind, Option, loss, not_negative, positive, real
+from lossctl.kinds import Kind
+from lossctl.losses.core.declaration import Option, loss, not_negative, positive, real
 
 Array = NDArray[Any]
 

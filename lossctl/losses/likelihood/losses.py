@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lossctl.kinds import Kind
 from lossctl.losses.core.declaration import (
     Input,
-    Kind,
     Option,
     density,
     log_amount,

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.core.declaration import Kind, Option, either, index, logit, loss, soft_label
+from lossctl.kinds import Kind
+from lossctl.losses.core.declaration import Option, either, index, logit, loss, soft_label
 from lossctl.losses.maths.numerics import align_classes, sigmoids
 
 Array = NDArray[Any]
