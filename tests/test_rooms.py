@@ -49,7 +49,6 @@ NOT_YET: set[tuple[str, ...]] = {
     ("lossctl.api.datasets", "lossctl.output.evaluation.row_files.open_rows"),
     ("lossctl.api.gradients", "lossctl.output.gradients.files.check_target"),
     ("lossctl.api.gradients", "lossctl.output.gradients.files.open_gradient"),
-    ("lossctl.checks.opening", "lossctl.api.class_names.NAMED"),
     ("lossctl.checks.opening", "lossctl.api.class_names.find_labels"),
     ("lossctl.checks.opening", "lossctl.api.class_names.name_columns"),
     ("lossctl.engine.gradients.chain_rule", "lossctl.engine.gradients.check"),
