@@ -108,7 +108,7 @@ def test_links_lead_to_files() -> None:
 def test_ci_runs_the_command_for_the_tests() -> None:
     pytest_line = SHELL[1].text.strip().rpartition(".venv/bin/")[2]
     assert pytest_line.startswith("pytest ")
-    assert pytest_line in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert pytest_line in (ROOT / ".ci" / "task").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
