@@ -16,8 +16,7 @@ from lossctl.data.arrays.source import Source
 from lossctl.engine.plan.blocks import Region
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.run.block import find_kept, process
-from lossctl.engine.run.pool import Piece
-from lossctl.engine.run.run import UnevenLengthsError, read_pieces, work_through
+from lossctl.engine.run.run import Piece, UnevenLengthsError, read_pieces, work_through
 from lossctl.engine.sums.partial import Partial
 from lossctl.engine.sums.reduce import locate
 

@@ -1,47 +1,34 @@
-"""Threads that share out the blocks of a plan: each takes the next one when it is free."""
+"""Threads that share out pieces of work: each takes the next one when it is free."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from threading import Condition, Lock, Thread
 from time import monotonic
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
-from numpy.typing import NDArray
-
-from lossctl.engine.plan.blocks import Region
-from lossctl.engine.plan.plan import Plan
-
-Piece = tuple[Region, list[NDArray[Any]]]
-
-
-class Done(Protocol):
-    """What is made of a piece."""
-
-    @property
-    def region(self) -> Region:
-        """Where it is."""
-
-
-T = TypeVar("T", bound=Done)
-Work = Callable[[Plan, Region, list[NDArray[Any]]], T]
+P = TypeVar("P")
+"""A piece of work, with the data it needs."""
+T = TypeVar("T")
+"""What is made of a piece."""
 
 AHEAD = 2
-MOST_WITH_ELEMENTS = 2
 
 PATIENCE = 1.0
 """Seconds to wait for helpers that are to leave: one may be reading from a silent pipe."""
 
 
-class Crew(Generic[T]):
+class Crew(Generic[P, T]):
     """The calling thread and its helpers, who take pieces in turn; outcomes come back in order.
 
     The caller works too instead of waiting: handing every block over to another thread costs
     two switches of threads, which short blocks (those of ``nll``) take longer for than to work.
+    ``limit`` says how many pieces may be worked on or wait for an earlier one: each is in memory.
     """
 
-    def __init__(self, plan: Plan, pieces: Iterator[Piece], work: Work[T]) -> None:
-        self._plan = plan
+    def __init__(
+        self, pieces: Iterator[P], work: Callable[[P], T], threads: int, limit: int
+    ) -> None:
         self._work = work
         self._pieces = enumerate(pieces)
         self._taking = Lock()
@@ -53,13 +40,10 @@ class Crew(Generic[T]):
         self._end: int | None = None
         self._failure: BaseException | None = None
         self._dismissed = False
-        # How many pieces may be worked on or wait for an earlier one: each is a block in memory.
-        self._limit = plan.settings.threads + AHEAD
-        if plan.settings.reduction == "none":  # whoever takes the elements is slower than this
-            self._limit = min(self._limit, MOST_WITH_ELEMENTS)
+        self._limit = limit
         self._helpers = [
             Thread(target=self._help, name=f"lossctl-{number}", daemon=True)
-            for number in range(1, min(plan.settings.threads, self._limit))
+            for number in range(1, min(threads, limit))
         ]
         for helper in self._helpers:
             helper.start()
@@ -135,8 +119,8 @@ class Crew(Generic[T]):
                     self._changed.notify_all()
                 return False
             self._taken += 1
-        number, (region, blocks) = taken
-        outcome = self._work(self._plan, region, blocks)
+        number, piece = taken
+        outcome = self._work(piece)
         with self._changed:
             self._done[number] = outcome
             if number == self._next:

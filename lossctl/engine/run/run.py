@@ -6,15 +6,34 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain, islice
+from typing import Any, Protocol, TypeVar
+
+from numpy.typing import NDArray
 
 from lossctl.data.arrays.source import Source
+from lossctl.engine.plan.blocks import Region
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.run.block import Outcome, process
-from lossctl.engine.run.pool import Crew, Piece, T, Work
+from lossctl.engine.run.pool import AHEAD, Crew, P, T
 from lossctl.engine.run.threads import keep_freed_memory
 from lossctl.errors import DataError
 
 BLOCKS_PER_RELEASE = 32
+MOST_WITH_ELEMENTS = 2
+
+Piece = tuple[Region, list[NDArray[Any]]]
+
+
+class Done(Protocol):
+    """What is made of a piece."""
+
+    @property
+    def region(self) -> Region:
+        """Where it is."""
+
+
+D = TypeVar("D", bound=Done)
+Work = Callable[[Plan, Region, list[NDArray[Any]]], D]
 
 
 class UnevenLengthsError(DataError):
@@ -36,12 +55,22 @@ def execute(plan: Plan) -> Iterator[Outcome]:
     return work_through(plan, process, read_pieces)
 
 
-def work_through(plan: Plan, work: Work[T], read: Callable[[Plan], Iterator[Piece]]) -> Iterator[T]:
+def work_through(plan: Plan, work: Work[D], read: Callable[[Plan], Iterator[Piece]]) -> Iterator[D]:
     """Yield what ``work`` makes of every piece that ``read`` gives, in order, on all threads.
 
     What lies behind the last block is given back (the pages of a mapped file count as memory).
     """
-    with closing(_process_all(plan, work, read)) as outcomes:
+
+    def work_on(piece: Piece) -> D:
+        return work(plan, *piece)
+
+    def close() -> None:
+        for bound in plan.streams:
+            bound.source.close()
+
+    # Whoever takes the elements is slower than this.
+    most = MOST_WITH_ELEMENTS if plan.settings.reduction == "none" else None
+    with closing(share_out(read(plan), work_on, plan.settings.threads, close, most)) as outcomes:
         for number, outcome in enumerate(outcomes, start=1):
             for bound in plan.streams:
                 if outcome.region.partial and number % BLOCKS_PER_RELEASE == 0:
@@ -51,29 +80,36 @@ def work_through(plan: Plan, work: Work[T], read: Callable[[Plan], Iterator[Piec
             yield outcome
 
 
-def _process_all(
-    plan: Plan, work: Work[T], read: Callable[[Plan], Iterator[Piece]]
+def share_out(
+    pieces: Iterator[P],
+    work: Callable[[P], T],
+    threads: int,
+    close: Callable[[], None],
+    most: int | None = None,
 ) -> Generator[T, None, None]:
+    """Yield what ``work`` makes of every piece, in order; ``most`` limits the pieces in memory.
+
+    At the end, and where the caller stops early, ``close`` closes what the pieces are read from.
+    """
     idle = True
     try:
-        pieces = read(plan)
         first = list(islice(pieces, 2))
         everything = chain(first, pieces)
         if len(first) > 1:
             keep_freed_memory()
-        if plan.settings.threads == 1 or len(first) < 2:
-            for region, blocks in everything:
-                yield work(plan, region, blocks)
+        if threads == 1 or len(first) < 2:
+            for piece in everything:
+                yield work(piece)
             return
-        crew = Crew(plan, everything, work)
+        limit = threads + AHEAD
+        crew = Crew(everything, work, threads, limit if most is None else min(limit, most))
         try:
             yield from crew.outcomes()
         finally:
             idle = crew.dismiss()
     finally:
         if idle:  # to close what a helper is reading from would wait for the helper
-            for bound in plan.streams:
-                bound.source.close()
+            close()
 
 
 def read_pieces(plan: Plan) -> Iterator[Piece]:
