@@ -17,7 +17,7 @@ from tests.support.command_line import Run, environment, read_terminal, strip_st
 
 IMPATIENT = """
 import sys
-from lossctl.output import progress
+from lossctl.output.text import progress
 progress.PATIENCE = float(sys.argv.pop(1))
 from lossctl.cli import main
 main()
