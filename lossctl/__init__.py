@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from lossctl.engine.gradients.result import Gradient
     from lossctl.engine.sums.result import Result
     from lossctl.explanation.result import Difference, Explanation
-    from lossctl.losses.core.declaration import Option, loss
+    from lossctl.losses.core.declaration import Option, Role, loss
     from lossctl.losses.core.inputs import (
         above_minus_one,
         binary,
@@ -87,7 +87,7 @@ _ROOMS = {
         "merge",
         "run_suite",
     ),
-    "lossctl.losses.core.declaration": ("Option", "loss"),
+    "lossctl.losses.core.declaration": ("Option", "Role", "loss"),
     "lossctl.losses.core.inputs": (
         "above_minus_one",
         "binary",
@@ -126,6 +126,7 @@ __all__ = [
     "Gradient",
     "Option",
     "Result",
+    "Role",
     "Scan",
     "Step",
     "Terms",

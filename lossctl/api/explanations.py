@@ -37,9 +37,6 @@ Array = NDArray[Any]
 Row = int | str | Sequence[int]
 Progress = Callable[[int, "int | None"], None]
 
-SYNONYMS = {"ignore_index": "ignore_class", "ignore_class": "ignore_index"}
-"""Options that mean the same in different libraries."""
-
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -238,15 +235,19 @@ def _locate_gap(first: Run, second: Run, row: int) -> tuple[int, ...]:
 
 
 def _lend_options(call: Call, other: Loss, given: dict[str, Any]) -> Call:
-    """Return the call of another loss, with those of the options that both have."""
+    """Return the call of another loss, with those of the options that both have, or mean."""
     names = {one.name for one in other.parameters} | {one.name for one in other.inputs}
     defaults = {one.name: one.default for one in call.loss.parameters}
-    lent = {
-        SYNONYMS.get(name, name) if name not in names else name: value
-        for name, value in call.options.items()
-        if name in defaults and not is_default(value, defaults[name])
+    twins = {
+        one.name: other.roles[role].name
+        for role, one in call.loss.roles.items()
+        if role in other.roles and one.name not in names
     }
-    lent |= {name: value for name, value in call.options.items() if name not in defaults}
+    lent = {
+        twins.get(name, name): value
+        for name, value in call.options.items()
+        if name not in defaults or not is_default(value, defaults[name])
+    }
     lent = {name: value for name, value in lent.items() if name in names}
     return replace(call, loss=other, options=lent | given)
 

@@ -49,7 +49,7 @@ from lossctl.engine.sums.result import Result
 from lossctl.engine.sums.summary import Summary
 from lossctl.errors import LossctlWarning, UsageError
 from lossctl.kinds import Kind
-from lossctl.losses.core.declaration import Loss
+from lossctl.losses.core.declaration import Loss, Role
 from lossctl.losses.sequence.losses import IMPOSSIBLE
 
 Array = NDArray[Any]
@@ -350,7 +350,9 @@ def _judge(case: Case) -> Iterator[Finding]:
         message, severity = describe_rule(finding.rule, finding), None
         if code == "nan" and case.plan.settings.nan == "omit":
             severity = Severity.INFO
-        elif code == IMPOSSIBLE and case.plan.options.get("zero_infinity"):
+        elif code == IMPOSSIBLE and case.plan.loss.read_role(
+            Role.INFINITE_AS_ZERO, case.plan.options
+        ):
             severity = Severity.WARNING
         elif code == rules.INFINITE.code and _is_lost(case):
             message, severity = f"{message}; the loss is NaN", Severity.ERROR

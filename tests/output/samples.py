@@ -29,6 +29,7 @@ def make_result(**changes: Any) -> Result:
         "ignored": 41,
         "samples": 400,
         "options": {"ignore_index": 0},
+        "ignored_label": 0,
         "inputs": (("input", "logits.npy", (400, 39)), ("target", "labels.csv#y", (400,))),
         "shape": (400,),
     }

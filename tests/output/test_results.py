@@ -64,7 +64,7 @@ def test_table_says_everything_and_the_value_first() -> None:
 
 
 def test_table_counts_what_did_not_contribute() -> None:
-    result = make_result(options={}, ignored=0, masked=2, omitted=3, clamped=4)
+    result = make_result(options={}, ignored_label=None, ignored=0, masked=2, omitted=3, clamped=4)
     rows = read_table(write(result))
     assert "ignored" not in rows
     assert (rows["masked"], rows["omitted"], rows["clamped"]) == ("2", "3 (NaN)", "4")

@@ -12,7 +12,6 @@ from lossctl.checks.repairs.conversions import LOG_SOFTMAX, NORMALISATION, SOFTM
 from lossctl.checks.repairs.repairs import Repair
 from lossctl.data.rules.rules import Rule
 from lossctl.engine.sums.partial import Finding
-from lossctl.engine.sums.reduce import IGNORED
 from lossctl.kinds import Kind
 
 CLIP = (1e-6, 1 - 1e-6)
@@ -49,16 +48,15 @@ def _write(words: str, text: str) -> Callable[[Case, Profile, Finding], Repair]:
 def _mend_label(case: Case, profile: Profile, finding: Finding) -> Repair:
     """Leave labels out by the option for it, if they are all the same, else by a mask."""
     name, found, classes = profile.bound.name, profile.measures, case.plan.classes
-    option = case.option(*IGNORED)
+    option = case.ignoring
     one = found.low if found.low < 0 else found.high
     lone = found.low < 0 or found.high >= classes
     both = found.low < 0 and found.high >= classes
     same = lone and not both and finding.value == one
     if profile.bound.kind == Kind.INDEX and option is not None and same:
-        flag = f"--{option.replace('_', '-')} {one:.0f}"
         return case.call.advise(
-            f"if {one:.0f} means 'no label', say {flag}; else correct the labels",
-            **{option: int(one)},
+            f"if {one:.0f} means 'no label', say {option.flag} {one:.0f}; else correct the labels",
+            **{option.name: int(one)},
         )
     low = -1 if profile.bound.kind == Kind.INDEX_LIST else 0
     condition = f"({name} >= {low}) & ({name} < {classes})"

@@ -20,6 +20,7 @@ from lossctl.engine.plan.plan import Plan
 from lossctl.engine.sums.partial import Finding, Partial
 from lossctl.engine.sums.result import Result
 from lossctl.kinds import Kind
+from lossctl.losses.core.declaration import Parameter, Role
 
 Array = NDArray[Any]
 
@@ -63,7 +64,7 @@ class Case:
         """Return what the checks of the blocks found of a rule in an input."""
         return self.partial.findings.get((code, name))
 
-    def option(self, *names: str) -> str | None:
-        """Return the first of these options that the loss has."""
-        known = {one.name for one in self.plan.loss.parameters}
-        return next((name for name in names if name in known), None)
+    @property
+    def ignoring(self) -> Parameter | None:
+        """The option of the loss that names the label which does not count."""
+        return self.plan.loss.roles.get(Role.IGNORED_LABEL)

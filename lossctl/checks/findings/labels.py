@@ -9,10 +9,9 @@ import numpy as np
 from lossctl.checks.findings.case import Case
 from lossctl.checks.findings.catalogue import Sign, symptom
 from lossctl.checks.measurements.confusion import Order
-from lossctl.checks.measurements.probes import find_ignored
 from lossctl.checks.repairs.repairs import Repair
 from lossctl.checks.result import Severity
-from lossctl.engine.sums.reduce import IGNORED, describe_unused
+from lossctl.engine.sums.reduce import describe_unused
 from lossctl.kinds import Kind
 
 SURENESS = 6.0
@@ -33,7 +32,7 @@ def find_labels_from_one(case: Case) -> Iterator[Sign]:
     classes = case.plan.classes
     for profile in case.inputs(Kind.INDEX):
         found, name = profile.measures, profile.bound.name
-        ignored = find_ignored(case.plan)
+        ignored = case.plan.ignored_label
         if not found.whole or found.high != classes or found.low < 1 or ignored in (0, classes):
             continue
         repair = case.call.rewrite("subtract 1 from them", **{name: f"{name} - 1"})
@@ -74,7 +73,7 @@ def find_missing_classes(case: Case) -> Iterator[Sign]:
     """Find classes that never occur."""
     if case.labels is None or int(case.labels.sum()) < MANY * len(case.labels):
         return
-    ignored = find_ignored(case.plan)
+    ignored = case.plan.ignored_label
     missing = [one for one in np.flatnonzero(case.labels == 0).tolist() if one != ignored]
     if missing:
         one = len(missing) == 1
@@ -93,19 +92,18 @@ def find_missing_classes(case: Case) -> Iterator[Sign]:
 )
 def find_ignored_never(case: Case) -> Iterator[Sign]:
     """Find values to ignore that never occur."""
-    name = case.option(*IGNORED)
-    result = case.result
-    if name is None or name not in case.call.options or result is None or not result.counted:
+    option, result = case.ignoring, case.result
+    if option is None or option.name not in case.call.options or result is None:
         return
-    if result.ignored == 0:
-        value = case.plan.options[name]
+    if result.counted and result.ignored == 0:
+        value = case.plan.ignored_label
         yield Sign(
             case.plan.inputs[1].name,
             describe_unused(value, result.counted),
             {"value": value, "labels": result.counted},
             Repair(
                 "leave the option out, or give the value that means 'no label'",
-                (case.call.leave_out(name).spell(),),
+                (case.call.leave_out(option.name).spell(),),
             ),
         )
 
@@ -125,14 +123,14 @@ def find_nothing_left(case: Case) -> Iterator[Sign]:
         return
     left_out = {name: getattr(result, name) for name in ("ignored", "masked", "omitted")}
     why = ", ".join(f"{count} {name}" for name, count in left_out.items() if count)
-    name = case.option(*IGNORED)
+    option = case.ignoring
     repair = Repair("change what is left out")
-    if result.ignored and name is not None:
-        value = case.plan.options[name]
+    if result.ignored and option is not None:
+        value = case.plan.ignored_label
         repair = Repair(f"each label is {value}, which means 'no label': name the labels' column")
-        if name in case.call.options:
+        if option.name in case.call.options:
             words = f"{value} is a real label here: leave the option out, or choose another value"
-            repair = Repair(words, (case.call.leave_out(name).spell(),))
+            repair = Repair(words, (case.call.leave_out(option.name).spell(),))
     yield Sign(
         case.plan.inputs[min(1, len(case.plan.inputs) - 1)].name,
         f"nothing is left to average of {case.partial.elements} elements"

@@ -8,11 +8,9 @@ import numpy as np
 
 from lossctl.checks.findings.case import Case
 from lossctl.checks.findings.catalogue import Sign, symptom
-from lossctl.checks.measurements.probes import find_ignored
 from lossctl.checks.measurements.profile import LARGEST_HALF, Profile
 from lossctl.checks.repairs.repairs import Repair
 from lossctl.checks.result import Severity
-from lossctl.engine.sums.reduce import IGNORED
 from lossctl.kinds import Kind
 
 MANY = 20
@@ -88,7 +86,7 @@ def find_integer_wrap(case: Case) -> Iterator[Sign]:
 def _is_wrapped(case: Case, profile: Profile, top: int) -> bool:
     """Whether large numbers stand apart from the others."""
     if profile.bound.kind == Kind.INDEX:
-        return case.plan.classes < profile.measures.high != find_ignored(case.plan)
+        return bool(case.plan.classes < profile.measures.high != case.plan.ignored_label)
     found = profile.measures
     if found.total == found.high * (found.finite - found.zeros):  # 0 and 255 alone: a mask
         return False
@@ -104,10 +102,10 @@ def _is_wrapped(case: Case, profile: Profile, top: int) -> bool:
 
 def _unwrap(case: Case, profile: Profile, signed: str, value: int) -> Repair:
     name = profile.bound.name
-    option = case.option(*IGNORED)
+    option = case.ignoring
     if profile.bound.kind == Kind.INDEX and option is not None:
-        words = f"leave them out: --{option.replace('_', '-')} {value} (or save {signed})"
-        return case.call.advise(words, **{option: value})
+        words = f"leave them out: {option.flag} {value} (or save {signed})"
+        return case.call.advise(words, **{option.name: value})
     return case.call.rewrite(f"read it as {signed}", **{name: f"{name}.astype(np.{signed})"})
 
 

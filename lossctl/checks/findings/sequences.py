@@ -13,6 +13,7 @@ from lossctl.checks.findings.catalogue import Sign, symptom
 from lossctl.checks.result import Severity
 from lossctl.engine.plan.plan import Plan
 from lossctl.kinds import Kind
+from lossctl.losses.core.declaration import Role
 from lossctl.losses.sequence.losses import IMPOSSIBLE
 
 MOST_LISTED = 5
@@ -80,7 +81,7 @@ def find_impossible_alignments(case: Case) -> Iterator[Sign]:
         for one in listed
     )
     more = f"; and {len(rows) - MOST_LISTED} more" if len(rows) > MOST_LISTED else ""
-    zero = bool(case.plan.options.get("zero_infinity"))
+    zero = bool(case.plan.loss.read_role(Role.INFINITE_AS_ZERO, case.plan.options))
     name = next(one.name for one in case.plan.inputs if one.kind == Kind.LABELS)
     left_out = f"~np.isin(np.arange({len(bad)}), {rows.tolist()})"
     yield Sign(

@@ -17,7 +17,6 @@ from lossctl.engine.plan.binding import Bound
 from lossctl.engine.plan.blocks import Region
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.sums.partial import Partial
-from lossctl.engine.sums.reduce import IGNORED
 from lossctl.kinds import Kind
 
 Array = NDArray[Any]
@@ -62,15 +61,10 @@ def is_elementwise(plan: Plan) -> bool:
     return averaged or plan.axes == plan.inputs[0].axes
 
 
-def find_ignored(plan: Plan) -> int | None:
-    """Return the label that means none."""
-    return next((plan.options[name] for name in IGNORED if name in plan.options), None)
-
-
 def find_valid(plan: Plan, labels: Array, classes: int) -> NDArray[np.bool_]:
     """Return which labels are classes, and not ignored."""
     valid = (labels >= 0) & (labels < classes)
-    ignored = find_ignored(plan)
+    ignored = plan.ignored_label
     return np.asarray(valid if ignored is None else valid & (labels != ignored))
 
 

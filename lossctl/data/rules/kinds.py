@@ -55,7 +55,7 @@ class Context:
     """What a check must know beside the numbers."""
 
     classes: int = 0
-    ignore_index: int | None = None
+    ignored_label: int | None = None
     whole_classes: bool = True
     """Whether axis 1 of a block holds all classes, so that sums over it mean something."""
 
@@ -116,8 +116,8 @@ def not_whole(values: Array) -> Mask:
 
 def _index(numbers: Numbers, context: Context) -> Findings:
     values = numbers.values
-    kept: Any = True if context.ignore_index is None else values != context.ignore_index
-    if values.dtype == np.uint64:  # what an index cannot hold is never the index to ignore
+    kept: Any = True if context.ignored_label is None else values != context.ignored_label
+    if values.dtype == np.uint64:  # what an index cannot hold is never ignored
         kept |= values > np.iinfo(np.int64).max
     if values.dtype.kind == "f":
         broken = not_whole(values) & kept

@@ -14,7 +14,7 @@ from lossctl.engine.plan.binding import Bound
 from lossctl.engine.plan.blocks import Cutting, Region
 from lossctl.engine.plan.options import TensorOption
 from lossctl.engine.plan.reduced_axes import Gathering
-from lossctl.losses.core.declaration import Loss
+from lossctl.losses.core.declaration import Loss, Role
 
 if TYPE_CHECKING:
     from lossctl.engine.gradients.chain_rule import Derivation
@@ -85,6 +85,11 @@ class Plan:
     def classes(self) -> int:
         """The number of classes; 1 where an input has no axis for them."""
         return self.sizes.get("C", 1) or 0
+
+    @property
+    def ignored_label(self) -> Any:
+        """The label that does not count; None where the loss ignores none."""
+        return self.loss.read_role(Role.IGNORED_LABEL, self.options)
 
     @property
     def single(self) -> bool:

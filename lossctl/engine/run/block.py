@@ -149,7 +149,7 @@ def _inspect(
         return  # checked by the kernel where it takes them (nll)
     context = Context(
         classes=plan.classes,
-        ignore_index=plan.options.get("ignore_index", plan.options.get("ignore_class")),
+        ignored_label=plan.ignored_label,
         whole_classes=not region.partial or "C" in bound.axes,
     )
     for rule, broken, shown in kinds.check(bound.kind, values, context):

@@ -17,12 +17,9 @@ from lossctl.engine.sums.partial import Finding, Partial
 from lossctl.engine.sums.result import Result
 from lossctl.engine.sums.summary import Summary
 from lossctl.errors import DataError, warn
-from lossctl.losses.core.declaration import Loss
+from lossctl.losses.core.declaration import Loss, Role
 
 Array = NDArray[Any]
-
-IGNORED = ("ignore_index", "ignore_class")
-"""Options that name a label which does not count."""
 
 Progress = Callable[[int, "int | None"], None]
 """Called with the samples done, and all of them (None if not known yet)."""
@@ -108,11 +105,11 @@ def find_remedy(loss: Loss, finding: Finding, before: str = "--", behind: str = 
     Labels are left out by the option that the loss has for it, or else with their samples.
     """
     remedy = finding.rule.remedy
-    name = next((one.flag[2:] for one in loss.parameters if one.name in IGNORED), None)
-    if name is None:
+    ignoring = loss.roles.get(Role.IGNORED_LABEL)
+    if ignoring is None:
         remedy = remedy.replace("leave it out with --ignore-index", "mask its sample with --mask")
     else:
-        remedy = remedy.replace("--ignore-index", f"{before}{name}{behind}")
+        remedy = remedy.replace("--ignore-index", f"{before}{ignoring.flag[2:]}{behind}")
     if finding.name == loss.inputs[0].name and finding.classes > 1:
         remedy = remedy.replace("(bce_with_logits)", "(ce)")
     return remedy or "--nan omit leaves them out, --nan propagate computes them."
@@ -169,6 +166,7 @@ def finish(
         samples=samples,
         dtype=summary.settings["dtype"],
         options=summary.options,
+        ignored_label=summary.ignored_label,
         given=summary.given,
         inputs=tuple(
             (name, source, fill(shape, samples)) for name, source, shape in summary.inputs
@@ -253,10 +251,10 @@ def _divide(total: float, denominator: float) -> float:
 
 def _tell_unused(summary: Summary, partial: Partial) -> list[str]:
     """Tell of a value to ignore that was given for nothing; a part may have none of it."""
-    given = [summary.options[name] for name in IGNORED if summary.options.get(name) is not None]
-    if not given or partial.ignored or not partial.counted or summary.part is not None:
+    given = summary.ignored_label
+    if given is None or partial.ignored or not partial.counted or summary.part is not None:
         return []
-    return [describe_unused(given[0], partial.counted)]
+    return [describe_unused(given, partial.counted)]
 
 
 def describe_unused(value: Any, counted: int) -> str:

@@ -52,6 +52,8 @@ class Result:
     part: tuple[int, int] | None = None
     """Which part of how many this is, where it is not the whole."""
     warnings: tuple[str, ...] = ()
+    ignored_label: Any = None
+    """The label that does not count, if one was named."""
 
     @property
     def name(self) -> str:

@@ -83,6 +83,7 @@ class State:
             "weight": [repr(one) for one in summary.weight],
             "keeps_ignored": summary.keeps_ignored,
             "transform": summary.transform,
+            "ignored_label": summary.ignored_label,
             "sums": {
                 name: [_encode_sum(one) for one in parts] for name, parts in partial.sums.items()
             },
@@ -222,4 +223,5 @@ def _decode_summary(raw: dict[str, Any]) -> Summary:
         weight=tuple(map(float, raw["weight"])),
         keeps_ignored=bool(raw["keeps_ignored"]),
         transform=str(raw["transform"]),
+        ignored_label=raw.get("ignored_label"),
     )

@@ -12,7 +12,7 @@ import numpy as np
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.sums.result import LARGE_TENSOR
 from lossctl.kinds import Kind
-from lossctl.losses.core.declaration import Loss
+from lossctl.losses.core.declaration import Loss, Role
 
 Part = tuple[int, int]
 
@@ -46,13 +46,15 @@ class Summary:
     """Whether the size of a batch counts what is ignored; Keras masks it."""
     transform: str = ""
     """What is done with the mean at the end."""
+    ignored_label: Any = None
+    """The label that does not count, if one was named."""
     declared: Loss | None = field(default=None, compare=False)
     """The loss itself, where sums or the mean have to be finished with it."""
 
     @classmethod
     def of(cls, plan: Plan) -> Summary:
         """Return the summary of a plan."""
-        settings = plan.settings
+        settings, options = plan.settings, _changed_options(plan)
         return cls(
             loss=plan.loss.key,
             reduction=settings.reduction,
@@ -65,7 +67,7 @@ class Summary:
                 "mask": plan.mask is not None,
                 "answers": plan.answers,
             },
-            options=_changed_options(plan),
+            options=options,
             given=plan.given,
             inputs=tuple((one.name, one.source.name, one.source.shape) for one in plan.inputs),
             shape=plan.shape,
@@ -78,6 +80,7 @@ class Summary:
             weight=_weight(plan),
             keeps_ignored=plan.loss.reduction != "sum_over_batch_size",
             transform=plan.loss.transform.name if plan.loss.transform is not None else "",
+            ignored_label=plan.loss.read_role(Role.IGNORED_LABEL, options),
             declared=plan.loss,
             notes=tuple(_standing_notes(plan)),
         )

@@ -26,6 +26,7 @@ from lossctl.losses.core.keras import (
     SMOOTHING,
     UPPER,
 )
+from lossctl.losses.core.options import Role
 from lossctl.losses.maths.numerics import align_classes, exp_below, find_classes
 from lossctl.losses.maths.softmax import DistributionCrossEntropy, IndexCrossEntropy
 
@@ -170,7 +171,9 @@ def sparse_categorical_crossentropy(
     y_true: Array,
     *,
     from_logits: Annotated[bool, FROM_LOGITS] = False,
-    ignore_class: Annotated[int | None, Option("label that is left out")] = None,
+    ignore_class: Annotated[
+        int | None, Option("label that is left out", role=Role.IGNORED_LABEL)
+    ] = None,
     axis: Annotated[int, CLASS_AXIS] = -1,
 ) -> Terms:
     """Cross entropy of the right class.

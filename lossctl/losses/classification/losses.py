@@ -18,6 +18,7 @@ from lossctl.losses.core.declaration import (
     loss,
     real,
 )
+from lossctl.losses.core.options import Role
 from lossctl.losses.core.terms import Note
 from lossctl.losses.maths.numerics import align_classes, find_classes, separate_ignored, take_class
 from lossctl.losses.maths.softmax import DistributionCrossEntropy, IndexCrossEntropy
@@ -25,8 +26,13 @@ from lossctl.losses.maths.softmax import DistributionCrossEntropy, IndexCrossEnt
 Array = NDArray[Any]
 
 CLASS_WEIGHT = Option("weight of each class", shape="C")
-IGNORE_INDEX = Option("target value that is left out")
-SMOOTHING = Option("share of the target spread evenly over all classes", at_least=0, at_most=1)
+IGNORE_INDEX = Option("target value that is left out", role=Role.IGNORED_LABEL)
+SMOOTHING = Option(
+    "share of the target spread evenly over all classes",
+    at_least=0,
+    at_most=1,
+    role=Role.SMOOTHING,
+)
 PICKED_SHARE = 8
 """What a number costs that is mostly not read, compared with one that is: 1 in so many."""
 LOG_TOLERANCE = 1e-6

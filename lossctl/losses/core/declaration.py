@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -47,7 +47,7 @@ from lossctl.losses.core.inputs import (
     soft_label,
     variance,
 )
-from lossctl.losses.core.options import Option, Parameter
+from lossctl.losses.core.options import Option, Parameter, Role
 from lossctl.losses.core.terms import Finish, Scan, Terms, Transform
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ __all__ = [
     "Loss",
     "Option",
     "Parameter",
+    "Role",
     "Scan",
     "Terms",
     "Transform",
@@ -169,6 +170,16 @@ class Loss(Differentiable):
             optional = type(None) in get_args(base)
             found.append(Parameter(name, plain, parameter.default, option, optional))
         return tuple(found)
+
+    @functools.cached_property
+    def roles(self) -> dict[Role, Parameter]:
+        """The options that other rooms ask for, by what they mean."""
+        return {one.option.role: one for one in self.parameters if one.option.role is not None}
+
+    def read_role(self, role: Role, options: Mapping[str, Any]) -> Any:
+        """Return the value of the option with a role; None where there is none, or no value."""
+        parameter = self.roles.get(role)
+        return None if parameter is None else options.get(parameter.name)
 
     @property
     def form_count(self) -> int:

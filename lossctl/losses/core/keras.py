@@ -23,6 +23,7 @@ from lossctl.losses.core.declaration import (
     real,
     soft_label,
 )
+from lossctl.losses.core.options import Role
 
 Array = NDArray[Any]
 
@@ -56,8 +57,13 @@ LAST = {"axis": "averaged over the last", "denominator": "per-sample losses"}
 CLIPPING = {"clipping": "probabilities to [1e-7, 1 - 1e-7]"}
 
 FROM_LOGITS = Option("the predictions are logits, not probabilities")
-SMOOTHING = Option("share of each label that is spread over all classes", at_least=0, at_most=1)
-BINARY_SMOOTHING = Option("squeezes labels towards 0.5", at_least=0, at_most=1)
+SMOOTHING = Option(
+    "share of each label that is spread over all classes",
+    at_least=0,
+    at_most=1,
+    role=Role.SMOOTHING,
+)
+BINARY_SMOOTHING = Option("squeezes labels towards 0.5", at_least=0, at_most=1, role=Role.SMOOTHING)
 MEAN_AXIS = Option("the axis that is averaged over")
 CLASS_AXIS = Option("the axis of the classes")
 GAMMA = Option("how little confident right answers count", at_least=0)

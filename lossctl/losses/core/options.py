@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
+
+
+class Role(StrEnum):
+    """What an option means to the rooms that do not know the losses and their options by name."""
+
+    IGNORED_LABEL = "ignored label"
+    """The label that does not count."""
+    SMOOTHING = "smoothing"
+    """How much of each label is spread over all classes."""
+    INFINITE_AS_ZERO = "infinite as zero"
+    """Whether a sample without any finite loss counts as 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +38,12 @@ class Option:
     """Symbolic shape that a tensor-valued option is broadcast to, as torch does."""
     axes: bool = False
     """Whether the value lists axes: a whole number, several, or none for all."""
+    role: Role | None = None
+    """What it means to checks, messages and other losses, whatever its name is."""
 
     def __post_init__(self) -> None:
+        if self.role is not None:
+            object.__setattr__(self, "role", Role(self.role))
         if self.fits == "*":
             object.__setattr__(self, "fits", "N *D")
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from lossctl.errors import OwnLossError
 from lossctl.kinds import Kind
-from lossctl.losses.core.declaration import FACTS, Loss, Option, Parameter
+from lossctl.losses.core.declaration import FACTS, Loss, Option, Parameter, Role
 from lossctl.losses.core.inputs import Form, Input
 from lossctl.losses.core.terms import Scan, Terms, Transform
 from lossctl.losses.custom.attribution import Home, guard, say_whose, show_place
@@ -91,9 +91,19 @@ def _object(loss: Loss) -> Iterator[str]:
         yield "has no inputs"
     yield from _object_to_signature(loss)
     yield from _object_to_gathering(loss)
+    yield from _object_to_roles(loss)
     for fact in loss.facts:
         if fact not in FACTS:
             yield f"says {fact!r}, which is none of the facts {', '.join(FACTS)}"
+
+
+def _object_to_roles(loss: Loss) -> Iterator[str]:
+    """Look for options that mean the same."""
+    options = [one for one in loss.parameters if isinstance(one.option, Option)]
+    for role in Role:
+        names = [one.name for one in options if one.option.role is role]
+        if len(names) > 1:
+            yield f"has several options with the role {role.value!r}: {', '.join(names)}"
 
 
 def _object_to_gathering(loss: Loss) -> Iterator[str]:

@@ -24,6 +24,7 @@ from lossctl.losses.core.declaration import (
     probability,
     score,
 )
+from lossctl.losses.core.options import Role
 from lossctl.losses.maths.numerics import (
     align_classes,
     find_classes,
@@ -239,7 +240,9 @@ def perplexity(
     input: Array,
     target: Array,
     *,
-    ignore_index: Annotated[int, Option("target value that is left out")] = -100,
+    ignore_index: Annotated[
+        int, Option("target value that is left out", role=Role.IGNORED_LABEL)
+    ] = -100,
 ) -> Terms:
     """Among how many equally likely classes the model is at a loss, on average.
 

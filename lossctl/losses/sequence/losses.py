@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lossctl.errors import DataError
 from lossctl.losses.core.declaration import Option, Terms, labels, length, log_probability, loss
+from lossctl.losses.core.options import Role
 from lossctl.losses.core.terms import Note
 from lossctl.losses.maths.ctc import negative_log_likelihood, pad_targets
 from lossctl.losses.maths.ctc_posteriors import find_occupation
@@ -54,7 +55,9 @@ def ctc(
     target_lengths: Array,
     *,
     blank: Annotated[int, Option("class index of the blank", at_least=0)] = 0,
-    zero_infinity: Annotated[bool, Option("count impossible alignments as 0")] = False,
+    zero_infinity: Annotated[
+        bool, Option("count impossible alignments as 0", role=Role.INFINITE_AS_ZERO)
+    ] = False,
 ) -> Terms:
     """Connectionist temporal classification: the likelihood of all alignments of the labels.
 

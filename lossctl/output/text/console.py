@@ -87,7 +87,7 @@ def describe_result(result: Result, precision: int, encoding: str) -> Iterator[t
 
 def _describe_left_out(result: Result) -> Iterable[tuple[str, str]]:
     """Yield the counts that are not zero; of ignored ones also zero, if a label was named."""
-    if result.ignored or "ignore_index" in result.options:
+    if result.ignored or result.ignored_label is not None:
         yield "ignored", str(result.ignored)
     if result.masked:
         yield "masked", str(result.masked)
