@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import lossctl.checks.findings as room
+import lossctl.checks as room
 from lossctl.checks.result import Finding, Severity
 from lossctl.data.rules import rules
 from lossctl.data.rules.rules import Rule
@@ -116,8 +116,8 @@ def grade(rule: Rule) -> Severity:
 
 def list_symptoms() -> list[Symptom]:
     """Return all symptoms, the severe ones first, by their codes."""
-    for module in pkgutil.iter_modules(room.__path__):
-        importlib.import_module(f"{room.__name__}.{module.name}")
+    for module in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
+        importlib.import_module(module.name)
     order = list(Severity)
     return sorted(SYMPTOMS.values(), key=lambda one: (order.index(one.severity), one.code))
 

@@ -245,7 +245,7 @@ class TestInASession:
         with pytest.raises(OwnLossError, match="in odd: LookupError: lost") as caught:
             odd(PREDICTED)
         assert isinstance(caught.value.__cause__, LookupError)
-        assert "test_own_losses.py, line " in caught.value.message
+        assert "test_files.py, line " in caught.value.message
 
     def test_in_a_script_has_the_name_of_its_file(self, tmp_path: Path) -> None:
         script = tmp_path / "evaluate.py"
