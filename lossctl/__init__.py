@@ -10,176 +10,51 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+import pkgutil
+from typing import Any
+
+from lossctl.api.writers import register_writers
+from lossctl.losses.core.call import register_compute
 
 __version__ = "0.1.0"
 
-if TYPE_CHECKING:
-    from lossctl import losses
-    from lossctl.api.computation import (
-        check,
-        compare_definitions,
-        compute,
-        describe,
-        describe_all,
-        elements,
-        evaluate,
-        explain,
-        explain_difference,
-        gradient,
-        merge,
-        run_suite,
-    )
-    from lossctl.checks.result import Examination
-    from lossctl.data import load_array
-    from lossctl.engine.gradients.result import Gradient
-    from lossctl.engine.sums.result import Result
-    from lossctl.explanation.result import Difference, Explanation
-    from lossctl.losses.core.declaration import Option, Role, loss
-    from lossctl.losses.core.inputs import (
-        above_minus_one,
-        binary,
-        box,
-        class_label,
-        class_probability,
-        clipped,
-        density,
-        distribution,
-        either,
-        index,
-        index_list,
-        labels,
-        length,
-        log_amount,
-        log_probability,
-        logit,
-        mass,
-        not_negative,
-        positive,
-        probability,
-        real,
-        score,
-        sign,
-        soft_label,
-        variance,
-    )
-    from lossctl.losses.core.steps import Step, steps
-    from lossctl.losses.core.terms import Scan, Terms, Transform
+STUB = "__init__.pyi"
+"""The one list of public names, beside this file."""
 
-_ROOMS = {
-    "lossctl.data": ("load_array",),
-    "lossctl.checks.result": ("Examination",),
-    "lossctl.engine.gradients.result": ("Gradient",),
-    "lossctl.engine.sums.result": ("Result",),
-    "lossctl.explanation.result": ("Difference", "Explanation"),
-    "lossctl.losses.core.steps": ("Step", "steps"),
-    "lossctl.api.computation": (
-        "check",
-        "compare_definitions",
-        "compute",
-        "describe",
-        "describe_all",
-        "elements",
-        "evaluate",
-        "explain",
-        "explain_difference",
-        "gradient",
-        "merge",
-        "run_suite",
-    ),
-    "lossctl.losses.core.declaration": ("Option", "Role", "loss"),
-    "lossctl.losses.core.inputs": (
-        "above_minus_one",
-        "binary",
-        "box",
-        "class_label",
-        "class_probability",
-        "clipped",
-        "density",
-        "distribution",
-        "either",
-        "index",
-        "index_list",
-        "labels",
-        "length",
-        "log_amount",
-        "log_probability",
-        "logit",
-        "mass",
-        "not_negative",
-        "positive",
-        "probability",
-        "real",
-        "score",
-        "sign",
-        "soft_label",
-        "variance",
-    ),
-    "lossctl.losses.core.terms": ("Scan", "Terms", "Transform"),
-}
-_HOMES = {name: room for room, names in _ROOMS.items() for name in names}
+register_compute("lossctl.api.computation:compute")
+register_writers(
+    open_text="lossctl.output.files.files:open_text",
+    check_gradient="lossctl.output.gradients.files:check_target",
+    open_gradient="lossctl.output.gradients.files:open_gradient",
+    check_rows="lossctl.output.evaluation.row_files:check_rows",
+    open_rows="lossctl.output.evaluation.row_files:open_rows",
+)
 
-__all__ = [
-    "Difference",
-    "Examination",
-    "Explanation",
-    "Gradient",
-    "Option",
-    "Result",
-    "Role",
-    "Scan",
-    "Step",
-    "Terms",
-    "Transform",
-    "__version__",
-    "above_minus_one",
-    "binary",
-    "box",
-    "check",
-    "class_label",
-    "class_probability",
-    "clipped",
-    "compare_definitions",
-    "compute",
-    "density",
-    "describe",
-    "describe_all",
-    "distribution",
-    "either",
-    "elements",
-    "evaluate",
-    "explain",
-    "explain_difference",
-    "gradient",
-    "index",
-    "index_list",
-    "labels",
-    "length",
-    "load_array",
-    "log_amount",
-    "log_probability",
-    "logit",
-    "loss",
-    "losses",
-    "mass",
-    "merge",
-    "not_negative",
-    "positive",
-    "probability",
-    "real",
-    "run_suite",
-    "score",
-    "sign",
-    "soft_label",
-    "steps",
-    "variance",
-]
+_places: dict[str, str] = {}
 
 
 def __getattr__(name: str) -> Any:
     """Import parts of the API when they are first asked for: the command starts faster so."""
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    if name in ("losses", "errors"):
-        return importlib.import_module(f"lossctl.{name}")
-    raise AttributeError(f"module 'lossctl' has no attribute {name!r}")
+    if name == "__all__":
+        return sorted([*_list_places(), "__version__"])
+    if name.startswith("__") or name not in _list_places():
+        raise AttributeError(f"module 'lossctl' has no attribute {name!r}")
+    place = _list_places()[name]
+    if place == __name__:
+        return importlib.import_module(f"{place}.{name}")
+    return getattr(importlib.import_module(place), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__getattr__("__all__")})
+
+
+def _list_places() -> dict[str, str]:
+    """Return the modules of the public names, which the stub lists."""
+    if not _places:
+        import ast
+
+        stub = ast.parse(pkgutil.get_data(__name__, STUB) or b"")
+        imports = [one for one in stub.body if isinstance(one, ast.ImportFrom)]
+        _places.update((name.name, str(one.module)) for one in imports for name in one.names)
+    return _places

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-import lossctl
+from lossctl import __version__
 from lossctl.api.call import is_text, plan_computation
 from lossctl.api.datasets import (
     check_evaluation,
@@ -16,6 +16,7 @@ from lossctl.api.datasets import (
     evaluate,
     run_suite,
 )
+from lossctl.api.writers import open_text
 from lossctl.engine.plan.plan import Settings
 from lossctl.engine.run.threads import available_threads
 from lossctl.engine.sums import reduce as engine
@@ -237,9 +238,8 @@ def _parse_part(text: str) -> tuple[int, int]:
 def _save_state(stream: engine.Elements, path: Path) -> None:
     from lossctl.engine.sums.state import State
     from lossctl.engine.sums.summary import Summary
-    from lossctl.output.files.files import open_text
 
     summary = Summary.of(stream.plan)
-    state = State.of(str(path), lossctl.__version__, summary, stream.partial, stream.samples)
+    state = State.of(str(path), __version__, summary, stream.partial, stream.samples)
     with open_text(path) as file:
         file.write(state.encode() + "\n")

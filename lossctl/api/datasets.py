@@ -8,6 +8,7 @@ from os import PathLike
 from os.path import realpath
 from typing import TYPE_CHECKING, Any
 
+from lossctl.api.writers import check_rows, open_rows
 from lossctl.engine.plan.plan import Settings
 from lossctl.engine.run.threads import available_threads
 from lossctl.errors import OverwriteError, UsageError
@@ -83,7 +84,6 @@ def evaluate(
     if elements is None:
         return Evaluator(request).run(progress)
     from lossctl.evaluation.rows.dataset import refuse_input
-    from lossctl.output.evaluation.row_files import open_rows
 
     refuse_input(elements, request.dataset, request.asked)
     with open_rows(elements) as write:
@@ -96,8 +96,6 @@ def check_evaluation(dataset: Any = None, **arguments: Any) -> None:
 
     elements = arguments.pop("elements", None)
     if elements is not None:
-        from lossctl.output.evaluation.row_files import check_rows
-
         check_rows(elements)
     arguments.pop("progress", None)
     request = _request(dataset=dataset, **arguments)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.api.call import plan_computation
+from lossctl.api.writers import check_gradient, open_gradient
 from lossctl.data import is_live, refuse_overwriting
 from lossctl.engine.gradients.result import Gradient, Piece
 from lossctl.engine.gradients.stream import Gradients, derive, name_inputs, with_derivation
@@ -148,8 +149,6 @@ def _fill(
         for piece in stream:
             arrays[piece.name][_box(piece)] = piece.values
         return {name: array.reshape(shapes[name]) for name, array in arrays.items()}
-    from lossctl.output.gradients.files import open_gradient
-
     with ExitStack() as stack:
         writers = {
             name: stack.enter_context(
@@ -182,8 +181,6 @@ def _name_files(
     template: str, names: Sequence[str], references: Iterable[object]
 ) -> dict[str, str]:
     """Return the file for the gradient by each input, if all of them can be written."""
-    from lossctl.output.gradients.files import check_target
-
     if len(names) > 1 and PLACE not in template:
         raise UsageError(
             f"the loss has {len(names)} prediction inputs ({', '.join(names)}), and"
@@ -192,7 +189,7 @@ def _name_files(
         )
     files = {name: template.replace(PLACE, name) for name in names}
     for path in files.values():
-        check_target(path)
+        check_gradient(path)
         refuse_overwriting(path, references)
     return files
 
