@@ -14,7 +14,7 @@ import pkgutil
 from typing import Any
 
 from lossctl.api.writers import register_writers
-from lossctl.losses.core.call import register_compute
+from lossctl.losses.core.late_binding import register_compute
 
 __version__ = "0.1.0"
 

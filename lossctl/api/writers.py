@@ -18,7 +18,7 @@ Path = str | PathLike[str]
 _places: dict[str, str] = {}
 
 
-class BoxWriter(Protocol):
+class GradientWriter(Protocol):
     """Writes boxes of an array where they belong in a file."""
 
     def write(self, start: tuple[int, ...], values: NDArray[Any]) -> None:
@@ -54,9 +54,9 @@ def open_gradient(
     given_shape: tuple[int, ...],
     dtype: np.dtype[Any],
     result: Result,
-) -> AbstractContextManager[BoxWriter]:
+) -> AbstractContextManager[GradientWriter]:
     """Open a file for the boxes of an array of ``shape``, which is stored as ``given_shape``."""
-    opened: AbstractContextManager[BoxWriter] = find_writer("open_gradient")(
+    opened: AbstractContextManager[GradientWriter] = find_writer("open_gradient")(
         path, shape, given_shape, dtype, result
     )
     return opened

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type
 
 from numpy.typing import NDArray
 
-from lossctl.losses.core import call
+from lossctl.losses.core import late_binding
 from lossctl.losses.core.gradients import Differentiable, Slope
 from lossctl.losses.core.inputs import (
     Condition,
@@ -141,7 +141,7 @@ class Loss(Differentiable):
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Compute this loss: the same as ``lossctl.compute(key, *inputs, **options)``."""
-        return call.compute(self, *inputs, **options)
+        return late_binding.compute(self, *inputs, **options)
 
     def __repr__(self) -> str:
         names = ", ".join(one.name for one in self.inputs)

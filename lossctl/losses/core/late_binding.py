@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from lossctl.losses.core.declaration import Loss
+from typing import Any
 
 _place = ""
 
@@ -17,7 +14,7 @@ def register_compute(place: str) -> None:
     _place = place
 
 
-def compute(loss: Loss, *inputs: Any, **options: Any) -> Any:
-    """Compute a loss of arrays or files."""
+def compute(loss: Any, *inputs: Any, **options: Any) -> Any:
+    """Compute a declared loss of arrays or files."""
     module, _, name = _place.partition(":")
     return getattr(importlib.import_module(module), name)(loss, *inputs, **options)
