@@ -1,4 +1,4 @@
-"""The public API of examinations: what the command ``check`` is one call of."""
+"""The public API of checks: what the command ``check`` is one call of."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lossctl.losses.core.declaration import Loss
 from lossctl.losses.core.registry import find
 
 if TYPE_CHECKING:
-    from lossctl.checks.result import Examination
+    from lossctl.checks.result import CheckResult
 
 LEAST_INPUTS = 2
 
@@ -31,7 +31,7 @@ def check(
     threads: int | None = None,
     progress: Callable[[int, int | None], None] | None = None,
     **options: Any,
-) -> Examination:
+) -> CheckResult:
     """Find what is wrong with predictions and targets, in one scan over arrays or files.
 
     Takes what :func:`~lossctl.compute` takes, but for reductions and parts; with None for the
@@ -48,10 +48,10 @@ def check(
     >>> found.findings[0].commands[0]
     'target = target - 1'
 
-    Returns an :class:`~lossctl.checks.result.Examination`. Raises UsageError, and DataError or
+    Returns an :class:`~lossctl.checks.result.CheckResult`. Raises UsageError, and DataError or
     FileError for files that cannot be read.
     """
-    from lossctl.checks.checker import Request, examine
+    from lossctl.checks.checker import Request, run_check
 
     declared = None if loss is None else find(loss)
     if declared is None and len(inputs) < LEAST_INPUTS:
@@ -80,7 +80,7 @@ def check(
         "mask": (mask, None),
         "nan": (nan, "propagate"),
     }
-    return examine(
+    return run_check(
         Request(
             declared,
             inputs,

@@ -1,4 +1,4 @@
-"""The examination: inputs opened, fitted to the loss, scanned once, and judged."""
+"""The check: inputs opened, fitted to the loss, scanned once, and searched for findings."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from lossctl.checks.description import arrange, describe, describe_input, profile_alone
 from lossctl.checks.findings import catalogue
-from lossctl.checks.findings.broken_rules import describe_rule, mend_rule
-from lossctl.checks.findings.case import Case
-from lossctl.checks.findings.catalogue import Sign, declare
+from lossctl.checks.findings.broken_rules import describe_rule, repair_rule
+from lossctl.checks.findings.catalogue import Evidence, declare
+from lossctl.checks.findings.context import CheckContext
 from lossctl.checks.findings.structure import (
     LENGTHS,
     SHAPES,
@@ -37,7 +37,7 @@ from lossctl.checks.opening import Opened, name_found, open_inputs, report_texts
 from lossctl.checks.repairs.proposals import Candidate, rank_losses
 from lossctl.checks.repairs.repairs import Call, Repair
 from lossctl.checks.repairs.views import peek
-from lossctl.checks.result import Examination, Finding, Proposal, Severity
+from lossctl.checks.result import CheckResult, Finding, Proposal, Severity
 from lossctl.data import load_array
 from lossctl.data.arrays.class_names import load_classes
 from lossctl.data.rules import rules
@@ -63,7 +63,7 @@ RICH = 2
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is to be examined."""
+    """What is to be checked."""
 
     loss: Loss | None
     references: tuple[Any, ...]
@@ -79,8 +79,8 @@ class Request:
     progress: Callable[[int, int | None], None] | None = None
 
 
-def examine(request: Request) -> Examination:
-    """Examine a pair of inputs, or as many as the loss has.
+def run_check(request: Request) -> CheckResult:
+    """Check a pair of inputs, or as many as the loss has.
 
     Raises UsageError for a call that is wrong, FileError and DataError for files that cannot be
     read; what does not fit together is a finding.
@@ -101,12 +101,12 @@ def examine(request: Request) -> Examination:
         len(extras) - 1 if request.ids is not None else None,
     )
     try:
-        return _Examiner(request, opened).run()
+        return _Checker(request, opened).run()
     finally:
         opened.close()
 
 
-class _Examiner:
+class _Checker:
     def __init__(self, request: Request, opened: Opened) -> None:
         self.request = request
         self.opened = opened
@@ -120,7 +120,7 @@ class _Examiner:
             if source.length is None:
                 peek(source)  # a small file is read to its end, and its length known then
 
-    def run(self) -> Examination:
+    def run(self) -> CheckResult:
         loss, candidates = self.request.loss, self._rank()
         if loss is None:
             if not candidates:
@@ -147,7 +147,7 @@ class _Examiner:
             for name, value in self.request.options.items()
             if name in settled.plan.tensors and isinstance(value, str)
         }
-        return self._examine(settled.plan, settled, candidates)
+        return self._scan(settled.plan, settled, candidates)
 
     def _rank(self) -> list[Candidate]:
         return [] if self.request.loss is not None else self._rank_all()
@@ -178,9 +178,7 @@ class _Examiner:
         """Return all options that were given, as they would be written."""
         return {**self.request.options, **self.request.shared}
 
-    def _examine(
-        self, plan: Plan, settled: Settled, candidates: Sequence[Candidate]
-    ) -> Examination:
+    def _scan(self, plan: Plan, settled: Settled, candidates: Sequence[Candidate]) -> CheckResult:
         profiles = [Profile(number, bound) for number, bound in enumerate(plan.inputs)]
         targets, confusion, pairs = plan_targets(plan), plan_confusion(plan), plan_pairs(plan)
         offsets = tuple(dict.fromkeys((1, -1, *settled.offsets)))
@@ -202,7 +200,7 @@ class _Examiner:
         )
         scan.run()
         result = _finish(plan, scan)
-        case = Case(
+        context = CheckContext(
             plan,
             name_found(self.opened, settled.call, plan.classes),
             scan.partial,
@@ -219,38 +217,40 @@ class _Examiner:
             head=scan.head,
         )
         if targets is not None and result is not None:
-            case.baselines = Baselines(plan, targets).list()
+            context.baselines = Baselines(plan, targets).list()
         findings = [
             *settled.findings,
             *report_texts(self.opened, plan.loss, settled.call, plan.classes),
-            *([] if scan.uneven is None else [follow_lengths(scan.uneven.counts, case.call)]),
-            *_judge(case),
+            *([] if scan.uneven is None else [follow_lengths(scan.uneven.counts, context.call)]),
+            *_detect(context),
         ]
         if LENGTHS.code not in [one.code for one in findings]:
             findings += compare_ids(scan.count_ids(), scan.samples)
-        return self._conclude(case, findings, candidates, hashes)
+        return self._conclude(context, findings, candidates, hashes)
 
     def _conclude(
         self,
-        case: Case,
+        context: CheckContext,
         findings: Sequence[Finding],
         candidates: Sequence[Candidate],
         hashes: RowHashes | None,
-    ) -> Examination:
-        result, plan = case.result, case.plan
-        return Examination(
+    ) -> CheckResult:
+        result, plan = context.result, context.plan
+        return CheckResult(
             loss=result.name if result is not None else plan.loss.key,
             value=None if result is None else result.value,
             reduction=plan.settings.reduction,
-            samples=case.samples,
-            inputs=tuple(describe(one, case) for one in case.profiles),
+            samples=context.samples,
+            inputs=tuple(describe(one, context) for one in context.profiles),
             findings=arrange(findings),
-            baselines=tuple(case.baselines),
+            baselines=tuple(context.baselines),
             proposals=self._propose(candidates),
-            accuracy=None if case.confusion is None or result is None else case.confusion.accuracy,
-            duplicates=None if case.repeats is None else case.repeats.count,
-            duplicates_estimated=case.repeats is not None and case.repeats.estimated,
-            skipped=tuple(_list_skipped(case, hashes)),
+            accuracy=None
+            if context.confusion is None or result is None
+            else context.confusion.accuracy,
+            duplicates=None if context.repeats is None else context.repeats.count,
+            duplicates_estimated=context.repeats is not None and context.repeats.estimated,
+            skipped=tuple(_list_skipped(context, hashes)),
         )
 
     def _propose(self, candidates: Sequence[Candidate]) -> tuple[Any, ...]:
@@ -258,7 +258,7 @@ class _Examiner:
 
     def _describe_alone(
         self, loss: Loss, settled: Settled, candidates: Sequence[Candidate]
-    ) -> Examination:
+    ) -> CheckResult:
         """Describe inputs that do not fit together, each by itself."""
         facts, samples = [], 0
         for number, (declared, source) in enumerate(zip(loss.inputs, self.sources, strict=True)):
@@ -267,13 +267,13 @@ class _Examiner:
             facts.append(describe_input(profile, profile.samples))
         proposals = self._propose(candidates)
         findings = [_suggest(one, proposals) for one in settled.findings]
-        return Examination(
+        return CheckResult(
             loss.key, None, self.request.settings.reduction, samples, tuple(facts),
             (*findings, *report_texts(self.opened, loss, settled.call)),
             proposals=proposals,
         )  # fmt: skip
 
-    def _give_up(self) -> Examination:
+    def _give_up(self) -> CheckResult:
         """Describe inputs that fit no loss."""
         facts, samples = [], 0
         for number, source in enumerate(self.sources):
@@ -281,13 +281,13 @@ class _Examiner:
             samples = max(samples, profile.samples)
             facts.append(describe_input(profile, profile.samples))
         shapes = ", ".join(f"{one.source} {one.shape}" for one in facts)
-        sign = Sign(
+        evidence = Evidence(
             "",
             f"no loss fits {shapes}",
             {"shapes": [list(one.shape) for one in facts]},
             Repair("name the loss that is meant, to see what does not fit: lossctl check LOSS …"),
         )
-        return Examination("", None, "", samples, tuple(facts), (NO_LOSS.report(sign),))
+        return CheckResult("", None, "", samples, tuple(facts), (NO_LOSS.report(evidence),))
 
 
 def _suggest(finding: Finding, proposals: Sequence[Proposal]) -> Finding:
@@ -332,53 +332,55 @@ def _finish(plan: Plan, scan: Scan) -> Result | None:
         return finish(Summary.of(plan), scan.partial, scan.samples)
 
 
-def _judge(case: Case) -> Iterator[Finding]:
-    """Yield what the judges find, then what the checks of the blocks have found beside."""
+def _detect(context: CheckContext) -> Iterator[Finding]:
+    """Yield what detectors find, then what the checks of the blocks have found beside."""
     known = set()
-    catalogue.list_symptoms()
-    for code, judge in sorted(catalogue.JUDGES.items()):
-        for sign in judge(case):
+    catalogue.list_finding_types()
+    for code, detector in sorted(catalogue.DETECTORS.items()):
+        for evidence in detector(context):
             known.add(code)
-            yield catalogue.SYMPTOMS[code].report(sign)
-    for finding in case.partial.findings.values():
+            yield catalogue.FINDING_TYPES[code].report(evidence)
+    for finding in context.partial.findings.values():
         code = finding.rule.code
         if code in known:
             continue
-        symptom = catalogue.SYMPTOMS.get(code, REMARK)
-        named = finding.name if finding.name != case.plan.loss.key else ""
-        evidence = {"count": finding.count, "first": finding.value, "place": finding.place}
+        finding_type = catalogue.FINDING_TYPES.get(code, REMARK)
+        named = finding.name if finding.name != context.plan.loss.key else ""
+        values = {"count": finding.count, "first": finding.value, "place": finding.place}
         message, severity = describe_rule(finding.rule, finding), None
-        if code == "nan" and case.plan.settings.nan == "omit":
+        if code == "nan" and context.plan.settings.nan == "omit":
             severity = Severity.INFO
-        elif code == IMPOSSIBLE and case.plan.loss.read_role(
-            Role.INFINITE_AS_ZERO, case.plan.options
+        elif code == IMPOSSIBLE and context.plan.loss.read_role(
+            Role.INFINITE_AS_ZERO, context.plan.options
         ):
             severity = Severity.WARNING
-        elif code == rules.INFINITE.code and _is_lost(case):
+        elif code == rules.INFINITE.code and _is_lost(context):
             message, severity = f"{message}; the loss is NaN", Severity.ERROR
-        yield symptom.report(Sign(named, message, evidence, mend_rule(case, finding), severity))
-    notes = list(case.plan.notes)
-    if case.plan.settings.reduction == "mean" and case.plan.loss.mean_note:
-        notes.append(case.plan.loss.mean_note)
+        yield finding_type.report(
+            Evidence(named, message, values, repair_rule(context, finding), severity)
+        )
+    notes = list(context.plan.notes)
+    if context.plan.settings.reduction == "mean" and context.plan.loss.mean_note:
+        notes.append(context.plan.loss.mean_note)
     for note in notes:
-        yield REMARK.report(Sign("", note))
+        yield REMARK.report(Evidence("", note))
 
 
-def _is_lost(case: Case) -> bool:
+def _is_lost(context: CheckContext) -> bool:
     """Whether the loss is NaN where no input is."""
-    value = None if case.result is None else case.result.value
+    value = None if context.result is None else context.result.value
     return (
         value is not None
         and math.isnan(value)
-        and not any(one.measures.nan for one in case.profiles)
+        and not any(one.measures.nan for one in context.profiles)
     )
 
 
-def _list_skipped(case: Case, hashes: RowHashes | None) -> Iterator[str]:
+def _list_skipped(context: CheckContext, hashes: RowHashes | None) -> Iterator[str]:
     """Yield what could not be looked at, and why."""
-    plan = case.plan
+    plan = context.plan
     indexed = len(plan.inputs) > 1 and plan.inputs[1].kind == Kind.INDEX
-    if indexed and case.confusion is None and plan.classes > 2:
+    if indexed and context.confusion is None and plan.classes > 2:
         yield f"the order of the classes: {plan.classes} are too many, or no axis has them"
     if not can_shift(plan):
         yield "rows out of step: samples are not read one by one, or have no losses of their own"

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from lossctl.checks.findings.case import Case
-from lossctl.checks.findings.catalogue import SYMPTOMS
+from lossctl.checks.findings.catalogue import FINDING_TYPES
+from lossctl.checks.findings.context import CheckContext
 from lossctl.checks.measurements.probes import View
 from lossctl.checks.measurements.profile import Profile
 from lossctl.checks.repairs.views import ArgmaxSource, OneHotSource
@@ -44,26 +44,26 @@ def arrange(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 def _hides(by: Finding, other: Finding) -> bool:
     """Whether a finding explains another one, about the same input."""
     same = not by.input or not other.input or by.input == other.input
-    return same and other.code in SYMPTOMS[by.code].hides
+    return same and other.code in FINDING_TYPES[by.code].hides
 
 
-def describe(profile: Profile, case: Case) -> InputFacts:
-    """Return what an input of a case holds."""
-    facts = describe_input(profile, case.samples)
-    counts = _count_classes(profile, case) if profile.number == 1 else None
+def describe(profile: Profile, context: CheckContext) -> InputFacts:
+    """Return what an input holds, with how often each class is its label."""
+    facts = describe_input(profile, context.samples)
+    counts = _count_classes(profile, context) if profile.number == 1 else None
     return replace(facts, classes=counts)
 
 
-def _count_classes(profile: Profile, case: Case) -> dict[int, int] | None:
+def _count_classes(profile: Profile, context: CheckContext) -> dict[int, int] | None:
     """Return how often each class is the label; None where targets name no classes."""
     found = profile.measures
-    labels = case.labels
+    labels = context.labels
     if profile.bound.kind in TWO:
         if found.are_signs:
             return {-1: found.finite - found.above, 1: found.above}
         return {0: found.zeros, 1: found.above} if found.are_bits else None
-    if labels is None and found.are_bits and found.sums.are_probabilities and case.confusion:
-        labels = case.confusion.counts.sum(axis=1)
+    if labels is None and found.are_bits and found.sums.are_probabilities and context.confusion:
+        labels = context.confusion.counts.sum(axis=1)
     if labels is None:
         return None
     return {place: count for place, count in enumerate(labels.tolist()) if count}

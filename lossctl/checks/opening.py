@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lossctl.api.class_names import find_labels, name_columns
-from lossctl.checks.findings.catalogue import Sign, declare
+from lossctl.checks.findings.catalogue import Evidence, declare
 from lossctl.checks.repairs.repairs import Call, Repair
 from lossctl.checks.repairs.views import peekable
 from lossctl.checks.result import Finding, Severity
@@ -165,14 +165,14 @@ def report_texts(opened: Opened, loss: Loss, call: Call, classes: int = 1) -> li
             )
         if classes > 1 and len(names.names) != classes:
             repair = Repair(f"name all {classes} classes with --classes, and correct other labels")
-        sign = Sign(
+        evidence = Evidence(
             name,
             f"{name} holds texts: {len(names.names)} different labels ({shown}{more}), of which no"
             " index is known",
             {"labels": list(names.names[:MOST_LISTED]), "count": len(names.names)},
             repair,
         )
-        found.append(TEXTS.report(sign))
+        found.append(TEXTS.report(evidence))
     for place, counts in opened.unknown.items():
         if not counts or place >= len(loss.inputs):
             continue
@@ -188,12 +188,12 @@ def report_texts(opened: Opened, loss: Loss, call: Call, classes: int = 1) -> li
             if "" in counts
             else []
         )
-        sign = Sign(
+        evidence = Evidence(
             name,
             f"{total} label{' of' if total == 1 else 's of'} {name}"
             f" {'is' if total == 1 else 'are'} none of the classes: {shown}",
             {"labels": dict(counts.most_common(MOST_LISTED)), "count": total},
             Repair("; ".join(remedies)),
         )
-        found.append(UNKNOWN.report(sign))
+        found.append(UNKNOWN.report(evidence))
     return found

@@ -1,4 +1,4 @@
-"""What an examination returns."""
+"""What a check returns."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Finding:
 
     ``code`` is stable. ``input`` names the input it is about (empty: several, or the loss).
     ``repair`` says in words what to do, and ``commands`` does it, where a command can: a line that
-    writes a mended file where that is needed, and the computation with it.
+    writes a repaired file where that is needed, and the computation with it.
     """
 
     code: str
@@ -90,7 +90,7 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
-class Examination:
+class CheckResult:
     """What the files hold, what is wrong with them, and how the loss compares.
 
     ``loss`` is the canonical name of the loss that was looked at (empty: none fits) and ``value``

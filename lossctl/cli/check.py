@@ -139,14 +139,14 @@ def _find_named(word: str) -> Loss | None:
 
 
 def _run(loss: Loss | None, values: dict[str, Any]) -> None:
-    """Call the public API, hand the examination to the output room, and exit by its findings."""
+    """Call the public API, hand the check to the output room, and exit by its findings."""
     from lossctl.api import computation as api
     from lossctl.cli.gates import write_out
-    from lossctl.output.checks.write import check_output, write_examination
-    from lossctl.output.files.formats import EXAMINATION_FORMATS
+    from lossctl.output.checks.write import check_output, write_check
+    from lossctl.output.files.formats import CHECK_FORMATS
     from lossctl.output.text.progress import show_progress
 
-    output = take_output({**values, "limit": 0}, EXAMINATION_FORMATS)
+    output = take_output({**values, "limit": 0}, CHECK_FORMATS)
     for name in ("format", "output", "precision", "debug", "loss"):
         values.pop(name, None)
     strict, shown = values.pop("strict"), values.pop("progress")
@@ -171,7 +171,7 @@ def _run(loss: Loss | None, values: dict[str, Any]) -> None:
     errors = found.count("error") if strict else 0
 
     def write() -> None:
-        write_examination(found, output.format, output.target, output.precision)
+        write_check(found, output.format, output.target, output.precision)
 
     write_out(write, verdict=bool(errors))
     if errors:

@@ -1,4 +1,4 @@
-"""Every finding: the defect planted in good data is named, and its commands mend it."""
+"""Every finding: the defect planted in good data is named, and its commands repair it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import lossctl
-from lossctl.checks.findings.catalogue import SYMPTOMS, list_symptoms
+from lossctl.checks.findings.catalogue import FINDING_TYPES, list_finding_types
 from tests.checks.defects import (
     BITS,
     BOXES,
@@ -86,9 +86,9 @@ def test_a_planted_defect_is_named_and_mended(
     assert "\n" not in finding["message"]
     assert bool(finding["commands"]) is defect.repaired
     for command in finding["commands"]:
-        mended = follow(command)
+        repaired = follow(command)
     if defect.repaired:
-        assert defect.code not in codes(mended), find(mended, defect.code)["message"]
+        assert defect.code not in codes(repaired), find(repaired, defect.code)["message"]
 
 
 def follow(command: str) -> dict[str, Any]:
@@ -126,8 +126,8 @@ def test_a_defect_is_found_without_a_loss(
     found = read_json(done.out)
     assert (done.code, done.err, found["loss"]) == (0, "", loss)
     for command in find(found, code)["commands"]:
-        mended = follow(command)
-    assert code not in codes(mended)
+        repaired = follow(command)
+    assert code not in codes(repaired)
 
 
 FITTING = {
@@ -166,9 +166,9 @@ def test_repairs_of_standard_input_take_it_again(defect: str, tmp_path: Path) ->
         again = run_shell(f"{command.replace('python', sys.executable)} < {given}", tmp_path)
         assert again.err == ""
     words = shlex.split(command)[2:]
-    mended = json.loads(run_shell(f"lossctl check {shlex.join(words)} -f json < {given}",
+    repaired = json.loads(run_shell(f"lossctl check {shlex.join(words)} -f json < {given}",
                                   tmp_path).out)  # fmt: skip
-    assert mended["passed"]
+    assert repaired["passed"]
 
 
 def test_defects_upon_each_other_are_mended_one_after_another(
@@ -183,21 +183,21 @@ def test_defects_upon_each_other_are_mended_one_after_another(
         for command in finding["commands"]:
             if command.startswith(PYTHON):
                 follow(command)
-    mended = follow(found["findings"][-1]["commands"][-1])
-    assert (mended["loss"], codes(mended)) == ("ce", [])
+    repaired = follow(found["findings"][-1]["commands"][-1])
+    assert (repaired["loss"], codes(repaired)) == ("ce", [])
 
 
 def test_every_finding_is_planted() -> None:
-    list_symptoms()
-    assert {one.code for one in DEFECTS} == set(SYMPTOMS)
+    list_finding_types()
+    assert {one.code for one in DEFECTS} == set(FINDING_TYPES)
 
 
 def test_every_finding_says_what_it_is() -> None:
-    for one in list_symptoms():
+    for one in list_finding_types():
         assert one.summary.strip(), one.code
         assert one.summary[0].islower() or one.summary.startswith(("(", "NaN"))
         assert not one.summary.endswith(".")
-        assert set(one.hides) <= set(SYMPTOMS), one.code
+        assert set(one.hides) <= set(FINDING_TYPES), one.code
 
 
 @pytest.mark.parametrize(
@@ -292,11 +292,11 @@ def test_texts_have_their_names_in_all_commands(
     assert codes(found) == ["text_labels", "duplicate_ids", "permuted_classes"]
     for finding in found["findings"]:
         for command in finding["commands"]:
-            mended = follow(command)
+            repaired = follow(command)
     assert finding["commands"] == [
         "lossctl compute ce t.csv#x:z t.csv#label --classes dog,bird,cat"
     ]
-    assert codes(mended) == []
+    assert codes(repaired) == []
 
 
 def test_names_that_no_list_can_hold_need_a_file(
@@ -328,8 +328,8 @@ def test_a_loss_in_a_file_elsewhere_is_named_by_its_path(
     Defect("", "", (), {"x.npy": LOGITS, "y.npy": LABELS + 1}).save(tmp_path)
     finding = find(check("my losses/own.py:pick", "x.npy", "y.npy"), "labels_start_at_1")
     for command in finding["commands"]:
-        mended = follow(command)
-    assert "labels_start_at_1" not in codes(mended)
+        repaired = follow(command)
+    assert "labels_start_at_1" not in codes(repaired)
     assert (
         "lossctl compute 'my losses/own.py:pick' SCORES" in run("show", "my losses/own.py:pick").out
     )

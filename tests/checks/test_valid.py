@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import lossctl
-from lossctl.checks.result import Examination
+from lossctl.checks.result import CheckResult
 from lossctl.errors import LossctlWarning
 from lossctl.losses.core.registry import registry
 from tests.checks.valid_data import SUFFIXES, draw_extras, draw_inputs, save_inputs
@@ -37,7 +37,7 @@ EXPECTED = {
 }
 
 
-def list_errors(found: Examination) -> list[str]:
+def list_errors(found: CheckResult) -> list[str]:
     return [one.message for one in found.findings if one.severity == "error"]
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lossctl.checks.findings.catalogue import list_symptoms
+from lossctl.checks.findings.catalogue import list_finding_types
 from tests.support.command_line import ROOT, SAMPLE_DATA, command, environment, run
 
 README = ROOT / "README.md"
@@ -116,7 +116,7 @@ def read_table() -> str:
 
 def read_findings() -> str:
     """Return the table of findings as the catalogue has them."""
-    rows = [f"| `{one.code}` | {one.severity} | {one.summary} |" for one in list_symptoms()]
+    rows = [f"| `{one.code}` | {one.severity} | {one.summary} |" for one in list_finding_types()]
     return "\n".join(["| finding | severity | what it is |", "|---|---|---|", *rows]) + "\n"
 
 

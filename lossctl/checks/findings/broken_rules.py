@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lossctl.checks.findings.case import Case
+from lossctl.checks.findings.context import CheckContext
 from lossctl.checks.findings.numbers import keep_rows
 from lossctl.checks.measurements.probes import file_axis
 from lossctl.checks.measurements.profile import Profile
@@ -18,152 +18,152 @@ CLIP = (1e-6, 1 - 1e-6)
 """Well inside of where losses clamp, also when rows are divided by their sums."""
 
 
-def mend_rule(case: Case, finding: Finding) -> Repair | None:
+def repair_rule(context: CheckContext, finding: Finding) -> Repair | None:
     """Return the repair for a rule that is broken in an input (None: no repair is known)."""
-    profile = next((one for one in case.profiles if one.bound.name == finding.name), None)
+    profile = next((one for one in context.profiles if one.bound.name == finding.name), None)
     if profile is None:
-        profile = case.profiles[0]
-        if finding.name != case.plan.loss.key:  # a weight or a mask
+        profile = context.profiles[0]
+        if finding.name != context.plan.loss.key:  # a weight or a mask
             return None
-    mend = REPAIRS.get(finding.rule.code)
-    return None if mend is None else mend(case, profile, finding)
+    repair = REPAIRS.get(finding.rule.code)
+    return None if repair is None else repair(context, profile, finding)
 
 
-def _keep(words: str, condition: str) -> Callable[[Case, Profile, Finding], Repair]:
-    def mend(case: Case, profile: Profile, _: Finding) -> Repair:
+def _keep(words: str, condition: str) -> Callable[[CheckContext, Profile, Finding], Repair]:
+    def repair(context: CheckContext, profile: Profile, _: Finding) -> Repair:
         text = keep_rows(profile, condition.format(x=profile.bound.name))
-        return case.call.keep(words, text)
+        return context.call.keep(words, text)
 
-    return mend
+    return repair
 
 
-def _write(words: str, text: str) -> Callable[[Case, Profile, Finding], Repair]:
-    def mend(case: Case, profile: Profile, _: Finding) -> Repair:
+def _write(words: str, text: str) -> Callable[[CheckContext, Profile, Finding], Repair]:
+    def repair(context: CheckContext, profile: Profile, _: Finding) -> Repair:
         name = profile.bound.name
-        return case.call.rewrite(words, **{name: text.format(x=name)})
+        return context.call.rewrite(words, **{name: text.format(x=name)})
 
-    return mend
+    return repair
 
 
-def _mend_label(case: Case, profile: Profile, finding: Finding) -> Repair:
+def _repair_label(context: CheckContext, profile: Profile, finding: Finding) -> Repair:
     """Leave labels out by the option for it, if they are all the same, else by a mask."""
-    name, found, classes = profile.bound.name, profile.measures, case.plan.classes
-    option = case.ignoring
+    name, found, classes = profile.bound.name, profile.measures, context.plan.classes
+    option = context.ignoring
     one = found.low if found.low < 0 else found.high
     lone = found.low < 0 or found.high >= classes
     both = found.low < 0 and found.high >= classes
     same = lone and not both and finding.value == one
     if profile.bound.kind == Kind.INDEX and option is not None and same:
-        return case.call.advise(
+        return context.call.advise(
             f"if {one:.0f} means 'no label', say {option.flag} {one:.0f}; else correct the labels",
             **{option.name: int(one)},
         )
     low = -1 if profile.bound.kind == Kind.INDEX_LIST else 0
     condition = f"({name} >= {low}) & ({name} < {classes})"
-    return case.call.keep("leave them out, or correct them", keep_rows(profile, condition))
+    return context.call.keep("leave them out, or correct them", keep_rows(profile, condition))
 
 
-def _mend_whole(case: Case, profile: Profile, finding: Finding) -> Repair:
+def _repair_whole(context: CheckContext, profile: Profile, finding: Finding) -> Repair:
     name = profile.bound.name
     if profile.measures.nan:
         return _keep("leave samples without a label out", "np.isfinite({x})")(
-            case, profile, finding
+            context, profile, finding
         )
-    return case.call.rewrite(
+    return context.call.rewrite(
         "if they are indices that were not stored exactly, round them",
         **{name: f"np.rint({name}).astype(int)"},
     )
 
 
-def _mend_sign(case: Case, profile: Profile, _: Finding) -> Repair:
+def _repair_sign(context: CheckContext, profile: Profile, _: Finding) -> Repair:
     name = profile.bound.name
     if profile.measures.are_bits:
-        return case.call.rewrite("labels 0 and 1 as signs are", **{name: f"2.0 * {name} - 1"})
-    return case.call.rewrite("take their signs", **{name: f"np.where({name} > 0, 1, -1)"})
+        return context.call.rewrite("labels 0 and 1 as signs are", **{name: f"2.0 * {name} - 1"})
+    return context.call.rewrite("take their signs", **{name: f"np.where({name} > 0, 1, -1)"})
 
 
-def _mend_bit(case: Case, profile: Profile, _: Finding) -> Repair:
+def _repair_bit(context: CheckContext, profile: Profile, _: Finding) -> Repair:
     name, found = profile.bound.name, profile.measures
     if found.are_signs:
-        return case.call.rewrite("signs as labels are", **{name: f"({name} + 1) / 2"})
+        return context.call.rewrite("signs as labels are", **{name: f"({name} + 1) / 2"})
     if profile.bound.kind == Kind.SOFT_LABEL and found.low == 0:
-        return case.call.rewrite("scale them to [0, 1]", **{name: f"{name} / {found.high:g}"})
-    return case.call.rewrite(
+        return context.call.rewrite("scale them to [0, 1]", **{name: f"{name} / {found.high:g}"})
+    return context.call.rewrite(
         "as labels 0 and 1", **{name: f"({name} > {(found.low + found.high) / 2:g}) * 1.0"}
     )
 
 
-def _mend_box(case: Case, profile: Profile, _: Finding) -> Repair:
+def _repair_box(context: CheckContext, profile: Profile, _: Finding) -> Repair:
     name = profile.bound.name
     corners = f"np.concatenate([{name}[:, :2], {name}[:, :2] + {name}[:, 2:]], axis=1)"
     if profile.measures.lows is not None and (profile.measures.lows[2:] >= 0).all():
-        return case.call.rewrite(
+        return context.call.rewrite(
             "if they are corner and size, as corners they are", **{name: corners}
         )
     ordered = (
         f"np.concatenate([np.minimum({name}[:, :2], {name}[:, 2:]),"
         f" np.maximum({name}[:, :2], {name}[:, 2:])], axis=1)"
     )
-    return case.call.rewrite("put their corners into order", **{name: ordered})
+    return context.call.rewrite("put their corners into order", **{name: ordered})
 
 
-def _mend_clamp(case: Case, profile: Profile, _: Finding) -> Repair:
+def _repair_clamp(context: CheckContext, profile: Profile, _: Finding) -> Repair:
     name = profile.bound.name
     text = f"np.clip({name}.astype(float), {CLIP[0]}, {1 - CLIP[0]!r})"
     words = "keep logits, from which nothing is lost; or clip openly"
-    return case.call.rewrite(words, **{name: text})
+    return context.call.rewrite(words, **{name: text})
 
 
-def _mend_sum(case: Case, profile: Profile, _: Finding) -> Repair:
-    return convert(case, profile, NORMALISATION, "divide them by their sums")
+def _repair_sum(context: CheckContext, profile: Profile, _: Finding) -> Repair:
+    return convert(context, profile, NORMALISATION, "divide them by their sums")
 
 
-def _mend_negative(case: Case, profile: Profile, _: Finding) -> Repair:
+def _repair_negative(context: CheckContext, profile: Profile, _: Finding) -> Repair:
     name = profile.bound.name
     if profile.number == 0:
-        return convert(case, profile, SOFTMAX, "if these are logits, take the softmax")
+        return convert(context, profile, SOFTMAX, "if these are logits, take the softmax")
     axis = file_axis(profile.bound, profile.bound.axes.index("C") if "C" in profile.bound.axes
                      else len(profile.bound.axes) - 1)  # fmt: skip
     text = f"(lambda p: p / p.sum({axis}, keepdims=True))(np.maximum({name}, 0))"
-    return case.call.rewrite("raise them to 0 and divide by the sums", **{name: text})
+    return context.call.rewrite("raise them to 0 and divide by the sums", **{name: text})
 
 
-def _mend_log(case: Case, profile: Profile, _: Finding) -> Repair:
-    return convert(case, profile, LOG_SOFTMAX, "if these are logits, take log_softmax")
+def _repair_log(context: CheckContext, profile: Profile, _: Finding) -> Repair:
+    return convert(context, profile, LOG_SOFTMAX, "if these are logits, take log_softmax")
 
 
-def _mend_lacking(case: Case, profile: Profile, finding: Finding) -> Repair:
+def _repair_lacking(context: CheckContext, profile: Profile, finding: Finding) -> Repair:
     """Leave out what is NaN and what is infinite together, as both have to go."""
     found = profile.measures
     if found.nan and found.infinite:
         words = "leave samples with NaN or infinity out"
-        return _keep(words, "np.isfinite({x})")(case, profile, finding)
+        return _keep(words, "np.isfinite({x})")(context, profile, finding)
     if found.infinite:
-        return _keep("leave samples with infinity out", "~np.isinf({x})")(case, profile, finding)
+        return _keep("leave samples with infinity out", "~np.isinf({x})")(context, profile, finding)
     words = "leave samples with NaN out (or --nan omit)"
-    return _keep(words, "~np.isnan({x})")(case, profile, finding)
+    return _keep(words, "~np.isnan({x})")(context, profile, finding)
 
 
-REPAIRS: dict[str, Callable[[Case, Profile, Finding], Repair]] = {
-    "not_whole": _mend_whole,
-    "label_out_of_range": _mend_label,
-    "not_a_sign": _mend_sign,
+REPAIRS: dict[str, Callable[[CheckContext, Profile, Finding], Repair]] = {
+    "not_whole": _repair_whole,
+    "label_out_of_range": _repair_label,
+    "not_a_sign": _repair_sign,
     "not_a_probability": _write("clip them", "np.clip({x}, 0, 1)"),
     "negative_variance": _write("if these are log-variances, exponentiate them", "np.exp({x})"),
-    "not_binary": _mend_bit,
+    "not_binary": _repair_bit,
     "not_positive": _keep("leave these samples out", "{x} > 0"),
     "negative": _keep("leave these samples out", "{x} >= 0"),
     "not_above_minus_one": _keep("leave these samples out", "{x} > -1"),
-    "turned_box": _mend_box,
+    "turned_box": _repair_box,
     "empty_box": _keep("leave boxes without an area out", "{x}[:, 2:] > {x}[:, :2]"),
-    "not_a_soft_label": _mend_bit,
-    "positive_log_probability": _mend_log,
-    "negative_probability": _mend_negative,
-    "sum_not_one": _mend_sum,
+    "not_a_soft_label": _repair_bit,
+    "positive_log_probability": _repair_log,
+    "negative_probability": _repair_negative,
+    "sum_not_one": _repair_sum,
     "clipped": _write("clip them openly", "np.clip({x}, 0, 1)"),
-    "nan": _mend_lacking,
-    "infinite": _mend_lacking,
-    "clamped": _mend_clamp,
+    "nan": _repair_lacking,
+    "infinite": _repair_lacking,
+    "clamped": _repair_clamp,
 }
 
 

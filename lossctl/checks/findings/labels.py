@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lossctl.checks.findings.case import Case
-from lossctl.checks.findings.catalogue import Sign, symptom
+from lossctl.checks.findings.catalogue import Evidence, finding_type
+from lossctl.checks.findings.context import CheckContext
 from lossctl.checks.measurements.confusion import Order
 from lossctl.checks.repairs.repairs import Repair
 from lossctl.checks.result import Severity
@@ -21,23 +21,23 @@ MANY = 20
 """Labels from which on it means something that a class does not occur."""
 
 
-@symptom(
+@finding_type(
     "labels_start_at_1",
     Severity.ERROR,
     "class labels from 1 to C, where they go from 0 to C - 1",
     hides=("label_out_of_range", "permuted_classes", "missing_classes"),
 )
-def find_labels_from_one(case: Case) -> Iterator[Sign]:
+def find_labels_from_one(context: CheckContext) -> Iterator[Evidence]:
     """Find labels that start at 1."""
-    classes = case.plan.classes
-    for profile in case.inputs(Kind.INDEX):
+    classes = context.plan.classes
+    for profile in context.inputs(Kind.INDEX):
         found, name = profile.measures, profile.bound.name
-        ignored = case.plan.ignored_label
+        ignored = context.plan.ignored_label
         if not found.whole or found.high != classes or found.low < 1 or ignored in (0, classes):
             continue
-        repair = case.call.rewrite("subtract 1 from them", **{name: f"{name} - 1"})
+        repair = context.call.rewrite("subtract 1 from them", **{name: f"{name} - 1"})
         ones = "" if found.low == 1 else f" (the least is {found.low:g})"
-        yield Sign(
+        yield Evidence(
             name,
             f"labels go up to {classes} and none is 0{ones}, where {classes} classes have the"
             f" indices 0 to {classes - 1}: they start at 1",
@@ -46,17 +46,17 @@ def find_labels_from_one(case: Case) -> Iterator[Sign]:
         )
 
 
-@symptom(
+@finding_type(
     "single_class",
     Severity.WARNING,
     "scores of one class only, so that nothing can be wrong",
 )
-def find_single_class(case: Case) -> Iterator[Sign]:
+def find_single_class(context: CheckContext) -> Iterator[Evidence]:
     """Find class axes of length 1."""
-    plan = case.plan
+    plan = context.plan
     indices = any(one.kind == Kind.INDEX for one in plan.inputs)
     if indices and plan.sizes.get("C") == 1:
-        yield Sign(
+        yield Evidence(
             plan.inputs[0].name,
             "the class axis has length 1: a softmax over one class is always 1",
             {"classes": 1},
@@ -64,98 +64,98 @@ def find_single_class(case: Case) -> Iterator[Sign]:
         )
 
 
-@symptom(
+@finding_type(
     "missing_classes",
     Severity.INFO,
     "classes that no label names",
 )
-def find_missing_classes(case: Case) -> Iterator[Sign]:
+def find_missing_classes(context: CheckContext) -> Iterator[Evidence]:
     """Find classes that never occur."""
-    if case.labels is None or int(case.labels.sum()) < MANY * len(case.labels):
+    if context.labels is None or int(context.labels.sum()) < MANY * len(context.labels):
         return
-    ignored = case.plan.ignored_label
-    missing = [one for one in np.flatnonzero(case.labels == 0).tolist() if one != ignored]
+    ignored = context.plan.ignored_label
+    missing = [one for one in np.flatnonzero(context.labels == 0).tolist() if one != ignored]
     if missing:
         one = len(missing) == 1
-        yield Sign(
-            case.plan.inputs[1].name,
+        yield Evidence(
+            context.plan.inputs[1].name,
             f"{'class' if one else 'classes'} {_list(missing)} never {'occurs' if one else 'occur'}"
-            f" among {int(case.labels.sum())} labels of {len(case.labels)} classes",
+            f" among {int(context.labels.sum())} labels of {len(context.labels)} classes",
             {"missing": missing[:MOST_LISTED], "count": len(missing)},
         )
 
 
-@symptom(
+@finding_type(
     "ignore_never",
     Severity.WARNING,
     "a value to ignore was given and never occurs",
 )
-def find_ignored_never(case: Case) -> Iterator[Sign]:
+def find_ignored_never(context: CheckContext) -> Iterator[Evidence]:
     """Find values to ignore that never occur."""
-    option, result = case.ignoring, case.result
-    if option is None or option.name not in case.call.options or result is None:
+    option, result = context.ignoring, context.result
+    if option is None or option.name not in context.call.options or result is None:
         return
     if result.counted and result.ignored == 0:
-        value = case.plan.ignored_label
-        yield Sign(
-            case.plan.inputs[1].name,
+        value = context.plan.ignored_label
+        yield Evidence(
+            context.plan.inputs[1].name,
             describe_unused(value, result.counted),
             {"value": value, "labels": result.counted},
             Repair(
                 "leave the option out, or give the value that means 'no label'",
-                (case.call.leave_out(option.name).spell(),),
+                (context.call.leave_out(option.name).spell(),),
             ),
         )
 
 
-@symptom(
+@finding_type(
     "nothing_counts",
     Severity.ERROR,
     "everything is ignored, masked or weighs nothing, so that the result is NaN",
     hides=("constant_targets",),
 )
-def find_nothing_left(case: Case) -> Iterator[Sign]:
+def find_nothing_left(context: CheckContext) -> Iterator[Evidence]:
     """Find computations in which nothing counts."""
-    result = case.result
-    if result is None or not case.partial.elements:
+    result = context.result
+    if result is None or not context.partial.elements:
         return
     if result.counted and result.denominator:
         return
     left_out = {name: getattr(result, name) for name in ("ignored", "masked", "omitted")}
     why = ", ".join(f"{count} {name}" for name, count in left_out.items() if count)
-    option = case.ignoring
+    option = context.ignoring
     repair = Repair("change what is left out")
     if result.ignored and option is not None:
-        value = case.plan.ignored_label
+        value = context.plan.ignored_label
         repair = Repair(f"each label is {value}, which means 'no label': name the labels' column")
-        if option.name in case.call.options:
+        if option.name in context.call.options:
             words = f"{value} is a real label here: leave the option out, or choose another value"
-            repair = Repair(words, (case.call.leave_out(option.name).spell(),))
-    yield Sign(
-        case.plan.inputs[min(1, len(case.plan.inputs) - 1)].name,
-        f"nothing is left to average of {case.partial.elements} elements"
+            repair = Repair(words, (context.call.leave_out(option.name).spell(),))
+    yield Evidence(
+        context.plan.inputs[min(1, len(context.plan.inputs) - 1)].name,
+        f"nothing is left to average of {context.partial.elements} elements"
         f" ({why or 'all weights are 0'}): the loss is NaN",
-        {"elements": case.partial.elements, **left_out},
+        {"elements": context.partial.elements, **left_out},
         repair,
     )
 
 
-@symptom(
+@finding_type(
     "permuted_classes",
     Severity.ERROR,
     "classes in another order in the predictions than in the labels: accuracy rises when they are"
     " permuted",
     hides=("one_class_predicted", "no_better_than_guessing"),
 )
-def find_permuted_classes(case: Case) -> Iterator[Sign]:
+def find_permuted_classes(context: CheckContext) -> Iterator[Evidence]:
     """Find an order of the predicted classes that fits the labels better."""
-    if case.confusion is None:
+    if context.confusion is None:
         return
-    order = case.confusion.find_order(SURENESS, LEAST_GAIN)
+    order = context.confusion.find_order(SURENESS, LEAST_GAIN)
     if order is None:
         return
-    predicted, true = (one.name for one in case.plan.inputs[:2])
-    yield Sign(
+    predicted, true = (one.name for one in context.plan.inputs[:2])
+    yield Evidence(
         "",
         f"accuracy rises from {100 * order.before:.1f} % to {100 * order.accuracy:.1f} % when"
         f" {_describe(order, predicted, true)}",
@@ -164,7 +164,7 @@ def find_permuted_classes(case: Case) -> Iterator[Sign]:
             "accuracy_permuted": order.accuracy,
             "columns": list(order.columns),
         },
-        _mend_order(case, order),
+        _repair_order(context, order),
     )
 
 
@@ -185,38 +185,38 @@ def _describe(order: Order, predicted: str, true: str) -> str:
     return f"columns of {predicted} are permuted ({shown}{more})"
 
 
-def _mend_order(case: Case, order: Order) -> Repair:
-    predicted, true = case.plan.inputs[:2]
-    if true.name in case.call.texts:
-        names = dict(zip(order.columns, case.call.options["classes"].split(","), strict=True))
+def _repair_order(context: CheckContext, order: Order) -> Repair:
+    predicted, true = context.plan.inputs[:2]
+    if true.name in context.call.texts:
+        names = dict(zip(order.columns, context.call.options["classes"].split(","), strict=True))
         words = "name the classes in the order of the predictions' columns"
-        return case.call.advise(words, classes=",".join(names[one] for one in sorted(names)))
+        return context.call.advise(words, classes=",".join(names[one] for one in sorted(names)))
     axis = predicted.axes.index("C") if "C" in predicted.axes else None
-    if (axis is not None and case.labels is not None) or (
-        axis is not None and len(order.columns) == case.plan.classes
+    if (axis is not None and context.labels is not None) or (
+        axis is not None and len(order.columns) == context.plan.classes
     ):
         place = predicted.order[axis - (not predicted.batched)]
         text = f"np.take({predicted.name}, {list(order.columns)}, axis={place})"
         words = "put the columns into the order of the labels"
-        return case.call.rewrite(words, **{predicted.name: text})
+        return context.call.rewrite(words, **{predicted.name: text})
     turned = f"-{true.name}" if true.kind == Kind.SIGN else f"1 - {true.name}"
-    return case.call.rewrite("exchange the labels", **{true.name: turned})
+    return context.call.rewrite("exchange the labels", **{true.name: turned})
 
 
-@symptom(
+@finding_type(
     "one_class_predicted",
     Severity.WARNING,
     "the same class is predicted for every sample",
 )
-def find_one_class_predicted(case: Case) -> Iterator[Sign]:
+def find_one_class_predicted(context: CheckContext) -> Iterator[Evidence]:
     """Find models that always say the same."""
-    if case.confusion is None:
+    if context.confusion is None:
         return
-    counts = case.confusion.counts
+    counts = context.confusion.counts
     predicted, true = np.flatnonzero(counts.sum(axis=0)), np.flatnonzero(counts.sum(axis=1))
     if counts.sum() >= MANY and len(predicted) == 1 and len(true) > 1:
-        yield Sign(
-            case.plan.inputs[0].name,
+        yield Evidence(
+            context.plan.inputs[0].name,
             f"class {predicted[0]} is predicted for all {int(counts.sum())} labels, of which"
             f" {int(counts[:, predicted[0]].sum() - counts[predicted[0], predicted[0]])} name"
             " another one",
@@ -225,21 +225,21 @@ def find_one_class_predicted(case: Case) -> Iterator[Sign]:
         )
 
 
-@symptom(
+@finding_type(
     "float_indices",
     Severity.INFO,
     "class indices stored as floats",
 )
-def find_float_indices(case: Case) -> Iterator[Sign]:
+def find_float_indices(context: CheckContext) -> Iterator[Evidence]:
     """Find indices that are stored as floats."""
-    for profile in case.inputs(Kind.INDEX):
+    for profile in context.inputs(Kind.INDEX):
         source, name = profile.bound.source, profile.bound.name
         if source.dtype.kind == "f" and not source.text and profile.measures.whole:
-            yield Sign(
+            yield Evidence(
                 name,
                 f"{name} holds whole {source.dtype} numbers, which are taken as class indices",
                 {"dtype": str(source.dtype)},
-                case.call.rewrite("save integers", **{name: f"{name}.astype(int)"}),
+                context.call.rewrite("save integers", **{name: f"{name}.astype(int)"}),
             )
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lossctl.checks.findings.case import Case
-from lossctl.checks.findings.catalogue import Sign, symptom
+from lossctl.checks.findings.catalogue import Evidence, finding_type
+from lossctl.checks.findings.context import CheckContext
 from lossctl.checks.measurements.profile import LARGEST_HALF, Profile
 from lossctl.checks.repairs.repairs import Repair
 from lossctl.checks.result import Severity
@@ -23,15 +23,15 @@ NEAR_TOP = 128
 LABELS = (*(kind for kind in Kind if kind.is_integer), Kind.SIGN, Kind.BINARY, Kind.SOFT_LABEL)
 
 
-@symptom(
+@finding_type(
     "half_overflow",
     Severity.WARNING,
     "numbers at or beyond the end of half precision, 65504",
     hides=("infinite", "no_better_than_guessing"),
 )
-def find_half_overflow(case: Case) -> Iterator[Sign]:
+def find_half_overflow(context: CheckContext) -> Iterator[Evidence]:
     """Find numbers that have overflowed half precision, now or before they were saved."""
-    for profile in case.profiles:
+    for profile in context.profiles:
         found, name = profile.measures, profile.bound.name
         half = profile.bound.source.dtype == np.float16
         lost = found.infinite if half else 0
@@ -39,19 +39,19 @@ def find_half_overflow(case: Case) -> Iterator[Sign]:
             continue
         ends = f"{lost} are infinite" if lost else f"{found.halves} are at {LARGEST_HALF:g}"
         both = f"{ends} and {found.halves} at {LARGEST_HALF:g}" if lost and found.halves else ends
-        yield Sign(
+        yield Evidence(
             name,
             f"{both} of {found.count} numbers of {name} ({profile.bound.source.dtype}): they have"
             f" overflowed half precision, which ends at {LARGEST_HALF:g}",
             {"infinite": lost, "at_the_end": found.halves, "numbers": found.count},
-            case.call.keep(
+            context.call.keep(
                 "save float32 where they are computed; here, leave these samples out",
                 keep_rows(profile, f"np.abs({name}) < {LARGEST_HALF:g}"),
             ),
         )
 
 
-@symptom(
+@finding_type(
     "integer_wrap",
     Severity.WARNING,
     "integers at the top of an unsigned dtype, as negative ones end there",
@@ -63,36 +63,36 @@ def find_half_overflow(case: Case) -> Iterator[Sign]:
         "no_better_than_guessing",
     ),
 )
-def find_integer_wrap(case: Case) -> Iterator[Sign]:
+def find_integer_wrap(context: CheckContext) -> Iterator[Evidence]:
     """Find integers that have wrapped: large where all others are small."""
-    for profile in case.profiles:
+    for profile in context.profiles:
         dtype, found, name = profile.bound.source.dtype, profile.measures, profile.bound.name
         if dtype.kind != "u" or not found.count or profile.bound.kind in (Kind.LENGTH, Kind.LABELS):
             continue
         top = int(np.iinfo(dtype).max)
-        if found.high <= top - NEAR_TOP or not _is_wrapped(case, profile, top):
+        if found.high <= top - NEAR_TOP or not _is_wrapped(context, profile, top):
             continue
         signed = f"int{8 * dtype.itemsize}"
         value = int(found.high) - top - 1 if top < 2**53 else -1
-        yield Sign(
+        yield Evidence(
             name,
             f"the largest number of {name} is {int(found.high)}, which is {value} wrapped in"
             f" {dtype}",
             {"maximum": found.high, "dtype": str(dtype), "meant": value},
-            _unwrap(case, profile, signed, int(found.high)),
+            _unwrap(context, profile, signed, int(found.high)),
         )
 
 
-def _is_wrapped(case: Case, profile: Profile, top: int) -> bool:
+def _is_wrapped(context: CheckContext, profile: Profile, top: int) -> bool:
     """Whether large numbers stand apart from the others."""
     if profile.bound.kind == Kind.INDEX:
-        return bool(case.plan.classes < profile.measures.high != case.plan.ignored_label)
+        return bool(context.plan.classes < profile.measures.high != context.plan.ignored_label)
     found = profile.measures
     if found.total == found.high * (found.finite - found.zeros):  # 0 and 255 alone: a mask
         return False
     if profile.bound.kind in LABELS:
         return found.high > 1
-    values = case.head[profile.number] if case.head else np.empty(0)
+    values = context.head[profile.number] if context.head else np.empty(0)
     quarter = top // 4
     small = values[values <= quarter]
     large = values[values > top - min(NEAR_TOP, quarter)]
@@ -100,52 +100,52 @@ def _is_wrapped(case: Case, profile: Profile, top: int) -> bool:
     return len(small) + len(large) == values.size and 0 < len(large) < len(small) * 4
 
 
-def _unwrap(case: Case, profile: Profile, signed: str, value: int) -> Repair:
+def _unwrap(context: CheckContext, profile: Profile, signed: str, value: int) -> Repair:
     name = profile.bound.name
-    option = case.ignoring
+    option = context.ignoring
     if profile.bound.kind == Kind.INDEX and option is not None:
         words = f"leave them out: {option.flag} {value} (or save {signed})"
-        return case.call.advise(words, **{option.name: value})
-    return case.call.rewrite(f"read it as {signed}", **{name: f"{name}.astype(np.{signed})"})
+        return context.call.advise(words, **{option.name: value})
+    return context.call.rewrite(f"read it as {signed}", **{name: f"{name}.astype(np.{signed})"})
 
 
-@symptom(
+@finding_type(
     "unsigned_difference",
     Severity.INFO,
     "a difference of unsigned integers, which wraps wherever it is taken in their dtype",
 )
-def find_unsigned_difference(case: Case) -> Iterator[Sign]:
+def find_unsigned_difference(context: CheckContext) -> Iterator[Evidence]:
     """Find pairs of unsigned integers whose difference is negative."""
-    first, *rest = case.plan.inputs
-    together = case.together
+    first, *rest = context.plan.inputs
+    together = context.together
     if together is None or not together.below or not rest:
         return
     dtypes = [one.source.dtype for one in (first, rest[0])]
     if all(dtype.kind == "u" for dtype in dtypes):
-        yield Sign(
+        yield Evidence(
             "",
             f"{first.name} and {rest[0].name} are {dtypes[0]}: in {together.below} of"
             f" {together.compared} places their difference is negative, and wraps in that dtype"
             " (here it is taken in double precision)",
             {"below": together.below, "compared": together.compared, "dtype": str(dtypes[0])},
-            case.call.rewrite(
+            context.call.rewrite(
                 "save floats", **{one.name: f"{one.name}.astype(float)" for one in (first, rest[0])}
             ),
         )
 
 
-@symptom(
+@finding_type(
     "constant_predictions",
     Severity.WARNING,
     "predictions that are the same for every sample",
     hides=("constant_columns", "duplicate_rows"),
 )
-def find_constant_predictions(case: Case) -> Iterator[Sign]:
+def find_constant_predictions(context: CheckContext) -> Iterator[Evidence]:
     """Find predictions that never change."""
-    profile = case.profiles[0]
+    profile = context.profiles[0]
     constant = profile.find_constant()
     if profile.rows >= MANY and len(constant) and len(constant) == profile.columns:
-        yield Sign(
+        yield Evidence(
             profile.bound.name,
             f"all {profile.rows} rows of {profile.bound.name} are the same",
             {"rows": profile.rows, "columns": profile.columns},
@@ -153,22 +153,22 @@ def find_constant_predictions(case: Case) -> Iterator[Sign]:
         )
 
 
-@symptom(
+@finding_type(
     "constant_targets",
     Severity.WARNING,
     "targets that are the same for every sample",
     hides=("constant_columns",),
 )
-def find_constant_targets(case: Case) -> Iterator[Sign]:
+def find_constant_targets(context: CheckContext) -> Iterator[Evidence]:
     """Find targets that never change."""
-    for profile in case.profiles[1:2]:
+    for profile in context.profiles[1:2]:
         constant = profile.find_constant()
         if profile.bound.kind in (Kind.VARIANCE, Kind.LENGTH) or profile.bound.shared:
             continue
         if profile.rows >= MANY and len(constant) and len(constant) == profile.columns:
             value = profile.measures.lows
             shown = f" ({value[0]:g})" if value is not None and profile.columns == 1 else ""
-            yield Sign(
+            yield Evidence(
                 profile.bound.name,
                 f"all {profile.rows} targets are the same{shown}",
                 {"rows": profile.rows},
@@ -176,14 +176,14 @@ def find_constant_targets(case: Case) -> Iterator[Sign]:
             )
 
 
-@symptom(
+@finding_type(
     "constant_columns",
     Severity.INFO,
     "columns that hold one number only",
 )
-def find_constant_columns(case: Case) -> Iterator[Sign]:
+def find_constant_columns(context: CheckContext) -> Iterator[Evidence]:
     """Find columns that never change beside others that do."""
-    for profile in case.profiles:
+    for profile in context.profiles:
         if profile.bound.shared or profile.rows < MANY or profile.bound.kind.is_integer:
             continue
         constant = profile.find_constant()
@@ -194,7 +194,7 @@ def find_constant_columns(case: Case) -> Iterator[Sign]:
             which = "column" if len(constant) == 1 else "columns"
             value = lows[constant[0]]
             same = bool(np.all(lows[constant] == value))
-            yield Sign(
+            yield Evidence(
                 profile.bound.name,
                 f"{which} {shown}{more} of {profile.columns} never change"
                 f"{'s' if len(constant) == 1 else ''}{f' (always {value:g})' if same else ''}",

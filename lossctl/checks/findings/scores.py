@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lossctl.checks.findings.case import Case
-from lossctl.checks.findings.catalogue import Sign, judge_rule, judges, symptom
+from lossctl.checks.findings.catalogue import Evidence, detects, detects_rule, finding_type
+from lossctl.checks.findings.context import CheckContext
 from lossctl.checks.findings.structure import CLASS_AXIS
 from lossctl.checks.measurements.probes import LOGITS, LOGS, SHARES, file_axis, find_class_axis
 from lossctl.checks.measurements.profile import Profile
 from lossctl.checks.repairs.conversions import (
     LOG_SOFTMAX,
     convert,
-    mend_form,
+    repair_form,
 )
 from lossctl.checks.repairs.repairs import Repair
 from lossctl.checks.result import Severity
@@ -41,9 +41,9 @@ MEANINGLESS = (
 """What is said of a loss that was computed of the wrong numbers."""
 
 
-def _place(case: Case, name: str, *codes: str) -> dict[str, str]:
+def _place(context: CheckContext, name: str, *codes: str) -> dict[str, str]:
     """Return where the first number or row is that the checks of the blocks found."""
-    seen = (case.sighted(code, name) for code in codes)
+    seen = (context.found(code, name) for code in codes)
     return next(({"place": one.place} for one in seen if one is not None), {})
 
 
@@ -52,23 +52,23 @@ def _rows(profile: Profile) -> dict[str, int | float]:
     return {"rows": found.sums.rows, "minimum": found.low, "maximum": found.high}
 
 
-@judge_rule(rules.LOGITS_SUM_TO_ONE, hides=(*MEANINGLESS, "one_class_predicted"))
-def find_probabilities_as_logits(case: Case) -> Iterator[Sign]:
+@detects_rule(rules.LOGITS_SUM_TO_ONE, hides=(*MEANINGLESS, "one_class_predicted"))
+def find_probabilities_as_logits(context: CheckContext) -> Iterator[Evidence]:
     """Find logits that are probabilities."""
-    for profile in case.inputs(Kind.LOGIT):
+    for profile in context.inputs(Kind.LOGIT):
         found, name = profile.measures, profile.bound.name
         sums = found.sums
-        if sums.are_probabilities and sums.rows >= FEW_ROWS and case.plan.classes > 1:
-            yield Sign(
+        if sums.are_probabilities and sums.rows >= FEW_ROWS and context.plan.classes > 1:
+            yield Evidence(
                 name,
                 f"all {sums.rows} rows lie in [0, 1] and sum to 1: {name} holds probabilities, and"
                 " the loss takes a softmax of them, as of logits",
                 {
                     **_rows(profile),
                     "rows_that_sum_to_1": sums.simplex,
-                    **_place(case, name, rules.LOGITS_SUM_TO_ONE.code),
+                    **_place(context, name, rules.LOGITS_SUM_TO_ONE.code),
                 },
-                mend_form(case, profile, "shares"),
+                repair_form(context, profile, "shares"),
             )
         elif (
             not sums.rows
@@ -77,16 +77,16 @@ def find_probabilities_as_logits(case: Case) -> Iterator[Sign]:
             and found.low < 0.5 < found.high
             and not found.whole
         ):
-            yield Sign(
+            yield Evidence(
                 name,
                 f"all {found.count} numbers lie in [0, 1], on both sides of 1/2: {name} holds"
                 " probabilities, and the loss takes a sigmoid of them, as of logits",
                 {"numbers": found.count, "minimum": found.low, "maximum": found.high},
-                mend_form(case, profile, "shares"),
+                repair_form(context, profile, "shares"),
             )
 
 
-@symptom(
+@finding_type(
     "logits_as_probabilities",
     Severity.ERROR,
     "logits where probabilities are expected",
@@ -96,9 +96,9 @@ def find_probabilities_as_logits(case: Case) -> Iterator[Sign]:
         "sum_not_one",
     ),
 )
-def find_logits_as_probabilities(case: Case) -> Iterator[Sign]:
+def find_logits_as_probabilities(context: CheckContext) -> Iterator[Evidence]:
     """Find probabilities that are logits, or logarithms."""
-    for profile in case.inputs(*SHARES):
+    for profile in context.inputs(*SHARES):
         found, name = profile.measures, profile.bound.name
         if profile.number or (found.low >= FAR_BELOW and found.high <= FAR_ABOVE):
             continue
@@ -106,7 +106,7 @@ def find_logits_as_probabilities(case: Case) -> Iterator[Sign]:
         if found.low >= 0 and found.high <= 100:  # per cent, or counts
             continue
         what = "logarithms of probabilities" if logs else "logits"
-        yield Sign(
+        yield Evidence(
             name,
             f"{name} goes from {found.low:.4g} to {found.high:.4g}, with {found.outside} of"
             f" {found.count} numbers outside [0, 1]: {what}, where probabilities are expected",
@@ -115,20 +115,20 @@ def find_logits_as_probabilities(case: Case) -> Iterator[Sign]:
                 "maximum": found.high,
                 "numbers": found.count,
                 "outside": found.outside,
-                **_place(case, name, *OUTSIDE),
+                **_place(context, name, *OUTSIDE),
             },
-            mend_form(case, profile, "logs" if logs else "logits"),
+            repair_form(context, profile, "logs" if logs else "logits"),
         )
 
 
-@judge_rule(rules.POSITIVE_LOG, hides=MEANINGLESS)
-def find_positive_logs(case: Case) -> Iterator[Sign]:
+@detects_rule(rules.POSITIVE_LOG, hides=MEANINGLESS)
+def find_positive_logs(context: CheckContext) -> Iterator[Evidence]:
     """Find log-probabilities above 0."""
-    for profile in case.inputs(*LOGS):
+    for profile in context.inputs(*LOGS):
         found, name = profile.measures, profile.bound.name
         if found.high <= 1e-6 or found.within(0, 1):
             continue
-        yield Sign(
+        yield Evidence(
             name,
             f"{found.above} of {found.count} numbers are above 0 (the largest is"
             f" {found.high:.4g}), which no log-probability is: {name} holds logits",
@@ -136,63 +136,63 @@ def find_positive_logs(case: Case) -> Iterator[Sign]:
                 "numbers": found.count,
                 "above_0": found.above,
                 "maximum": found.high,
-                **_place(case, name, rules.POSITIVE_LOG.code),
+                **_place(context, name, rules.POSITIVE_LOG.code),
             },
-            mend_form(case, profile, "logits"),
+            repair_form(context, profile, "logits"),
         )
 
 
-@symptom(
+@finding_type(
     "probabilities_as_logs",
     Severity.ERROR,
     "probabilities where log-probabilities are expected",
     hides=(*MEANINGLESS, "positive_log_probability", "log_not_normalised"),
 )
-def find_probabilities_as_logs(case: Case) -> Iterator[Sign]:
+def find_probabilities_as_logs(context: CheckContext) -> Iterator[Evidence]:
     """Find log-probabilities that are probabilities."""
-    for profile in case.inputs(*LOGS):
+    for profile in context.inputs(*LOGS):
         found, name = profile.measures, profile.bound.name
         if found.within(0, 1) and found.high > 0:
-            yield Sign(
+            yield Evidence(
                 name,
                 f"{name} lies in [0, 1], from {found.low:.4g} to {found.high:.4g}: probabilities,"
                 " where their logarithms are expected",
                 {"numbers": found.count, "minimum": found.low, "maximum": found.high},
-                mend_form(case, profile, "shares"),
+                repair_form(context, profile, "shares"),
             )
 
 
-@symptom(
+@finding_type(
     "log_not_normalised",
     Severity.WARNING,
     "log-probabilities whose exponentials do not sum to 1",
 )
-def find_unnormalised_logs(case: Case) -> Iterator[Sign]:
+def find_unnormalised_logs(context: CheckContext) -> Iterator[Evidence]:
     """Find log-probabilities that do not normalise."""
-    for profile in case.inputs(*LOGS):
+    for profile in context.inputs(*LOGS):
         found, name, sums = profile.measures, profile.bound.name, profile.measures.sums
         if found.high > 1e-6 or not sums.rows or sums.are_logs or _lies_elsewhere(profile):
             continue
-        yield Sign(
+        yield Evidence(
             name,
             f"the exponentials of {sums.rows - sums.log_simplex} of {sums.rows} rows do not sum"
             f" to 1: {name} is not normalised",
             {"rows": sums.rows, "normalised": sums.log_simplex},
-            convert(case, profile, LOG_SOFTMAX, "normalise them: take log_softmax"),
+            convert(context, profile, LOG_SOFTMAX, "normalise them: take log_softmax"),
         )
 
 
-@symptom(
+@finding_type(
     "logs_as_logits",
     Severity.INFO,
     "log-probabilities where logits are expected, which are logits too",
 )
-def find_logs_as_logits(case: Case) -> Iterator[Sign]:
+def find_logs_as_logits(context: CheckContext) -> Iterator[Evidence]:
     """Find logits that are normalised already."""
-    for profile in case.inputs(Kind.LOGIT):
+    for profile in context.inputs(Kind.LOGIT):
         sums, name = profile.measures.sums, profile.bound.name
-        if sums.are_logs and sums.rows >= FEW_ROWS and case.plan.classes > 1:
-            yield Sign(
+        if sums.are_logs and sums.rows >= FEW_ROWS and context.plan.classes > 1:
+            yield Evidence(
                 name,
                 f"{name} holds log-probabilities (the exponentials of all {sums.rows} rows sum to"
                 " 1), on which the softmax changes nothing",
@@ -200,17 +200,17 @@ def find_logs_as_logits(case: Case) -> Iterator[Sign]:
             )
 
 
-@symptom(
+@finding_type(
     "softmax_twice",
     Severity.WARNING,
     "probabilities that are the softmax of probabilities: a softmax was applied twice",
 )
-def find_softmax_twice(case: Case) -> Iterator[Sign]:
+def find_softmax_twice(context: CheckContext) -> Iterator[Evidence]:
     """Find rows that are the softmax of rows which were probabilities already.
 
     With p = softmax(q) and q in [0, 1] with the sum 1, q is log p less its mean, plus 1 / C.
     """
-    for profile in case.inputs(*SHARES, *LOGITS, *LOGS):
+    for profile in context.inputs(*SHARES, *LOGITS, *LOGS):
         sums, name, bound = profile.measures.sums, profile.bound.name, profile.bound
         soft = sums.rows >= FEW_ROWS and sums.soft == sums.rows
         if not soft or sums.sharp < SHARP_SHARE * sums.rows:
@@ -220,27 +220,27 @@ def find_softmax_twice(case: Case) -> Iterator[Sign]:
         text = f"(lambda z: z - z.mean({axis}, keepdims=True) + 1 / z.shape[{axis}])({logs})"
         inner = f"np.clip({text}, 1e-12, 1)"
         written = f"np.log({inner})" if bound.kind in (*LOGITS, *LOGS) else inner
-        yield Sign(
+        yield Evidence(
             name,
             f"each of the {sums.rows} rows is the softmax of numbers in [0, 1] that sum to 1, and"
             f" no number is above {profile.measures.high:.4g}: a softmax was applied twice",
             {"rows": sums.rows, "sharp": sums.sharp, "maximum": profile.measures.high},
-            case.call.rewrite("undo one of them", **{name: written}),
+            context.call.rewrite("undo one of them", **{name: written}),
         )
 
 
-@judges(CLASS_AXIS)
-def find_class_axis_elsewhere(case: Case) -> Iterator[Sign]:
+@detects(CLASS_AXIS)
+def find_class_axis_elsewhere(context: CheckContext) -> Iterator[Evidence]:
     """Find probabilities that sum to 1 over the last axis, not over that of the classes."""
-    for profile in case.inputs(*SHARES, *LOGS, *LOGITS):
+    for profile in context.inputs(*SHARES, *LOGS, *LOGITS):
         if profile.number or not _lies_elsewhere(profile):
             continue
         sums, name = profile.measures.sums, profile.bound.name
         words = "say where the classes are: --class-axis -1"
         repair = Repair("the loss looks for the classes along another axis: move the axis")
-        if not case.plan.loss.along and profile.bound.source.shape[-1] == case.plan.classes:
-            repair = case.call.advise(words, class_axis=-1)
-        yield Sign(
+        if not context.plan.loss.along and profile.bound.source.shape[-1] == context.plan.classes:
+            repair = context.call.advise(words, class_axis=-1)
+        yield Evidence(
             name,
             f"{name} sums to 1 over its last axis in all {sums.elsewhere_rows} places, and over"
             f" the class axis in {sums.simplex + sums.log_simplex} of {sums.rows}",

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.checks.findings.case import Case
-from lossctl.checks.findings.catalogue import Sign, symptom
+from lossctl.checks.findings.catalogue import Evidence, finding_type
+from lossctl.checks.findings.context import CheckContext
 from lossctl.checks.result import Severity
 from lossctl.engine.plan.plan import Plan
 from lossctl.kinds import Kind
@@ -49,19 +49,19 @@ def measure_lengths(plan: Plan) -> Lengths | None:
     return Lengths(frames, counts + repeats.sum(axis=1), counts)
 
 
-@symptom(
+@finding_type(
     IMPOSSIBLE,
     Severity.ERROR,
     "label sequences that do not fit into their frames, so that the loss is infinite",
     hides=("infinite_loss",),
 )
-def find_impossible_alignments(case: Case) -> Iterator[Sign]:
+def find_impossible_alignments(context: CheckContext) -> Iterator[Evidence]:
     """Find samples without any alignment, with their lengths."""
-    lengths = measure_lengths(case.plan)
+    lengths = measure_lengths(context.plan)
     if lengths is None:
         return
     bad = lengths.needed > lengths.frames
-    mask = case.plan.mask
+    mask = context.plan.mask
     if mask is not None:
         bad &= mask.source.whole().reshape(-1) != 0
     rows = np.flatnonzero(bad)
@@ -81,14 +81,14 @@ def find_impossible_alignments(case: Case) -> Iterator[Sign]:
         for one in listed
     )
     more = f"; and {len(rows) - MOST_LISTED} more" if len(rows) > MOST_LISTED else ""
-    zero = bool(case.plan.loss.read_role(Role.INFINITE_AS_ZERO, case.plan.options))
-    name = next(one.name for one in case.plan.inputs if one.kind == Kind.LABELS)
+    zero = bool(context.plan.loss.read_role(Role.INFINITE_AS_ZERO, context.plan.options))
+    name = next(one.name for one in context.plan.inputs if one.kind == Kind.LABELS)
     left_out = f"~np.isin(np.arange({len(bad)}), {rows.tolist()})"
-    yield Sign(
+    yield Evidence(
         name,
         f"the labels of {len(rows)} of {len(bad)} samples do not fit into their frames"
         f"{' (their loss counts as 0)' if zero else ''}: {shown}{more}",
         {"count": len(rows), "samples": listed},
-        case.call.keep("leave them out, or count them as 0 where the loss can", left_out),
+        context.call.keep("leave them out, or count them as 0 where the loss can", left_out),
         Severity.WARNING if zero else None,
     )

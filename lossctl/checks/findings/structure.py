@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lossctl.checks.findings.catalogue import Sign, Symptom, declare
+from lossctl.checks.findings.catalogue import Evidence, FindingType, declare
 from lossctl.checks.repairs.repairs import Call, Repair
 from lossctl.checks.repairs.views import (
     ArgmaxSource,
@@ -84,8 +84,8 @@ class Setup:
 class Change:
     """A setup that may fit, and what must have been wrong if it does."""
 
-    symptom: Symptom
-    sign: Sign
+    finding_type: FindingType
+    evidence: Evidence
     setup: Setup
     offsets: tuple[int, ...] = ()
 
@@ -116,13 +116,15 @@ def settle(setup: Setup) -> Settled:
             plan = last.setup.make_plan()
         except LossctlError:
             continue
-        found = [one.symptom.report(one.sign) for one in chain]
+        found = [one.finding_type.report(one.evidence) for one in chain]
         offsets = tuple(offset for one in chain for offset in one.offsets)
         return Settled(plan, found, last.setup.call, offsets)
     fits = _match(setup)
-    symptom = REFUSED if fits else SHAPES
-    sign = Sign("", first.message, _shapes(setup), Repair(first.remedy) if first.remedy else None)
-    return Settled(None, [symptom.report(sign)], setup.call)
+    finding_type = REFUSED if fits else SHAPES
+    evidence = Evidence(
+        "", first.message, _shapes(setup), Repair(first.remedy) if first.remedy else None
+    )
+    return Settled(None, [finding_type.report(evidence)], setup.call)
 
 
 def _chain_changes(setup: Setup) -> Iterator[list[Change]]:
@@ -130,7 +132,7 @@ def _chain_changes(setup: Setup) -> Iterator[list[Change]]:
     near = [*_squeeze(setup), *_encode_labels(setup), *_move_classes(setup)]
     yield from ([one] for one in near)
     for one in near:
-        if one.symptom is TRAILING:
+        if one.finding_type is TRAILING:
             sources = tuple(map(squeeze, one.setup.sources))
             setup = replace(one.setup, sources=sources)
             for two in (*_encode_labels(setup), *_move_classes(setup)):
@@ -162,7 +164,7 @@ def _squeeze(setup: Setup) -> Iterator[Change]:
     words = "drop the axes of length 1: --squeeze"
     long = max(setup.sources, key=lambda one: len(one.shape))
     place = setup.sources.index(long)
-    sign = Sign(
+    evidence = Evidence(
         setup.loss.inputs[place].name,
         f"the shapes are {_list_shapes(setup)}: an axis of length 1 is too many, and would be"
         " broadcast elsewhere",
@@ -170,7 +172,7 @@ def _squeeze(setup: Setup) -> Iterator[Change]:
         Repair(words, (call.spell(),)),
     )
     settings = replace(setup.settings, squeeze=True)
-    yield Change(TRAILING, sign, replace(setup, settings=settings, call=call))
+    yield Change(TRAILING, evidence, replace(setup, settings=settings, call=call))
 
 
 def _list_shapes(setup: Setup) -> str:
@@ -185,14 +187,14 @@ def _move_classes(setup: Setup) -> Iterator[Change]:
         return
     for axis in (-1, *range(2, rank - 1)):
         call = setup.call.change(class_axis=axis)
-        sign = Sign(
+        evidence = Evidence(
             setup.loss.inputs[0].name,
             f"the shapes {_list_shapes(setup)} fit when the classes are along axis {axis}",
             _shapes(setup) | {"class_axis": axis},
             Repair(f"say where the classes are: --class-axis {axis}", (call.spell(),)),
         )
         settings = replace(setup.settings, class_axis=axis)
-        yield Change(CLASS_AXIS, sign, replace(setup, settings=settings, call=call))
+        yield Change(CLASS_AXIS, evidence, replace(setup, settings=settings, call=call))
 
 
 def _swap(setup: Setup) -> Iterator[Change]:
@@ -203,7 +205,7 @@ def _swap(setup: Setup) -> Iterator[Change]:
         return
     order = [1, 0, *range(2, len(setup.sources))]
     call = setup.call.turn(order)
-    sign = Sign(
+    evidence = Evidence(
         "",
         f"the shapes {_list_shapes(setup)} fit the other way round: predictions come first, then"
         " targets",
@@ -211,7 +213,7 @@ def _swap(setup: Setup) -> Iterator[Change]:
         Repair("exchange the inputs", (call.spell(),)),
     )
     sources = tuple(setup.sources[place] for place in order)
-    yield Change(SWAPPED, sign, replace(setup, sources=sources, call=call))
+    yield Change(SWAPPED, evidence, replace(setup, sources=sources, call=call))
 
 
 def _turn(setup: Setup) -> Iterator[Change]:
@@ -223,14 +225,16 @@ def _turn(setup: Setup) -> Iterator[Change]:
         repair = setup.call.rewrite(
             "exchange its first two axes", **{name: f"{name}.swapaxes(0, 1)"}
         )
-        sign = Sign(
+        evidence = Evidence(
             name,
             f"the shapes are {_list_shapes(setup)}, and fit with {show(turned.shape)} for {name}:"
             f" {declared.shapes} is expected",
             _shapes(setup),
             repair,
         )
-        yield Change(TRANSPOSED, sign, setup.put(place, turned, _follow(setup.call, place, repair)))
+        yield Change(
+            TRANSPOSED, evidence, setup.put(place, turned, _follow(setup.call, place, repair))
+        )
 
 
 def _cut(setup: Setup) -> Iterator[Change]:
@@ -248,7 +252,7 @@ def _cut(setup: Setup) -> Iterator[Change]:
     )
     names = [one.name for one in setup.loss.inputs]
     counts = dict(zip(names, known, strict=True))
-    sign = Sign(
+    evidence = Evidence(
         "",
         "; ".join(f"{name} has {count} samples" for name, count in counts.items()),
         counts,
@@ -262,7 +266,7 @@ def _cut(setup: Setup) -> Iterator[Change]:
     mask = None if setup.mask is None else LimitedSource(setup.mask, rows)
     weight = None if setup.sample_weight is None else LimitedSource(setup.sample_weight, rows)
     changed = replace(setup, sources=sources, mask=mask, sample_weight=weight)
-    yield Change(LENGTHS, sign, changed, offsets)
+    yield Change(LENGTHS, evidence, changed, offsets)
 
 
 def _encode_labels(setup: Setup) -> Iterator[Change]:
@@ -280,7 +284,7 @@ def _encode_labels(setup: Setup) -> Iterator[Change]:
             repair = call.rewrite(
                 "turn them into indices", **{name: f"{plain}.argmax(axis={axis})"}
             )
-            sign = Sign(
+            evidence = Evidence(
                 name,
                 f"{name} {show(target.shape)} holds one-hot labels, where the indices of the"
                 " classes are expected",
@@ -288,7 +292,9 @@ def _encode_labels(setup: Setup) -> Iterator[Change]:
                 repair,
             )
             yield Change(
-                ONE_HOT, sign, setup.put(1, ArgmaxSource(target, axis), _follow(call, 1, repair))
+                ONE_HOT,
+                evidence,
+                setup.put(1, ArgmaxSource(target, axis), _follow(call, 1, repair)),
             )
     wanted = {Kind.DENSITY, Kind.DISTRIBUTION, Kind.SOFT_LABEL}
     if setup.loss.inputs[0].forms[0].kind == Kind.SCORE:
@@ -301,7 +307,7 @@ def _encode_labels(setup: Setup) -> Iterator[Change]:
         if whole and values.min() >= 0 and values.max() <= classes:
             text = f"np.moveaxis(np.eye({classes})[{plain}.astype(int)], -1, {axis})"
             repair = call.rewrite("turn them into rows of 0 with a 1", **{name: text})
-            sign = Sign(
+            evidence = Evidence(
                 name,
                 f"{name} {show(target.shape)} holds class indices, where a share of each class is"
                 f" expected: {show(first.shape)}",
@@ -309,7 +315,7 @@ def _encode_labels(setup: Setup) -> Iterator[Change]:
                 repair,
             )
             changed = OneHotSource(target, classes, axis)
-            yield Change(INDICES, sign, setup.put(1, changed, _follow(call, 1, repair)))
+            yield Change(INDICES, evidence, setup.put(1, changed, _follow(call, 1, repair)))
 
 
 def _class_axis(setup: Setup, source: Source) -> int:
@@ -333,7 +339,7 @@ def _follow(call: Call, place: int, repair: Repair) -> Call:
 def follow_lengths(counts: dict[str, int], call: Call) -> Finding:
     """Return the finding of inputs that were found to end apart when they were read."""
     rows = min(counts.values())
-    sign = Sign(
+    evidence = Evidence(
         "",
         "; ".join(f"{name} has {count} samples" for name, count in counts.items()),
         dict(counts),
@@ -346,7 +352,7 @@ def follow_lengths(counts: dict[str, int], call: Call) -> Finding:
             },
         ),
     )
-    return LENGTHS.report(sign)
+    return LENGTHS.report(evidence)
 
 
 def compare_ids(ids: int, samples: int) -> Iterator[Finding]:
@@ -355,4 +361,4 @@ def compare_ids(ids: int, samples: int) -> Iterator[Finding]:
         counts = {"ids": ids, "samples": samples}
         words = "name the ids of these rows, in their order"
         message = f"there are {ids} ids for {samples} samples"
-        yield LENGTHS.report(Sign("", message, counts, Repair(words)))
+        yield LENGTHS.report(Evidence("", message, counts, Repair(words)))

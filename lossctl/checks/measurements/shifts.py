@@ -95,11 +95,11 @@ class Shifts:
 
     def find(self) -> Shift | None:
         """Return the offset that surely lowers the loss, if there is one."""
-        found = [self._judge(offset) for offset in self.offsets]
+        found = [self._detect(offset) for offset in self.offsets]
         sure = [one for one in found if one is not None]
         return max(sure, key=lambda one: (one.before - one.after) * one.rows, default=None)
 
-    def _judge(self, offset: int) -> Shift | None:
+    def _detect(self, offset: int) -> Shift | None:
         segments = self._segments[offset]
         if not len(segments):
             return None

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.checks.findings.case import Case
+from lossctl.checks.findings.context import CheckContext
 from lossctl.checks.measurements.probes import LOGITS, LOGS, SHARES, file_axis, find_class_axis
 from lossctl.checks.measurements.profile import Profile
 from lossctl.checks.repairs.repairs import Repair, mention
@@ -130,29 +130,29 @@ def name_form(kind: Kind) -> str:
     return next((form for form, kinds in FORMS.items() if kind in kinds), "")
 
 
-def mend_form(case: Case, profile: Profile, have: str) -> Repair:
+def repair_form(context: CheckContext, profile: Profile, have: str) -> Repair:
     """Return the repair where an input is of another form than its kind asks for."""
     words = f"these are {CALLED[have]}"
-    option = _find_option(case, profile, have)
+    option = _find_option(context, profile, have)
     if option is not None:
         shown, changed = option
-        return case.call.advise(f"{words}: say {shown}", **changed)
-    conversion = _choose(case, profile, have)
+        return context.call.advise(f"{words}: say {shown}", **changed)
+    conversion = _choose(context, profile, have)
     if conversion is None:
         return Repair(f"{words}: convert them")
-    for other in _list_siblings(case, profile, have):
-        if _agree(case, profile, conversion, other):
-            call = case.call.change(loss=other)
+    for other in _list_siblings(context, profile, have):
+        if _agree(context, profile, conversion, other):
+            call = context.call.change(loss=other)
             return Repair(f"{words}: {other.key} takes them", (call.spell(),))
-    return convert(case, profile, conversion, f"{words}: {conversion.words}")
+    return convert(context, profile, conversion, f"{words}: {conversion.words}")
 
 
-def convert(case: Case, profile: Profile, conversion: Conversion, words: str) -> Repair:
+def convert(context: CheckContext, profile: Profile, conversion: Conversion, words: str) -> Repair:
     """Return the repair that converts an input."""
     bound = profile.bound
     axis = file_axis(bound, _score_axis(profile))
     text = conversion.text.format(x=bound.name, axis=axis)
-    return case.call.rewrite(words, **{bound.name: text})
+    return context.call.rewrite(words, **{bound.name: text})
 
 
 def _score_axis(profile: Profile) -> int:
@@ -160,19 +160,21 @@ def _score_axis(profile: Profile) -> int:
     return len(profile.bound.axes) - 1 if axis is None else axis
 
 
-def _choose(case: Case, profile: Profile, have: str) -> Conversion | None:
+def _choose(context: CheckContext, profile: Profile, have: str) -> Conversion | None:
     wanted = name_form(profile.bound.kind)
     # Log-probabilities, and what sums to 1, have classes also where the shape does not say so.
-    classes = find_class_axis(profile.bound) is not None and case.plan.classes > 1
+    classes = find_class_axis(profile.bound) is not None and context.plan.classes > 1
     classes = classes or (wanted == "logs" and len(profile.bound.axes) > 1)
     if "*" in profile.bound.axes and profile.bound.axes[-1:] == ("C",):
-        classes = case.plan.inputs[1].kind in (Kind.INDEX, Kind.DENSITY, Kind.DISTRIBUTION)
+        classes = context.plan.inputs[1].kind in (Kind.INDEX, Kind.DENSITY, Kind.DISTRIBUTION)
     return CONVERSIONS.get((have, wanted, classes))
 
 
-def _find_option(case: Case, profile: Profile, have: str) -> tuple[str, dict[str, Any]] | None:
+def _find_option(
+    context: CheckContext, profile: Profile, have: str
+) -> tuple[str, dict[str, Any]] | None:
     """Return a switch of the loss under which it takes the form that is there."""
-    loss, plan = case.plan.loss, case.plan
+    loss, plan = context.plan.loss, context.plan
     declared = loss.inputs[profile.number]
     form = next((one for one in declared.forms if one.kind == profile.bound.kind), declared.form(0))
     for parameter in loss.parameters:
@@ -185,9 +187,9 @@ def _find_option(case: Case, profile: Profile, have: str) -> tuple[str, dict[str
     return None
 
 
-def _list_siblings(case: Case, profile: Profile, have: str) -> Iterator[Loss]:
+def _list_siblings(context: CheckContext, profile: Profile, have: str) -> Iterator[Loss]:
     """Yield losses of the same library with one input that takes the form which is there."""
-    loss = case.plan.loss
+    loss = context.plan.loss
     for other in registry().values():
         if other is loss or other.library != loss.library or len(other.inputs) != len(loss.inputs):
             continue
@@ -196,18 +198,18 @@ def _list_siblings(case: Case, profile: Profile, have: str) -> Iterator[Loss]:
             yield other
 
 
-def _agree(case: Case, profile: Profile, conversion: Conversion, other: Loss) -> bool:
+def _agree(context: CheckContext, profile: Profile, conversion: Conversion, other: Loss) -> bool:
     """Whether another loss of the first rows is this loss of them converted."""
-    if not case.head or not len(case.head[0]):
+    if not context.head or not len(context.head[0]):
         return False
-    arrays = [one[:TRIED] for one in case.head]
-    given = compute_arrays(other, arrays, case.plan)
+    arrays = [one[:TRIED] for one in context.head]
+    given = compute_arrays(other, arrays, context.plan)
     converted = list(arrays)
     axis = _score_axis(profile)
     with np.errstate(all="ignore"):
         numbers = np.asarray(arrays[profile.number], np.float64)
         converted[profile.number] = conversion.apply(numbers, axis)
-    own = compute_arrays(case.plan.loss, converted, case.plan)
+    own = compute_arrays(context.plan.loss, converted, context.plan)
     if given is None or own is None:
         return False
     return math.isfinite(own) and math.isclose(given, own, rel_tol=SAME, abs_tol=SAME)

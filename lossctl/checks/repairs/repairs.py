@@ -36,7 +36,7 @@ class Repair:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The computation that is examined, as a person wrote it."""
+    """The computation that is checked, as a person wrote it."""
 
     loss: Loss
     references: tuple[Any, ...]
@@ -130,10 +130,10 @@ class Call:
         references = tuple(
             files.get(name, one) for name, one in zip(self.names, self.references, strict=True)
         )
-        mended = replace(self, references=references)
+        repaired = replace(self, references=references)
         if "mask" in files:
-            mended = mended.change(mask=files["mask"])
-        return Repair(words, (f"python -c {shlex.quote('; '.join(parts))}", mended.spell()))
+            repaired = repaired.change(mask=files["mask"])
+        return Repair(words, (f"python -c {shlex.quote('; '.join(parts))}", repaired.spell()))
 
     def keep(self, words: str, expression: str) -> Repair:
         """Return the repair that leaves out the samples for which an expression is false."""
@@ -187,7 +187,7 @@ class Call:
         given = dict(zip(self.names, self.references, strict=True))
         files: dict[str, str] = {}
         for name in expressions:
-            file = KEPT if name == "mask" else _name_mended(given[name])
+            file = KEPT if name == "mask" else _name_fixed(given[name])
             files[name] = f"{name}-{file}" if file in files.values() else file
         return files
 
@@ -234,8 +234,8 @@ def _quote(given: Any) -> str:
     return json.dumps(fspath(given), ensure_ascii=False)
 
 
-def _name_mended(given: Any) -> str:
-    """Return a file for what a reference names when it is mended, once or again."""
+def _name_fixed(given: Any) -> str:
+    """Return a file for what a reference names when it is repaired, once or again."""
     stem = _find_stem(given)
     again = re.fullmatch(r"(.*)-fixed(\d*)", stem)
     return f"{again[1]}-fixed{int(again[2] or 1) + 1}.npy" if again else f"{stem}{FIXED}"

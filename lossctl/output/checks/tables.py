@@ -1,4 +1,4 @@
-"""What an examination shows people: findings with their repairs, facts, baselines, proposals."""
+"""What a check shows people: findings with their repairs, facts, baselines, proposals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lossctl.output.text.tables import Column, Grid, Row, fit_lines, print_grids
 from lossctl.output.text.wording import fit_text, format_number, format_shape, read_encoding
 
 if TYPE_CHECKING:
-    from lossctl.checks.result import Examination, Finding, InputFacts
+    from lossctl.checks.result import CheckResult, Finding, InputFacts
 
 COLOURS = {"error": "red", "warning": "yellow", "info": "cyan"}
 CALLED = {"error": "error", "warning": "warning", "info": "note"}
@@ -18,15 +18,15 @@ FEW_CLASSES = 2
 MOST_PROPOSED = 5
 
 
-def print_page(examination: Examination, stream: TextIO, precision: int) -> None:
-    """Print an examination, coloured and fitted on a terminal, plain and whole elsewhere."""
+def print_page(result: CheckResult, stream: TextIO, precision: int) -> None:
+    """Print a check, coloured and fitted on a terminal, plain and whole elsewhere."""
     from lossctl.output.text.console import open_console
 
-    grids = list(_build_grids(examination, precision))
-    heading = [*_describe_heading(examination, precision), _summarize(examination)]
+    grids = list(_build_grids(result, precision))
+    heading = [*_describe_heading(result, precision), _summarize(result)]
     print_grids(heading, grids, stream)
     console = open_console(stream)
-    for finding in examination.findings:
+    for finding in result.findings:
         console.print()
         _print_finding(finding, stream)
 
@@ -51,15 +51,15 @@ def _print_finding(finding: Finding, stream: TextIO) -> None:
         console.print(shown, soft_wrap=True)
 
 
-def write_markdown_page(examination: Examination, stream: TextIO, precision: int) -> None:
-    """Write an examination in GitHub's Markdown."""
-    heading = [" ".join(_describe_heading(examination, precision)), _summarize(examination)]
-    grids = list(_build_grids(examination, precision))
-    if examination.findings:
-        grids.insert(0, _list_findings(examination.findings))
+def write_markdown_page(result: CheckResult, stream: TextIO, precision: int) -> None:
+    """Write a check in GitHub's Markdown."""
+    heading = [" ".join(_describe_heading(result, precision)), _summarize(result)]
+    grids = list(_build_grids(result, precision))
+    if result.findings:
+        grids.insert(0, _list_findings(result.findings))
     write_markdown([". ".join(heading)], grids, stream)
     encoding = read_encoding(stream)
-    for finding in examination.findings:
+    for finding in result.findings:
         if finding.commands:
             lines = "\n".join(finding.commands)
             text = f"\n{finding.code}:\n\n```sh\n{lines}\n```\n"
@@ -78,39 +78,39 @@ def _list_findings(findings: Sequence[Finding]) -> Grid:
     return Grid(columns, rows, "Findings")
 
 
-def _describe_heading(examination: Examination, precision: int) -> Iterator[str]:
-    line = count(examination.samples, "sample")
-    if examination.loss:
-        value = examination.value
+def _describe_heading(result: CheckResult, precision: int) -> Iterator[str]:
+    line = count(result.samples, "sample")
+    if result.loss:
+        value = result.value
         shown = "cannot be computed" if value is None else format_number(value, precision)
-        line += f", {examination.loss} ({examination.reduction}): {shown}"
-    if examination.accuracy is not None:
-        line += f", accuracy {100 * examination.accuracy:.1f} %"
+        line += f", {result.loss} ({result.reduction}): {shown}"
+    if result.accuracy is not None:
+        line += f", accuracy {100 * result.accuracy:.1f} %"
     yield line
 
 
-def _build_grids(examination: Examination, precision: int) -> Iterator[Grid]:
-    yield _show_inputs(examination, precision)
-    if examination.baselines:
-        yield _show_baselines(examination, precision)
-    if examination.proposals:
-        yield _show_proposals(examination)
+def _build_grids(result: CheckResult, precision: int) -> Iterator[Grid]:
+    yield _show_inputs(result, precision)
+    if result.baselines:
+        yield _show_baselines(result, precision)
+    if result.proposals:
+        yield _show_proposals(result)
 
 
-def _show_proposals(examination: Examination) -> Grid:
+def _show_proposals(result: CheckResult) -> Grid:
     columns = [Column("loss", right=False), Column("what it is", right=False)]
-    shown = examination.proposals[:MOST_PROPOSED]
+    shown = result.proposals[:MOST_PROPOSED]
     rows = [Row([one.loss, one.summary]) for one in shown]
-    hidden = len(examination.proposals) - len(shown)
+    hidden = len(result.proposals) - len(shown)
     notes = [f"… {hidden} more (-f json lists all)"] if hidden else []
-    examined = examination.loss.partition("(")[0] == shown[0].loss
-    if not examined or all(one.severity != "error" for one in examination.findings):
+    checked = result.loss.partition("(")[0] == shown[0].loss
+    if not checked or all(one.severity != "error" for one in result.findings):
         notes.append(f"  $ {shown[0].command}")
     return Grid(columns, rows, "Losses that fit, the likeliest first", notes)
 
 
-def _show_inputs(examination: Examination, precision: int) -> Grid:
-    inputs = examination.inputs
+def _show_inputs(result: CheckResult, precision: int) -> Grid:
+    inputs = result.inputs
     odd = [name for name in ("nan", "infinite") if any(getattr(one, name) for one in inputs)]
     columns = [Column("input", right=False), Column("source", right=False)]
     columns += [Column("shape", right=False), Column("dtype", right=False)]
@@ -141,20 +141,18 @@ def _note_classes(one: InputFacts) -> Iterator[str]:
     )
 
 
-def _show_baselines(examination: Examination, precision: int) -> Grid:
+def _show_baselines(result: CheckResult, precision: int) -> Grid:
     columns = [Column("predictions", right=False), Column("loss")]
     rows = []
-    if examination.value is not None:
-        rows.append(Row(["these", format_number(examination.value, precision)], "good"))
-    rows += [Row([one.name, format_number(one.value, precision)]) for one in examination.baselines]
-    exact = all(one.exact for one in examination.baselines)
+    if result.value is not None:
+        rows.append(Row(["these", format_number(result.value, precision)], "good"))
+    rows += [Row([one.name, format_number(one.value, precision)]) for one in result.baselines]
+    exact = all(one.exact for one in result.baselines)
     return Grid(columns, rows, notes=[] if exact else ["estimated from a sample of the targets"])
 
 
-def _summarize(examination: Examination) -> str:
+def _summarize(result: CheckResult) -> str:
     counts = [
-        count(number, CALLED[severity])
-        for severity in CALLED
-        if (number := examination.count(severity))
+        count(number, CALLED[severity]) for severity in CALLED if (number := result.count(severity))
     ]
     return ", ".join(counts) or "Nothing wrong was found."

@@ -1,4 +1,4 @@
-"""Examinations: tables and findings for people, records for programs."""
+"""Checks: tables and findings for people, records for programs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from lossctl.output.evaluation.records import Record, make_block
 from lossctl.output.files.fields import encode_json, read_version
 from lossctl.output.files.files import open_text
 from lossctl.output.files.formats import (
-    EXAMINATION_FILES,
-    EXAMINATION_FORMATS,
+    CHECK_FILES,
+    CHECK_FORMATS,
     FileFormat,
     check_format,
     pick_file_format,
@@ -23,7 +23,7 @@ from lossctl.output.files.records import write_delimited, write_json_lines
 from lossctl.output.text.wording import read_encoding
 
 if TYPE_CHECKING:
-    from lossctl.checks.result import Examination
+    from lossctl.checks.result import CheckResult
 
 KINDS: dict[str, type] = {
     "record": str,
@@ -54,43 +54,43 @@ KINDS: dict[str, type] = {
 def check_output(format: str | None, target: str | PathLike[str] | None) -> FileFormat:
     """Return the format to write in, before any work; raises UsageError."""
     if target is None:
-        return FileFormat(check_format(format or "table", EXAMINATION_FORMATS))
-    return pick_file_format(target, format, EXAMINATION_FILES, EXAMINATION_FORMATS)
+        return FileFormat(check_format(format or "table", CHECK_FORMATS))
+    return pick_file_format(target, format, CHECK_FILES, CHECK_FORMATS)
 
 
-def write_examination(
-    examination: Examination,
+def write_check(
+    result: CheckResult,
     format: str | None = None,
     target: TextIO | str | PathLike[str] | None = None,
     precision: int = 6,
 ) -> None:
-    """Write an examination to a stream, or to a file whose suffix means the format.
+    """Write a check to a stream, or to a file whose suffix means the format.
 
     ``precision`` is the number of significant digits in tables and Markdown; the other formats
     give every number in full.
     """
     if not isinstance(target, str | PathLike):
-        name = check_format(format or "table", EXAMINATION_FORMATS)
-        _write(examination, name, target or sys.stdout, precision)
+        name = check_format(format or "table", CHECK_FORMATS)
+        _write(result, name, target or sys.stdout, precision)
         return
     name, compression = check_output(format, target)
     with open_text(target, compression) as stream:
-        _write(examination, name, stream, precision)
+        _write(result, name, stream, precision)
 
 
-def _write(examination: Examination, name: str, stream: TextIO, precision: int) -> None:
+def _write(result: CheckResult, name: str, stream: TextIO, precision: int) -> None:
     if name == "table":
         from lossctl.output.checks.tables import print_page
 
-        print_page(examination, stream, precision)
+        print_page(result, stream, precision)
     elif name == "markdown":
         from lossctl.output.checks.tables import write_markdown_page
 
-        write_markdown_page(examination, stream, precision)
+        write_markdown_page(result, stream, precision)
     elif name == "json":
-        stream.writelines(encode_examination(examination, read_encoding(stream)))
+        stream.writelines(encode_check(result, read_encoding(stream)))
     else:
-        records = read_records(examination)
+        records = read_records(result)
         if name == "jsonl":
             write_json_lines(map(make_block, records), stream)
         else:
@@ -98,14 +98,14 @@ def _write(examination: Examination, name: str, stream: TextIO, precision: int) 
             write_delimited(KINDS, flat, stream, "," if name == "csv" else "\t")
 
 
-def encode_examination(examination: Examination, encoding: str | None) -> Iterator[str]:
+def encode_check(result: CheckResult, encoding: str | None) -> Iterator[str]:
     """Yield one JSON object: a key on each line, and a record on each line of a list."""
     from lossctl.checks.result import FORMAT
 
     encode = partial(encode_json, encoding=encoding)
     yield f'{{\n  "format": {encode(FORMAT)},\n  "version": {encode(read_version())},\n'
-    for one in fields(examination):
-        value = getattr(examination, one.name)
+    for one in fields(result):
+        value = getattr(result, one.name)
         yield f"  {encode(one.name)}: "
         if one.name in {"inputs", "findings", "baselines", "proposals"}:
             lines = [f"\n    {encode(_describe(record))}" for record in value]
@@ -113,25 +113,25 @@ def encode_examination(examination: Examination, encoding: str | None) -> Iterat
         else:
             yield encode(value)
         yield ",\n"
-    yield f'  "passed": {encode(examination.passed)}\n}}\n'
+    yield f'  "passed": {encode(result.passed)}\n}}\n'
 
 
-def read_records(examination: Examination) -> Iterator[Record]:
+def read_records(result: CheckResult) -> Iterator[Record]:
     """Yield a record for each finding, input, baseline and proposal, and one for the whole."""
     yield {
         "record": "loss",
-        "name": examination.loss,
-        "value": examination.value,
-        "count": examination.samples,
+        "name": result.loss,
+        "value": result.value,
+        "count": result.samples,
     }
     for kind, records in (
-        ("finding", examination.findings),
-        ("input", examination.inputs),
-        ("baseline", examination.baselines),
+        ("finding", result.findings),
+        ("input", result.inputs),
+        ("baseline", result.baselines),
     ):
         for record in records:
             yield {"record": kind, **_describe(record)}
-    for proposal in examination.proposals:
+    for proposal in result.proposals:
         yield {
             "record": "proposal",
             "name": proposal.loss,

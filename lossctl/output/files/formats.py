@@ -23,11 +23,11 @@ EVALUATION_FORMATS = ("table", "json", "jsonl", "csv", "tsv", "markdown", "value
 EVALUATION_FILES = ("parquet", "csv", "tsv", "json", "jsonl", "markdown")
 """What the suffix of a file with an evaluation may mean."""
 
-EXAMINATION_FORMATS = ("table", "json", "jsonl", "csv", "tsv", "markdown")
-"""What can be printed of an examination."""
+CHECK_FORMATS = ("table", "json", "jsonl", "csv", "tsv", "markdown")
+"""What can be printed of a check."""
 
-EXAMINATION_FILES = EXAMINATION_FORMATS[1:]
-"""What the suffix of a file with an examination may mean."""
+CHECK_FILES = CHECK_FORMATS[1:]
+"""What the suffix of a file with a check may mean."""
 
 COMPRESSIONS = ("gz", "zst")
 """What may stand behind the suffix of a text format."""

@@ -1,4 +1,4 @@
-"""What is known when it is judged: the plan, what the probes gathered, and the loss itself."""
+"""What detectors look at: the plan, what the probes gathered, and the loss itself."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ Array = NDArray[Any]
 
 
 @dataclass(slots=True)
-class Case:
-    """Everything that a judge may look at."""
+class CheckContext:
+    """Everything that a detector may look at."""
 
     plan: Plan
     call: Call
@@ -60,7 +60,7 @@ class Case:
             if profile.bound.kind in kinds and profile.measures.count:
                 yield profile
 
-    def sighted(self, code: str, name: str) -> Finding | None:
+    def found(self, code: str, name: str) -> Finding | None:
         """Return what the checks of the blocks found of a rule in an input."""
         return self.partial.findings.get((code, name))
 
