@@ -38,6 +38,11 @@ def __getattr__(name: str) -> Any:
     if name == "__all__":
         return sorted([*_list_places(), "__version__"])
     if name.startswith("__") or name not in _list_places():
+        from lossctl.api.renamed import follow_rename
+
+        renamed = follow_rename(name)
+        if renamed is not None:
+            return __getattr__(renamed)
         raise AttributeError(f"module 'lossctl' has no attribute {name!r}")
     place = _list_places()[name]
     if place == __name__:

@@ -15,7 +15,7 @@ from lossctl.api.datasets import run_suite as run_suite
 from lossctl.api.explanations import explain as explain
 from lossctl.api.explanations import explain_difference as explain_difference
 from lossctl.api.gradients import gradient as gradient
-from lossctl.checks.result import Examination as Examination
+from lossctl.checks.result import CheckResult as CheckResult
 from lossctl.data import load_array as load_array
 from lossctl.engine.gradients.result import Gradient as Gradient
 from lossctl.engine.sums.result import Result as Result

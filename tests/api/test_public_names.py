@@ -10,6 +10,8 @@ import pytest
 
 import lossctl
 from lossctl.api import writers
+from lossctl.api.renamed import RENAMED
+from lossctl.errors import LossctlWarning
 
 PACKAGE = Path(lossctl.__file__).parent
 STUB = ast.parse((PACKAGE / "__init__.pyi").read_text(encoding="utf-8"))
@@ -63,3 +65,11 @@ def test_every_writer_that_a_call_may_need_is_registered() -> None:
 def test_a_loss_called_is_a_call_of_the_api() -> None:
     result = lossctl.losses.mse([1.0, 2.0], [1.0, 4.0], reduction="sum")
     assert result.value == lossctl.compute("mse", [1.0, 2.0], [1.0, 4.0], reduction="sum").value
+
+
+def test_names_of_the_version_before_work_and_warn() -> None:
+    assert set(RENAMED.values()) <= set(lossctl.__all__)
+    for name, found in RENAMED.items():
+        assert name not in lossctl.__all__
+        with pytest.warns(LossctlWarning, match=f"lossctl.{name} is called lossctl.{found} now"):
+            assert getattr(lossctl, name) is getattr(lossctl, found)
