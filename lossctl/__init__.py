@@ -37,6 +37,10 @@ def __getattr__(name: str) -> Any:
     """Import parts of the API when they are first asked for: the command starts faster so."""
     if name == "__all__":
         return sorted([*_list_places(), "__version__"])
+    if not name.startswith("_") and name not in _list_places():
+        from lossctl.losses.core.deprecated import rename_public
+
+        name = rename_public(name)
     if name.startswith("__") or name not in _list_places():
         from lossctl.api.renamed import follow_rename
 

@@ -51,7 +51,7 @@ from lossctl.losses.core.inputs import soft_label as soft_label
 from lossctl.losses.core.inputs import variance as variance
 from lossctl.losses.core.steps import Step as Step
 from lossctl.losses.core.steps import steps as steps
-from lossctl.losses.core.terms import Scan as Scan
+from lossctl.losses.core.terms import InputPredicate as InputPredicate
 from lossctl.losses.core.terms import Terms as Terms
 from lossctl.losses.core.terms import Transform as Transform
 

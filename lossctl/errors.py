@@ -3,7 +3,7 @@
     LossctlError
     ├── UsageError        exit 2: the call is wrong (unknown loss, flag, column, option value)
     │   ├── OverwriteError exit 2: a file to write is one that is read, or written twice
-    │   └── OwnLossError  exit 2: a loss of the user's own is at fault
+    │   └── CustomLossError exit 2: a custom loss is at fault
     ├── DataError         exit 3: the data are wrong (shapes, labels, ranges, broken files)
     ├── FileError         exit 4: a file could not be opened, read or written
     └── CheckError        exit 1: a gate or check failed
@@ -56,7 +56,7 @@ class OverwriteError(UsageError):
     """A file to write is one that is read, or is written already."""
 
 
-class OwnLossError(UsageError):
+class CustomLossError(UsageError):
     """A loss that lossctl did not bring is at fault: its declaration, or what it does."""
 
 
@@ -80,6 +80,14 @@ class CheckError(LossctlError):
 
 class LossctlWarning(UserWarning):
     """Something that is computed but that a person should know of."""
+
+
+def __getattr__(name: str) -> type[CustomLossError]:
+    """Hand on the name that CustomLossError had in the version before, with a warning."""
+    if name == "OwnLossError":
+        warn("OwnLossError is now called CustomLossError; the old name will go in the next version")
+        return CustomLossError
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def warn(message: str) -> None:

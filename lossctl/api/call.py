@@ -99,7 +99,7 @@ def _collect_inputs(loss: Loss, inputs: Sequence[Any], options: dict[str, Any]) 
             )
         given.append(options.pop(name))
     return [
-        _number_or_reference(value) if declared.fits else value
+        _number_or_reference(value) if declared.broadcasts else value
         for declared, value in zip(loss.inputs, given, strict=True)
     ]
 

@@ -258,7 +258,7 @@ def _share_axis(first: Call, second: Call, given: dict[str, Any]) -> Call:
     The losses of Keras say it by an option and have them last, the others by a setting and have
     them second: with two axes that is the same.
     """
-    along, other = first.loss.along, second.loss.along
+    along, other = first.loss.class_axis_option, second.loss.class_axis_option
     choosing = all(has_class_axis(one) for one in (first.loss, second.loss))
     if not choosing or bool(along) == bool(other) or _count_axes(first) < 3:
         return second

@@ -112,7 +112,7 @@ def gradient(
         arrays=arrays,
         files=files,
         numerical=derivation.numerical,
-        note=declared.slope.note if declared.slope is not None else "",
+        note=declared.declared_gradient.note if declared.declared_gradient is not None else "",
         agreement=stream.agreement if check and not derivation.numerical else None,
     )
 

@@ -48,9 +48,9 @@ class Task:
 
     def finish(self, sums: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
         """Return the losses that sums make: one for each row of the sums."""
-        assert self.spec.loss.finish is not None
+        assert self.spec.loss.finalize is not None
         with np.errstate(all="ignore"):
-            losses = np.asarray(self.spec.loss.finish(sums, self.options))
+            losses = np.asarray(self.spec.loss.finalize(sums, self.options))
         empty = sums[COUNT].sum(axis=1) == 0
         return np.where(empty, np.nan, losses.mean(axis=1))
 
@@ -202,7 +202,7 @@ class Scan:
 def refuse_wholes(specs: Sequence[LossSpec]) -> None:
     """Raise UsageError for losses that compare rows with each other: no row has its own."""
     for spec in specs:
-        if spec.loss.whole:
+        if spec.loss.needs_all_samples:
             raise UsageError(
                 f"{spec.name} compares all rows with each other, and rows have no losses of it",
                 f"lossctl compute {spec.loss.key} gives its value over a whole file.",
@@ -211,15 +211,15 @@ def refuse_wholes(specs: Sequence[LossSpec]) -> None:
 
 def is_gathered(loss: Loss, options: Mapping[str, Any]) -> bool:
     """Whether a loss is made of named sums over rows."""
-    if loss.finish is None or loss.over == "last":
+    if loss.finalize is None or loss.reduce_axes == "last":
         return False
-    axes = None if loss.over in ("", "all") else options[loss.over]
+    axes = None if loss.reduce_axes in ("", "all") else options[loss.reduce_axes]
     return axes is None or 0 in axes
 
 
 def ask(recipe: Recipe, asked: Mapping[Any, Asked], task: Task) -> dict[str, bool]:
     """Answer the question that a loss has to a whole input, in a pass of its own."""
-    scan = task.spec.loss.scan
+    scan = task.spec.loss.predicate
     if scan is None:
         return {}
     place = next(n for n, one in enumerate(task.spec.loss.inputs) if one.name == scan.input)
@@ -232,7 +232,7 @@ def ask(recipe: Recipe, asked: Mapping[Any, Asked], task: Task) -> dict[str, boo
 
 def _column(task: Task, values: Array) -> Array:
     """Return a column as the loss is to see it: one row is one sample."""
-    alone = task.spec.loss.over not in ("", "all") and values.ndim == 1
+    alone = task.spec.loss.reduce_axes not in ("", "all") and values.ndim == 1
     return values[:, np.newaxis] if alone and len(task.spec.loss.inputs[0].forms) == 1 else values
 
 

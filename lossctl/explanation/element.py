@@ -174,7 +174,7 @@ def take_element(plan: Plan, row: int, position: Position, samples: int) -> Elem
         options=options,
         sums=_add_named(plan, own, partial.rows, at),
     )
-    if not plan.loss.whole:
+    if not plan.loss.needs_all_samples:
         element.given = _drop_from_inputs(plan, element.given)
         element.arrays = _drop_from_inputs(plan, arrays)
         element.options = options | _drop_from_options(plan, options)
@@ -238,7 +238,7 @@ def _tell_left_out(terms: Terms, mask: Array | None, at: int) -> str:
 
 def _find_region(plan: Plan, row: int, position: Position, samples: int) -> Region:
     box = list(_whole_box(plan))
-    if plan.loss.whole:
+    if plan.loss.needs_all_samples:
         return Region(0, samples, tuple(box))
     for axis, place in zip(_find_axes(plan), position, strict=True):
         box[axis] = slice(place, place + 1)
@@ -293,7 +293,7 @@ def _drop_from_options(plan: Plan, options: dict[str, Any]) -> dict[str, Any]:
     found = {}
     for parameter in plan.loss.parameters:
         value = options[parameter.name]
-        words = (parameter.option.shape or parameter.option.fits or "").split()
+        words = (parameter.option.shape or parameter.option.broadcast_to or "").split()
         if isinstance(value, np.ndarray) and {"N", "*D"} & {*words}:
             further = ["*"] * len(_whole_box(plan))
             axes = [one for word in words for one in (further if word == "*D" else [word])]

@@ -98,10 +98,10 @@ class Run:
 
 def _walk_element(loss: Loss, element: Element) -> list[Step]:
     """Return the steps of a loss, or only the inputs where they may be no valid ones."""
-    if element.left_out in (IGNORED, MASKED) and not loss.whole:
+    if element.left_out in (IGNORED, MASKED) and not loss.needs_all_samples:
         return list(walk_inputs(loss, element.given))
     options = dict(element.options)
-    if loss.whole:
+    if loss.needs_all_samples:
         options["row"] = element.row
     return walk_loss(loss, element.arrays, options, element.loss)
 

@@ -78,12 +78,12 @@ def _add_sums(ending: Ending, last: str) -> Steps:
 
 def _finish_totals(ending: Ending) -> Steps:
     """Yield the loss of all rows, and what it would be without this one."""
-    assert ending.loss.finish is not None
+    assert ending.loss.finalize is not None
     sums = ending.element.sums
     rest = {name: total - sums[name] for name, total in ending.totals.items()}
     with np.errstate(all="ignore"):
-        value = ending.loss.finish(ending.totals, ending.options)
-        without = ending.loss.finish(rest, ending.options)
+        value = ending.loss.finalize(ending.totals, ending.options)
+        without = ending.loss.finalize(rest, ending.options)
     yield Step("loss", f"{ending.loss.formula}, of the sums over all rows", value)
     yield Step("loss without the row", "the same of the sums without it", without)
     yield Step("effect of the row", "loss − loss without the row", value - without)

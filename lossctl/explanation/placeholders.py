@@ -56,7 +56,7 @@ def vary_option(parameter: Parameter) -> Iterator[Any]:
     """Yield values of an option that differ from its default."""
     option = parameter.option
     if parameter.tensor:
-        words = (option.shape or option.fits or "").split()
+        words = (option.shape or option.broadcast_to or "").split()
         yield np.ones([SIZES[word] for word in words if word not in ("*D", "N")])
     elif parameter.type is bool:
         yield not parameter.default

@@ -90,7 +90,7 @@ def _draw_inputs(
     options = {one.name: one.default for one in loss.parameters}
     form = int(rng.choice([one for one in range(loss.form_count) if _is_batched(loss, one)]))
     sizes = {
-        "N": _draw_size(rng, 40 if loss.whole else LARGE),
+        "N": _draw_size(rng, 40 if loss.needs_all_samples else LARGE),
         "C": int(rng.integers(2, 12)),
         "F": int(rng.integers(2, 20)),
         "T": int(rng.integers(20, 40)),
@@ -103,7 +103,7 @@ def _draw_inputs(
         shape_form = declared.form(form)
         kind = kind_under(declared, shape_form, options)
         array = _draw(draws.get(kind, _real), shape_form, sizes, further, rng)
-        if loss.along and shape_form.axes[:2] == ("N", "C"):
+        if loss.class_axis_option and shape_form.axes[:2] == ("N", "C"):
             array = np.moveaxis(array, 1, -1)
         drawn[declared.name] = array
     _fit_sequences(loss, form, drawn, sizes, rng)
@@ -236,7 +236,7 @@ def _follow(loss: Loss, form: int, drawn: dict[str, Array], rng: np.random.Gener
     first, second = (drawn[one.name] for one in loss.inputs[:2])
     kinds = [one.form(form).kind for one in loss.inputs[:2]]
     scores = kinds[0] in (Kind.LOGIT, Kind.SCORE)
-    if scores and kinds[1] == Kind.INDEX and first.ndim > 1 and not loss.along:
+    if scores and kinds[1] == Kind.INDEX and first.ndim > 1 and not loss.class_axis_option:
         right = np.arange(first.shape[1]).reshape(-1, *(1,) * (first.ndim - 2))
         first += (right == second[:, np.newaxis]) * first.dtype.type(2 * first.std())
     elif first.shape == second.shape and kinds == [Kind.REAL, Kind.REAL]:

@@ -20,7 +20,7 @@ from tests.losses.golden_values import load_golden
 from tests.losses.gradients import differentiate, disagreements, reduce_by
 
 RANDOM = np.random.default_rng(5)
-DECLARED = [key for key, loss in registry().items() if loss.slope is not None]
+DECLARED = [key for key, loss in registry().items() if loss.declared_gradient is not None]
 LOGITS, LABELS = RANDOM.normal(size=(6, 4)), np.array([0, 3, 1, 1, 2, 0])
 
 
@@ -41,13 +41,13 @@ def test_tiny_blocks_change_nothing(key: str, size: int, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("key", registry())
 def test_every_loss_declares_a_gradient_or_why_there_is_none(key: str) -> None:
     loss = registry()[key]
-    assert (loss.slope is None) == bool(loss.undifferentiable)
-    if loss.slope is not None:
+    assert (loss.declared_gradient is None) == bool(loss.undifferentiable)
+    if loss.declared_gradient is not None:
         names = [one.name for one in loss.inputs]
         assert set(loss.prediction_inputs) <= set(names)
-        options = {one.name for one in loss.parameters} | {"upstream"}
-        options |= {loss.scan.name} if loss.scan else set()
-        assert name_options(loss.slope.function) <= options
+        options = {one.name for one in loss.parameters} | {"cotangent"}
+        options |= {loss.predicate.name} if loss.predicate else set()
+        assert name_options(loss.declared_gradient.function) <= options
 
 
 @pytest.mark.parametrize("key", [key for key in registry() if key not in DECLARED])

@@ -20,7 +20,7 @@ from lossctl.losses.core.registry import registry
 from tests.support.command_line import SAMPLE_DATA
 
 LOSSES = registry()
-ROWS = [key for key, loss in LOSSES.items() if not loss.whole]
+ROWS = [key for key, loss in LOSSES.items() if not loss.needs_all_samples]
 OF_COMPUTE = ("r", "reduction", "sample_weight", "class_axis")
 
 
@@ -83,7 +83,7 @@ def test_every_loss_whole_and_sliced(key: str, monkeypatch: pytest.MonkeyPatch) 
         )
         wanted = lossctl.compute(key, *arrays.values(), **spec.options)
         assert found.overall[0].value == pytest.approx(wanted.value, rel=1e-12)
-        if spec.loss.scan is None:
+        if spec.loss.predicate is None:
             for row in found.slices:
                 some = take(loss, arrays, groups == int(row.labels[0]))
                 part = lossctl.compute(key, *some, **spec.options)

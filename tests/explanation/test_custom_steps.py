@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import lossctl
-from lossctl.errors import LossctlWarning, OwnLossError
+from lossctl.errors import CustomLossError, LossctlWarning
 from tests.support.command_line import run
 from tests.support.own_code import WING
 
@@ -87,7 +87,7 @@ def test_faults_are_told_with_their_place(
     code = STEPS.replace(*change)
     assert code != STEPS
     write(folder, code)
-    with pytest.raises(OwnLossError, match=message) as caught:
+    with pytest.raises(CustomLossError, match=message) as caught:
         lossctl.explain("mine.py:wing", "p.npy", "y.npy", row=1)
     assert caught.value.message.startswith("mine.py")
     assert "your own code" in caught.value.remedy
@@ -101,7 +101,7 @@ def test_steps_that_end_elsewhere(folder: Path) -> None:
 
 def test_steps_are_told_once(folder: Path) -> None:
     write(folder, STEPS + STEPS)
-    with pytest.raises(OwnLossError, match=r"the steps of mine.py:wing are told twice"):
+    with pytest.raises(CustomLossError, match=r"the steps of mine.py:wing are told twice"):
         lossctl.explain("mine.py:wing", "p.npy", "y.npy", row=1)
 
 
@@ -121,7 +121,7 @@ def test_in_a_session() -> None:
 
 
 def test_an_option_cannot_be_called_row() -> None:
-    with pytest.raises(OwnLossError, match="which every loss has already"):
+    with pytest.raises(CustomLossError, match="which every loss has already"):
 
         @lossctl.loss("gap", inputs=(lossctl.real("input", "*"), lossctl.real("target", "*")))
         def gap(input: Any, target: Any, *, row: int = 1) -> Any:

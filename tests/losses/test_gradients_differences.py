@@ -13,14 +13,14 @@ import pytest
 import lossctl
 from lossctl.engine.gradients.result import Agreement
 from lossctl.errors import LossctlWarning
-from lossctl.losses.core.gradients import Slope
+from lossctl.losses.core.gradients import DeclaredGradient
 from lossctl.losses.core.registry import registry
 from tests.losses.cases.case import Array, Case
 from tests.losses.golden_values import load_golden
 from tests.losses.gradients import AWKWARD, reduce_by
 
 RANDOM = np.random.default_rng(5)
-DECLARED = [key for key, loss in registry().items() if loss.slope is not None]
+DECLARED = [key for key, loss in registry().items() if loss.declared_gradient is not None]
 LOGITS = RANDOM.normal(size=(6, 4))
 
 
@@ -57,12 +57,12 @@ def test_agrees_with_differences(key: str) -> None:
 @pytest.mark.parametrize("key", DECLARED)
 def test_a_small_fault_is_found(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One in a thousand too much, in some case of every loss."""
-    honest = Slope.differentiate
+    honest = DeclaredGradient.differentiate
 
-    def exaggerate(slope: Slope, *inputs: Array, **options: Any) -> tuple[Array, ...]:
+    def exaggerate(slope: DeclaredGradient, *inputs: Array, **options: Any) -> tuple[Array, ...]:
         return tuple(1.001 * one for one in honest(slope, *inputs, **options))
 
-    monkeypatch.setattr(Slope, "differentiate", exaggerate)
+    monkeypatch.setattr(DeclaredGradient, "differentiate", exaggerate)
     for case in list_cases(key):
         agreement = check(key, case, reduction=reduce_by(key, case))
         if not agreement.agrees:

@@ -30,7 +30,7 @@ def wing(
 
 HEAD = """\
 import numpy as np
-from lossctl import Option, Scan, Terms, index, loss, real
+from lossctl import InputPredicate, Option, Terms, index, loss, real
 PAIR = (real("input", "*"), real("target", "*"))
 """
 

@@ -238,7 +238,8 @@ def find_class_axis_elsewhere(context: CheckContext) -> Iterator[Evidence]:
         sums, name = profile.measures.sums, profile.bound.name
         words = "say where the classes are: --class-axis -1"
         repair = Repair("the loss looks for the classes along another axis: move the axis")
-        if not context.plan.loss.along and profile.bound.source.shape[-1] == context.plan.classes:
+        option = context.plan.loss.class_axis_option
+        if not option and profile.bound.source.shape[-1] == context.plan.classes:
             repair = context.call.advise(words, class_axis=-1)
         yield Evidence(
             name,

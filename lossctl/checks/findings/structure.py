@@ -143,8 +143,8 @@ def _chain_changes(setup: Setup) -> Iterator[list[Change]]:
 def _match(setup: Setup) -> bool:
     """Whether it is not the shapes that are refused."""
     settings = setup.settings
-    if setup.loss.along:
-        settings = replace(settings, class_axis=setup.options[setup.loss.along])
+    if setup.loss.class_axis_option:
+        settings = replace(settings, class_axis=setup.options[setup.loss.class_axis_option])
     try:
         match_inputs(setup.loss, setup.sources, settings)
     except LossctlError:
@@ -183,7 +183,7 @@ def _list_shapes(setup: Setup) -> str:
 def _move_classes(setup: Setup) -> Iterator[Change]:
     """Look for the classes along other axes."""
     rank = len(setup.sources[0].shape)
-    if setup.settings.class_axis != 1 or setup.loss.along or rank < 3:
+    if setup.settings.class_axis != 1 or setup.loss.class_axis_option or rank < 3:
         return
     for axis in (-1, *range(2, rank - 1)):
         call = setup.call.change(class_axis=axis)
@@ -320,8 +320,10 @@ def _encode_labels(setup: Setup) -> Iterator[Change]:
 
 def _class_axis(setup: Setup, source: Source) -> int:
     """Return where the classes are in the file, counted from the front."""
-    axis = setup.options.get(setup.loss.along, setup.settings.class_axis)
-    if not setup.loss.along and any("*D C" in form.pattern for form in setup.loss.inputs[0].forms):
+    axis = setup.options.get(setup.loss.class_axis_option, setup.settings.class_axis)
+    if not setup.loss.class_axis_option and any(
+        "*D C" in form.pattern for form in setup.loss.inputs[0].forms
+    ):
         axis = -1
     rank = len(source.shape)
     return int(axis) % rank if -rank <= axis < rank else rank - 1

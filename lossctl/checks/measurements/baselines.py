@@ -198,7 +198,7 @@ class Baselines:
         table = table or self.table
         plan, target = self.plan, table.values
         prediction = np.asarray(prediction, np.float64)
-        if plan.loss.over == "last" and target.ndim == 1:
+        if plan.loss.reduce_axes == "last" and target.ndim == 1:
             prediction, target = prediction[:, np.newaxis], target[:, np.newaxis]
         sources = [ArraySource("baseline", prediction), ArraySource("targets", target)]
         for _ in plan.inputs[2:]:
@@ -210,9 +210,9 @@ class Baselines:
         )  # fmt: skip
         weights = None if table.weights is None else ArraySource("weights", table.weights)
         options = dict(plan.options)
-        for name in (plan.loss.along, plan.loss.over):
+        for name in (plan.loss.class_axis_option, plan.loss.reduce_axes):
             if name in options:
-                options[name] = -1 if name == plan.loss.along else (-1,)
+                options[name] = -1 if name == plan.loss.class_axis_option else (-1,)
         try:
             made = make_plan(
                 plan.loss, sources, options, settings,

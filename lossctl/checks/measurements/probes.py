@@ -57,7 +57,7 @@ class Probe(Protocol):
 
 def is_elementwise(plan: Plan) -> bool:
     """Whether each number of the predictions has a loss of its own, averaged or not."""
-    averaged = plan.loss.over == "last" and plan.loss.finish is None
+    averaged = plan.loss.reduce_axes == "last" and plan.loss.finalize is None
     return averaged or plan.axes == plan.inputs[0].axes
 
 

@@ -135,7 +135,7 @@ def can_shift(plan: Plan) -> bool:
     loss = plan.loss
     moved = [one for one in plan.inputs if one.batched and not one.shared]
     return (
-        not loss.whole
+        not loss.needs_all_samples
         and not plan.single
         and len(moved) > 1
         and all(one.streamed and one.order[:1] == (0,) for one in moved)

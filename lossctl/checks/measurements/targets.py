@@ -205,7 +205,7 @@ def _drop(shape: tuple[int, ...], axis: int | None) -> tuple[int, ...]:
 
 def plan_targets(plan: Plan) -> ClassTargets | ValueTargets | None:
     """Return what gathers the targets of a loss; None where constant predictions mean nothing."""
-    if len(plan.inputs) < 2 or plan.single or plan.loss.whole:
+    if len(plan.inputs) < 2 or plan.single or plan.loss.needs_all_samples:
         return None
     predicted, true = plan.inputs[:2]
     if predicted.shared or true.shared or any(one.axes for one in plan.tensors.values()):
@@ -222,7 +222,7 @@ def _plan_values(plan: Plan) -> ValueTargets | None:
         return ValueTargets(axis=len(true.axes) - 1)
     if is_elementwise(plan):
         return ValueTargets()
-    if plan.loss.over == "last":
+    if plan.loss.reduce_axes == "last":
         return ValueTargets(axis=len(true.axes) - 1) if len(true.axes) > 1 else None
     axis = next((one for one, word in enumerate(true.axes) if word in ("C", "F")), None)
     dropped = len(plan.axes) == len(true.axes) - 1

@@ -194,7 +194,7 @@ def _list_siblings(context: CheckContext, profile: Profile, have: str) -> Iterat
         if other is loss or other.library != loss.library or len(other.inputs) != len(loss.inputs):
             continue
         kinds = {form.kind for form in other.inputs[profile.number].forms}
-        if kinds & set(FORMS[have]) and not other.whole:
+        if kinds & set(FORMS[have]) and not other.needs_all_samples:
             yield other
 
 
@@ -221,9 +221,11 @@ def compute_arrays(loss: Loss, arrays: Sequence[Array], plan: Plan) -> float | N
     settings = Settings(reduction=loss.reduction, threads=1)
     sources = [ArraySource(one.name, array) for one, array in zip(loss.inputs, arrays, strict=True)]
     answers = plan.answers
-    if loss.scan is not None and loss.scan.name not in answers:  # another loss, another question
-        (asked,) = (one for one in sources if one.name == loss.scan.input)
-        answers = {loss.scan.name: answer(loss.scan, asked)}
+    if (
+        loss.predicate is not None and loss.predicate.name not in answers
+    ):  # another loss, another question
+        (asked,) = (one for one in sources if one.name == loss.predicate.input)
+        answers = {loss.predicate.name: answer(loss.predicate, asked)}
     try:
         made = make_plan(loss, sources, options, settings, answers=answers)
         with warnings.catch_warnings():

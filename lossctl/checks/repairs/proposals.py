@@ -81,7 +81,7 @@ def rank_losses(sources: Sequence[Source], settings: Settings) -> list[Candidate
     looks = [look(one, classes) for one in sources]
     found = []
     for loss in list_losses():
-        if len(loss.inputs) == len(sources) and not loss.whole:
+        if len(loss.inputs) == len(sources) and not loss.needs_all_samples:
             candidate = _try(loss, sources, looks, settings)
             if candidate is not None:
                 found.append(candidate)
@@ -92,8 +92,8 @@ def _try(
     loss: Loss, sources: Sequence[Source], looks: Sequence[Looks], settings: Settings
 ) -> Candidate | None:
     options = {one.name: one.default for one in loss.parameters}
-    if loss.along:
-        settings = replace(settings, class_axis=options[loss.along])
+    if loss.class_axis_option:
+        settings = replace(settings, class_axis=options[loss.class_axis_option])
     try:
         match, ordered, _ = match_inputs(loss, sources, settings)
     except LossctlError:

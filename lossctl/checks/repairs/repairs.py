@@ -80,8 +80,8 @@ class Call:
 
     def spell(self) -> str:
         """Return the line that computes it: of a shell, or of Python for arrays."""
-        home = self.loss.home
-        name = self.loss.key if home is None else home.refer(self.loss.key)
+        origin = self.loss.origin
+        name = self.loss.key if origin is None else origin.refer(self.loss.key)
         if self.textual:
             words = [quote(fspath(one)) for one in self.references]
             words += [word for item in self.options.items() for word in self._spell_flag(*item)]

@@ -93,11 +93,11 @@ class Derivation:
         block = Block(plan, region, arrays, options, upstream)
         if self.numerical:
             return Slopes.of(plan, region, differentiate_block(block, self.inputs))
-        slope = plan.loss.slope
+        slope = plan.loss.declared_gradient
         assert slope is not None
         bounds = [one for one in plan.inputs if one.name in self.inputs]
-        if slope.takes_upstream:
-            products = slope.differentiate(*arrays, **options, upstream=upstream)
+        if slope.takes_cotangent:
+            products = slope.differentiate(*arrays, **options, cotangent=upstream)
         else:
             assert not isinstance(upstream, dict)
             products = tuple(
@@ -130,7 +130,7 @@ class Derivation:
                 }
             totals = {name: one.sum(axis=gathering.axes) for name, one in terms.sums.items()}
             totals["count"] = np.array(_count(gathering, first.shape))
-            gathered = np.asarray(plan.loss.finish(totals, plan.options))  # type: ignore[misc]
+            gathered = np.asarray(plan.loss.finalize(totals, plan.options))  # type: ignore[misc]
             share = self._share(plan, terms, gathered, weight, mask)
             return {
                 name: _unfold(slope * share, gathering, first.shape)
@@ -163,13 +163,13 @@ def differentiate_finish(
 
     A step in the imaginary direction gives them to the last digits, for it subtracts nothing.
     """
-    assert loss.finish is not None
+    assert loss.finalize is not None
     found = {}
     for name in totals:
         if name != "count":
             moved = {**totals, name: totals[name] + 1j * COMPLEX_STEP}
             with np.errstate(all="ignore"):
-                found[name] = np.imag(np.asarray(loss.finish(moved, options))) / COMPLEX_STEP
+                found[name] = np.imag(np.asarray(loss.finalize(moved, options))) / COMPLEX_STEP
     return found
 
 

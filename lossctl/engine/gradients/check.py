@@ -65,7 +65,11 @@ def compare(block: Block, slopes: Mapping[str, Array], wanted: float) -> Agreeme
         flat = chosen[usable.reshape(-1)[chosen]]
         agreement.kinks += len(chosen) - len(flat)
         floor = SMALL * _find_typical(slope)
-        step = 1 if block.plan.loss.whole else max(1, MOVED_NUMBERS * len(slope) // slope.size)
+        step = (
+            1
+            if block.plan.loss.needs_all_samples
+            else max(1, MOVED_NUMBERS * len(slope) // slope.size)
+        )
         for start in range(0, len(flat), step):
             places = np.unravel_index(flat[start : start + step], slope.shape)
             probe = Probe.of(block, number, bound, places)
@@ -75,7 +79,7 @@ def compare(block: Block, slopes: Mapping[str, Array], wanted: float) -> Agreeme
 
 def _mark_conventions(block: Block, number: int) -> NDArray[np.bool_]:
     """Mark where the declared derivative follows a library though it is none."""
-    slope, shape = block.plan.loss.slope, block.arrays[number].shape
+    slope, shape = block.plan.loss.declared_gradient, block.arrays[number].shape
     if slope is None or slope.convention is None:
         return np.zeros(shape, bool)
     marks = slope.convention(*block.arrays, **slope.pick(slope.convention, block.options))
@@ -110,7 +114,7 @@ class Probe:
         local = places
         usual = _find_typical(np.asarray(block.arrays[number], np.float64))
         least = usual if 0 < usual < FAINT else 1.0
-        if not block.plan.loss.whole:
+        if not block.plan.loss.needs_all_samples:
             block, local = block.take(places[0]), (np.arange(len(places[0])), *places[1:])
         values = np.asarray(block.arrays[number], dtype=np.float64)[local]
         scale = find_scale(values, bound.kind, least)

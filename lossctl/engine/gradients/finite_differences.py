@@ -67,7 +67,7 @@ class Block:
                 return np.asarray(sum(parts[1:], parts[0]))
             losses = terms.losses
             assert losses is not None
-            slope = self.plan.loss.slope
+            slope = self.plan.loss.declared_gradient
             if slope is not None and slope.beside is not None and not alone:
                 options = slope.pick(slope.beside, {**self.options, "at": self.arrays})
                 losses = losses + slope.beside(*arrays, **options)
@@ -109,7 +109,7 @@ def differentiate_block(block: Block, inputs: Sequence[str]) -> dict[str, Array]
 def _differentiate_input(block: Block, number: int, bound: Bound, values: Array) -> Array:
     shape = _shape_of(block.upstream)
     steps = STEP * find_scale(values, bound.kind)
-    if block.plan.loss.whole:
+    if block.plan.loss.needs_all_samples:
         return _differentiate_singly(block, number, values, steps)
     along = [True, *(_is_apart(axis, bound, values, shape) for axis in range(1, values.ndim))]
     moving = [1 if apart else size for apart, size in zip(along, values.shape, strict=True)]

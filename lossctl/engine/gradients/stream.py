@@ -46,7 +46,7 @@ def name_inputs(loss: Loss) -> tuple[str, ...]:
             f"{loss.key} has no gradient: {loss.undifferentiable}",
             "'lossctl grad --help' lists the losses that have one.",
         )
-    if loss.slope is not None:
+    if loss.declared_gradient is not None:
         return loss.prediction_inputs
     first = loss.inputs[0]
     if any(form.kind.is_integer for form in first.forms):
@@ -130,14 +130,14 @@ def derive(
         inputs=tuple(inputs),
         factor=factor,
         totals=totals,
-        numerical=loss.slope is None,
+        numerical=loss.declared_gradient is None,
         checked=_count_checked(plan, result.samples) if check else 0.0,
     )
 
 
 def _count_checked(plan: Plan, samples: int) -> float:
     """Return how many elements of each input are compared with differences in a block."""
-    if plan.loss.whole:  # pairs of samples
+    if plan.loss.needs_all_samples:  # pairs of samples
         cost = samples * samples
     else:
         shapes = [fill(one.source.shape, samples) for one in plan.inputs]
@@ -152,7 +152,7 @@ def _count_checked(plan: Plan, samples: int) -> float:
 def _slope_of(transform: Transform, mean: float) -> float:
     """Return the slope of a transform, infinity where it is steep (a root at 0)."""
     try:
-        return transform.slope(mean)
+        return transform.derivative(mean)
     except ZeroDivisionError:
         return math.inf
 

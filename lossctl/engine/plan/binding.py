@@ -138,7 +138,7 @@ def axis_order(form: Form, rank: int, class_axis: int, *, last: bool) -> tuple[i
 
 def kind_under(declared: Input, form: Form, options: dict[str, Any]) -> Kind:
     """Return what an input's numbers mean under these options."""
-    for condition, kind in declared.under:
+    for condition, kind in declared.kind_if:
         if condition(options) if callable(condition) else options.get(condition):
             return kind
     return form.kind

@@ -44,8 +44,8 @@ def make_plan(
     ``answers`` holds what was asked of whole inputs.
     """
     _check_settings(loss, settings)
-    if loss.along:
-        settings = replace(settings, class_axis=options[loss.along])
+    if loss.class_axis_option:
+        settings = replace(settings, class_axis=options[loss.class_axis_option])
     match, ordered, notes = match_inputs(loss, sources, settings)
     sizes = dict(match.sizes)
     batched = any("N" in one.form(match.form).axes for one in loss.inputs)
@@ -59,7 +59,7 @@ def make_plan(
     stretch(inputs, loss)
     prepare(loss, inputs, sizes, options)
     refuse_no_classes(inputs, sizes)
-    if loss.whole:
+    if loss.needs_all_samples:
         load_whole(loss, inputs, sizes)
     first = inputs[0]
     gathering = plan_gathering(
@@ -82,7 +82,7 @@ def make_plan(
     cutting = plan_cutting(
         cost, match.further, itemsize=np.dtype(settings.dtype).itemsize, divisible=divisible
     )
-    if loss.whole:
+    if loss.needs_all_samples:
         cutting = Cutting(sizes["N"] or 1, (tuple(slice(0, size) for size in match.further),))
     plan = Plan(
         loss=loss,
@@ -131,8 +131,8 @@ def _check_settings(loss: Loss, settings: Settings) -> None:
         raise UsageError(f"threads must be a whole number, but is {settings.threads!r}")
     if settings.threads < 1:
         raise UsageError(f"threads must be at least 1, but is {settings.threads}")
-    if settings.class_axis != 1 and loss.along:
-        flag = loss.along.replace("_", "-")
+    if settings.class_axis != 1 and loss.class_axis_option:
+        flag = loss.class_axis_option.replace("_", "-")
         raise UsageError(f"where the classes of {loss.key} are is said with --{flag}")
     if settings.class_axis != 1 and not has_class_axis(loss):
         raise UsageError(f"{loss.key} has no class axis that could be moved")
@@ -156,10 +156,12 @@ def _bind(
         kind=kind_under(declared, form, options),
         source=source,
         axes=axes if has_samples or shared else ("N", *axes),
-        order=axis_order(form, len(source.shape), settings.class_axis, last=bool(loss.along)),
+        order=axis_order(
+            form, len(source.shape), settings.class_axis, last=bool(loss.class_axis_option)
+        ),
         batched=has_samples,
         shared=shared,
-        picked=declared.picked,
+        picked=declared.reads_few,
     )
     whole = bound.kind in (Kind.LENGTH, Kind.LABELS)
     if shared or not has_samples or whole or bound.order[:1] != (0,):

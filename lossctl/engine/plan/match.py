@@ -63,17 +63,17 @@ def _align(loss: Loss, sources: Sequence[Source], class_axis: int) -> Sequence[S
     """Let the first two inputs differ by an axis of 1, as Keras does."""
     first, second, *rest = sources
     if loss.inputs[1].forms[0].kind == Kind.INDEX:
-        axis = class_axis if loss.along else -1
+        axis = class_axis if loss.class_axis_option else -1
         return [first, align_trailing(second, first, axis), *rest]
     return [align_trailing(first, second), align_trailing(second, first), *rest]
 
 
 def _match_order(loss: Loss, sources: Sequence[Source], class_axis: int) -> shapes.Match:
     shape = sources[0].shape
-    if len(shape) > (not loss.along) and not -len(shape) <= class_axis < len(shape):
+    if len(shape) > (not loss.class_axis_option) and not -len(shape) <= class_axis < len(shape):
         name = loss.inputs[0].name
         raise UsageError(f"{name} has shape {shapes.show(shape)}: it has no axis {class_axis}")
-    rigid = [(i, s) for i, s in zip(loss.inputs, sources, strict=True) if not i.fits]
+    rigid = [(i, s) for i, s in zip(loss.inputs, sources, strict=True) if not i.broadcasts]
     forms = [
         [_arrange(loss, i.form(number), s.shape, class_axis) for i, s in rigid]
         for number in range(loss.form_count)
@@ -87,7 +87,7 @@ def _arrange(
     """Return a form's words and a shape with the class axis in the same place."""
     if form.axes[:2] == ("N", "C") and class_axis in (-1, len(shape) - 1) and len(shape) > 1:
         return ("N", *form.axes[2:], "C"), shape
-    order = class_order(form, len(shape), class_axis, last=bool(loss.along))
+    order = class_order(form, len(shape), class_axis, last=bool(loss.class_axis_option))
     return form.axes, tuple(shape[axis] for axis in order)
 
 
@@ -145,7 +145,7 @@ def stretch(inputs: tuple[Bound, ...], loss: Loss) -> None:
     """Stretch the inputs that may have fewer axes to the shape of the first."""
     first = inputs[0]
     for declared, bound in zip(loss.inputs, inputs, strict=True):
-        if not declared.fits:
+        if not declared.broadcasts:
             continue
         shape, target = bound.source.shape, first.source.shape
         kept = shapes.stretch(shape, target)

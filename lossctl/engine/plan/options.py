@@ -122,7 +122,7 @@ def bind_tensor(
     option = parameter.option
     words: list[str] = []
     wanted: list[int | None] = []
-    for word in (option.shape or option.fits or "").split():
+    for word in (option.shape or option.broadcast_to or "").split():
         words += ["*"] * len(further) if word == "*D" else [word]
         wanted += further if word == "*D" else [sizes.get(word)]
     if option.shape is not None:

@@ -10,10 +10,10 @@ from lossctl.data import is_live, open_sources
 from lossctl.data.arrays.replayed import ReplayedSource
 from lossctl.data.arrays.source import Source
 from lossctl.engine.plan.blocks import plan_cutting
-from lossctl.losses.core.declaration import Loss, Scan
+from lossctl.losses.core.declaration import InputPredicate, Loss
 
 
-def answer(scan: Scan, source: Source) -> bool:
+def answer(scan: InputPredicate, source: Source) -> bool:
     """Say whether it is so in all of a source; reading ends where the question is settled.
 
     A :class:`ReplayedSource` keeps the rows that were read.
@@ -37,14 +37,14 @@ def ask(loss: Loss, references: Sequence[Any], sources: list[Source]) -> dict[st
 
     A file is read for it by itself; what can be read only once is kept as far as it was read.
     """
-    if loss.scan is None:
+    if loss.predicate is None:
         return {}
-    place = next(n for n, one in enumerate(loss.inputs) if one.name == loss.scan.input)
+    place = next(n for n, one in enumerate(loss.inputs) if one.name == loss.predicate.input)
     if is_live(references[place]):
         sources[place] = kept = ReplayedSource(sources[place])
-        return {loss.scan.name: answer(loss.scan, kept)}
+        return {loss.predicate.name: answer(loss.predicate, kept)}
     (source,) = open_sources([references[place]])
     try:
-        return {loss.scan.name: answer(loss.scan, source)}
+        return {loss.predicate.name: answer(loss.predicate, source)}
     finally:
         source.close()

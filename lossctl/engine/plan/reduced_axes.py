@@ -53,8 +53,8 @@ class Gathering:
         (first, *_) = sums.values()
         axes = range(first.ndim) if self.axes is None else self.axes
         totals[COUNT] = np.array(math.prod(first.shape[axis] for axis in axes))
-        assert loss.finish is not None
-        return np.asarray(loss.finish(totals, options))
+        assert loss.finalize is not None
+        return np.asarray(loss.finalize(totals, options))
 
     def add(self, sums: Mapping[str, Array], left_out: NDArray[np.bool_] | None) -> Sums:
         """Return the sums of a block, one per position that remains."""
@@ -91,16 +91,16 @@ def plan_gathering(
 
     ``vector`` says that the inputs are one vector, all of which makes one loss.
     """
-    if loss.finish is None and not loss.over:
+    if loss.finalize is None and not loss.reduce_axes:
         return None
-    finished = loss.finish is not None
-    if loss.over in ("", "all"):
+    finished = loss.finalize is not None
+    if loss.reduce_axes in ("", "all"):
         return Gathering(None, across=True, finished=finished)
-    if loss.over == "last":
+    if loss.reduce_axes == "last":
         if vector:
             return Gathering(None, across=True, finished=finished)
         return Gathering((-1,), across=False, finished=finished, shape=shape[:-1])
-    chosen = options[loss.over]
+    chosen = options[loss.reduce_axes]
     if chosen is None:
         return Gathering(None, across=True, finished=finished)
     axes = _check_axes(loss, chosen, shape)
@@ -115,9 +115,9 @@ def finish_sums(loss: Loss, sums: Sums, options: dict[str, Any], shape: tuple[in
     }
     if not shape:
         totals = {name: float(total) for name, total in totals.items()}
-    assert loss.finish is not None
+    assert loss.finalize is not None
     with np.errstate(all="ignore"):
-        return np.asarray(loss.finish(totals, options), dtype=np.float64)
+        return np.asarray(loss.finalize(totals, options), dtype=np.float64)
 
 
 def merge_sums(into: Sums, other: Sums) -> None:
@@ -142,10 +142,10 @@ def _check_axes(
     for axis in chosen:
         if not -rank <= axis < rank:
             raise UsageError(
-                f"{loss.over} of {loss.key} names axis {axis}, but the inputs have the shape"
+                f"{loss.reduce_axes} of {loss.key} names axis {axis}, but the inputs have the shape"
                 f" {show(shape)}"
             )
     axes = tuple(sorted({axis % rank for axis in chosen}))
     if len(axes) < len(chosen):
-        raise UsageError(f"{loss.over} of {loss.key} names an axis twice: {chosen}")
+        raise UsageError(f"{loss.reduce_axes} of {loss.key} names an axis twice: {chosen}")
     return axes

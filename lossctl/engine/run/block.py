@@ -85,7 +85,7 @@ def take_inputs(
     for number, bound in enumerate(plan.inputs):
         kept = None if mask is None else find_kept(plan, bound, inputs[number], mask)
         _inspect(plan, bound, region, inputs[number], kept, partial)
-        if kept is not None and bound.kind.is_integer and not plan.loss.whole:
+        if kept is not None and bound.kind.is_integer and not plan.loss.needs_all_samples:
             inputs[number] = np.where(kept, inputs[number], 0)  # may be no index at all
     for one, values in ((plan.sample_weight, weight), (plan.mask, mask)):
         if one is not None and values is not None:

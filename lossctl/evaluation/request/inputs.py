@@ -85,7 +85,7 @@ def _feed(spec: LossSpec, name: str, pred: Any, number: int, asked: dict[Any, As
         if "N" not in declared.forms[0].axes and "*" not in declared.forms[0].axes:
             return load_array(given)
         constant = _read_number(given)
-        if constant is not None and declared.fits:
+        if constant is not None and declared.broadcasts:
             return constant
         key = (INPUT, number, name)
         asked[key] = Asked(given, what=name)

@@ -103,7 +103,7 @@ def transformed(transform: Transform | None, means: Floats) -> Floats:
 
 def slope(transform: Transform | None, means: Floats) -> Floats:
     """Return the slope of the transform at means."""
-    return np.ones_like(means) if transform is None else _apply(transform.slope, means)
+    return np.ones_like(means) if transform is None else _apply(transform.derivative, means)
 
 
 def _apply(function: Callable[[float], Any], numbers: Floats) -> Floats:

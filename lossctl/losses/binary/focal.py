@@ -170,14 +170,16 @@ def _complement(logits: Array) -> Array:
 
 
 @focal.gradient
-def focal_slope(input: Array, target: Array, *, alpha: float, gamma: float) -> Array:
-    """Return the slopes of both factors."""
+def focal_gradient(input: Array, target: Array, *, alpha: float, gamma: float) -> Array:
+    """Return the gradients of both factors."""
     return _differentiate_focus(input, target, gamma, None if alpha < 0 else alpha)
 
 
 @sigmoid_focal.gradient
-def sigmoid_focal_slope(input: Array, target: Array, *, alpha: float | None, gamma: float) -> Array:
-    """Return the slopes of both factors."""
+def sigmoid_focal_gradient(
+    input: Array, target: Array, *, alpha: float | None, gamma: float
+) -> Array:
+    """Return the gradients of both factors."""
     return _differentiate_focus(input, target, gamma, alpha)
 
 
@@ -185,23 +187,23 @@ def _differentiate_focus(x: Array, y: Array, gamma: float, alpha: float | None) 
     rising, falling = sigmoids(x)
     missing = y * falling + (1 - y) * rising
     entropy = y * softplus(-x) + (1 - y) * softplus(x)
-    slope = missing**gamma * ((1 - y) * rising - y * falling)
+    gradient = missing**gamma * ((1 - y) * rising - y * falling)
     if gamma:
         power = np.where(missing == 0, 0, missing ** (gamma - 1))
-        slope += gamma * power * (1 - 2 * y) * rising * falling * entropy
-    return slope if alpha is None else slope * (alpha * y + (1 - alpha) * (1 - y))
+        gradient += gamma * power * (1 - 2 * y) * rising * falling * entropy
+    return gradient if alpha is None else gradient * (alpha * y + (1 - alpha) * (1 - y))
 
 
 @poly_ce.gradient
-def poly_ce_slope(input: Array, target: Array, *, epsilon: float) -> Array:
-    """Return (1 + ε p_y) times the slope of cross entropy; for shares, both terms' slopes."""
+def poly_ce_gradient(input: Array, target: Array, *, epsilon: float) -> Array:
+    """Return (1 + ε p_y) times the gradient of cross entropy; for shares, both terms' gradients."""
     if target.ndim == input.ndim:
         spread = DistributionCrossEntropy((len(input), *input.shape[2:]), input.dtype)
         spread.add(input, target)
         shares = spread.softmax(input)
         hit = (target * shares).sum(axis=1, keepdims=True)
-        return spread.slope(input, target) - epsilon * shares * (target - hit)
+        return spread.gradient(input, target) - epsilon * shares * (target - hit)
     running = IndexCrossEntropy(target, input.dtype, None)
     running.add(input)
     own = np.exp(running.own - running.top)
-    return running.slope(input, 1 + epsilon * own / (own + running.others))
+    return running.gradient(input, 1 + epsilon * own / (own + running.others))

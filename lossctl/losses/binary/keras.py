@@ -58,7 +58,7 @@ def _smooth(target: Array, smoothing: float) -> Array:
         " (torch: 100); logits are not clipped",
     ),
     facts=AXIS | CLIPPING | {"smoothing": "y (1 − s) + s/2"},
-    along="axis",
+    class_axis_option="axis",
     **AVERAGE,
 )
 def binary_crossentropy(
@@ -82,7 +82,7 @@ def binary_crossentropy(
 
 
 @binary_crossentropy.gradient
-def binary_crossentropy_slope(
+def binary_crossentropy_gradient(
     y_pred: Array, y_true: Array, *, from_logits: bool, label_smoothing: float
 ) -> Array:
     """Return (p − y) / (p (1 − p)), 0 where p is clipped; σ(x) − y for logits."""
@@ -107,7 +107,7 @@ def binary_crossentropy_slope(
         "logits are clipped too, as probabilities are",
     ),
     facts=AXIS | CLIPPING | {"smoothing": "y (1 − s) + s/2"},
-    along="axis",
+    class_axis_option="axis",
     **AVERAGE,
 )
 def binary_focal_crossentropy(
@@ -145,7 +145,7 @@ def _clip_logs(y_pred: Array, *, from_logits: bool) -> tuple[Array, Array]:
 
 
 @binary_focal_crossentropy.gradient
-def binary_focal_crossentropy_slope(
+def binary_focal_crossentropy_gradient(
     y_pred: Array,
     y_true: Array,
     *,
@@ -155,7 +155,7 @@ def binary_focal_crossentropy_slope(
     from_logits: bool,
     label_smoothing: float,
 ) -> Array:
-    """Return the slopes of both factors; that of the logarithm is 0 where p is clipped."""
+    """Return the gradients of both factors; that of the logarithm is 0 where p is clipped."""
     smooth = _smooth(y_true, label_smoothing)
     probability, rest = sigmoids(y_pred) if from_logits else (y_pred, 1 - y_pred)
     log_p, log_rest = _clip_logs(y_pred, from_logits=from_logits)
@@ -163,16 +163,16 @@ def binary_focal_crossentropy_slope(
     entropy = (smooth - 1) * log_rest - smooth * log_p
     spread = probability * rest
     inside = clip(probability) == probability
-    # By p the logarithm has the slope (p − y) / (p (1 − p)), which a logit multiplies by p (1 − p).
+    # By p the gradient of the logarithm is (p − y) / (p (1 − p)); a logit multiplies by p (1 − p).
     by_entropy = np.where(inside, (1 - smooth) * probability - smooth * rest, 0)
     by_weight = gamma * wrong ** (gamma - 1) * (1 - 2 * smooth) * entropy if gamma else 0.0
     if from_logits:
-        slope = by_weight * spread + wrong**gamma * by_entropy
+        gradient = by_weight * spread + wrong**gamma * by_entropy
     else:
-        slope = by_weight + wrong**gamma * np.where(inside, by_entropy / spread, 0)
+        gradient = by_weight + wrong**gamma * np.where(inside, by_entropy / spread, 0)
     if apply_class_balancing:
-        slope *= smooth * alpha + (1 - smooth) * (1 - alpha)
-    return slope
+        gradient *= smooth * alpha + (1 - smooth) * (1 - alpha)
+    return gradient
 
 
 def _add(sums: Mapping[str, Any], _: Mapping[str, Any]) -> Any:
@@ -199,7 +199,7 @@ def _add(sums: Mapping[str, Any], _: Mapping[str, Any]) -> Any:
         "clipping": "probabilities to [1e-7, 1]",
         "denominator": "per-sample losses",
     },
-    finish=_add,
+    finalize=_add,
     **AVERAGE,
 )
 def kl_divergence(y_pred: Array, y_true: Array) -> Terms:
@@ -213,11 +213,11 @@ def kl_divergence(y_pred: Array, y_true: Array) -> Terms:
 
 
 @kl_divergence.gradient
-def kl_divergence_slope(y_pred: Array, y_true: Array, *, upstream: dict[str, Array]) -> Array:
+def kl_divergence_gradient(y_pred: Array, y_true: Array, *, cotangent: dict[str, Array]) -> Array:
     """Return −y / p, 0 where p is clipped."""
     inside = (y_pred >= EPSILON) & (y_pred <= 1)
-    slope = np.where(inside, -np.clip(y_true, EPSILON, 1) / y_pred, 0)
-    return upstream["divergence"] * slope
+    gradient = np.where(inside, -np.clip(y_true, EPSILON, 1) / y_pred, 0)
+    return cotangent["divergence"] * gradient
 
 
 @loss(
@@ -247,6 +247,6 @@ def poisson(y_pred: Array, y_true: Array) -> Array:
 
 
 @poisson.gradient
-def poisson_slope(y_pred: Array, y_true: Array) -> Array:
+def poisson_gradient(y_pred: Array, y_true: Array) -> Array:
     """Return 1 − y / (p + 1e-7)."""
     return 1 - y_true / (y_pred + EPSILON)

@@ -21,7 +21,7 @@ from lossctl.losses.maths.numerics import at_least, log1p_exp, sigmoids, softplu
 Array = NDArray[Any]
 
 TARGET: Input = soft_label("target", "*", help="1 for the positive class, 0 for the negative")
-ELEMENT_WEIGHT = Option("weight of each element's loss", fits="N *D")
+ELEMENT_WEIGHT = Option("weight of each element's loss", broadcast_to="N *D")
 LOG_FLOOR = -100.0
 LEAST_VARIANCE = float(np.float32(1e-12))
 """What torch raises p (1 − p) to before it divides by it, held in single precision."""
@@ -74,10 +74,10 @@ def _is_near_bound(input: Array, *_: Array) -> NDArray[np.bool_]:
     convention=_is_near_bound,
     note="as torch does, p (1 − p) is raised to 1e-12: finite where a logarithm is clamped",
 )
-def bce_slope(input: Array, target: Array, *, weight: Array | None) -> Array:
+def bce_gradient(input: Array, target: Array, *, weight: Array | None) -> Array:
     """Return (p − y) / (p (1 − p))."""
-    slope = (input - target) / at_least(input * (1 - input), LEAST_VARIANCE)
-    return slope if weight is None else slope * weight
+    gradient = (input - target) / at_least(input * (1 - input), LEAST_VARIANCE)
+    return gradient if weight is None else gradient * weight
 
 
 @loss(
@@ -106,7 +106,7 @@ def bce_with_logits(
     *,
     weight: Annotated[Array | None, ELEMENT_WEIGHT] = None,
     pos_weight: Annotated[
-        Array | None, Option("weight of the positive part of each loss", fits="N *D")
+        Array | None, Option("weight of the positive part of each loss", broadcast_to="N *D")
     ] = None,
 ) -> Array:
     """Binary cross entropy of logits, stable for logits of any size.
@@ -129,7 +129,7 @@ def bce_with_logits(
 
 
 @bce_with_logits.gradient
-def bce_with_logits_slope(
+def bce_with_logits_gradient(
     input: Array, target: Array, *, weight: Array | None, pos_weight: Array | None
 ) -> Array:
     """Return (1 − y) σ(x) − p y σ(−x)."""
@@ -160,7 +160,7 @@ def multilabel_soft_margin(
     input: Array,
     target: Array,
     *,
-    weight: Annotated[Array | None, Option("weight of each label", fits="N *D C")] = None,
+    weight: Annotated[Array | None, Option("weight of each label", broadcast_to="N *D C")] = None,
 ) -> Array:
     """Binary cross entropy of several labels, averaged over the labels of each sample.
 
@@ -175,7 +175,7 @@ def multilabel_soft_margin(
 
 
 @multilabel_soft_margin.gradient
-def multilabel_soft_margin_slope(input: Array, target: Array, *, weight: Array | None) -> Array:
-    """Return the slope of bce_with_logits over the number of labels."""
-    slope = bce_with_logits_slope(input, target, weight=weight, pos_weight=None)
-    return slope / max(1, input.shape[-1])
+def multilabel_soft_margin_gradient(input: Array, target: Array, *, weight: Array | None) -> Array:
+    """Return the gradient of bce_with_logits over the number of labels."""
+    gradient = bce_with_logits_gradient(input, target, weight=weight, pos_weight=None)
+    return gradient / max(1, input.shape[-1])

@@ -47,16 +47,16 @@ def giou(input: Array, target: Array, *, eps: Annotated[float, EPS] = 1e-7) -> A
 
 
 @giou.gradient
-def giou_slope(input: Array, target: Array, *, eps: float) -> Array:
-    """Return the slopes of both ratios."""
+def giou_gradient(input: Array, target: Array, *, eps: float) -> Array:
+    """Return the gradients of both ratios."""
     _, union = _overlap(input, target)
-    by_union = _union_slope(input, target)
-    sides, side_slopes = _enclose(input, target), _enclose_slope(input, target)
-    area, by_area = sides[0] * sides[1], _product_slope(sides, side_slopes)
+    by_union = _union_gradient(input, target)
+    sides, side_slopes = _enclose(input, target), _enclose_gradient(input, target)
+    area, by_area = sides[0] * sides[1], _product_gradient(sides, side_slopes)
     outer = (by_union * (area + eps)[:, np.newaxis] - by_area * (union + eps)[:, np.newaxis]) / (
         (area + eps) ** 2
     )[:, np.newaxis]
-    return -_iou_slope(input, target, eps) - outer
+    return -_iou_gradient(input, target, eps) - outer
 
 
 @loss(
@@ -80,9 +80,9 @@ def diou(input: Array, target: Array, *, eps: Annotated[float, EPS] = 1e-7) -> A
 
 
 @diou.gradient
-def diou_slope(input: Array, target: Array, *, eps: float) -> Array:
-    """Return the slopes of both ratios."""
-    return _apart_slope(input, target, eps) - _iou_slope(input, target, eps)
+def diou_gradient(input: Array, target: Array, *, eps: float) -> Array:
+    """Return the gradients of both ratios."""
+    return _apart_gradient(input, target, eps) - _iou_gradient(input, target, eps)
 
 
 @loss(
@@ -140,14 +140,14 @@ def _hold_weight(input: Array, target: Array, *, eps: float, at: Sequence[Array]
     beside=_hold_weight,
     note="as in torchvision, the weight α of the proportions is taken as constant",
 )
-def ciou_slope(input: Array, target: Array, *, eps: float) -> Array:
-    """Return the slopes of both ratios and of the difference of the proportions."""
+def ciou_gradient(input: Array, target: Array, *, eps: float) -> Array:
+    """Return the gradients of both ratios and of the difference of the proportions."""
     width, height = (input[:, 2:] - input[:, :2]).T
     _, weight = _weigh_aspect(input, target, eps)
     square = width * width + height * height
     by_angle = weight * 8 / math.pi**2 * _turn(input, target) / np.where(square == 0, 1, square)
     by_sides = np.stack([height, -width, -height, width], axis=1)
-    return diou_slope(input, target, eps=CIOU_EPS) + by_angle[:, np.newaxis] * by_sides
+    return diou_gradient(input, target, eps=CIOU_EPS) + by_angle[:, np.newaxis] * by_sides
 
 
 def _area(boxes: Array) -> Array:
@@ -178,43 +178,43 @@ def _apart(x: Array, y: Array, eps: float) -> Array:
     return (centres**2).sum(axis=1) / (width**2 + height**2 + eps)
 
 
-def _overlap_slope(x: Array, y: Array) -> Array:
-    """Return the slope of the common area by the first box's corners."""
+def _overlap_gradient(x: Array, y: Array) -> Array:
+    """Return the gradient of the common area by the first box's corners."""
     sides = np.minimum(x[:, 2:], y[:, 2:]) - np.maximum(x[:, :2], y[:, :2])
-    slopes = np.concatenate(
+    gradients = np.concatenate(
         [-open_half(x[:, :2] - y[:, :2]), open_half(y[:, 2:] - x[:, 2:])], axis=1
     )
     meet = (sides > 0).all(axis=1, keepdims=True)
-    return np.where(meet, _product_slope(sides.T, slopes), 0)
+    return np.where(meet, _product_gradient(sides.T, gradients), 0)
 
 
-def _product_slope(sides: Array, slopes: Array) -> Array:
-    """Return the slope of an area by corners, from those of its width and height."""
+def _product_gradient(sides: Array, gradients: Array) -> Array:
+    """Return the gradient of an area by corners, from those of its width and height."""
     width, height = sides
-    return slopes * np.stack([height, width, height, width], axis=1)
+    return gradients * np.stack([height, width, height, width], axis=1)
 
 
-def _union_slope(x: Array, y: Array) -> Array:
+def _union_gradient(x: Array, y: Array) -> Array:
     own = np.tile([-1.0, -1.0, 1.0, 1.0], (len(x), 1))
-    return _product_slope((x[:, 2:] - x[:, :2]).T, own) - _overlap_slope(x, y)
+    return _product_gradient((x[:, 2:] - x[:, :2]).T, own) - _overlap_gradient(x, y)
 
 
-def _iou_slope(x: Array, y: Array, eps: float) -> Array:
+def _iou_gradient(x: Array, y: Array, eps: float) -> Array:
     intersection, union = (one[:, np.newaxis] for one in _overlap(x, y))
-    common = _overlap_slope(x, y)
-    return (common - intersection / (union + eps) * _union_slope(x, y)) / (union + eps)
+    common = _overlap_gradient(x, y)
+    return (common - intersection / (union + eps) * _union_gradient(x, y)) / (union + eps)
 
 
-def _enclose_slope(x: Array, y: Array) -> Array:
-    """Return the slopes of the enclosing box's sides by the first box's corners."""
+def _enclose_gradient(x: Array, y: Array) -> Array:
+    """Return the gradients of the enclosing box's sides by the first box's corners."""
     return np.concatenate([-open_half(y[:, :2] - x[:, :2]), open_half(x[:, 2:] - y[:, 2:])], axis=1)
 
 
-def _apart_slope(x: Array, y: Array, eps: float) -> Array:
+def _apart_gradient(x: Array, y: Array, eps: float) -> Array:
     centres = ((x[:, 2:] - y[:, 2:]) + (x[:, :2] - y[:, :2])) / 2
     sides = _enclose(x, y)
     diagonal = ((sides**2).sum(axis=0) + eps)[:, np.newaxis]
     by_centre = np.concatenate([centres, centres], axis=1)
-    by_diagonal = 2 * np.concatenate([sides.T, sides.T], axis=1) * _enclose_slope(x, y)
+    by_diagonal = 2 * np.concatenate([sides.T, sides.T], axis=1) * _enclose_gradient(x, y)
     square = (centres**2).sum(axis=1, keepdims=True)
     return (by_centre - square / diagonal * by_diagonal) / diagonal

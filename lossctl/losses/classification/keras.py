@@ -42,7 +42,7 @@ SMOOTHING_TRAP = (
     "label smoothing counts the classes along axis, as mended in keras#23437;"
     " Keras 3.15.1 counts the last axis"
 )
-ALONG: dict[str, Any] = BATCH | {"results": ROWS, "along": "axis"}
+ALONG: dict[str, Any] = BATCH | {"results": ROWS, "class_axis_option": "axis"}
 
 
 @loss(
@@ -78,7 +78,7 @@ def categorical_crossentropy(
 
 
 @categorical_crossentropy.gradient
-def categorical_crossentropy_slope(
+def categorical_crossentropy_gradient(
     y_pred: Array, y_true: Array, *, from_logits: bool, label_smoothing: float
 ) -> Array:
     """Return (Σ y) softmax − y for logits; for probabilities through the division by their sum."""
@@ -86,8 +86,8 @@ def categorical_crossentropy_slope(
     if from_logits:
         running = DistributionCrossEntropy((len(y_pred), *y_pred.shape[2:]), y_pred.dtype)
         running.add(y_pred, smooth)
-        return running.slope(y_pred, smooth)
-    return _slope_of_masses(y_pred, lambda share: -smooth / share)
+        return running.gradient(y_pred, smooth)
+    return _gradient_of_masses(y_pred, lambda share: -smooth / share)
 
 
 @loss(
@@ -127,7 +127,7 @@ def categorical_focal_crossentropy(
 
 
 @categorical_focal_crossentropy.gradient
-def categorical_focal_crossentropy_slope(
+def categorical_focal_crossentropy_gradient(
     y_pred: Array,
     y_true: Array,
     *,
@@ -136,7 +136,7 @@ def categorical_focal_crossentropy_slope(
     from_logits: bool,
     label_smoothing: float,
 ) -> Array:
-    """Return the slopes of both factors through the division by the sum, 0 where p is clipped."""
+    """Return the gradients of both factors through the division by the sum; 0 if p is clipped."""
     masses = y_pred
     if from_logits:
         masses = exp_below(y_pred, y_pred.max(axis=1, keepdims=True, initial=-np.inf))
@@ -146,8 +146,8 @@ def categorical_focal_crossentropy_slope(
         weight = gamma * parts.rest ** (gamma - 1) * parts.log if gamma else 0.0
         return alpha * _smooth(y_true, label_smoothing) * (weight - parts.rest**gamma / share)
 
-    slope = _slope_of_masses(masses, by_share)
-    return slope * masses if from_logits else slope
+    gradient = _gradient_of_masses(masses, by_share)
+    return gradient * masses if from_logits else gradient
 
 
 @loss(
@@ -193,7 +193,7 @@ def sparse_categorical_crossentropy(
 
 
 @sparse_categorical_crossentropy.gradient
-def sparse_categorical_crossentropy_slope(
+def sparse_categorical_crossentropy_gradient(
     y_pred: Array, y_true: Array, *, from_logits: bool, ignore_class: int | None
 ) -> Array:
     """Return softmax − 1 at the right class for logits; for probabilities through their sum."""
@@ -201,9 +201,9 @@ def sparse_categorical_crossentropy_slope(
     if from_logits:
         running = IndexCrossEntropy(target, y_pred.dtype, None)
         running.add(y_pred)
-        return running.slope(y_pred, np.ones(target.shape))
+        return running.gradient(y_pred, np.ones(target.shape))
     right = target[:, np.newaxis] == align_classes(np.arange(y_pred.shape[1]), y_pred.ndim)
-    return _slope_of_masses(y_pred, lambda share: np.where(right, -1 / share, 0))
+    return _gradient_of_masses(y_pred, lambda share: np.where(right, -1 / share, 0))
 
 
 def _index_logits(logits: Array, target: Array) -> Terms:
@@ -260,12 +260,14 @@ def categorical_generalized_cross_entropy(
 
 
 @categorical_generalized_cross_entropy.gradient
-def categorical_generalized_cross_entropy_slope(y_pred: Array, y_true: Array, *, q: float) -> Array:
+def categorical_generalized_cross_entropy_gradient(
+    y_pred: Array, y_true: Array, *, q: float
+) -> Array:
     """Return −p^(q − 1) at the right class."""
-    slope, places = np.zeros_like(y_pred), y_true[..., np.newaxis]
+    gradient, places = np.zeros_like(y_pred), y_true[..., np.newaxis]
     own = np.take_along_axis(y_pred, places, axis=-1)
-    np.put_along_axis(slope, places, -(own ** (q - 1)), axis=-1)
-    return slope
+    np.put_along_axis(gradient, places, -(own ** (q - 1)), axis=-1)
+    return gradient
 
 
 @dataclass(slots=True)
@@ -300,13 +302,13 @@ def _smooth(target: Array, smoothing: float) -> Array:
     return target * (1 - smoothing) + smoothing / target.shape[1] if smoothing else target
 
 
-def _slope_of_masses(masses: Array, by_share: Callable[[Array], Array]) -> Array:
-    """Return the slope by numbers that are divided by their sum and clipped, from that by shares.
+def _gradient_of_masses(masses: Array, by_share: Callable[[Array], Array]) -> Array:
+    """Return the gradient by numbers divided by their sum and clipped, from that by shares.
 
-    A share that is clipped has no slope.
+    A share that is clipped has no gradient.
     """
     total = masses.sum(axis=1, keepdims=True)
     share = masses / total
     clipped = np.clip(share, EPSILON, UPPER)
-    slope = np.where(clipped == share, by_share(clipped), 0)
-    return (slope - (slope * share).sum(axis=1, keepdims=True)) / total
+    gradient = np.where(clipped == share, by_share(clipped), 0)
+    return (gradient - (gradient * share).sum(axis=1, keepdims=True)) / total

@@ -49,7 +49,7 @@ DENOMINATOR_TRAP = "mean divides by Σ weight[target] over what is not ignored"
     "nll",
     family="classification",
     inputs=(
-        log_probability("input", "N C *D", "C", help="log-probabilities", picked=True),
+        log_probability("input", "N C *D", "C", help="log-probabilities", reads_few=True),
         index("target", "N *D", "", help="class indices"),
     ),
     formula="−w_y x_y",
@@ -88,15 +88,15 @@ def nll(
 
 
 @nll.gradient
-def nll_slope(
-    input: Array, target: Array, *, weight: Array | None, ignore_index: int, upstream: Array
+def nll_gradient(
+    input: Array, target: Array, *, weight: Array | None, ignore_index: int, cotangent: Array
 ) -> Array:
     """Return −w_y at the right class, and 0 at the others."""
     target, _ = separate_ignored(target, ignore_index)
-    slope = np.zeros(input.shape)
-    flat, places = find_classes(slope, target)
-    flat[places] = -upstream if weight is None else -upstream * weight[target]
-    return slope
+    gradient = np.zeros(input.shape)
+    flat, places = find_classes(gradient, target)
+    flat[places] = -cotangent if weight is None else -cotangent * weight[target]
+    return gradient
 
 
 def _weigh(
@@ -177,14 +177,14 @@ def ce(
 
 
 @ce.gradient
-def ce_slope(
+def ce_gradient(
     input: Array,
     target: Array,
     *,
     weight: Array | None,
     ignore_index: int,
     label_smoothing: float,
-    upstream: Array,
+    cotangent: Array,
 ) -> Array:
     """Return w_y (softmax − 1 at the right class), smoothed; (Σ w y) softmax − w y for shares."""
     classes = input.shape[1]
@@ -192,20 +192,20 @@ def ce_slope(
         spread = DistributionCrossEntropy((len(input), *input.shape[2:]), input.dtype)
         factors = _factors(target, weight, label_smoothing, classes)
         spread.add(input, factors)
-        return _leave_out(spread.slope(input, factors) * upstream[:, np.newaxis], upstream)
+        return _leave_out(spread.gradient(input, factors) * cotangent[:, np.newaxis], cotangent)
     target, _ = separate_ignored(target, ignore_index)
     running = IndexCrossEntropy(
         target, input.dtype, _smoothing_weight(weight, label_smoothing, classes, input.dtype)
     )
     running.add(input)
-    own = upstream * _own_factors(target, weight, label_smoothing)
-    smoothing = upstream * (label_smoothing / max(1, classes))
-    return _leave_out(running.slope(input, own, smoothing=smoothing), upstream)
+    own = cotangent * _own_factors(target, weight, label_smoothing)
+    smoothing = cotangent * (label_smoothing / max(1, classes))
+    return _leave_out(running.gradient(input, own, smoothing=smoothing), cotangent)
 
 
-def _leave_out(slope: Array, upstream: Array) -> Array:
+def _leave_out(gradient: Array, cotangent: Array) -> Array:
     """Return 0 for what does not count, even where it is NaN."""
-    return slope if upstream.all() else np.where(upstream[:, np.newaxis] == 0, 0, slope)
+    return gradient if cotangent.all() else np.where(cotangent[:, np.newaxis] == 0, 0, gradient)
 
 
 def _own_factors(target: Array, weight: Array | None, smoothing: float) -> Array:
@@ -234,7 +234,7 @@ def _smooth(
     smoothing: float,
     classes: int,
 ) -> Terms:
-    """Finish an index cross entropy: weights, smoothing, ignored targets."""
+    """Finalize an index cross entropy: weights, smoothing, ignored targets."""
     terms = _weigh(running.loss, running.target, weight, ignored)
     if smoothing > 0:
         spread = running.smoothing
@@ -324,7 +324,7 @@ def _logits(input: Array, linear_weight: Array, bias: Array | None, part: slice)
 
 
 @linear_ce.gradient
-def linear_ce_slope(
+def linear_ce_gradient(
     input: Array,
     target: Array,
     linear_weight: Array,
@@ -333,21 +333,23 @@ def linear_ce_slope(
     weight: Array | None,
     ignore_index: int,
     label_smoothing: float,
-    upstream: Array,
+    cotangent: Array,
 ) -> Array:
-    """Return the slopes of the logits, formed piece by piece, times the weights of the layer.
+    """Return the gradients of the logits, formed piece by piece, times the weights of the layer.
 
     It is the derivative by the features; the layer's weights are no predictions.
     """
     classes, *further, _ = linear_weight.shape
     pieces = _cut_classes(linear_weight)
-    slope = np.zeros(input.shape, input.dtype)
+    gradient = np.zeros(input.shape, input.dtype)
     axes = range(len(further) + 1)
 
-    def add(slope_of_logits: Array, part: slice) -> None:
+    def add(gradient_of_logits: Array, part: slice) -> None:
         rows = linear_weight[part].astype(input.dtype, copy=False)
-        slope_of_logits = _leave_out(slope_of_logits, upstream)
-        slope[:] += np.tensordot(slope_of_logits, rows, axes=([a + 1 for a in axes], list(axes)))
+        gradient_of_logits = _leave_out(gradient_of_logits, cotangent)
+        gradient[:] += np.tensordot(
+            gradient_of_logits, rows, axes=([a + 1 for a in axes], list(axes))
+        )
 
     if target.ndim == len(further) + 2:
         spread = DistributionCrossEntropy((len(input), *further), input.dtype)
@@ -356,16 +358,16 @@ def linear_ce_slope(
             spread.add(_logits(input, linear_weight, linear_bias, part), factors[:, part])
         for part in pieces:
             logits = _logits(input, linear_weight, linear_bias, part)
-            add(spread.slope(logits, factors[:, part]) * upstream[:, np.newaxis], part)
-        return slope
+            add(spread.gradient(logits, factors[:, part]) * cotangent[:, np.newaxis], part)
+        return gradient
     target, _ = separate_ignored(target, ignore_index)
     smoothing_weight = _smoothing_weight(weight, label_smoothing, classes, input.dtype)
     running = IndexCrossEntropy(target, input.dtype, smoothing_weight)
-    own = upstream * _own_factors(target, weight, label_smoothing)
-    smoothing = upstream * (label_smoothing / max(1, classes))
+    own = cotangent * _own_factors(target, weight, label_smoothing)
+    smoothing = cotangent * (label_smoothing / max(1, classes))
     for part in pieces:
         running.add(_logits(input, linear_weight, linear_bias, part), part.start)
     for part in pieces:
         logits = _logits(input, linear_weight, linear_bias, part)
-        add(running.slope(logits, own, part.start, smoothing), part)
-    return slope
+        add(running.gradient(logits, own, part.start, smoothing), part)
+    return gradient

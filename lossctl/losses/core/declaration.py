@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type
 from numpy.typing import NDArray
 
 from lossctl.losses.core import late_binding
-from lossctl.losses.core.gradients import Differentiable, Slope
+from lossctl.losses.core.deprecated import rename_keywords
+from lossctl.losses.core.gradients import DeclaredGradient, Differentiable
 from lossctl.losses.core.inputs import (
     Condition,
     Form,
@@ -48,10 +49,10 @@ from lossctl.losses.core.inputs import (
     variance,
 )
 from lossctl.losses.core.options import Option, Parameter, Role
-from lossctl.losses.core.terms import Finish, Scan, Terms, Transform
+from lossctl.losses.core.terms import Finalize, InputPredicate, Terms, Transform
 
 if TYPE_CHECKING:
-    from lossctl.losses.custom.attribution import Home
+    from lossctl.losses.custom.attribution import CodeOrigin
 
 Array = NDArray[Any]
 
@@ -61,11 +62,11 @@ __all__ = [
     "Condition",
     "Form",
     "Input",
+    "InputPredicate",
     "Loss",
     "Option",
     "Parameter",
     "Role",
-    "Scan",
     "Terms",
     "Transform",
     "above_minus_one",
@@ -124,16 +125,16 @@ class Loss(Differentiable):
     reduction: str = "mean"
     """The reduction that is meant where none is given."""
     transform: Transform | None = None
-    finish: Finish | None = None
-    over: str = ""
-    along: str = ""
-    whole: bool = False
-    scan: Scan | None = None
+    finalize: Finalize | None = None
+    reduce_axes: str = ""
+    class_axis_option: str = ""
+    needs_all_samples: bool = False
+    predicate: InputPredicate | None = None
     squeeze_trailing: bool = False
     undifferentiable: str = ""
     """Why there is no gradient, where there is none."""
     preparation: Preparation | None = field(default=None, init=False)
-    home: Home | None = field(default=None, init=False)
+    origin: CodeOrigin | None = field(default=None, init=False)
     """Where it is declared, if that is outside of lossctl."""
 
     def __post_init__(self) -> None:
@@ -163,7 +164,7 @@ class Loss(Differentiable):
                 continue
             hint = hints.get(name, type(parameter.default))
             base, option = get_args(hint) if get_origin(hint) is Annotated else (hint, Option(""))
-            if self.scan is not None and name == self.scan.name:
+            if self.predicate is not None and name == self.predicate.name:
                 continue
             known = [one for one in get_args(base) if one in (bool, int, float, str)]
             plain = base if isinstance(base, type) else (known or [float])[0]
@@ -190,7 +191,7 @@ class Loss(Differentiable):
         """Return the axes of the per-element losses in a form of the inputs."""
         if self.results:
             return tuple(self.results[min(form, len(self.results) - 1)].split())
-        if self.finish is not None and self.over in ("", "all"):
+        if self.finalize is not None and self.reduce_axes in ("", "all"):
             return ()
         present = {axis for one in self.inputs for axis in one.form(form).axes}
         return tuple(axis for axis in ("N", "*D") if axis in present)
@@ -198,24 +199,24 @@ class Loss(Differentiable):
     @property
     def prediction_inputs(self) -> tuple[str, ...]:
         """The names of the inputs by which the loss is differentiated."""
-        by = () if self.slope is None else self.slope.by
+        by = () if self.declared_gradient is None else self.declared_gradient.by
         return by or (self.inputs[0].name,)
 
-    def take_slope(self, slope: Slope) -> Slope:
+    def set_gradient(self, gradient: DeclaredGradient) -> DeclaredGradient:
         """Check a gradient that a user declares."""
-        if self.home is None:
-            return slope
-        from lossctl.losses.custom.gradients import adopt_slope
+        if self.origin is None:
+            return gradient
+        from lossctl.losses.custom.gradients import validate_gradient
 
-        return adopt_slope(self, slope, self.home)
+        return validate_gradient(self, gradient, self.origin)
 
     def prepare(self, function: Preparation) -> Preparation:
         """Register what is done with whole small inputs before the first block."""
         self.preparation = function
-        if self.home is not None:
+        if self.origin is not None:
             from lossctl.losses.custom.attribution import guard
 
-            self.preparation = guard(function, self.home)
+            self.preparation = guard(function, self.origin)
         return function
 
 
@@ -236,6 +237,16 @@ The usual ``axis`` follows from the shapes: what the losses lack of the axes of 
 """
 
 
+RENAMED = {
+    "over": "reduce_axes",
+    "along": "class_axis_option",
+    "whole": "needs_all_samples",
+    "scan": "predicate",
+    "finish": "finalize",
+}
+"""Keyword arguments of :func:`loss` that had another name in the version before."""
+
+
 def loss(
     key: str,
     *,
@@ -254,13 +265,14 @@ def loss(
     facts: dict[str, str] | None = None,
     reduction: str = "mean",
     transform: Transform | None = None,
-    finish: Finish | None = None,
-    over: str = "",
-    along: str = "",
-    whole: bool = False,
-    scan: Scan | None = None,
+    finalize: Finalize | None = None,
+    reduce_axes: str = "",
+    class_axis_option: str = "",
+    needs_all_samples: bool = False,
+    predicate: InputPredicate | None = None,
     squeeze_trailing: bool = False,
     undifferentiable: str = "",
+    **older: Any,
 ) -> Callable[[Kernel], Loss]:
     """Declare a loss; the decorated function is its kernel.
 
@@ -276,14 +288,16 @@ def loss(
     :data:`FACTS` is not the usual case.
 
     ``reduction`` is the default one. ``transform`` is applied to the mean. A loss that is no sum
-    over samples returns named ``Terms.sums``, and ``finish`` makes the loss of their totals (and
-    of ``count``, how many elements they are the sums of). ``over`` says which axes are averaged,
-    or summed and finished: "last", "all", or the option that lists them. ``along`` is the option
-    that says which axis of the inputs is ``C``. ``whole`` losses see all samples at once.
-    ``scan`` is a question to a whole input. ``squeeze_trailing`` lets the first two inputs differ
+    over samples returns named ``Terms.sums``, and ``finalize`` makes the loss of their totals
+    (and of ``count``, how many elements they are the sums of). ``reduce_axes`` says which axes are
+    averaged, or summed and finalized: "last", "all", or the option that lists them.
+    ``class_axis_option`` is the option that says which axis of the inputs is ``C``. The kernel of
+    a loss that ``needs_all_samples`` sees all of them at once. ``predicate`` is evaluated on all
+    of an input before the first block. ``squeeze_trailing`` lets the first two inputs differ
     by a last axis of 1, as Keras does. ``undifferentiable`` says why a loss has no gradient that
     would tell anything; every other one of lossctl declares it.
     """
+    renamed = rename_keywords(older, RENAMED, "loss")
 
     def declare(kernel: Kernel) -> Loss:
         declared = Loss(
@@ -304,18 +318,20 @@ def loss(
             facts=dict(facts or {}),
             reduction=reduction,
             transform=transform,
-            finish=finish,
-            over=over,
-            along=along,
-            whole=whole,
-            scan=scan,
+            finalize=finalize,
+            reduce_axes=reduce_axes,
+            class_axis_option=class_axis_option,
+            needs_all_samples=needs_all_samples,
+            predicate=predicate,
             squeeze_trailing=squeeze_trailing,
             undifferentiable=undifferentiable,
         )
+        for name, value in renamed.items():
+            setattr(declared, name, value)
         if not (kernel.__module__ or "__main__").startswith(HOME):
-            from lossctl.losses.custom.validation import adopt
+            from lossctl.losses.custom.validation import validate
 
-            return adopt(declared)
+            return validate(declared)
         if key in DECLARED:
             raise ValueError(f"loss {key!r} is declared twice")
         DECLARED[key] = declared

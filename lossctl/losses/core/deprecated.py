@@ -1,4 +1,11 @@
-"""Options of older APIs, and what replaces them."""
+"""Names of older APIs, and what replaces them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lossctl.errors import warn
 
 REPLACED = {
     "size_average": {True: "mean", False: "sum"},
@@ -6,8 +13,19 @@ REPLACED = {
 }
 
 
+PUBLIC = {"Scan": "InputPredicate"}
+"""Names of the package in the version before, and what they are called now."""
+
+
+def rename_public(name: str) -> str:
+    """Return what a name of the package is called now, with a warning if that is another name."""
+    if name in PUBLIC:
+        warn_renamed(f"lossctl.{name}", f"lossctl.{PUBLIC[name]}")
+    return PUBLIC.get(name, name)
+
+
 def explain_replacement(name: str, *, flags: bool = False) -> str | None:
-    """Say which reduction replaces a retired option, in Python's words or as flags."""
+    """Say which reduction replaces a deprecated option, in Python's words or as flags."""
     replaced = REPLACED.get(name)
     if replaced is None:
         return None
@@ -16,3 +34,22 @@ def explain_replacement(name: str, *, flags: bool = False) -> str | None:
     else:
         words = [f"reduction={new!r} for {name}={old}" for old, new in replaced.items()]
     return f"Say {' and '.join(words)}."
+
+
+def rename_keywords(
+    given: Mapping[str, Any], renamed: Mapping[str, str], function: str
+) -> dict[str, Any]:
+    """Return keyword arguments under their present names, with a warning for each old one.
+
+    Raises TypeError for a name that was never one, as Python does.
+    """
+    for name in given:
+        if name not in renamed:
+            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}")
+        warn_renamed(f"{name}= of {function}", f"{renamed[name]}=")
+    return {renamed[name]: value for name, value in given.items()}
+
+
+def warn_renamed(old: str, new: str) -> None:
+    """Warn that a name of the public API has another one now."""
+    warn(f"{old} is now called {new}; the old name will go in the next version")

@@ -21,7 +21,7 @@ def describe(loss: Loss) -> dict[str, Any]:
         "key": loss.key,
         "library": loss.library,
         "library_title": title(loss.library),
-        "package": loss.home.package if loss.home is not None else "",
+        "package": loss.origin.package if loss.origin is not None else "",
         "family": loss.family,
         "aliases": spell(loss)[1:],
         "namesakes": [other.key for other in namesakes(loss)],
@@ -34,7 +34,7 @@ def describe(loss: Loss) -> dict[str, Any]:
                 "shapes": one.patterns,
                 "shown_shapes": one.shapes,
                 "kinds": list(dict.fromkeys(form.kind.label for form in one.forms)),
-                "stretched": one.fits,
+                "stretched": one.broadcasts,
             }
             for one in loss.inputs
         ],
@@ -51,7 +51,7 @@ def describe(loss: Loss) -> dict[str, Any]:
                 "at_least": one.option.at_least,
                 "at_most": one.option.at_most,
                 "choices": list(one.option.choices),
-                "shape": one.option.shape or one.option.fits,
+                "shape": one.option.shape or one.option.broadcast_to,
             }
             for one in loss.parameters
         ],
@@ -67,16 +67,17 @@ def describe(loss: Loss) -> dict[str, Any]:
 
 def show_command(loss: Loss, verb: str = "compute") -> str:
     """Return the command line of the example, or one with the names of the inputs."""
-    name = loss.key if loss.home is None else loss.home.refer(loss.key)
+    name = loss.key if loss.origin is None else loss.origin.refer(loss.key)
     return f"lossctl {verb} {shlex.quote(name)} {loss.example or _name_inputs(loss)}"
 
 
 def _describe_gradient(loss: Loss) -> dict[str, Any]:
-    """Return by which inputs a loss is differentiated, and how; by none where it cannot be."""
+    """Return with respect to which inputs a loss is differentiated, and how; to none if to none."""
+    note = "" if loss.declared_gradient is None else loss.declared_gradient.note
     return {
         "by": [] if loss.undifferentiable else list(loss.prediction_inputs),
-        "declared": loss.slope is not None,
-        "note": loss.undifferentiable or ("" if loss.slope is None else loss.slope.note),
+        "declared": loss.declared_gradient is not None,
+        "note": loss.undifferentiable or note,
     }
 
 
@@ -140,8 +141,8 @@ def _tell_option(parameter: Parameter) -> str:
 def _tell_losses(loss: Loss) -> str:
     """Say which losses there are without a reduction."""
     first, forms = loss.inputs[0], range(loss.form_count)
-    if loss.over not in ("", "last", "all"):
-        return f"what --{loss.over} leaves, or one number"
+    if loss.reduce_axes not in ("", "last", "all"):
+        return f"what --{loss.reduce_axes} leaves, or one number"
     if all(loss.result_axes(form) == first.form(form).axes for form in forms):
         return "one per element"
     return " or ".join(dict.fromkeys(_show_axes(loss.result_axes(form)) for form in forms))

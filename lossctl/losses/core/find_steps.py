@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import lossctl.explanation as room
-from lossctl.errors import OwnLossError
+from lossctl.errors import CustomLossError
 from lossctl.losses.core.declaration import Loss
 from lossctl.losses.core.registry import family_modules
 from lossctl.losses.core.steps import WALKS, Step, Steps, Walk, pick_options
@@ -32,7 +32,7 @@ def load_walks() -> None:
 
 def find_walk(loss: Loss) -> Walk | None:
     """Return the function that tells the steps of a loss; None where nobody wrote one."""
-    if loss not in WALKS and loss.home is None:
+    if loss not in WALKS and loss.origin is None:
         load_walks()
     return WALKS.get(loss)
 
@@ -53,7 +53,7 @@ def walk_loss(
     walk = find_walk(loss)
     if walk is not None:
         with np.errstate(all="ignore"):
-            if loss.home is None:
+            if loss.origin is None:
                 return list(walk(*arrays, **pick_options(walk, dict(options))))
             return _walk_own(loss, walk, arrays, options)
     known = list(walk_inputs(loss, arrays))
@@ -69,17 +69,17 @@ def _walk_own(
     loss: Loss, walk: Walk, arrays: Sequence[Array], options: Mapping[str, Any]
 ) -> list[Step]:
     """Return the steps that a user's function tells; what is wrong with it is told as theirs."""
-    from lossctl.losses.custom.attribution import blaming, say_whose, show_place
+    from lossctl.losses.custom.attribution import attribute_errors, owner_hint, show_place
 
-    assert loss.home is not None
-    with blaming(loss.home):
+    assert loss.origin is not None
+    with attribute_errors(loss.origin):
         told = list(walk(*arrays, **pick_options(walk, dict(options))))
     odd = next((one for one in told if not isinstance(one, Step)), None)
     objection = "" if odd is None else f"it yielded {odd!r}, which is no lossctl.Step"
-    if not objection and loss.finish is None and (not told or told[-1].key != "loss"):
+    if not objection and loss.finalize is None and (not told or told[-1].key != "loss"):
         objection = "its last step is not called 'loss'"
     if objection:
         code = walk.__code__
         place = show_place(code.co_filename, code.co_firstlineno, code.co_name)
-        raise OwnLossError(f"{place}: {objection}", say_whose(loss.home))
+        raise CustomLossError(f"{place}: {objection}", owner_hint(loss.origin))
     return told

@@ -16,8 +16,8 @@ Declaration = Callable[[Differentiation], Differentiation]
 
 
 @dataclass(frozen=True, slots=True)
-class Slope:
-    """The derivative of each loss of a block by the prediction inputs.
+class DeclaredGradient:
+    """The derivative of each loss of a block with respect to the prediction inputs.
 
     The function takes the kernel's inputs and those of its options that it names. It returns an
     array of the shape of the first input, or a tuple of arrays for the inputs named in ``by``: at
@@ -27,9 +27,9 @@ class Slope:
     masks do is the engine's business, and what is ignored may get any number. At kinks and clamps
     it follows the library of the loss.
 
-    A function with the parameter ``upstream`` is given the derivative of the reduced loss by each
-    loss of the block, or by each named sum, and multiplies by it itself: for an input whose places
-    belong to several losses.
+    A function with the parameter ``cotangent`` is given the derivative of the reduced loss with
+    respect to each loss of the block, or to each named sum, and multiplies by it itself: for an
+    input whose places belong to several losses.
     """
 
     function: Differentiation
@@ -45,9 +45,9 @@ class Slope:
     """What a person should know of the convention."""
 
     @property
-    def takes_upstream(self) -> bool:
-        """Whether the function multiplies by the upstream derivative itself."""
-        return "upstream" in name_options(self.function)
+    def takes_cotangent(self) -> bool:
+        """Whether the function multiplies by the cotangent itself."""
+        return "cotangent" in name_options(self.function)
 
     def pick(self, function: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
         """Return those of the options that a function takes."""
@@ -71,7 +71,7 @@ def name_options(function: Callable[..., Any]) -> frozenset[str]:
 class Differentiable:
     """What a loss is that may declare a gradient."""
 
-    slope: Slope | None = field(default=None, init=False)
+    declared_gradient: DeclaredGradient | None = field(default=None, init=False)
     """The declared gradient; None where there is none."""
 
     @overload
@@ -96,14 +96,19 @@ class Differentiable:
         convention: Callable[..., Array] | None = None,
         note: str = "",
     ) -> Differentiation | Declaration:
-        """Declare the derivative of each loss by the inputs ``by``: see :class:`Slope`."""
+        """Declare the derivative of each loss with respect to the inputs ``by``.
+
+        See :class:`DeclaredGradient`.
+        """
 
         def declare(function: Differentiation) -> Differentiation:
-            self.slope = self.take_slope(Slope(function, by, beside, convention, note))
+            self.declared_gradient = self.set_gradient(
+                DeclaredGradient(function, by, beside, convention, note)
+            )
             return function
 
         return declare if function is None else declare(function)
 
-    def take_slope(self, slope: Slope) -> Slope:
+    def set_gradient(self, gradient: DeclaredGradient) -> DeclaredGradient:
         """Return the gradient as it is kept."""
-        return slope
+        return gradient

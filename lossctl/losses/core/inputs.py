@@ -8,13 +8,17 @@ a single number. ``*`` stands for both ``N *D`` and a single number.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lossctl.kinds import Kind
+from lossctl.losses.core.deprecated import rename_keywords
 
 Condition = str | Callable[[Mapping[str, Any]], bool]
-"""An option that is on, or a question to all of the options."""
+"""An option that is on, or a predicate of all options."""
+
+RENAMED = {"fits": "broadcasts", "picked": "reads_few", "under": "kind_if"}
+"""Keyword arguments that had another name in the version before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +41,12 @@ class Input:
     name: str
     forms: tuple[Form, ...]
     help: str = ""
-    fits: bool = False
+    broadcasts: bool = False
     """Whether it is stretched to the first input's shape (the variance of gaussian_nll)."""
-    picked: bool = False
+    reads_few: bool = False
     """Whether the kernel takes few of its floats, and so is given them uncast."""
-    under: tuple[tuple[Condition, Kind], ...] = ()
-    """Options under which the numbers mean something else (log_target), and what."""
+    kind_if: tuple[tuple[Condition, Kind], ...] = ()
+    """Options with which the numbers mean something else (log_target), and what."""
 
     classes_last: bool = False
     """Whether people have the classes last, where the kernel has them second."""
@@ -79,13 +83,15 @@ def _input_of(kind: Kind) -> Callable[..., Input]:
         name: str,
         *patterns: str,
         help: str = "",
-        fits: bool = False,
-        picked: bool = False,
-        under: tuple[tuple[Condition, Kind], ...] = (),
+        broadcasts: bool = False,
+        reads_few: bool = False,
+        kind_if: tuple[tuple[Condition, Kind], ...] = (),
+        **older: Any,
     ) -> Input:
         spelled = [p for q in patterns for p in (("N *D", "") if q == "*" else (q,))]
         forms = tuple(Form(pattern, kind) for pattern in spelled)
-        return Input(name, forms, help, fits, picked, under)
+        made = Input(name, forms, help, broadcasts, reads_few, kind_if)
+        return replace(made, **rename_keywords(older, RENAMED, "real")) if older else made
 
     make.__doc__ = f"Declare an input whose numbers are of the kind: {kind.label}."
     return make

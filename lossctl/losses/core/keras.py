@@ -49,7 +49,7 @@ BATCH: dict[str, Any] = {
 }
 """What all of them declare."""
 
-AVERAGE: dict[str, Any] = BATCH | {"results": ROWS, "over": "last"}
+AVERAGE: dict[str, Any] = BATCH | {"results": ROWS, "reduce_axes": "last"}
 """What the losses declare that Keras averages over the last axis."""
 
 AXIS_TRAP = "a loss is the average over the last axis, so that a vector has one loss"
@@ -69,11 +69,11 @@ CLASS_AXIS = Option("the axis of the classes")
 GAMMA = Option("how little confident right answers count", at_least=0)
 
 BINARY = (
-    clipped("y_pred", *VECTORS, help=PREDICTED, under=(("from_logits", Kind.LOGIT),)),
+    clipped("y_pred", *VECTORS, help=PREDICTED, kind_if=(("from_logits", Kind.LOGIT),)),
     soft_label("y_true", *VECTORS, help="1 for the positive class, 0 for the negative"),
 )
 SCORES = replace(
-    mass("y_pred", *CLASSES, help="scores of the classes", under=(("from_logits", Kind.LOGIT),)),
+    mass("y_pred", *CLASSES, help="scores of the classes", kind_if=(("from_logits", Kind.LOGIT),)),
     classes_last=True,
 )
 CATEGORICAL = (

@@ -145,7 +145,7 @@ class Names:
         library, bare = split(name)
         if asked == loss.library:
             return f"{asked}.{bare}"
-        plain = library and loss.home is None and self.find(bare) is loss
+        plain = library and loss.origin is None and self.find(bare) is loss
         return bare if plain else name
 
     def __iter__(self) -> Iterator[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
+
+from lossctl.losses.core.deprecated import warn_renamed
 
 
 class Role(StrEnum):
@@ -34,18 +36,22 @@ class Option:
     """Two numbers between which the value may not lie."""
     shape: str | None = None
     """Symbolic shape of a tensor-valued option, such as ``C``."""
-    fits: str | None = None
+    broadcast_to: str | None = None
     """Symbolic shape that a tensor-valued option is broadcast to, as torch does."""
     axes: bool = False
-    """Whether the value lists axes: a whole number, several, or none for all."""
+    """Whether the value lists axes: an integer, several, or none for all."""
     role: Role | None = None
     """What it means to checks, messages and other losses, whatever its name is."""
+    fits: InitVar[str | None] = None
+    """What ``broadcast_to`` was called in the version before."""
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, fits: str | None) -> None:
         if self.role is not None:
             object.__setattr__(self, "role", Role(self.role))
-        if self.fits == "*":
-            object.__setattr__(self, "fits", "N *D")
+        if fits is not None:
+            warn_renamed("fits= of Option", "broadcast_to=")
+        target = self.broadcast_to or fits
+        object.__setattr__(self, "broadcast_to", "N *D" if target == "*" else target)
 
     @property
     def bounds(self) -> str:
@@ -54,8 +60,8 @@ class Option:
             return "one of " + ", ".join(map(str, self.choices))
         if self.shape is not None:
             return f"shape ({', '.join(self.shape.split())})"
-        if self.fits is not None:
-            return f"broadcast to ({', '.join(self.fits.split())})"
+        if self.broadcast_to is not None:
+            return f"broadcast to ({', '.join(self.broadcast_to.split())})"
         said = [
             f"{word} {bound:g}"
             for word, bound in (
@@ -98,7 +104,7 @@ class Parameter:
     @property
     def tensor(self) -> bool:
         """Whether the value is an array (a file or a comma list on the command line)."""
-        return self.option.shape is not None or self.option.fits is not None
+        return self.option.shape is not None or self.option.broadcast_to is not None
 
     @property
     def flag(self) -> str:

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lossctl.losses.core.deprecated import rename_keywords
+
 Array = NDArray[Any]
 
-Finish = Callable[[Mapping[str, Any], Mapping[str, Any]], Any]
+Finalize = Callable[[Mapping[str, Any], Mapping[str, Any]], Any]
 """From named sums and the options to the loss; works on numbers and on arrays of sums alike."""
 
 
@@ -31,7 +33,7 @@ class Terms:
     whose value was clamped, because of what ``clamp`` says. ``mean_divisors`` divide ``losses``
     in the mean only. ``notes`` marks elements that a person should be told of, each under the
     words to tell it with. ``sums`` replaces ``losses`` where the loss is no sum over samples:
-    named contributions, which the engine adds up and the declaration's ``finish`` turns into
+    named contributions, which the engine adds up and the declaration's ``finalize`` turns into
     the loss.
     """
 
@@ -46,21 +48,36 @@ class Terms:
     clamp: str = "what should be likely has the probability 0"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Transform:
-    """What is done with the mean at the end, such as a square root, and its slope there."""
+    """What is done with the mean at the end, such as a square root, and its derivative."""
 
     name: str
     apply: Callable[[float], float]
-    slope: Callable[[float], float]
+    derivative: Callable[[float], float]
+
+    def __init__(
+        self,
+        name: str,
+        apply: Callable[[float], float],
+        derivative: Callable[[float], float] | None = None,
+        **older: Any,
+    ) -> None:
+        if older:
+            older = rename_keywords(older, {"slope": "derivative"}, "Transform")
+        derivative = older.get("derivative", derivative)
+        if derivative is None:
+            raise TypeError("Transform() needs the derivative of what it applies")
+        for field_name, value in (("name", name), ("apply", apply), ("derivative", derivative)):
+            object.__setattr__(self, field_name, value)
 
 
 @dataclass(frozen=True, slots=True)
-class Scan:
-    """A question to all numbers of one input, answered before the work.
+class InputPredicate:
+    """A predicate of all numbers of one input, evaluated before the first block.
 
-    ``holds`` says whether it is so in a piece of the input; the answer, whether it is so in all
-    of it, is given to the kernel under ``name``. Reading ends where the question is settled.
+    ``holds`` says whether it is true of a part of the input; whether it is true of all of it is
+    given to the kernel under ``name``. Reading ends where the answer is known.
     """
 
     input: str

@@ -13,14 +13,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from lossctl.errors import LossctlError, OwnLossError
+from lossctl.errors import CustomLossError, LossctlError
 
 LOADED = "_lossctl_own_"
 """How the names of the modules begin that are made for files of users."""
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
+class CodeOrigin:
     """Where the losses of one user are declared."""
 
     module: str
@@ -59,22 +59,22 @@ class Home:
         return self.file is not None and Path(file).parent == Path(self.file).parent
 
 
-def guard(function: Callable[..., Any], home: Home) -> Callable[..., Any]:
+def guard(function: Callable[..., Any], origin: CodeOrigin) -> Callable[..., Any]:
     """Return a function of a user's whose errors are told as theirs, with their line."""
 
     @functools.wraps(function)
     def call(*inputs: Any, **options: Any) -> Any:
-        with blaming(home):
+        with attribute_errors(origin):
             return function(*inputs, **options)
 
     return call
 
 
-class blaming:  # noqa: N801 - read as a word: with blaming(home)
-    """Turn what user's code raises into an OwnLossError; what lossctl says itself passes."""
+class attribute_errors:  # noqa: N801 - a context manager, read as a verb
+    """Turn what a user's code raises into a CustomLossError; what lossctl says itself passes."""
 
-    def __init__(self, home: Home) -> None:
-        self.home = home
+    def __init__(self, origin: CodeOrigin) -> None:
+        self.origin = origin
 
     def __enter__(self) -> None:
         """Begin."""
@@ -86,22 +86,22 @@ class blaming:  # noqa: N801 - read as a word: with blaming(home)
         if error is None or isinstance(error, LossctlError | MemoryError | BrokenPipeError):
             return
         if isinstance(error, Exception | SystemExit):
-            raise OwnLossError(_tell(error, self.home), say_whose(self.home)) from error
+            raise CustomLossError(_tell(error, self.origin), owner_hint(self.origin)) from error
 
 
 @contextlib.contextmanager
-def loading(home: Home) -> Iterator[None]:
+def loading(origin: CodeOrigin) -> Iterator[None]:
     """Blame for what runs when user's code is loaded; what it prints is no result."""
-    with blaming(home), contextlib.redirect_stdout(sys.stderr):
+    with attribute_errors(origin), contextlib.redirect_stdout(sys.stderr):
         yield
 
 
-def say_whose(home: Home) -> str:
+def owner_hint(origin: CodeOrigin) -> str:
     """Return whose it is to mend something."""
-    return f"This is in {home.owner}, not in lossctl. --debug shows the traceback."
+    return f"This is in {origin.owner}, not in lossctl. --debug shows the traceback."
 
 
-def _tell(error: BaseException, home: Home) -> str:
+def _tell(error: BaseException, origin: CodeOrigin) -> str:
     """Say what was raised, and at which of their lines."""
     said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if isinstance(error, SyntaxError):
@@ -111,13 +111,13 @@ def _tell(error: BaseException, home: Home) -> str:
     place = ""
     for frame, line in _walk(error.__traceback__):
         code, module = frame.f_code, str(frame.f_globals.get("__name__", ""))
-        if home.owns(module, code.co_filename):
+        if origin.owns(module, code.co_filename):
             function = "" if code.co_name == "<module>" else code.co_name
             place = show_place(code.co_filename, line, function)
             source = linecache.getline(code.co_filename, line).strip()
             shown = f"\n    {source}" if source else ""
-    if not place and home.file:
-        return f"{_show_file(home.file)}: {said}"
+    if not place and origin.file:
+        return f"{_show_file(origin.file)}: {said}"
     return f"{place}: {said}{shown}" if place else said
 
 

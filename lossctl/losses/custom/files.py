@@ -19,10 +19,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lossctl.errors import FileError, OwnLossError, UsageError, did_you_mean
+from lossctl.errors import CustomLossError, FileError, UsageError, did_you_mean
 from lossctl.losses.core.declaration import Loss
 from lossctl.losses.core.names import fold
-from lossctl.losses.custom.attribution import LOADED, Home, loading
+from lossctl.losses.custom.attribution import LOADED, CodeOrigin, loading
 
 REFERENCE = re.compile(r"(?s)(.+\.py)(?::(.*))?")
 
@@ -66,7 +66,7 @@ def find_in_file(path: str, name: str | None) -> Loss:
 def load_file(path: str) -> dict[str, Loss]:
     """Return the losses that a Python file declares, by key.
 
-    Raises FileError if it cannot be read, and OwnLossError for what is wrong inside.
+    Raises FileError if it cannot be read, and CustomLossError for what is wrong inside.
     """
     place = Path(path).expanduser()
     try:
@@ -82,7 +82,7 @@ def load_file(path: str) -> dict[str, Loss]:
             module = _run(whole, source)
             try:
                 known = _LOADED[whole] = _File(source, module, collect(module, path))
-            except OwnLossError:
+            except CustomLossError:
                 _forget(module)
                 raise
         return known.losses
@@ -99,14 +99,14 @@ def collect(module: ModuleType, path: str) -> dict[str, Loss]:
     """Return the losses among the names of a module, by key."""
     found: dict[str, Loss] = {}
     for value in vars(module).values():
-        if isinstance(value, Loss) and value.home is not None:
+        if isinstance(value, Loss) and value.origin is not None:
             other = found.setdefault(value.key, value)
             if other is not value:
-                raise OwnLossError(
+                raise CustomLossError(
                     f"{path} declares two losses named {_bare(value)!r}", "Rename one of them."
                 )
     if not found:
-        raise OwnLossError(
+        raise CustomLossError(
             f"{path} declares no loss",
             "A loss is a function behind @lossctl.loss('name', inputs=...).",
         )
@@ -122,9 +122,9 @@ def _run(path: Path, source: bytes) -> ModuleType:
     version = hashlib.sha256(str(path).encode() + b"\0" + source).hexdigest()[:12]
     package_name = f"{LOADED}{version}"
     name = f"{package_name}.{re.sub(r'[^A-Za-z0-9_]', '_', path.stem)}"
-    home = Home(name, str(path))
+    origin = CodeOrigin(name, str(path))
     loader = SourceFileLoader(name, str(path))
-    with _neighbours(path.parent), loading(home):
+    with _neighbours(path.parent), loading(origin):
         package = _make_package(package_name, path.parent)
         spec = importlib.util.spec_from_file_location(name, path, loader=loader)
         assert spec is not None

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lossctl.errors import OwnLossError
-from lossctl.losses.core.gradients import Slope
-from lossctl.losses.custom.attribution import Home, guard, say_whose, show_place
+from lossctl.errors import CustomLossError
+from lossctl.losses.core.deprecated import warn_renamed
+from lossctl.losses.core.gradients import DeclaredGradient, name_options
+from lossctl.losses.custom.attribution import CodeOrigin, guard, owner_hint, show_place
 
 if TYPE_CHECKING:
     from lossctl.losses.core.declaration import Loss
@@ -22,17 +23,41 @@ DIGITS = "biuf"
 """Kinds of dtypes that can be derivatives."""
 
 
-def adopt_slope(loss: Loss, slope: Slope, home: Home) -> Slope:
+def validate_gradient(
+    loss: Loss, gradient: DeclaredGradient, origin: CodeOrigin
+) -> DeclaredGradient:
     """Take the gradient of a user's loss, and answer for its errors.
 
-    Raises OwnLossError (a UsageError) with the file and line of the declaration.
+    Raises CustomLossError (a UsageError) with the file and line of the declaration.
     """
-    if not isinstance(slope.function, FunctionType):
-        raise TypeError(f"@loss.gradient stands before a function, but {slope.function!r} is none")
-    for objection in _object(loss, slope):
-        raise OwnLossError(f"{_place(slope.function)}: {objection}", say_whose(home))
-    function = _check_returns(loss, slope, guard(slope.function, home), home)
-    return replace(slope, function=function)
+    if not isinstance(gradient.function, FunctionType):
+        raise TypeError(
+            f"@loss.gradient stands before a function, but {gradient.function!r} is none"
+        )
+    gradient = replace(gradient, function=_rename_cotangent(gradient.function))
+    for objection in _object(loss, gradient):
+        raise CustomLossError(f"{_place(gradient.function)}: {objection}", owner_hint(origin))
+    function = _check_returns(loss, gradient, guard(gradient.function, origin), origin)
+    return replace(gradient, function=function)
+
+
+def _rename_cotangent(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that takes the cotangent by that name, not by the one before: upstream."""
+    signature = inspect.signature(function)
+    if "upstream" not in name_options(function):
+        return function
+    warn_renamed("upstream, the option of a gradient's function,", "cotangent")
+
+    @functools.wraps(function)
+    def call(*inputs: Any, cotangent: Any, **options: Any) -> Any:
+        return function(*inputs, upstream=cotangent, **options)
+
+    names = {"upstream": "cotangent"}
+    parameters = [
+        one.replace(name=names.get(one.name, one.name)) for one in signature.parameters.values()
+    ]
+    call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return call
 
 
 def _place(function: Callable[..., Any]) -> str:
@@ -40,30 +65,30 @@ def _place(function: Callable[..., Any]) -> str:
     return show_place(code.co_filename, code.co_firstlineno, code.co_name)
 
 
-def _object(loss: Loss, slope: Slope) -> Iterator[str]:
+def _object(loss: Loss, gradient: DeclaredGradient) -> Iterator[str]:
     """Yield what is wrong with the declaration of a gradient."""
     names = [one.name for one in loss.inputs]
-    for name in slope.by:
+    for name in gradient.by:
         if name not in names:
             yield f"the gradient is by {name!r}, but the inputs are {', '.join(names)}"
-    parameters = inspect.signature(slope.function).parameters.values()
+    parameters = inspect.signature(gradient.function).parameters.values()
     taken = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if len(taken) != len(names) and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
         shown = ", ".join(one.name for one in taken) or "none"
         yield f"the gradient takes the inputs {', '.join(names)}, but its function has {shown}"
-    known = {"upstream", *(one.name for one in loss.parameters)}
-    if loss.scan is not None:
-        known.add(loss.scan.name)
+    known = {"cotangent", *(one.name for one in loss.parameters)}
+    if loss.predicate is not None:
+        known.add(loss.predicate.name)
     for one in parameters:
         if one.kind is one.KEYWORD_ONLY and one.name not in known:
             yield f"the gradient takes {one.name!r}, which is no option of {loss.key}"
 
 
 def _check_returns(
-    loss: Loss, slope: Slope, function: Callable[..., Any], home: Home
+    loss: Loss, gradient: DeclaredGradient, function: Callable[..., Any], origin: CodeOrigin
 ) -> Callable[..., Any]:
     """Return the function with read-only inputs and a check of what it returns."""
-    by = slope.by or (loss.inputs[0].name,)
+    by = gradient.by or (loss.inputs[0].name,)
     places = [[one.name for one in loss.inputs].index(name) for name in by]
 
     @functools.wraps(function)
@@ -75,7 +100,7 @@ def _check_returns(
         parts = returned if isinstance(returned, tuple) else (returned,)
         objection = _object_to_returned(parts, by, [views[place] for place in places])
         if objection:
-            raise OwnLossError(f"{_place(function)}: {objection}", say_whose(home))
+            raise CustomLossError(f"{_place(function)}: {objection}", owner_hint(origin))
         return returned
 
     return call

@@ -11,10 +11,10 @@ from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 
-from lossctl.errors import OwnLossError, UsageError, warn
+from lossctl.errors import CustomLossError, UsageError, warn
 from lossctl.losses.core.declaration import Loss
 from lossctl.losses.core.names import Names, fold, split
-from lossctl.losses.custom.attribution import Home, loading
+from lossctl.losses.custom.attribution import CodeOrigin, loading
 from lossctl.losses.custom.files import collect
 
 GROUP = "lossctl.losses"
@@ -29,18 +29,18 @@ def offered() -> Names:
             loaded = _load(point)
             Names([*found.values(), *(one for one in loaded if found.get(one.key) is not one)])
             found |= {one.key: one for one in loaded}
-        except (OwnLossError, ValueError) as error:
+        except (CustomLossError, ValueError) as error:
             warn(f"the losses of the package {_package(point)} are left out: {_said(error)}")
             found = {key: one for key, one in found.items() if _from(one) != _package(point)}
     return Names(found.values())
 
 
-def _said(error: OwnLossError | ValueError) -> str:
-    return error.message if isinstance(error, OwnLossError) else str(error)
+def _said(error: CustomLossError | ValueError) -> str:
+    return error.message if isinstance(error, CustomLossError) else str(error)
 
 
 def _from(loss: Loss) -> str:
-    return loss.home.package if loss.home is not None else ""
+    return loss.origin.package if loss.origin is not None else ""
 
 
 def find_offered(name: str) -> Loss | None:
@@ -62,18 +62,18 @@ def _folded(loss: Loss) -> list[str]:
 
 
 def _load(point: EntryPoint) -> list[Loss]:
-    """Return the losses behind an entry point; raises OwnLossError for what goes wrong."""
-    with loading(Home(point.value.partition(":")[0].strip(), None)):
+    """Return the losses behind an entry point; raises CustomLossError for what goes wrong."""
+    with loading(CodeOrigin(point.value.partition(":")[0].strip(), None)):
         value = point.load()
-    if isinstance(value, Loss) and value.home is not None:
+    if isinstance(value, Loss) and value.origin is not None:
         losses = [value]
     elif isinstance(value, ModuleType):
         losses = list(collect(value, value.__name__).values())
     else:
-        raise OwnLossError(f"its entry point {point.name} = {point.value} is no loss")
+        raise CustomLossError(f"its entry point {point.name} = {point.value} is no loss")
     for loss in losses:
-        assert loss.home is not None
-        loss.home = replace(loss.home, package=_package(point))
+        assert loss.origin is not None
+        loss.origin = replace(loss.origin, package=_package(point))
     return losses
 
 

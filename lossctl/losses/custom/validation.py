@@ -16,12 +16,12 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from lossctl.errors import OwnLossError
+from lossctl.errors import CustomLossError
 from lossctl.kinds import Kind
 from lossctl.losses.core.declaration import FACTS, Loss, Option, Parameter, Role
 from lossctl.losses.core.inputs import Form, Input
-from lossctl.losses.core.terms import Scan, Terms, Transform
-from lossctl.losses.custom.attribution import Home, guard, say_whose, show_place
+from lossctl.losses.core.terms import InputPredicate, Terms, Transform
+from lossctl.losses.custom.attribution import CodeOrigin, guard, owner_hint, show_place
 
 NAME = re.compile(r"[A-Za-z_]\w*")
 RESERVED = {
@@ -44,35 +44,37 @@ DIGITS = "biuf"
 """Kinds of dtypes that can be losses."""
 
 
-def adopt(loss: Loss) -> Loss:
+def validate(loss: Loss) -> Loss:
     """Take a user's loss: check what it declares, name it, and answer for its errors.
 
-    Raises OwnLossError (a UsageError) with the file and line of the declaration.
+    Raises CustomLossError (a UsageError) with the file and line of the declaration.
     """
     kernel = loss.kernel
     if not isinstance(kernel, FunctionType):
         raise TypeError(f"@loss(...) stands before a function, but {kernel!r} is none")
-    home = Home(kernel.__module__ or "__main__", inspect.unwrap(kernel).__globals__.get("__file__"))
+    origin = CodeOrigin(
+        kernel.__module__ or "__main__", inspect.unwrap(kernel).__globals__.get("__file__")
+    )
     for objection in _object(loss):
         code = kernel.__code__
         place = show_place(code.co_filename, code.co_firstlineno, "")
-        raise OwnLossError(f"{place}: the loss {loss.key!r} {objection}", say_whose(home))
-    loss.key, loss.library = home.qualify(loss.key), home.label
-    loss.home = home
+        raise CustomLossError(f"{place}: the loss {loss.key!r} {objection}", owner_hint(origin))
+    loss.key, loss.library = origin.qualify(loss.key), origin.label
+    loss.origin = origin
     for field in fields(loss):
         value = getattr(loss, field.name)
         if isinstance(value, FunctionType):
-            setattr(loss, field.name, guard(value, home))
-        elif isinstance(value, Transform | Scan):
-            setattr(loss, field.name, _guard_parts(value, home))
-    loss.kernel = _check_returns(loss, loss.kernel, home)
+            setattr(loss, field.name, guard(value, origin))
+        elif isinstance(value, Transform | InputPredicate):
+            setattr(loss, field.name, _guard_parts(value, origin))
+    loss.kernel = _check_returns(loss, loss.kernel, origin)
     return loss
 
 
-def _guard_parts(value: Any, home: Home) -> Any:
+def _guard_parts(value: Any, origin: CodeOrigin) -> Any:
     parts = {field.name: getattr(value, field.name) for field in fields(value)}
     own = {name: one for name, one in parts.items() if isinstance(one, FunctionType)}
-    return replace(value, **{name: guard(one, home) for name, one in own.items()})
+    return replace(value, **{name: guard(one, origin) for name, one in own.items()})
 
 
 def _object(loss: Loss) -> Iterator[str]:
@@ -90,7 +92,7 @@ def _object(loss: Loss) -> Iterator[str]:
     if not loss.inputs:
         yield "has no inputs"
     yield from _object_to_signature(loss)
-    yield from _object_to_gathering(loss)
+    yield from _object_to_reduction(loss)
     yield from _object_to_roles(loss)
     for fact in loss.facts:
         if fact not in FACTS:
@@ -106,17 +108,21 @@ def _object_to_roles(loss: Loss) -> Iterator[str]:
             yield f"has several options with the role {role.value!r}: {', '.join(names)}"
 
 
-def _object_to_gathering(loss: Loss) -> Iterator[str]:
+def _object_to_reduction(loss: Loss) -> Iterator[str]:
     """Compare what says how the loss is made with the inputs and options that there are."""
     axes = [
         one.name for one in loss.parameters if isinstance(one.option, Option) and one.option.axes
     ]
-    if loss.over not in ("", "last", "all", *axes):
-        yield f"says over={loss.over!r}; there is 'last', 'all', or an option that lists axes"
-    if loss.scan is not None and loss.scan.input not in [one.name for one in loss.inputs]:
-        yield f"scans {loss.scan.input!r}, which is none of its inputs"
-    if loss.scan is not None and loss.scan.name not in inspect.signature(loss.kernel).parameters:
-        yield f"scans for {loss.scan.name!r}, which its function does not take behind a *"
+    if loss.reduce_axes not in ("", "last", "all", *axes):
+        yield (
+            f"says reduce_axes={loss.reduce_axes!r}; valid are 'last', 'all', and an option that"
+            " lists axes"
+        )
+    predicate = loss.predicate
+    if predicate is not None and predicate.input not in [one.name for one in loss.inputs]:
+        yield f"has a predicate of {predicate.input!r}, which is not one of its inputs"
+    if predicate is not None and predicate.name not in inspect.signature(loss.kernel).parameters:
+        yield f"has a predicate {predicate.name!r}, which its function does not take behind a *"
     forms = [form for one in loss.inputs for form in one.forms]
     if any(one.kind is Kind.INDEX for one in forms) and not any("C" in one.axes for one in forms):
         yield "declares class indices, but none of its inputs has the axis C of the classes"
@@ -172,7 +178,9 @@ def _object_to_values(one: Parameter, hint: Any) -> str | None:
     return f"has a default out of bounds: {one.name} {broken}" if broken else None
 
 
-def _check_returns(loss: Loss, kernel: Callable[..., Any], home: Home) -> Callable[..., Any]:
+def _check_returns(
+    loss: Loss, kernel: Callable[..., Any], origin: CodeOrigin
+) -> Callable[..., Any]:
     """Return the kernel with read-only inputs and a check of what it returns."""
 
     @functools.wraps(kernel)
@@ -185,7 +193,7 @@ def _check_returns(loss: Loss, kernel: Callable[..., Any], home: Home) -> Callab
         if objection:
             code = inspect.unwrap(kernel).__code__
             place = show_place(code.co_filename, code.co_firstlineno, code.co_name)
-            raise OwnLossError(f"{place}: {objection}", say_whose(home))
+            raise CustomLossError(f"{place}: {objection}", owner_hint(origin))
         return returned
 
     return call
@@ -195,7 +203,7 @@ def _object_to_returned(loss: Loss, inputs: list[Any], returned: Any) -> str | N
     """Say what is wrong with what a kernel returned, or return None."""
     losses: Any = returned.losses if isinstance(returned, Terms) else returned
     sums = returned.sums if isinstance(returned, Terms) else {}
-    if sums or loss.finish is not None or loss.over:
+    if sums or loss.finalize is not None or loss.reduce_axes:
         return _object_to_gathered(loss, inputs, losses, sums)
     rule = "a kernel returns the loss of each element as an array, and never reduces"
     if np.ndim(losses) == 0 and not isinstance(losses, np.ndarray):
@@ -228,10 +236,10 @@ def _object_to_gathered(
     loss: Loss, inputs: list[Any], losses: Any, sums: dict[str, Any]
 ) -> str | None:
     """Say what is wrong with what is added up over axes, or return None."""
-    if sums and loss.finish is None:
-        return "it returned sums, but no finish=... is declared, which makes the loss of them"
-    if loss.finish is not None and not sums:
-        return "it returned no Terms(sums=...), of which the declared finish makes the loss"
+    if sums and loss.finalize is None:
+        return "it returned sums, but no finalize=... is declared, which makes the loss of them"
+    if loss.finalize is not None and not sums:
+        return "it returned no Terms(sums=...), of which the declared finalize makes the loss"
     parts = sums or {"losses": losses}
     pairs = zip(loss.inputs, inputs, strict=True)
     rows = next((len(block) for one, block in pairs if "N" in one.form(0).axes), None)
@@ -252,7 +260,7 @@ def _expected_shapes(loss: Loss, inputs: list[Any]) -> list[tuple[int, ...]]:
         sizes: dict[str, tuple[int, ...]] = {}
         forms = [one.form(number) for one in loss.inputs]
         fits = [
-            declared.fits
+            declared.broadcasts
             or _bind(form, block.shape, sizes, shared="N" not in declared.form(0).axes)
             for declared, form, block in zip(loss.inputs, forms, inputs, strict=True)
         ]

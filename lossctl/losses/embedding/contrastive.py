@@ -53,18 +53,18 @@ def _shorten(vectors: Array, epsilon: float) -> Array:
 
 
 @cosine_distance.gradient
-def cosine_distance_slope(input: Array, target: Array, *, epsilon: float) -> Array:
+def cosine_distance_gradient(input: Array, target: Array, *, epsilon: float) -> Array:
     """Return what is left of the true direction across the predicted one, negative."""
     return _turn(-_shorten(target, epsilon), input, epsilon)
 
 
-def _turn(slope: Array, vectors: Array, epsilon: float) -> Array:
-    """Return the slope by vectors from that by the same, shortened to length 1."""
+def _turn(gradient: Array, vectors: Array, epsilon: float) -> Array:
+    """Return the gradient by vectors from that by the same, shortened to length 1."""
     floor = float(np.sqrt(epsilon))
     length = at_least(p_norm(vectors, 2), floor)[..., np.newaxis]
     unit = vectors / length
-    along = (slope * unit).sum(axis=-1, keepdims=True) * unit
-    return (slope - np.where(length > floor, along, 0)) / length
+    along = (gradient * unit).sum(axis=-1, keepdims=True) * unit
+    return (gradient - np.where(length > floor, along, 0)) / length
 
 
 @loss(
@@ -85,7 +85,7 @@ def _turn(slope: Array, vectors: Array, epsilon: float) -> Array:
         "mean divides by the pairs of one label, each counted both ways",
         "a pair's rivals are the samples of other labels, not the other pairs of its own",
     ),
-    whole=True,
+    needs_all_samples=True,
     facts={"axis": "each sample has the sum of its pairs", "denominator": "positive pairs"},
 )
 def ntxent(
@@ -114,11 +114,11 @@ def ntxent(
 
 
 @ntxent.gradient
-def ntxent_slope(input: Array, target: Array, *, temperature: float, upstream: Array) -> Array:
-    """Return the slopes of all pairs, for both of their samples."""
+def ntxent_gradient(input: Array, target: Array, *, temperature: float, cotangent: Array) -> Array:
+    """Return the gradients of all pairs, for both of their samples."""
     epsilon = float(np.finfo(input.dtype).eps)
     unit = _shorten(input, epsilon)
-    slope = np.zeros_like(unit)
+    gradient = np.zeros_like(unit)
     step = max(1, SIMILARITIES // max(1, len(unit)))
     for start in range(0, len(unit), step):
         rows = slice(start, start + step)
@@ -127,11 +127,11 @@ def ntxent_slope(input: Array, target: Array, *, temperature: float, upstream: A
         rivals = _log_sum(np.where(same, -np.inf, scores))
         shares = np.where(same, 0, np.exp(scores - np.where(np.isfinite(rivals), rivals, 0)))
         same[np.arange(len(scores)), np.arange(start, start + len(scores))] = False
-        steep = np.where(same, sigmoids(rivals - scores)[0], 0) * upstream[rows, np.newaxis]
+        steep = np.where(same, sigmoids(rivals - scores)[0], 0) * cotangent[rows, np.newaxis]
         by_score = (shares * steep.sum(axis=1, keepdims=True) - steep) / temperature
-        slope[rows] += by_score @ unit
-        slope += by_score.T @ unit[rows]
-    return _turn(slope, input, epsilon)
+        gradient[rows] += by_score @ unit
+        gradient += by_score.T @ unit[rows]
+    return _turn(gradient, input, epsilon)
 
 
 def _log_sum(scores: Array) -> Array:

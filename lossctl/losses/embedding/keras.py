@@ -39,7 +39,7 @@ PAIRS = 2**20
         " Keras masks it",
     ),
     facts={"axis": "one loss per sample", "denominator": "samples with a loss above 0"},
-    whole=True,
+    needs_all_samples=True,
     **BATCH,
 )
 def circle(
@@ -108,7 +108,7 @@ def _weigh(distance: Array, gamma: float, margin: float) -> tuple[Array, Array]:
 
 
 @circle.gradient
-def circle_slope(
+def circle_gradient(
     y_pred: Array,
     y_true: Array,
     *,
@@ -117,18 +117,18 @@ def circle_slope(
     remove_diagonal: bool,
     gamma: float,
     margin: float,
-    upstream: Array,
+    cotangent: Array,
 ) -> Array:
-    """Return the slopes of all pairs, for both of their samples unless compared with others."""
+    """Return the gradients of all pairs, for both of their samples unless compared with others."""
     labels = y_true.reshape(-1)
     others = y_pred if ref_embeddings is None else ref_embeddings
     other_labels = labels if ref_labels is None else ref_labels
-    slope = np.zeros_like(y_pred)
+    gradient = np.zeros_like(y_pred)
     for pairs in _iterate_pairs(y_pred, labels, others, other_labels, remove_diagonal):
         distance = pairs.distance
         near, far = _weigh(distance, gamma, margin)
         near_sum, far_sum = _log_sum(near, pairs.same), _log_sum(far, pairs.apart)
-        steep = upstream[pairs.rows] * sigmoids(near_sum + far_sum)[0]
+        steep = cotangent[pairs.rows] * sigmoids(near_sum + far_sum)[0]
         by_near = open_half(distance + margin) * (distance - margin) + at_least(
             distance + margin, 0
         )
@@ -141,10 +141,10 @@ def circle_slope(
         )
         by_cosine = -by_distance * open_half(1 - pairs.cosine) * steep[:, np.newaxis]
         by_cosine = np.where(steep[:, np.newaxis] == 0, 0, by_cosine)
-        slope[pairs.rows] += by_cosine @ others
+        gradient[pairs.rows] += by_cosine @ others
         if ref_embeddings is None:
-            slope += by_cosine.T @ y_pred[pairs.rows]
-    return slope
+            gradient += by_cosine.T @ y_pred[pairs.rows]
+    return gradient
 
 
 def _share(scores: Array, log_sums: Array, where: NDArray[np.bool_]) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.core.declaration import Option, loss, real, sign
-from lossctl.losses.maths.numerics import at_least, dot, p_norm, p_norm_slope, power_of_two
+from lossctl.losses.maths.numerics import at_least, dot, p_norm, p_norm_gradient, power_of_two
 
 Array = NDArray[Any]
 Triplet = tuple[Array, Array, Array]
@@ -79,10 +79,10 @@ def _add_squares(x: Array, y: Array, *, scaled: bool = False) -> tuple[Array, Ar
 
 
 @cosine_embedding.gradient(by=("input1", "input2"))
-def cosine_embedding_slope(
+def cosine_embedding_gradient(
     input1: Array, input2: Array, target: Array, *, margin: float
 ) -> tuple[Array, Array]:
-    """Return the slopes of −cos for pairs that belong together, of cos above the margin else."""
+    """Return the gradients of −cos for pairs that belong together, of cos above the margin else."""
     floor = np.sqrt(COSINE_EPSILON)
     length1, length2 = (np.hypot(p_norm(x, 2), floor)[:, np.newaxis] for x in (input1, input2))
     unit1, unit2 = input1 / length1, input2 / length2
@@ -122,7 +122,7 @@ def triplet_margin(
 
 
 @triplet_margin.gradient(by=("anchor", "positive", "negative"))
-def triplet_margin_slope(
+def triplet_margin_gradient(
     anchor: Array,
     positive: Array,
     negative: Array,
@@ -132,19 +132,19 @@ def triplet_margin_slope(
     eps: float,
     swap: bool,
 ) -> Triplet:
-    """Return the slopes of both distances where the hinge is not below 0."""
+    """Return the gradients of both distances where the hinge is not below 0."""
 
     def distance(x: Array, y: Array) -> Triplet:
         return _differentiate_norm(x - y + eps, p)
 
-    return _triplet_slope(distance, anchor, positive, negative, margin, swap)
+    return _triplet_gradient(distance, anchor, positive, negative, margin, swap)
 
 
 def _differentiate_norm(difference: Array, p: float) -> Triplet:
     """Return the p-norm and its derivatives by both ends of the difference."""
     norm = p_norm(difference, p)
-    slope = p_norm_slope(difference, norm, p)
-    return norm, slope, -slope
+    gradient = p_norm_gradient(difference, norm, p)
+    return norm, gradient, -gradient
 
 
 def _pairwise(x: Array, y: Array, p: float, eps: float) -> Array:
@@ -168,7 +168,7 @@ def _triplet(
     return at_least(margin + near - far, 0)
 
 
-def _triplet_slope(
+def _triplet_gradient(
     distance: Callable[[Array, Array], Triplet],
     anchor: Array,
     positive: Array,
@@ -176,18 +176,18 @@ def _triplet_slope(
     margin: float,
     swap: bool,
 ) -> Triplet:
-    """Return the slopes by the three; two distances that are equal share the slope of swapping."""
-    near, anchor_slope, positive_slope = distance(anchor, positive)
-    far, away, negative_slope = distance(anchor, negative)
+    """Return the gradients by the three; two equal distances share the gradient of swapping."""
+    near, anchor_gradient, positive_gradient = distance(anchor, positive)
+    far, away, negative_gradient = distance(anchor, negative)
     if swap:
         other, from_positive, from_negative = distance(positive, negative)
         share = np.where(far < other, 1.0, np.where(far == other, 0.5, 0.0))[..., np.newaxis]
         away, far = away * share, np.minimum(far, other)
-        positive_slope = positive_slope - from_positive * (1 - share)
-        negative_slope = negative_slope * share + from_negative * (1 - share)
+        positive_gradient = positive_gradient - from_positive * (1 - share)
+        negative_gradient = negative_gradient * share + from_negative * (1 - share)
     active = (margin + near - far >= 0)[..., np.newaxis]
-    slopes = anchor_slope - away, positive_slope, -negative_slope
-    by_anchor, by_positive, by_negative = (slope * active for slope in slopes)
+    gradients = anchor_gradient - away, positive_gradient, -negative_gradient
+    by_anchor, by_positive, by_negative = (gradient * active for gradient in gradients)
     return by_anchor, by_positive, by_negative
 
 
@@ -239,11 +239,13 @@ def triplet_margin_with_distance(
 
 
 def _differentiate_cosine_distance(x: Array, y: Array) -> Triplet:
-    """Return the distance and its slopes; as in torch, a raised length has the slope of its own."""
+    """Return the distance and its gradients; a raised length has a gradient too, as in torch."""
     norms = [p_norm(one, 2) for one in (x, y)]
     lengths = [at_least(norm, COSINE_DISTANCE_FLOOR)[..., np.newaxis] for norm in norms]
     unit_x, unit_y = x / lengths[0], y / lengths[1]
-    along_x, along_y = (p_norm_slope(one, norm, 2) for one, norm in zip((x, y), norms, strict=True))
+    along_x, along_y = (
+        p_norm_gradient(one, norm, 2) for one, norm in zip((x, y), norms, strict=True)
+    )
     cosine = dot(unit_x, unit_y)[..., np.newaxis]
     by_x = (cosine * along_x - unit_y) / lengths[0]
     by_y = (cosine * along_y - unit_x) / lengths[1]
@@ -255,7 +257,7 @@ def _differentiate_square(x: Array, y: Array) -> Triplet:
     return dot(difference, difference), 2 * difference, -2 * difference
 
 
-DISTANCE_SLOPES: dict[str, Callable[[Array, Array], Triplet]] = {
+DISTANCE_slopeS: dict[str, Callable[[Array, Array], Triplet]] = {
     "euclidean": lambda x, y: _differentiate_norm(x - y + 1e-6, 2),
     "cosine": _differentiate_cosine_distance,
     "manhattan": lambda x, y: _differentiate_norm(x - y, 1),
@@ -265,9 +267,9 @@ DISTANCE_SLOPES: dict[str, Callable[[Array, Array], Triplet]] = {
 
 
 @triplet_margin_with_distance.gradient(by=("anchor", "positive", "negative"))
-def triplet_margin_with_distance_slope(
+def triplet_margin_with_distance_gradient(
     anchor: Array, positive: Array, negative: Array, *, distance: str, margin: float, swap: bool
 ) -> Triplet:
-    """Return the slopes of both distances where the hinge is not below 0."""
-    differentiate = DISTANCE_SLOPES[distance]
-    return _triplet_slope(differentiate, anchor, positive, negative, margin, swap)
+    """Return the gradients of both distances where the hinge is not below 0."""
+    differentiate = DISTANCE_slopeS[distance]
+    return _triplet_gradient(differentiate, anchor, positive, negative, margin, swap)

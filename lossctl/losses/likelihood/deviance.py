@@ -44,7 +44,7 @@ def poisson_deviance(input: Array, target: Array) -> Array:
 
 
 @poisson_deviance.gradient
-def poisson_deviance_slope(input: Array, target: Array) -> Array:
+def poisson_deviance_gradient(input: Array, target: Array) -> Array:
     """Return 2 (1 − y / x)."""
     return 2 * (input - target) / input
 
@@ -75,7 +75,7 @@ def gamma_deviance(input: Array, target: Array) -> Array:
 
 
 @gamma_deviance.gradient
-def gamma_deviance_slope(input: Array, target: Array) -> Array:
+def gamma_deviance_gradient(input: Array, target: Array) -> Array:
     """Return 2 (1 / x − y / x²)."""
     return 2 * ((input - target) / input) / input
 
@@ -108,12 +108,12 @@ def _counted_targets(options: Mapping[str, Any]) -> bool:
     "tweedie_deviance",
     family="deviance",
     inputs=(
-        real("input", "*", help="predicted means", under=((_positive_means, Kind.POSITIVE),)),
+        real("input", "*", help="predicted means", kind_if=((_positive_means, Kind.POSITIVE),)),
         real(
             "target",
             "*",
             help="observed values",
-            under=((_positive_targets, Kind.POSITIVE), (_counted_targets, Kind.NOT_NEGATIVE)),
+            kind_if=((_positive_targets, Kind.POSITIVE), (_counted_targets, Kind.NOT_NEGATIVE)),
         ),
     ),
     library="scikit-learn",
@@ -148,16 +148,16 @@ def tweedie_deviance(
     # Both exponents are exact from power 1 on; below 0 the exact one is −p, and the rest products.
     means, amounts = input, np.clip(target, 0, None)
     if power < 0:
-        slope, level = means * means**-power, means * means**-power * means
+        gradient, level = means * means**-power, means * means**-power * means
         own = amounts * amounts * amounts**-power
     else:
-        slope, level, own = means ** (1 - power), means ** (2 - power), amounts ** (2 - power)
+        gradient, level, own = means ** (1 - power), means ** (2 - power), amounts ** (2 - power)
     return 2 * (
-        own / ((1 - power) * (2 - power)) - target * slope / (1 - power) + level / (2 - power)
+        own / ((1 - power) * (2 - power)) - target * gradient / (1 - power) + level / (2 - power)
     )
 
 
 @tweedie_deviance.gradient
-def tweedie_deviance_slope(input: Array, target: Array, *, power: float) -> Array:
+def tweedie_deviance_gradient(input: Array, target: Array, *, power: float) -> Array:
     """Return 2 (x − y) / xᵖ."""
     return 2 * (input - target) * (1 if power == 0 else input**-power)

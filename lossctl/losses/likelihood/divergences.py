@@ -60,7 +60,7 @@ def generalized_kl(input: Array, target: Array) -> Array:
 
 
 @generalized_kl.gradient
-def generalized_kl_slope(input: Array, target: Array) -> Array:
+def generalized_kl_gradient(input: Array, target: Array) -> Array:
     """Return exp(x) − y."""
     return np.exp(input) - target
 
@@ -86,7 +86,7 @@ def kl_divergence(input: Array, target: Array) -> Array:
 
 
 @kl_divergence.gradient
-def kl_divergence_slope(_: Array, target: Array) -> Array:
+def kl_divergence_gradient(_: Array, target: Array) -> Array:
     """Return −y."""
     return -target
 
@@ -120,7 +120,7 @@ def kl_divergence_with_log_targets(input: Array, target: Array) -> Array:
 
 
 @kl_divergence_with_log_targets.gradient
-def kl_divergence_with_log_targets_slope(_: Array, target: Array) -> Array:
+def kl_divergence_with_log_targets_gradient(_: Array, target: Array) -> Array:
     """Return −exp(y)."""
     return -np.exp(target)
 
@@ -147,7 +147,7 @@ def safe_softmax_cross_entropy(input: Array, target: Array) -> Array:
 
 
 @safe_softmax_cross_entropy.gradient
-def safe_softmax_cross_entropy_slope(input: Array, target: Array) -> Array:
+def safe_softmax_cross_entropy_gradient(input: Array, target: Array) -> Array:
     """Return (Σ y) softmax − y, 0 for a class that is ruled out."""
     return _differentiate_rank(input, target, ~((input == -np.inf) & (target == 0)))
 
@@ -175,9 +175,9 @@ def ranking_softmax(
     target: Array,
     *,
     where: Annotated[
-        Array | None, Option("0 for items that are not there, else 1", fits="N *D C")
+        Array | None, Option("0 for items that are not there, else 1", broadcast_to="N *D C")
     ] = None,
-    weights: Annotated[Array | None, Option("weight of each item", fits="N *D C")] = None,
+    weights: Annotated[Array | None, Option("weight of each item", broadcast_to="N *D C")] = None,
 ) -> Terms:
     """Softmax cross entropy of the scores of a list against the relevance of its items.
 
@@ -196,7 +196,7 @@ def ranking_softmax(
 
 
 @ranking_softmax.gradient
-def ranking_softmax_slope(
+def ranking_softmax_gradient(
     input: Array, target: Array, *, where: Array | None, weights: Array | None
 ) -> Array:
     """Return (Σ w y) softmax − w y over the items that are there."""
@@ -220,8 +220,8 @@ def _differentiate_rank(logits: Array, factors: Array, there: Array | None) -> A
     logits = _rule_out(logits, there)
     spread = DistributionCrossEntropy((len(logits), *logits.shape[2:]), logits.dtype)
     spread.add(logits, factors)
-    slope = spread.slope(logits, factors)
-    return slope if there is None else np.where(there, slope, 0)
+    gradient = spread.gradient(logits, factors)
+    return gradient if there is None else np.where(there, gradient, 0)
 
 
 def _rule_out(logits: Array, there: Array | None) -> Array:

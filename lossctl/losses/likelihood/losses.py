@@ -35,7 +35,7 @@ LOG_RATE: Input = log_amount(
     "input",
     "*",
     help="log of the expected count, or the count itself",
-    under=((_given_rates, Kind.REAL),),
+    kind_if=((_given_rates, Kind.REAL),),
 )
 
 
@@ -77,7 +77,7 @@ def poisson_nll(
 
 
 @poisson_nll.gradient
-def poisson_nll_slope(input: Array, target: Array, *, log_input: bool, eps: float) -> Array:
+def poisson_nll_gradient(input: Array, target: Array, *, log_input: bool, eps: float) -> Array:
     """Return rate − y for the logarithm of a rate, and 1 − y / (rate + ε) for a rate."""
     return np.exp(input) - target if log_input else 1 - target / (input + eps)
 
@@ -88,7 +88,7 @@ def poisson_nll_slope(input: Array, target: Array, *, log_input: bool, eps: floa
     inputs=(
         real("input", "*", help="predicted means"),
         TARGET,
-        variance("var", "*", help="predicted variances", fits=True),
+        variance("var", "*", help="predicted variances", broadcasts=True),
     ),
     formula="½ (log max(v, ε) + (x − y)² / max(v, ε));  + ½ log 2π, if full",
     source="Nix and Weigend 1994, doi:10.1109/ICNN.1994.374138",
@@ -129,7 +129,7 @@ def _is_raised(_: Array, __: Array, var: Array, *, eps: float) -> NDArray[np.boo
     convention=_is_raised,
     note="as in torch, a variance below eps has the derivative that it has at eps",
 )
-def gaussian_nll_slope(
+def gaussian_nll_gradient(
     input: Array, target: Array, var: Array, *, eps: float
 ) -> tuple[Array, Array]:
     """Return the derivatives by the mean and by the variance."""
@@ -147,7 +147,7 @@ def gaussian_nll_slope(
             "target",
             "*",
             help="probabilities of the reference distribution",
-            under=(("log_target", Kind.LOG_PROBABILITY),),
+            kind_if=(("log_target", Kind.LOG_PROBABILITY),),
         ),
     ),
     aliases=("kl",),
@@ -184,6 +184,6 @@ def kl_div(
 
 
 @kl_div.gradient
-def kl_div_slope(_: Array, target: Array, *, log_target: bool) -> Array:
+def kl_div_gradient(_: Array, target: Array, *, log_target: bool) -> Array:
     """Return the target probability, negative."""
     return -np.exp(target) if log_target else -target

@@ -177,11 +177,11 @@ def deviate_by_power(x: Array, y: Array, *, power: float) -> Steps:
         return
     amounts = np.clip(y, 0, None)
     if power < 0:  # both exponents are exact so: see the kernel
-        slope, level = x * x**-power, x * x**-power * x
+        gradient, level = x * x**-power, x * x**-power * x
         own = amounts * amounts * amounts**-power
     else:
-        slope, level, own = x ** (1 - power), x ** (2 - power), amounts ** (2 - power)
-    terms = own / ((1 - power) * (2 - power)), y * slope / (1 - power), level / (2 - power)
+        gradient, level, own = x ** (1 - power), x ** (2 - power), amounts ** (2 - power)
+    terms = own / ((1 - power) * (2 - power)), y * gradient / (1 - power), level / (2 - power)
     yield Step("prediction", "x", x)
     yield Step("target", "y", y)
     yield Step("term of the target", "max(y, 0)^(2 − p) / ((1 − p) (2 − p))", terms[0])

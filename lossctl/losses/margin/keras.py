@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.core.declaration import Scan, loss, real, score
+from lossctl.losses.core.declaration import InputPredicate, loss, real, score
 from lossctl.losses.core.keras import AVERAGE, AXIS_TRAP, BATCH, LAST, ROWS, VECTORS
 from lossctl.losses.maths.numerics import at_least, open_half
 
@@ -22,7 +22,7 @@ SIGNED = (
     score("y_pred", *VECTORS, help="scores, positive for the class +1"),
     real("y_true", *VECTORS, help="-1 and +1, or 0 and 1 throughout"),
 )
-SCAN = Scan("y_true", "binary", _is_binary)
+BINARY_LABELS = InputPredicate("y_true", "binary", _is_binary)
 LABELS = {"labels": "0 and 1 become −1 and +1, if there is nothing else among all labels"}
 LABEL_TRAP = "labels of 0 and 1 are taken as -1 and +1 if the whole of y_true is 0 and 1"
 
@@ -43,7 +43,7 @@ def _lack(y_pred: Array, y_true: Array, binary: bool) -> Array:
     example="binary.csv#logit binary.csv#target",
     traps=(AXIS_TRAP, LABEL_TRAP),
     facts=LAST | LABELS,
-    scan=SCAN,
+    predicate=BINARY_LABELS,
     **AVERAGE,
 )
 def hinge(y_pred: Array, y_true: Array, *, binary: bool) -> Array:
@@ -55,7 +55,7 @@ def hinge(y_pred: Array, y_true: Array, *, binary: bool) -> Array:
 
 
 @hinge.gradient
-def hinge_slope(y_pred: Array, y_true: Array, *, binary: bool) -> Array:
+def hinge_gradient(y_pred: Array, y_true: Array, *, binary: bool) -> Array:
     """Return minus the sign where the margin is lacking, half of it where it is just reached."""
     signs = 2 * y_true - 1 if binary else y_true
     return -signs * (1 - open_half(signs * y_pred - 1))  # all of it at NaN, as in Keras
@@ -70,7 +70,7 @@ def hinge_slope(y_pred: Array, y_true: Array, *, binary: bool) -> Array:
     example="binary.csv#logit binary.csv#target",
     traps=(AXIS_TRAP, LABEL_TRAP),
     facts=LAST | LABELS,
-    scan=SCAN,
+    predicate=BINARY_LABELS,
     **AVERAGE,
 )
 def squared_hinge(y_pred: Array, y_true: Array, *, binary: bool) -> Array:
@@ -83,7 +83,7 @@ def squared_hinge(y_pred: Array, y_true: Array, *, binary: bool) -> Array:
 
 
 @squared_hinge.gradient
-def squared_hinge_slope(y_pred: Array, y_true: Array, *, binary: bool) -> Array:
+def squared_hinge_gradient(y_pred: Array, y_true: Array, *, binary: bool) -> Array:
     """Return twice what is lacking, with minus the sign."""
     signs = 2 * y_true - 1 if binary else y_true
     return -2 * signs * _lack(y_pred, y_true, binary)
@@ -118,8 +118,8 @@ def categorical_hinge(y_pred: Array, y_true: Array) -> Array:
 
 
 @categorical_hinge.gradient
-def categorical_hinge_slope(y_pred: Array, y_true: Array) -> Array:
-    """Return the slope of the best wrong class less that of the right one.
+def categorical_hinge_gradient(y_pred: Array, y_true: Array) -> Array:
+    """Return the gradient of the best wrong class less that of the right one.
 
     Classes that are best alike share it; where the margin is just reached, it is halved.
     """

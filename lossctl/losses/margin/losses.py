@@ -60,7 +60,7 @@ def margin_ranking(
 
 
 @margin_ranking.gradient(by=("input1", "input2"))
-def margin_ranking_slope(
+def margin_ranking_gradient(
     input1: Array, input2: Array, target: Array, *, margin: float
 ) -> tuple[Array, Array]:
     """Return −y and y where the hinge is not below 0 (at 0 too, as in torch)."""
@@ -95,7 +95,7 @@ def hinge_embedding(
 
 
 @hinge_embedding.gradient
-def hinge_embedding_slope(input: Array, target: Array, *, margin: float) -> Array:
+def hinge_embedding_gradient(input: Array, target: Array, *, margin: float) -> Array:
     """Return 1 for pairs that belong together, −1 where that of others is not below 0."""
     return np.where(target == 1, 1.0, np.where(margin - input >= 0, -1.0, 0.0))
 
@@ -121,7 +121,7 @@ def soft_margin(input: Array, target: Array) -> Array:
 
 
 @soft_margin.gradient
-def soft_margin_slope(input: Array, target: Array) -> Array:
+def soft_margin_gradient(input: Array, target: Array) -> Array:
     """Return −y σ(−y x)."""
     return -target * sigmoids(target * input)[1]
 
@@ -171,20 +171,20 @@ def multi_margin(
 
 
 @multi_margin.gradient
-def multi_margin_slope(
+def multi_margin_gradient(
     input: Array, target: Array, *, p: int, margin: float, weight: Array | None
 ) -> Array:
-    """Return each hinge's slope, and at the right class minus the sum of all; 0 at the kink."""
+    """Return each hinge's gradient, and at the right class minus the sum of all; 0 at the kink."""
     scores = input if input.ndim == 2 else input[:, np.newaxis]
     hinge = (margin - take_class(scores, target))[:, np.newaxis] + scores
-    slope = np.where(hinge > 0, 1.0 if p == 1 else 2 * hinge, 0.0)
+    gradient = np.where(hinge > 0, 1.0 if p == 1 else 2 * hinge, 0.0)
     rows = np.arange(len(scores))
-    slope[rows, target] = 0
-    slope[rows, target] = -slope.sum(axis=1)
-    slope /= scores.shape[1]
+    gradient[rows, target] = 0
+    gradient[rows, target] = -gradient.sum(axis=1)
+    gradient /= scores.shape[1]
     if weight is not None:
-        slope *= weight[target][:, np.newaxis]
-    return slope.reshape(input.shape)
+        gradient *= weight[target][:, np.newaxis]
+    return gradient.reshape(input.shape)
 
 
 @loss(
@@ -228,19 +228,19 @@ def multilabel_margin(input: Array, target: Array) -> Array:
 
 
 @multilabel_margin.gradient
-def multilabel_margin_slope(input: Array, target: Array) -> Array:
+def multilabel_margin_gradient(input: Array, target: Array) -> Array:
     """Return how many right classes a wrong one is too near to, and the reverse, negative."""
     scores, lists = (one if one.ndim == 2 else one[:, np.newaxis] for one in (input, target))
     listed, right = _list_right(scores, lists)
-    slope = np.zeros(scores.shape, scores.dtype)
+    gradient = np.zeros(scores.shape, scores.dtype)
     for slot in range(int(listed.sum(axis=1).max(initial=0))):
         active = np.flatnonzero(listed[:, slot])
         chosen = lists[active, slot]
         hinge = (1 - scores[active, chosen])[:, np.newaxis] + scores[active]
         near = (hinge > 0) & ~right[active]
-        slope[active] += near
-        slope[active, chosen] -= near.sum(axis=1)
-    return (slope / max(scores.shape[1], 1)).reshape(input.shape)
+        gradient[active] += near
+        gradient[active, chosen] -= near.sum(axis=1)
+    return (gradient / max(scores.shape[1], 1)).reshape(input.shape)
 
 
 def _list_right(scores: Array, lists: Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

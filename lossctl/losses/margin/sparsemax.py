@@ -49,7 +49,7 @@ def perceptron(input: Array, target: Array) -> Array:
 
 
 @perceptron.gradient
-def perceptron_slope(input: Array, target: Array) -> Array:
+def perceptron_gradient(input: Array, target: Array) -> Array:
     """Return −y where the score has the wrong sign, half of it at 0."""
     return -target * open_half(-target * input)
 
@@ -74,12 +74,12 @@ def multiclass_perceptron(input: Array, target: Array) -> Array:
 
 
 @multiclass_perceptron.gradient
-def multiclass_perceptron_slope(input: Array, target: Array) -> Array:
+def multiclass_perceptron_gradient(input: Array, target: Array) -> Array:
     """Return 1 at the best class, which ties share, less 1 at the right one."""
-    slope = _share_best(input)
-    flat, places = find_classes(slope, target)
+    gradient = _share_best(input)
+    flat, places = find_classes(gradient, target)
     flat[places] -= 1
-    return slope
+    return gradient
 
 
 def _share_best(scores: Array) -> Array:
@@ -113,7 +113,7 @@ def multiclass_hinge(input: Array, target: Array) -> Array:
 
 
 @multiclass_hinge.gradient
-def multiclass_hinge_slope(input: Array, target: Array) -> Array:
+def multiclass_hinge_gradient(input: Array, target: Array) -> Array:
     """Return 1 at the best of all with a lead of 1 over the right class, less 1 at that one.
 
     Classes that are best alike share it, the right one among them where its lead is just 1.
@@ -121,10 +121,10 @@ def multiclass_hinge_slope(input: Array, target: Array) -> Array:
     raised = input + 1.0
     flat, places = find_classes(raised, target)
     flat[places] -= 1
-    slope = _share_best(raised)
-    flat, places = find_classes(slope, target)
+    gradient = _share_best(raised)
+    flat, places = find_classes(gradient, target)
     flat[places] -= 1
-    return slope
+    return gradient
 
 
 @loss(
@@ -149,7 +149,7 @@ def sparsemax(input: Array, target: Array) -> Array:
 
 
 @sparsemax.gradient
-def sparsemax_slope(input: Array, target: Array) -> Array:
+def sparsemax_gradient(input: Array, target: Array) -> Array:
     """Return ½ (lag + 1) between leads of 1 and −1, in the direction of the error."""
     sign = np.where(target == 1, -1.0, 1.0)
     return sign * np.clip(0.5 * (sign * input + 1), 0, 1)
@@ -183,7 +183,7 @@ def multiclass_sparsemax(input: Array, target: Array) -> Array:
 
 
 @multiclass_sparsemax.gradient
-def multiclass_sparsemax_slope(input: Array, target: Array) -> Array:
+def multiclass_sparsemax_gradient(input: Array, target: Array) -> Array:
     """Return the sparse probabilities less 1 at the right class."""
     scores = input - input.max(axis=1, keepdims=True)
     shares = np.ascontiguousarray(at_least(scores - find_threshold(scores)[:, np.newaxis], 0))

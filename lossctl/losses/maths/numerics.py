@@ -155,10 +155,10 @@ def p_norm(x: Array, p: float) -> Array:
     return largest * scaled.sum(axis=-1) ** (1 / p)
 
 
-def p_norm_slope(x: Array, norm: Array, p: float) -> Array:
+def p_norm_gradient(x: Array, norm: Array, p: float) -> Array:
     """Return the derivative of the p-norm over the last axis; at 0 it is 0, as in torch.
 
-    Entries that are the largest alike share the slope of the maximum norm.
+    Entries that are the largest alike share the gradient of the maximum norm.
     """
     sign = find_sign(x)
     if p == 0:
@@ -170,8 +170,8 @@ def p_norm_slope(x: Array, norm: Array, p: float) -> Array:
         largest = np.abs(x) == norm
         return np.where(largest, sign / np.maximum(largest.sum(axis=-1, keepdims=True), 1), 0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        slope = x / norm if p == 2 else sign * (np.abs(x) / norm) ** (p - 1)
-    return np.where((x == 0) | (norm == 0), 0, slope)
+        gradient = x / norm if p == 2 else sign * (np.abs(x) / norm) ** (p - 1)
+    return np.where((x == 0) | (norm == 0), 0, gradient)
 
 
 def _euclidean_norm(x: Array) -> Array:
@@ -195,10 +195,10 @@ def power_of_two(size: Array) -> Array:
 
 
 def open_half(x: Array) -> Array:
-    """Return the slope of max(x, 0): 1 above 0, ½ at it, where both are equal; 0 at NaN too."""
+    """Return the gradient of max(x, 0): 1 above 0, ½ at it, where both are equal; 0 at NaN too."""
     return np.where(x == 0, x.dtype.type(0.5), x > 0)
 
 
 def find_sign(x: Array) -> Array:
-    """Return −1, 0 or 1, the slope of |x|; 0 at NaN, as torch has it."""
+    """Return −1, 0 or 1, the gradient of |x|; 0 at NaN, as torch has it."""
     return np.where(np.isnan(x), 0, np.sign(x))

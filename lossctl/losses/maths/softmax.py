@@ -97,7 +97,7 @@ class IndexCrossEntropy:
         """Return Σ_c weight_c · (−log softmax_c), (n, *d)."""
         return self.below_top + self.weight_seen * self.log_sum
 
-    def slope(
+    def gradient(
         self,
         logits: Array,
         weights: Array,
@@ -115,17 +115,17 @@ class IndexCrossEntropy:
         spread: Array | float = 0.0
         if self.smoothing_weight is not None and smoothing is not None:
             spread = smoothing * self.smoothing_weight.sum()
-        slope = np.multiply(
+        gradient = np.multiply(
             self._exponentials(logits), ((weights + spread) / total)[:, np.newaxis], order="C"
         )
         local = self.target - first_class
         inside = (local >= 0) & (local < logits.shape[1])
-        flat, places = find_classes(slope, np.where(inside, local, 0))
+        flat, places = find_classes(gradient, np.where(inside, local, 0))
         flat[places[inside]] = ((spread * own - self.others * weights) / total)[inside]
         if self.smoothing_weight is not None and smoothing is not None:
             weight = self.smoothing_weight[first_class : first_class + logits.shape[1]]
-            slope -= smoothing[:, np.newaxis] * align_classes(weight, slope.ndim)
-        return slope
+            gradient -= smoothing[:, np.newaxis] * align_classes(weight, gradient.ndim)
+        return gradient
 
     def _exponentials(self, logits: Array) -> Array:
         """Return exp(x − m), if need be with another number at the targets."""
@@ -183,7 +183,7 @@ class DistributionCrossEntropy:
         total = 1 + self.others + (self.top - self.top)
         return np.exp(logits - self.top[:, np.newaxis]) / total[:, np.newaxis]
 
-    def slope(self, logits: Array, factors: Array) -> Array:
+    def gradient(self, logits: Array, factors: Array) -> Array:
         """Return the derivative of the loss by these logits: (Σ a) softmax − a."""
         return self.factor_sum[:, np.newaxis] * self.softmax(logits) - factors
 

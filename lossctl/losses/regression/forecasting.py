@@ -47,7 +47,7 @@ def log_cosh(input: Array, target: Array) -> Array:
 
 
 @log_cosh.gradient
-def log_cosh_slope(input: Array, target: Array) -> Array:
+def log_cosh_gradient(input: Array, target: Array) -> Array:
     """Return the hyperbolic tangent of the error."""
     return np.tanh(input - target)
 
@@ -79,8 +79,8 @@ def rmse(input: Array, target: Array) -> Array:
 
 
 @rmse.gradient
-def rmse_slope(input: Array, target: Array) -> Array:
-    """Return twice the error: the slope of the root is that of the mean of all."""
+def rmse_gradient(input: Array, target: Array) -> Array:
+    """Return twice the error: the gradient of the root is that of the mean of all."""
     return 2 * (input - target)
 
 
@@ -109,7 +109,7 @@ def msle(input: Array, target: Array) -> Array:
 
 
 @msle.gradient
-def msle_slope(input: Array, target: Array) -> Array:
+def msle_gradient(input: Array, target: Array) -> Array:
     """Return twice the error of the logarithms over 1 + amount."""
     return 2 * log1p_difference(input, target) / (1 + input)
 
@@ -139,7 +139,7 @@ def mape(input: Array, target: Array) -> Array:
 
 
 @mape.gradient
-def mape_slope(input: Array, target: Array) -> Array:
+def mape_gradient(input: Array, target: Array) -> Array:
     """Return the sign of the error relative to the true value; 0 at the kink."""
     return np.sign(input - target) / at_least(np.abs(target), RELATIVE_FLOOR)
 
@@ -170,8 +170,8 @@ def smape(input: Array, target: Array) -> Array:
 
 
 @smape.gradient
-def smape_slope(input: Array, target: Array) -> Array:
-    """Return the slopes of the error and of the size it is relative to; 0 at kinks."""
+def smape_gradient(input: Array, target: Array) -> Array:
+    """Return the gradients of the error and of the size it is relative to; 0 at kinks."""
     size = np.abs(input) + np.abs(target)
     size = np.where(size == 0, 1, size)
     error = input - target
@@ -207,6 +207,6 @@ def pinball(
 
 
 @pinball.gradient
-def pinball_slope(input: Array, target: Array, *, alpha: float) -> Array:
+def pinball_gradient(input: Array, target: Array, *, alpha: float) -> Array:
     """Return −α below the truth and at it, 1 − α above."""
     return np.where(np.isnan(input - target), np.nan, np.where(target >= input, -alpha, 1 - alpha))

@@ -58,7 +58,7 @@ def mean_squared_error(y_pred: Array, y_true: Array) -> Array:
 
 
 @mean_squared_error.gradient
-def mean_squared_error_slope(y_pred: Array, y_true: Array) -> Array:
+def mean_squared_error_gradient(y_pred: Array, y_true: Array) -> Array:
     """Return twice the error."""
     return 2 * (y_pred - y_true)
 
@@ -84,7 +84,7 @@ def mean_absolute_error(y_pred: Array, y_true: Array) -> Array:
 
 
 @mean_absolute_error.gradient
-def mean_absolute_error_slope(y_pred: Array, y_true: Array) -> Array:
+def mean_absolute_error_gradient(y_pred: Array, y_true: Array) -> Array:
     """Return the sign of the error; 0 at the kink."""
     return find_sign(y_pred - y_true)
 
@@ -113,7 +113,7 @@ def mean_absolute_percentage_error(y_pred: Array, y_true: Array) -> Terms:
 
 
 @mean_absolute_percentage_error.gradient
-def mean_absolute_percentage_error_slope(y_pred: Array, y_true: Array) -> Array:
+def mean_absolute_percentage_error_gradient(y_pred: Array, y_true: Array) -> Array:
     """Return the sign of the error, in percent of the true value."""
     return 100 * find_sign(y_pred - y_true) / at_least(np.abs(y_true), EPSILON)
 
@@ -142,7 +142,7 @@ def mean_squared_logarithmic_error(y_pred: Array, y_true: Array) -> Terms:
 
 
 @mean_squared_logarithmic_error.gradient
-def mean_squared_logarithmic_error_slope(y_pred: Array, y_true: Array) -> Array:
+def mean_squared_logarithmic_error_gradient(y_pred: Array, y_true: Array) -> Array:
     """Return twice the error of the logarithms over 1 + amount; 0 where the amount is raised."""
     predicted, true = at_least(y_pred, EPSILON), at_least(y_true, EPSILON)
     return 2 * log1p_difference(predicted, true) / (1 + predicted) * open_half(y_pred - EPSILON)
@@ -161,7 +161,7 @@ def mean_squared_logarithmic_error_slope(y_pred: Array, y_true: Array) -> Array:
     example="triplets.npz#anchor triplets.npz#positive",
     traps=("the cosine is negative: -1 is the same direction, 1 the opposite one",),
     facts={"axis": "the one given, else the last", "denominator": "per-sample losses"},
-    along="axis",
+    class_axis_option="axis",
     **BATCH,
 )
 def cosine_similarity(
@@ -180,10 +180,10 @@ def _shorten(vectors: Array) -> Array:
 
 
 @cosine_similarity.gradient
-def cosine_similarity_slope(y_pred: Array, y_true: Array) -> Array:
+def cosine_similarity_gradient(y_pred: Array, y_true: Array) -> Array:
     """Return what is left of the true direction across the predicted one, negative.
 
-    A length below 1e-7 is taken for it, and has no slope; at it, half of one.
+    A length below 1e-7 is taken for it, and has no gradient; at it, half of one.
     """
     norm = p_norm(y_pred, 2)[..., np.newaxis]
     length = at_least(norm, EPSILON)
@@ -217,7 +217,7 @@ def huber(
 
 
 @huber.gradient
-def huber_slope(y_pred: Array, y_true: Array, *, delta: float) -> Array:
+def huber_gradient(y_pred: Array, y_true: Array, *, delta: float) -> Array:
     """Return the error, clipped to delta."""
     return np.clip(y_pred - y_true, -delta, delta)
 
@@ -242,6 +242,6 @@ def log_cosh(y_pred: Array, y_true: Array) -> Array:
 
 
 @log_cosh.gradient
-def log_cosh_slope(y_pred: Array, y_true: Array) -> Array:
+def log_cosh_gradient(y_pred: Array, y_true: Array) -> Array:
     """Return the hyperbolic tangent of the error."""
     return np.tanh(y_pred - y_true)

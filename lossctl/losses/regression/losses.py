@@ -35,7 +35,7 @@ def l1(input: Array, target: Array) -> Array:
 
 
 @l1.gradient
-def l1_slope(input: Array, target: Array) -> Array:
+def l1_gradient(input: Array, target: Array) -> Array:
     """Return the sign of the error; 0 at the kink."""
     return find_sign(input - target)
 
@@ -65,7 +65,7 @@ def mse(input: Array, target: Array) -> Array:
 
 
 @mse.gradient
-def mse_slope(input: Array, target: Array) -> Array:
+def mse_gradient(input: Array, target: Array) -> Array:
     """Return twice the error."""
     return 2 * (input - target)
 
@@ -109,7 +109,7 @@ def _bend(error: Array, bound: float, divisor: float = 1.0) -> Array:
 
 
 @smooth_l1.gradient
-def smooth_l1_slope(input: Array, target: Array, *, beta: float) -> Array:
+def smooth_l1_gradient(input: Array, target: Array, *, beta: float) -> Array:
     """Return the error over beta, and its sign beyond beta."""
     error = input - target
     return find_sign(error) if beta == 0 else np.clip(error / beta, -1, 1)
@@ -139,6 +139,6 @@ def huber(
 
 
 @huber.gradient
-def huber_slope(input: Array, target: Array, *, delta: float) -> Array:
+def huber_gradient(input: Array, target: Array, *, delta: float) -> Array:
     """Return the error, clipped to delta."""
     return np.clip(input - target, -delta, delta)

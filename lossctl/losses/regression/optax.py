@@ -33,7 +33,7 @@ def l2(input: Array, target: Array) -> Array:
 
 
 @l2.gradient
-def l2_slope(input: Array, target: Array) -> Array:
+def l2_gradient(input: Array, target: Array) -> Array:
     """Return the error."""
     return input - target
 
@@ -60,7 +60,7 @@ def hinge(input: Array, target: Array) -> Array:
 
 
 @hinge.gradient
-def hinge_slope(input: Array, target: Array) -> Array:
+def hinge_gradient(input: Array, target: Array) -> Array:
     """Return −y where the margin is lacking, half of it where it is just reached."""
     return -target * open_half(1 - target * input)
 
@@ -116,7 +116,7 @@ def measure_distance(difference: Array, degree: float, eps: float) -> Array:
 
 
 @triplet_margin.gradient(by=("anchor", "positive", "negative"))
-def triplet_margin_slope(
+def triplet_margin_gradient(
     anchor: Array,
     positive: Array,
     negative: Array,
@@ -125,15 +125,15 @@ def triplet_margin_slope(
     margin: float,
     eps: float,
 ) -> tuple[Array, Array, Array]:
-    """Return the slopes of both distances; half of them where the hinge is just 0."""
-    near, near_slope = _differentiate(anchor - positive, norm_degree, eps)
-    far, far_slope = _differentiate(anchor - negative, norm_degree, eps)
+    """Return the gradients of both distances; half of them where the hinge is just 0."""
+    near, near_gradient = _differentiate(anchor - positive, norm_degree, eps)
+    far, far_gradient = _differentiate(anchor - negative, norm_degree, eps)
     active = open_half(near - far + margin)[..., np.newaxis]
-    return active * (near_slope - far_slope), -active * near_slope, active * far_slope
+    return active * (near_gradient - far_gradient), -active * near_gradient, active * far_gradient
 
 
 def _differentiate(difference: Array, degree: float, eps: float) -> tuple[Array, Array]:
-    """Return a distance and its slope by the difference, 0 where there is none."""
+    """Return a distance and its gradient by the difference, 0 where there is none."""
     distance = measure_distance(difference, degree, eps)
     relative = np.abs(difference) / distance[..., np.newaxis]
     return distance, np.where(difference == 0, 0, np.sign(difference) * relative ** (degree - 1))

@@ -48,7 +48,7 @@ CLASSES = either(
 @loss(
     "log_loss",
     family="scoring",
-    inputs=(replace(PROBABILITIES, picked=True), CLASSES),
+    inputs=(replace(PROBABILITIES, reads_few=True), CLASSES),
     results=("N *D", "", "N *D", ""),
     library="scikit-learn",
     formula="−log p_y, p clipped to [ε, 1 − ε] with the ε of the file's dtype",
@@ -83,18 +83,18 @@ def log_loss(input: Array, target: Array) -> Terms:
 
 
 @log_loss.gradient
-def log_loss_slope(input: Array, target: Array) -> Array:
+def log_loss_gradient(input: Array, target: Array) -> Array:
     """Return −1 over the probability of what was right, 0 where it is clipped."""
     floor = float(np.finfo(input.dtype).eps)
     given = input.astype(np.float64, copy=False)
     if given.ndim == target.ndim:
-        slope = np.where(target == 1, -1 / given, 1 / (1 - given))
-        return np.where((given >= floor) & (given <= 1 - floor), slope, 0)
-    slope = np.zeros(given.shape)
-    flat, places = find_classes(slope, target)
+        gradient = np.where(target == 1, -1 / given, 1 / (1 - given))
+        return np.where((given >= floor) & (given <= 1 - floor), gradient, 0)
+    gradient = np.zeros(given.shape)
+    flat, places = find_classes(gradient, target)
     own = take_class(given, target)
     flat[places] = np.where((own >= floor) & (own <= 1 - floor), -1 / own, 0)
-    return slope
+    return gradient
 
 
 @loss(
@@ -144,7 +144,7 @@ def brier(
 
 
 @brier.gradient
-def brier_slope(input: Array, target: Array, *, scale_by_half: str) -> Array:
+def brier_gradient(input: Array, target: Array, *, scale_by_half: str) -> Array:
     """Return twice the error of each probability, or the error alone where it is halved."""
     if input.ndim == target.ndim:
         return (4 if scale_by_half == "false" else 2) * (input - target)
@@ -176,7 +176,7 @@ def brier_slope(input: Array, target: Array, *, scale_by_half: str) -> Array:
         " scikit-learn's top_k_accuracy_score; an argmax takes the lower one",
         "labels of several axes are counted one by one; scikit-learn counts whole rows",
     ),
-    undifferentiable="it counts wrong answers, so that its slope is 0 wherever there is one",
+    undifferentiable="it counts wrong answers, so that its gradient is 0 wherever there is one",
 )
 def zero_one(
     input: Array,
@@ -259,9 +259,9 @@ def perplexity(
 
 
 @perplexity.gradient
-def perplexity_slope(input: Array, target: Array, *, ignore_index: int) -> Array:
-    """Return softmax − 1 at the right class: the slope of the exponential is that of the mean."""
+def perplexity_gradient(input: Array, target: Array, *, ignore_index: int) -> Array:
+    """Return softmax − 1 at the right class: the engine differentiates the exponential."""
     target, _ = separate_ignored(target, ignore_index)
     running = IndexCrossEntropy(target, input.dtype, None)
     running.add(input)
-    return running.slope(input, np.ones(target.shape))
+    return running.gradient(input, np.ones(target.shape))

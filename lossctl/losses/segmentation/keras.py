@@ -17,12 +17,12 @@ MAPS = (
     real("y_true", "N *D", help="true share of each place, such as 0 and 1"),
 )
 AXES = Option("axes that are added up; all of them if none is named", axes=True)
-RATIO: dict[str, Any] = BATCH | {"over": "axis"}
+RATIO: dict[str, Any] = BATCH | {"reduce_axes": "axis"}
 FACTS = {"axis": "one ratio over those given, else over everything", "denominator": "ratios"}
 RATIO_TRAP = "without axis it is one ratio of sums over everything, not an average over samples"
 
 
-def _finish_dice(sums: Mapping[str, Any], _: Mapping[str, Any]) -> Any:
+def _finalize_dice(sums: Mapping[str, Any], _: Mapping[str, Any]) -> Any:
     return 1 - 2 * sums["intersection"] / (sums["y_true"] + sums["y_pred"] + EPSILON)
 
 
@@ -35,7 +35,7 @@ def _finish_dice(sums: Mapping[str, Any], _: Mapping[str, Any]) -> Any:
     example="probs.npy one_hot.npy --axis 0",
     traps=(RATIO_TRAP,),
     facts=FACTS,
-    finish=_finish_dice,
+    finalize=_finalize_dice,
     **RATIO,
 )
 def dice(
@@ -49,12 +49,12 @@ def dice(
 
 
 @dice.gradient
-def dice_slope(_: Array, y_true: Array, *, upstream: dict[str, Array]) -> Array:
-    """Return the share of each place in the ratio's slope."""
-    return upstream["intersection"] * y_true + upstream["y_pred"]
+def dice_gradient(_: Array, y_true: Array, *, cotangent: dict[str, Array]) -> Array:
+    """Return the share of each place in the ratio's gradient."""
+    return cotangent["intersection"] * y_true + cotangent["y_pred"]
 
 
-def _finish_tversky(sums: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+def _finalize_tversky(sums: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
     hit = sums["intersection"]
     wrong = options["alpha"] * sums["false_positives"] + options["beta"] * sums["false_negatives"]
     return 1 - hit / (hit + wrong + EPSILON)
@@ -73,7 +73,7 @@ def _finish_tversky(sums: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
         " Keras 3.15.1 has them the other way round",
     ),
     facts=FACTS,
-    finish=_finish_tversky,
+    finalize=_finalize_tversky,
     **RATIO,
 )
 def tversky(
@@ -98,10 +98,10 @@ def tversky(
 
 
 @tversky.gradient
-def tversky_slope(_: Array, y_true: Array, *, upstream: dict[str, Array]) -> Array:
-    """Return the share of each place in the ratio's slope."""
+def tversky_gradient(_: Array, y_true: Array, *, cotangent: dict[str, Array]) -> Array:
+    """Return the share of each place in the ratio's gradient."""
     return (
-        upstream["intersection"] * y_true
-        + upstream["false_positives"] * (1 - y_true)
-        - upstream["false_negatives"] * y_true
+        cotangent["intersection"] * y_true
+        + cotangent["false_positives"] * (1 - y_true)
+        - cotangent["false_negatives"] * y_true
     )

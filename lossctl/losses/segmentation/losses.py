@@ -28,7 +28,7 @@ MAPS = (
         "input",
         "N C *D",
         help="logits of the classes, or probabilities",
-        under=((_given_softmax, Kind.CLASS_PROBABILITY),),
+        kind_if=((_given_softmax, Kind.CLASS_PROBABILITY),),
     ),
     either(
         soft_label("target", "N C *D", help="share of each class, or class indices"),
@@ -87,7 +87,7 @@ def dice(
 
 
 @dice.gradient
-def dice_slope(
+def dice_gradient(
     input: Array,
     target: Array,
     *,
@@ -99,15 +99,17 @@ def dice_slope(
     ignore_background: bool,
     class_reduction: str,
 ) -> Array:
-    """Return the slopes of the ratios of all classes, through the softmax."""
+    """Return the gradients of the ratios of all classes, through the softmax."""
     shares = share(input, target, softmax=apply_softmax)
     weights = np.ones(input.shape[1]) if class_weights is None else np.array(class_weights)
     if class_reduction == "mean":
         weights = weights / _count(input, ignore_background)
     if ignore_background and len(weights) > 1:
         weights = _leave_out_background(weights)
-    slope = _differentiate_miss(*shares, smooth, alpha, beta) * align_classes(weights, input.ndim)
-    return _through_shares(slope, shares, softmax=apply_softmax)
+    gradient = _differentiate_miss(*shares, smooth, alpha, beta) * align_classes(
+        weights, input.ndim
+    )
+    return _through_shares(gradient, shares, softmax=apply_softmax)
 
 
 @loss(
@@ -118,7 +120,7 @@ def dice_slope(
             "input",
             "N *D",
             help="logits of the positive class, or probabilities",
-            under=((_given_sigmoid, Kind.PROBABILITY),),
+            kind_if=((_given_sigmoid, Kind.PROBABILITY),),
         ),
         soft_label("target", "N *D", help="1 for the positive class, 0 for the negative"),
     ),
@@ -147,12 +149,14 @@ def binary_dice(
 
 
 @binary_dice.gradient
-def binary_dice_slope(input: Array, target: Array, *, smooth: float, apply_sigmoid: bool) -> Array:
-    """Return the slope of the ratio, through the sigmoid."""
+def binary_dice_gradient(
+    input: Array, target: Array, *, smooth: float, apply_sigmoid: bool
+) -> Array:
+    """Return the gradient of the ratio, through the sigmoid."""
     pair = sigmoids(input) if apply_sigmoid else (input, 1 - input)
     claimed, absent = (one[:, np.newaxis] for one in pair)
-    slope = _differentiate_miss(claimed, absent, target[:, np.newaxis], smooth, 0.5, 0.5)
-    return (slope * claimed * absent if apply_sigmoid else slope)[:, 0]
+    gradient = _differentiate_miss(claimed, absent, target[:, np.newaxis], smooth, 0.5, 0.5)
+    return (gradient * claimed * absent if apply_sigmoid else gradient)[:, 0]
 
 
 @loss(
@@ -170,7 +174,7 @@ def binary_dice_slope(input: Array, target: Array, *, smooth: float, apply_sigmo
         " others: the answer for a dataset is not the mean of those for its parts",
         "a class that never occurs gets nearly all of the weight, as in optax",
     ),
-    whole=True,
+    needs_all_samples=True,
     facts=PER_SAMPLE,
 )
 def multiclass_generalized_dice(
@@ -195,18 +199,18 @@ def multiclass_generalized_dice(
 
 
 @multiclass_generalized_dice.gradient
-def multiclass_generalized_dice_slope(
+def multiclass_generalized_dice_gradient(
     input: Array, target: Array, *, smooth: float, apply_softmax: bool, ignore_background: bool
 ) -> Array:
-    """Return the slopes of the weighed ratios, through the softmax."""
+    """Return the gradients of the weighed ratios, through the softmax."""
     shares = share(input, target, softmax=apply_softmax)
     frequency = shares[2].sum(axis=(0, *range(2, input.ndim)))
     weights = 1 / (frequency**2 + FREQUENCY_EPS)
     weights = weights / weights.sum() * len(weights) / _count(input, ignore_background)
     if ignore_background and len(weights) > 1:
         weights = _leave_out_background(weights)
-    slope = _differentiate_miss(*shares, smooth, 0.5, 0.5) * align_classes(weights, input.ndim)
-    return _through_shares(slope, shares, softmax=apply_softmax)
+    gradient = _differentiate_miss(*shares, smooth, 0.5, 0.5) * align_classes(weights, input.ndim)
+    return _through_shares(gradient, shares, softmax=apply_softmax)
 
 
 def _leave_out_background(weights: Array) -> Array:
@@ -246,7 +250,7 @@ def _miss(
 def _differentiate_miss(
     claimed: Array, absent: Array, true: Array, smooth: float, alpha: float, beta: float
 ) -> Array:
-    """Return the slope of what is not shared by each probability, (n, c, *d)."""
+    """Return the gradient of what is not shared by each probability, (n, c, *d)."""
     positions = tuple(range(2, claimed.ndim))
     shared = (claimed * true).sum(axis=positions, keepdims=True)
     wrong = alpha * (claimed * (1 - true)).sum(axis=positions, keepdims=True)
@@ -256,10 +260,10 @@ def _differentiate_miss(
     return (risen - (wrong + missed) / whole * (true + risen)) / whole
 
 
-def _through_shares(slope: Array, shares: tuple[Array, Array, Array], *, softmax: bool) -> Array:
-    """Return the slope by the input from that by the probabilities made of it."""
+def _through_shares(gradient: Array, shares: tuple[Array, Array, Array], *, softmax: bool) -> Array:
+    """Return the gradient by the input from that by the probabilities made of it."""
     if not softmax:
-        return slope
-    if slope.shape[1] == 1:
-        return slope * shares[0] * shares[1]
-    return shares[0] * (slope - (slope * shares[0]).sum(axis=1, keepdims=True))
+        return gradient
+    if gradient.shape[1] == 1:
+        return gradient * shares[0] * shares[1]
+    return shares[0] * (gradient - (gradient * shares[0]).sum(axis=1, keepdims=True))

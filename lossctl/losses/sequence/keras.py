@@ -62,7 +62,7 @@ def ctc(y_pred: Array, y_true: Array) -> Terms:
 
 
 @ctc.gradient
-def ctc_slope(y_pred: Array, y_true: Array) -> Array:
+def ctc_gradient(y_pred: Array, y_true: Array) -> Array:
     """Return softmax less the probability of each class given the labels; NaN without any way."""
     lengths = np.full(len(y_pred), y_pred.shape[1])
     log_probs = log_softmax(y_pred)

@@ -95,7 +95,7 @@ def _add_frames(
     note="as torch leaves it in log_probs: exp(x) less the probability of the class given the"
     " labels, which is the gradient by the logits behind a log-softmax",
 )
-def ctc_slope(
+def ctc_gradient(
     log_probs: Array,
     targets: Array,
     input_lengths: Array,
@@ -108,13 +108,13 @@ def ctc_slope(
 
     An impossible alignment has NaN, or 0 by ``zero_infinity``.
     """
-    slope = np.exp(log_probs)
-    slope -= find_occupation(log_probs, targets, input_lengths, target_lengths, blank)
+    gradient = np.exp(log_probs)
+    gradient -= find_occupation(log_probs, targets, input_lengths, target_lengths, blank)
     inside = np.arange(log_probs.shape[1]) < input_lengths[:, np.newaxis]
     if zero_infinity:
         losses = negative_log_likelihood(log_probs, targets, input_lengths, target_lengths, blank)
         inside &= np.isfinite(losses)[:, np.newaxis]
-    return np.where(inside[:, :, np.newaxis], slope, 0)
+    return np.where(inside[:, :, np.newaxis], gradient, 0)
 
 
 @ctc.prepare

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import lossctl
-from lossctl.errors import OwnLossError
+from lossctl.errors import CustomLossError
 from lossctl.losses.custom.attribution import LOADED
 from tests.support.command_line import run, run_process
 from tests.support.own_code import PREDICTED, TRUE, own_loss, write
@@ -55,12 +55,20 @@ BROKEN_FILES = {
     "kwargs": (own_loss("return input").replace("t):", "t, **more):"), "line 4", "**kwargs"),
     "fact": (own_loss("return input", more=", facts={'colour': 'red'}"), "line 4", "colour"),
     "library": (own_loss("return input", more=", library='keras'"), "line 4", "library"),
-    "over": (own_loss("return input", more=", over='sideways'"), "line 4", "over='sideways'"),
+    "reduce_axes": (
+        own_loss("return input", more=", reduce_axes='sideways'"),
+        "line 4",
+        "reduce_axes='sideways'",
+    ),
     "scan": (
-        own_loss("return input", more=", scan=Scan('tagret', 'few', np.all)"), "line 4", "'tagret'"
+        own_loss("return input", more=", predicate=InputPredicate('tagret', 'few', np.all)"),
+        "line 4",
+        "'tagret'",
     ),
     "scan's name": (
-        own_loss("return input", more=", scan=Scan('target', 'few', np.all)"), "line 4", "'few'"
+        own_loss("return input", more=", predicate=InputPredicate('target', 'few', np.all)"),
+        "line 4",
+        "'few'",
     ),
     "no classes": (
         own_loss("return input").replace("=PAIR", "=(PAIR[0], index('target', 'N'))"),
@@ -95,9 +103,9 @@ BROKEN_KERNELS = {
     "no terms": ("return Terms()", "in mine", "shape (0,)"),
 }
 
-FINISHED = ", finish=lambda sums, _: sums['a']"
+FINISHED = ", finalize=lambda sums, _: sums['a']"
 BROKEN_SUMS = {
-    "no finish": ("return Terms(sums={'a': input})", "", "no finish=... is declared"),
+    "no finish": ("return Terms(sums={'a': input})", "", "no finalize=... is declared"),
     "no sums": ("return input", FINISHED, "no Terms(sums=...)"),
     "some": ("return Terms(sums={'a': input[:2]})", FINISHED, "its 'a' has shape (2,)"),
     "others": (
@@ -106,7 +114,7 @@ BROKEN_SUMS = {
         "its 'b' has shape (2,)",
     ),
     "a number": ("return Terms(sums={'a': 3.0})", FINISHED, "its 'a' is a float"),
-    "average": ("return input[:2]", ", over='last'", "its 'losses' has shape (2,)"),
+    "average": ("return input[:2]", ", reduce_axes='last'", "its 'losses' has shape (2,)"),
 }
 """What a kernel returns whose losses are made of sums, what is declared, and what is said."""
 
@@ -160,7 +168,7 @@ class TestErrorsAreTheirs:
     def test_in_a_neighbour_is_told_there(self, folder: Path) -> None:
         (folder / "part.py").write_text("def halve(x):\n    return x / None\n")
         name = write(folder, "from part import halve\n" + own_loss("return halve(input)"))
-        with pytest.raises(OwnLossError, match=r"part\.py, line 2, in halve: TypeError"):
+        with pytest.raises(CustomLossError, match=r"part\.py, line 2, in halve: TypeError"):
             lossctl.compute(name, PREDICTED, TRUE)
 
     def test_data_can_be_refused(self, folder: Path) -> None:
@@ -170,14 +178,14 @@ class TestErrorsAreTheirs:
 
     def test_in_a_preparation(self, folder: Path) -> None:
         code = own_loss("return input") + "@mine.prepare\ndef look(*a, **o):\n    return 1 / 0\n"
-        with pytest.raises(OwnLossError, match="line 10, in look: ZeroDivisionError"):
+        with pytest.raises(CustomLossError, match="line 10, in look: ZeroDivisionError"):
             lossctl.compute(write(folder, code), PREDICTED, TRUE)
 
     def test_of_declared_results(self, folder: Path) -> None:
         pair = 'PAIR = (real("input", "N F"), real("target", "N F"))\n'
         code = own_loss("return (input - target) ** 2").replace("@loss", f"{pair}@loss")
         matrix = np.arange(6.0).reshape(3, 2)
-        with pytest.raises(OwnLossError, match=r"shape \(3, 2\), but \(3,\) is declared: \(N\)"):
+        with pytest.raises(CustomLossError, match=r"shape \(3, 2\), but \(3,\) is declared: \(N\)"):
             lossctl.compute(write(folder, code), matrix, matrix)
         code = code.replace("inputs=PAIR", "inputs=PAIR, results=('N F',)")
         result = lossctl.compute(write(folder, code), matrix, 0 * matrix, reduction="none")

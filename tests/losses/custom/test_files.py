@@ -16,7 +16,7 @@ import pytest
 
 import lossctl
 from lossctl.cli.shared import NAMES
-from lossctl.errors import DataError, FileError, OwnLossError, UsageError
+from lossctl.errors import CustomLossError, DataError, FileError, UsageError
 from lossctl.losses.core import inputs as kinds
 from lossctl.losses.core.inputs import Input
 from lossctl.losses.custom.attribution import LOADED
@@ -130,7 +130,7 @@ class TestInAFile:
         assert "lossctl compute further/bad.py:mine a.npy b.npy" in helped
 
     def test_an_option_is_broadcast_to_inputs_of_any_shape(self, folder: Path) -> None:
-        option = "a: Annotated[np.ndarray | None, Option('factor', fits='*')] = None"
+        option = "a: Annotated[np.ndarray | None, Option('factor', broadcast_to='*')] = None"
         body = "return input if a is None else input * a"
         name = write(folder, "from typing import Annotated\n" + own_loss(body, option))
         for factor in (2.0, np.arange(4.0)):
@@ -242,7 +242,7 @@ class TestInASession:
         def odd(input: Any) -> Any:
             raise LookupError("lost")
 
-        with pytest.raises(OwnLossError, match="in odd: LookupError: lost") as caught:
+        with pytest.raises(CustomLossError, match="in odd: LookupError: lost") as caught:
             odd(PREDICTED)
         assert isinstance(caught.value.__cause__, LookupError)
         assert "test_files.py, line " in caught.value.message
@@ -305,5 +305,5 @@ def test_unreadable_file_is_a_file_error(tmp_path: Path) -> None:
 
 
 def test_data_errors_are_no_usage_errors() -> None:
-    assert issubclass(OwnLossError, UsageError)
-    assert not issubclass(OwnLossError, DataError)
+    assert issubclass(CustomLossError, UsageError)
+    assert not issubclass(CustomLossError, DataError)

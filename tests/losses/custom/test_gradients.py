@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import lossctl
-from lossctl.errors import OwnLossError, UsageError
+from lossctl.errors import CustomLossError, UsageError
 from tests.losses.cases.case import Array
 
 NAMES = ("input", "target")
@@ -80,7 +80,7 @@ class TestDeclared:
         self, tmp_path: Path, changes: dict[str, str], message: str
     ) -> None:
         x, y = RANDOM.normal(size=(2, 5, 3))
-        with pytest.raises(OwnLossError, match=message) as caught:
+        with pytest.raises(CustomLossError, match=message) as caught:
             lossctl.gradient(declare(tmp_path, **changes), x, y)
         assert "own.py, line" in caught.value.message
         assert "your own code" in caught.value.remedy
@@ -106,7 +106,7 @@ class TestDifferences:
             lossctl.gradient(wrong, [0, 1], [1, 1])
 
     def test_pairs_of_samples_are_moved_one_by_one(self) -> None:
-        @lossctl.loss("gaps", inputs=(lossctl.real("input", "N"),), whole=True)
+        @lossctl.loss("gaps", inputs=(lossctl.real("input", "N"),), needs_all_samples=True)
         def gaps(input: Array) -> Array:
             """Return the squared distances from all others."""
             return ((input[:, np.newaxis] - input) ** 2).sum(axis=1)

@@ -46,5 +46,5 @@ def backward(key: str, case: Case, reduction: str) -> dict[str, Array]:
 def prediction_inputs(key: str) -> tuple[str, ...]:
     """Return the inputs by which a loss is differentiated."""
     loss = registry()[key]
-    assert loss.slope is not None
-    return loss.slope.by or (loss.inputs[0].name,)
+    assert loss.declared_gradient is not None
+    return loss.declared_gradient.by or (loss.inputs[0].name,)
