@@ -18,8 +18,8 @@ from lossctl.api.datasets import (
 )
 from lossctl.api.writers import open_text
 from lossctl.engine.plan.plan import Settings
+from lossctl.engine.run import elements as engine
 from lossctl.engine.run.threads import available_threads
-from lossctl.engine.sums import reduce as engine
 from lossctl.engine.sums.result import Result
 from lossctl.errors import UsageError, did_you_mean
 from lossctl.losses.core.declaration import Loss

@@ -18,8 +18,9 @@ from lossctl.data.arrays.class_names import load_classes
 from lossctl.engine.plan.build import has_class_axis
 from lossctl.engine.plan.options import check_options
 from lossctl.engine.plan.plan import Plan, Settings
+from lossctl.engine.run.elements import Elements, compute
 from lossctl.engine.run.threads import available_threads
-from lossctl.engine.sums import reduce as engine
+from lossctl.engine.sums.reduce import fill
 from lossctl.engine.sums.summary import is_default
 from lossctl.errors import DataError, LossctlWarning, UsageError
 from lossctl.explanation.comparison import TOLERANCE, compare_walks
@@ -324,19 +325,19 @@ def run(call: Call, row: int) -> Run:
     except UsageError:
         close(plan)
         raise
-    stream = engine.Elements(plan, call.progress)
-    result = engine.compute(stream)
+    stream = Elements(plan, call.progress)
+    result = compute(stream)
     check_row(row, count_rows(plan, result.samples), source.name)
     named = load_classes(call.classes)
     names = () if named is None else named.names
     return Run(call.loss, plan, result, _total(plan, stream), names)
 
 
-def _total(plan: Plan, stream: engine.Elements) -> dict[str, Array]:
+def _total(plan: Plan, stream: Elements) -> dict[str, Array]:
     """Return the named sums over all rows, in the shape of the losses made of them."""
     if plan.gathering is None or not plan.single:
         return {}
-    shape = engine.fill(plan.gathering.shape, 0)
+    shape = fill(plan.gathering.shape, 0)
     return {
         name: np.array([one.value for one in parts]).reshape(shape)
         for name, parts in stream.partial.sums.items()

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from lossctl.api.call import plan_computation
 from lossctl.api.writers import check_gradient, open_gradient
 from lossctl.data import is_live, refuse_overwriting
-from lossctl.engine.gradients.result import Gradient, Piece
-from lossctl.engine.gradients.stream import Gradients, derive, name_inputs, with_derivation
+from lossctl.engine.gradients.result import Gradient, GradientBlock
+from lossctl.engine.gradients.stream import Gradients, make_chain_rule, name_inputs
 from lossctl.engine.plan.plan import Plan, Settings
+from lossctl.engine.run.elements import Elements, compute
 from lossctl.engine.run.threads import available_threads
-from lossctl.engine.sums import reduce as engine
+from lossctl.engine.sums.reduce import fill
 from lossctl.errors import UsageError
 from lossctl.losses.core.declaration import Loss
 from lossctl.losses.core.registry import find
@@ -93,14 +94,14 @@ def gradient(
             declared, inputs, sample_weight, mask, settings, dict(options), classes
         )
 
-    first = engine.Elements(plan(), progress and _Half(progress))
-    result = engine.compute(first)
+    first = Elements(plan(), progress and _Half(progress))
+    result = compute(first)
     # What is held in memory as a whole is not opened and checked again.
     second = plan() if any(one.streamed for one in first.plan.streams) else first.plan
-    derivation = derive(second, names, result, first.partial, check=check)
+    rule = make_chain_rule(second, names, result, first.partial, check=check)
     stream = Gradients(
-        with_derivation(second, derivation),
-        names,
+        second,
+        rule,
         result.samples,
         progress and _Half(progress, result.samples),
     )
@@ -111,9 +112,9 @@ def gradient(
         measures=tuple(stream.measures.values()),
         arrays=arrays,
         files=files,
-        numerical=derivation.numerical,
+        numerical=rule.numerical,
         note=declared.declared_gradient.note if declared.declared_gradient is not None else "",
-        agreement=stream.agreement if check and not derivation.numerical else None,
+        agreement=stream.agreement if check and not rule.numerical else None,
     )
 
 
@@ -136,7 +137,7 @@ def _fill(
     *,
     keep: bool,
 ) -> dict[str, Array]:
-    """Put the pieces of a gradient into files, or into arrays."""
+    """Put the blocks of a gradient into files, or into arrays."""
     dtype = stream.plan.dtype
     for measure in stream.measures.values():
         measure.shape = shapes[measure.name]
@@ -146,8 +147,8 @@ def _fill(
         return {}
     if not files:
         arrays = {name: np.zeros(shape, dtype) for name, shape in stream.shapes.items()}
-        for piece in stream:
-            arrays[piece.name][_box(piece)] = piece.values
+        for block in stream:
+            arrays[block.name][_box(block)] = block.values
         return {name: array.reshape(shapes[name]) for name, array in arrays.items()}
     with ExitStack() as stack:
         writers = {
@@ -156,22 +157,22 @@ def _fill(
             )
             for name, path in files.items()
         }
-        for piece in stream:
-            writers[piece.name].write(piece.start, piece.values)
+        for block in stream:
+            writers[block.name].write(block.start, block.values)
     return {}
 
 
-def _box(piece: Piece) -> tuple[slice, ...]:
+def _box(block: GradientBlock) -> tuple[slice, ...]:
     return tuple(
         slice(start, start + size)
-        for start, size in zip(piece.start, piece.values.shape, strict=True)
+        for start, size in zip(block.start, block.values.shape, strict=True)
     )
 
 
 def _find_shapes(plan: Plan, names: Sequence[str], samples: int) -> dict[str, Shape]:
     """Return the shapes of the inputs as they were given, with the axes that were dropped."""
     return {
-        bound.name: engine.fill(bound.source.given_shape, samples)
+        bound.name: fill(bound.source.given_shape, samples)
         for bound in plan.inputs
         if bound.name in names
     }

@@ -71,3 +71,7 @@ class ExactSum:
         for number in numbers:
             total.add(number)
         return total
+
+
+Sums = dict[str, list[ExactSum]]
+"""Named sums, each a list of one sum per position."""

@@ -19,7 +19,7 @@ from lossctl.engine.plan.binding import Bound
 from lossctl.engine.plan.blocks import Region
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.plan.reduced_axes import COUNT
-from lossctl.engine.run.block import arrange, call_kernel, gather, take_inputs
+from lossctl.engine.run.block import accumulate, arrange, call_kernel, take_inputs
 from lossctl.engine.sums.partial import Partial, Rows
 from lossctl.errors import UsageError
 from lossctl.losses.core.declaration import Terms
@@ -105,7 +105,7 @@ def take_losses(plan: Plan, row: int) -> Array:
         with np.errstate(all="ignore"):
             inputs, weight, mask = take_inputs(plan, region, blocks, Partial())
             terms = call_kernel(plan, *arrange(plan, region, inputs))
-            found = gather(plan, region, terms, weight, mask, Partial())
+            found = accumulate(plan, region, terms, weight, mask, Partial())
         assert found is not None
         losses[tuple(box[axis] for axis in axes)] = found[0]
         for bound in plan.streams:
@@ -162,7 +162,7 @@ def take_element(plan: Plan, row: int, position: Position, samples: int) -> Elem
         options |= _cut_options(plan, options, region)
         terms = call_kernel(single, arrays, options)
         own = replace(terms)
-        losses = gather(single, region, terms, weight, mask, partial)
+        losses = accumulate(single, region, terms, weight, mask, partial)
     assert partial.rows is not None
     at = row - region.start
     element = Element(

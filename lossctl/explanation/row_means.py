@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.engine.plan.plan import Plan
-from lossctl.engine.run.run import execute
+from lossctl.engine.run.block import process
+from lossctl.engine.run.run import work_through
 
 Array = NDArray[Any]
 
@@ -24,7 +25,7 @@ def iterate_means(plan: Plan) -> Iterator[Array]:
     start, totals, shares = 0, np.empty(0), np.empty(0)
     settings = replace(plan.settings, rows=True)
     with np.errstate(all="ignore"):
-        for outcome in execute(replace(plan, settings=settings)):
+        for outcome in work_through(replace(plan, settings=settings), process):
             rows = outcome.partial.rows
             if rows is None:
                 return

@@ -20,7 +20,7 @@ from lossctl.data import open_sources
 from lossctl.data.formats.npy import StreamSource
 from lossctl.data.streams import prefetch as ahead
 from lossctl.engine.plan.blocks import BLOCK_NUMBERS
-from lossctl.engine.run.pool import Crew
+from lossctl.engine.run.pool import WorkerPool
 from tests.support.command_line import command, environment
 from tests.support.source_files import read_in_pieces
 
@@ -53,8 +53,8 @@ def silent_pipe(path: Path, content: bytes) -> Iterator[None]:
 def test_what_a_thread_reads_from_is_not_closed(
     idle: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dismiss = Crew.dismiss
-    monkeypatch.setattr(Crew, "dismiss", lambda self: dismiss(self) and idle)
+    shutdown = WorkerPool.shutdown
+    monkeypatch.setattr(WorkerPool, "shutdown", lambda self: shutdown(self) and idle)
     closed: list[object] = []
     close = StreamSource.close
     monkeypatch.setattr(StreamSource, "close", lambda self: (closed.append(self), close(self)))

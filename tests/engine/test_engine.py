@@ -310,7 +310,7 @@ def test_one_huge_sample_gives_the_same_elements(
         cut.append(region)
         return original(plan, region, blocks)
 
-    monkeypatch.setattr("lossctl.engine.run.run.process", spy)
+    monkeypatch.setattr("lossctl.engine.run.elements.process", spy)
     result = lossctl.compute(key, *inputs, reduction="none")
     assert len(cut) > len(inputs[0])
     assert all(region.partial for region in cut)

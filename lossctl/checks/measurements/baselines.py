@@ -17,7 +17,7 @@ from lossctl.checks.result import Baseline
 from lossctl.data.arrays.source import ArraySource
 from lossctl.engine.plan.build import make_plan
 from lossctl.engine.plan.plan import Plan
-from lossctl.engine.sums import reduce as reduction
+from lossctl.engine.run.elements import Elements, compute
 from lossctl.errors import LossctlError, LossctlWarning
 from lossctl.kinds import Kind
 
@@ -220,7 +220,7 @@ class Baselines:
             )  # fmt: skip
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", LossctlWarning)
-                return reduction.compute(reduction.Elements(made)).value
+                return compute(Elements(made)).value
         except LossctlError:
             return None
 

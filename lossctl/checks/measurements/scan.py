@@ -16,7 +16,7 @@ from lossctl.data.arrays.source import Source
 from lossctl.engine.plan.blocks import Region
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.run.block import find_kept, process
-from lossctl.engine.run.run import Piece, UnevenLengthsError, read_pieces, work_through
+from lossctl.engine.run.run import Block, UnevenLengthsError, read_blocks, work_through
 from lossctl.engine.sums.partial import Partial
 from lossctl.engine.sums.reduce import locate
 
@@ -78,11 +78,11 @@ class Scan:
             return self.ids.length
         return self.ids_read + len(self.ids.read(self.samples, self.samples + 1))
 
-    def _read(self, plan: Plan) -> Iterator[Piece]:
+    def _read(self, plan: Plan) -> Iterator[Block]:
         """Read the blocks, each with the last rows of the one before and with its ids."""
         count = len(plan.inputs)
         before: list[Array] = []
-        for region, blocks in read_pieces(plan):
+        for region, blocks in read_blocks(plan):
             if not self.head:
                 self.head = [np.array(block[:HEAD]) for block in blocks[:count]]
             if self.ids is not None and region.start != region.stop and not _is_later(region):

@@ -25,7 +25,7 @@ from lossctl.engine.plan.binding import kind_under
 from lossctl.engine.plan.build import make_plan
 from lossctl.engine.plan.plan import Plan, Settings
 from lossctl.engine.plan.predicates import answer
-from lossctl.engine.sums import reduce as reduction
+from lossctl.engine.run.elements import Elements, compute
 from lossctl.errors import LossctlError, LossctlWarning
 from lossctl.kinds import Kind
 from lossctl.losses.core.declaration import Loss
@@ -230,6 +230,6 @@ def compute_arrays(loss: Loss, arrays: Sequence[Array], plan: Plan) -> float | N
         made = make_plan(loss, sources, options, settings, answers=answers)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", LossctlWarning)
-            return reduction.compute(reduction.Elements(made)).value
+            return compute(Elements(made)).value
     except LossctlError:
         return None

@@ -1,8 +1,8 @@
 """The gradient of the reduced loss in one block: the chain rule from the reduction to the inputs.
 
 What the reduced loss changes by when a loss of the block changes (its share in the sum, which the
-first reading told) is the *upstream* derivative. It is multiplied by the declared derivative of
-that loss by the prediction inputs.
+first reading told) is the *cotangent* of that loss. It is multiplied by the declared derivative of
+that loss with respect to the prediction inputs.
 """
 
 from __future__ import annotations
@@ -16,108 +16,120 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.engine.gradients.check import compare
-from lossctl.engine.gradients.finite_differences import Block, differentiate_block
-from lossctl.engine.gradients.result import Agreement, Measure, Piece
+from lossctl.engine.gradients.finite_differences import KernelBlock, differentiate_numerically
+from lossctl.engine.gradients.result import Agreement, GradientBlock, Measure
 from lossctl.engine.plan.binding import Bound
 from lossctl.engine.plan.blocks import Region
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.plan.reduced_axes import Gathering
-from lossctl.engine.run.block import find_left_out, spread
+from lossctl.engine.run.block import arrange, call_kernel, find_left_out, spread, take_inputs
 from lossctl.engine.sums.partial import Partial
+from lossctl.errors import DataError
 from lossctl.losses.core.declaration import Loss, Terms
 
 Array = NDArray[Any]
-Upstream = Array | dict[str, Array]
+Cotangent = Array | dict[str, Array]
 
 COMPLEX_STEP = 1e-100
-"""So small that its square vanishes beside any number, and the imaginary part is the slope."""
+"""So small that its square vanishes beside any number: the imaginary part is the derivative."""
 
 
 @dataclass(slots=True)
-class Slopes:
-    """The gradient in a block, how large it is, and how it compares with differences."""
+class RegionGradient:
+    """The gradient in a region, how large it is, and how it compares with finite differences."""
 
-    pieces: dict[str, Piece] = field(default_factory=dict)
-    """By each input that is cut as the block is, as it is stored."""
+    region: Region
+    blocks: dict[str, GradientBlock] = field(default_factory=dict)
+    """With respect to each input that is cut as the region is, as it is stored."""
     measures: dict[str, Measure] = field(default_factory=dict)
-    stretched: dict[str, Array] = field(default_factory=dict)
-    """By each input of which a number belongs to several places of the block, at each place."""
+    broadcast: dict[str, Array] = field(default_factory=dict)
+    """With respect to each input that is broadcast over the region, at each place there."""
     agreement: Agreement = field(default_factory=Agreement)
 
     @classmethod
-    def of(cls, plan: Plan, region: Region, arrays: Mapping[str, Array]) -> Slopes:
-        """Put the gradient by each input in its place."""
-        slopes = cls()
+    def of(cls, plan: Plan, region: Region, arrays: Mapping[str, Array]) -> RegionGradient:
+        """Put the gradient with respect to each input in its place."""
+        found = cls(region)
         for bound in plan.inputs:
-            slope = arrays.get(bound.name)
-            if slope is None:
+            gradient = arrays.get(bound.name)
+            if gradient is None:
                 continue
             if bound.fixed:
-                slopes.stretched[bound.name] = slope
+                found.broadcast[bound.name] = gradient
                 continue
-            start = bound.position((0,) * slope.ndim, region)
-            values = slope if bound.batched or bound.shared else slope[0]
-            piece = Piece(bound.name, start, values.transpose(np.argsort(bound.order)))
-            slopes.pieces[bound.name] = piece
-            slopes.measures[bound.name] = Measure.of(piece)
-        return slopes
+            start = bound.position((0,) * gradient.ndim, region)
+            values = gradient if bound.batched or bound.shared else gradient[0]
+            block = GradientBlock(bound.name, start, values.transpose(np.argsort(bound.order)))
+            found.blocks[bound.name] = block
+            found.measures[bound.name] = Measure.of(block)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
-class Derivation:
+class ChainRule:
     """What the first reading told, and how blocks are differentiated with it."""
 
     inputs: tuple[str, ...]
-    """The inputs by which the loss is differentiated."""
+    """The inputs with respect to which the loss is differentiated."""
     factor: float = 1.0
-    """The derivative of the reduced loss by a sum of losses."""
+    """The derivative of the reduced loss with respect to a sum of losses."""
     totals: Mapping[str, Array] = field(default_factory=dict)
-    """The derivative of the reduced loss by each named sum over all blocks."""
+    """The derivative of the reduced loss with respect to each named sum over all blocks."""
     numerical: bool = False
-    """Whether differences stand in for a gradient that is not declared."""
+    """Whether finite differences stand in for a gradient that is not declared."""
     checked: float = 0.0
-    """At how many elements of each block, on average, the gradient is compared with differences."""
+    """At how many elements of each block, on average, finite differences are compared with it."""
 
-    def differentiate(
-        self,
-        plan: Plan,
-        region: Region,
-        arrays: Sequence[Array],
-        options: dict[str, Any],
-        terms: Terms,
-        weight: Array | None,
-        mask: Array | None,
-    ) -> Slopes:
-        """Return the gradient of the reduced loss by the inputs of a block."""
-        upstream = self._find_upstream(plan, terms, weight, mask)
-        block = Block(plan, region, arrays, options, upstream)
-        if self.numerical:
-            return Slopes.of(plan, region, differentiate_block(block, self.inputs))
-        slope = plan.loss.declared_gradient
-        assert slope is not None
-        bounds = [one for one in plan.inputs if one.name in self.inputs]
-        if slope.takes_cotangent:
-            products = slope.differentiate(*arrays, **options, cotangent=upstream)
+    def differentiate(self, plan: Plan, region: Region, blocks: Sequence[Array]) -> RegionGradient:
+        """Return the gradient of the reduced loss with respect to the inputs of a block.
+
+        The work function of the second reading. Raises DataError where a block is broken, which
+        it was not in the first one.
+        """
+        with np.errstate(all="ignore"):
+            partial = Partial()
+            inputs, weight, mask = take_inputs(plan, region, blocks, partial)
+            if partial.broken:
+                raise DataError(
+                    "the inputs have changed between two readings, and are no longer right",
+                    "Compute the gradient of files that nothing else writes.",
+                )
+            arrays, options = arrange(plan, region, inputs)
+            terms = call_kernel(plan, arrays, options)
+            cotangent = self._find_cotangent(plan, terms, weight, mask)
+            block = KernelBlock(plan, region, arrays, options, cotangent)
+            if self.numerical:
+                numerical = differentiate_numerically(block, self.inputs)
+                return RegionGradient.of(plan, region, numerical)
+            declared = self._apply_declared(block)
+            found = RegionGradient.of(plan, region, declared)
+            found.agreement = compare(block, declared, self.checked)
+            return found
+
+    def _apply_declared(self, block: KernelBlock) -> dict[str, Array]:
+        """Return the gradient that the declared one and the cotangent make."""
+        declared, cotangent = block.plan.loss.declared_gradient, block.cotangent
+        assert declared is not None
+        bounds = [one for one in block.plan.inputs if one.name in self.inputs]
+        if declared.takes_cotangent:
+            products = declared.differentiate(*block.arrays, **block.options, cotangent=cotangent)
         else:
-            assert not isinstance(upstream, dict)
+            assert not isinstance(cotangent, dict)
             products = tuple(
-                _multiply(found, upstream, bound)
+                _multiply(found, cotangent, bound)
                 for found, bound in zip(
-                    slope.differentiate(*arrays, **options), bounds, strict=True
+                    declared.differentiate(*block.arrays, **block.options), bounds, strict=True
                 )
             )
-        found = {
-            bound.name: np.asarray(product, dtype=plan.dtype)
+        return {
+            bound.name: np.asarray(product, dtype=block.plan.dtype)
             for bound, product in zip(bounds, products, strict=True)
         }
-        slopes = Slopes.of(plan, region, found)
-        slopes.agreement = compare(block, found, self.checked)
-        return slopes
 
-    def _find_upstream(
+    def _find_cotangent(
         self, plan: Plan, terms: Terms, weight: Array | None, mask: Array | None
-    ) -> Upstream:
-        """Return the derivative of the reduced loss by what the kernel returned."""
+    ) -> Cotangent:
+        """Return the derivative of the reduced loss with respect to what the kernel returned."""
         gathering = plan.gathering
         if gathering is not None and gathering.finished:
             (first, *_) = terms.sums.values()
@@ -125,29 +137,30 @@ class Derivation:
                 together: Array = sum(terms.sums.values(), np.zeros(()))
                 left_out = find_left_out(plan, terms, together, mask, Partial())
                 return {
-                    name: _leave_out(_unfold(slope, gathering, first.shape), left_out)
-                    for name, slope in self.totals.items()
+                    name: _leave_out(_broadcast_sums(derivative, gathering, first.shape), left_out)
+                    for name, derivative in self.totals.items()
                 }
             totals = {name: one.sum(axis=gathering.axes) for name, one in terms.sums.items()}
             totals["count"] = np.array(_count(gathering, first.shape))
             gathered = np.asarray(plan.loss.finalize(totals, plan.options))  # type: ignore[misc]
             share = self._share(plan, terms, gathered, weight, mask)
+            derivatives = differentiate_finish(plan.loss, totals, plan.options)
             return {
-                name: _unfold(slope * share, gathering, first.shape)
-                for name, slope in differentiate_finish(plan.loss, totals, plan.options).items()
+                name: _broadcast_sums(derivative * share, gathering, first.shape)
+                for name, derivative in derivatives.items()
             }
         assert terms.losses is not None
         if gathering is not None and not gathering.across:
             shape = terms.losses.shape
             gathered = gathering.finish_block(plan.loss, terms.losses, {}, plan.options)
             share = self._share(plan, terms, gathered, weight, mask)
-            return _unfold(share / max(1, _count(gathering, shape)), gathering, shape)
+            return _broadcast_sums(share / max(1, _count(gathering, shape)), gathering, shape)
         return self._share(plan, terms, terms.losses, weight, mask)
 
     def _share(
         self, plan: Plan, terms: Terms, losses: Array, weight: Array | None, mask: Array | None
     ) -> Array:
-        """Return the derivative of the reduced loss by each loss."""
+        """Return the derivative of the reduced loss with respect to each loss."""
         share = np.full(losses.shape, self.factor, plan.dtype)
         if terms.mean_divisors is not None and plan.averages:
             share /= terms.mean_divisors
@@ -173,19 +186,19 @@ def differentiate_finish(
     return found
 
 
-def expand(upstream: Array, bound: Bound, ndim: int) -> Array:
-    """Give the derivative by losses the axes of an input, which it broadcasts against."""
-    if upstream.ndim == ndim:
-        return upstream
-    rest = iter(upstream.shape[1:])
+def _expand(cotangent: Array, bound: Bound, ndim: int) -> Array:
+    """Give the cotangent of losses the axes of an input, which it broadcasts against."""
+    if cotangent.ndim == ndim:
+        return cotangent
+    rest = iter(cotangent.shape[1:])
     words = [next(rest, 1) if word == "*" else 1 for word in bound.axes[1:]]
-    return upstream.reshape(upstream.shape[0], *words)
+    return cotangent.reshape(cotangent.shape[0], *words)
 
 
-def _multiply(slope: Array, upstream: Array, bound: Bound) -> Array:
-    spread_out = expand(upstream, bound, slope.ndim)
-    product = slope * spread_out
-    if not upstream.all():  # what does not count has no gradient, even where it is NaN
+def _multiply(gradient: Array, cotangent: Array, bound: Bound) -> Array:
+    spread_out = _expand(cotangent, bound, gradient.ndim)
+    product = gradient * spread_out
+    if not cotangent.all():  # what does not count has no gradient, even where it is NaN
         product = np.where(spread_out == 0, 0, product)
     return product
 
@@ -199,7 +212,7 @@ def _count(gathering: Gathering, shape: tuple[int, ...]) -> int:
     return math.prod(shape[axis] for axis in axes)
 
 
-def _unfold(values: Array, gathering: Gathering, shape: tuple[int, ...]) -> Array:
+def _broadcast_sums(values: Array, gathering: Gathering, shape: tuple[int, ...]) -> Array:
     """Give values that belong to sums over some axes those axes again."""
     if gathering.axes is None:
         return np.broadcast_to(values, shape)

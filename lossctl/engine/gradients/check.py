@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.engine.gradients.finite_differences import Block, find_difference, find_scale
+from lossctl.engine.gradients.finite_differences import KernelBlock, find_difference, find_scale
 from lossctl.engine.gradients.result import Agreement, Comparison
 from lossctl.engine.plan.binding import Bound
 
@@ -40,10 +40,10 @@ MOVED_NUMBERS = 2**20
 TINY = float(np.finfo(np.float64).tiny)
 KINK_STEP = 1e-6
 KINK = 1e-3
-"""By how much slopes on both sides differ at a kink."""
+"""By how much derivatives on both sides differ at a kink."""
 
 
-def compare(block: Block, slopes: Mapping[str, Array], wanted: float) -> Agreement:
+def compare(block: KernelBlock, gradients: Mapping[str, Array], wanted: float) -> Agreement:
     """Compare a block's gradient with differences at so many elements of each input, on average.
 
     Which ones depends on where the block is alone. Elements of several samples are moved together,
@@ -57,32 +57,30 @@ def compare(block: Block, slopes: Mapping[str, Array], wanted: float) -> Agreeme
     random = np.random.default_rng(seed)
     count = int(wanted + random.random())
     for number, bound in enumerate(block.plan.inputs):
-        slope = slopes.get(bound.name)
-        if slope is None or not slope.size or bound.fixed:
+        gradient = gradients.get(bound.name)
+        if gradient is None or not gradient.size or bound.fixed:
             continue
-        chosen = random.choice(slope.size, min(count, slope.size), replace=False)
+        chosen = random.choice(gradient.size, min(count, gradient.size), replace=False)
         usable = ~_mark_conventions(block, number)
         flat = chosen[usable.reshape(-1)[chosen]]
         agreement.kinks += len(chosen) - len(flat)
-        floor = SMALL * _find_typical(slope)
-        step = (
-            1
-            if block.plan.loss.needs_all_samples
-            else max(1, MOVED_NUMBERS * len(slope) // slope.size)
-        )
+        floor = SMALL * _find_typical(gradient)
+        step = 1
+        if not block.plan.loss.needs_all_samples:
+            step = max(1, MOVED_NUMBERS * len(gradient) // gradient.size)
         for start in range(0, len(flat), step):
-            places = np.unravel_index(flat[start : start + step], slope.shape)
+            places = np.unravel_index(flat[start : start + step], gradient.shape)
             probe = Probe.of(block, number, bound, places)
-            _compare_at(probe, slope[places], floor, agreement)
+            _compare_at(probe, gradient[places], floor, agreement)
     return agreement
 
 
-def _mark_conventions(block: Block, number: int) -> NDArray[np.bool_]:
+def _mark_conventions(block: KernelBlock, number: int) -> NDArray[np.bool_]:
     """Mark where the declared derivative follows a library though it is none."""
-    slope, shape = block.plan.loss.declared_gradient, block.arrays[number].shape
-    if slope is None or slope.convention is None:
+    declared, shape = block.plan.loss.declared_gradient, block.arrays[number].shape
+    if declared is None or declared.convention is None:
         return np.zeros(shape, bool)
-    marks = slope.convention(*block.arrays, **slope.pick(slope.convention, block.options))
+    marks = declared.convention(*block.arrays, **declared.pick(declared.convention, block.options))
     return np.broadcast_to(marks, shape)
 
 
@@ -96,7 +94,7 @@ def _find_typical(values: Array) -> float:
 class Probe:
     """Some numbers of an input, each in a sample of its own, that are moved a little."""
 
-    block: Block
+    block: KernelBlock
     """The samples, one for each number; all of them where one loss is made of them all."""
     number: int
     """Which input."""
@@ -109,7 +107,7 @@ class Probe:
     """The sizes that steps are relative to."""
 
     @classmethod
-    def of(cls, block: Block, number: int, bound: Bound, places: tuple[Array, ...]) -> Probe:
+    def of(cls, block: KernelBlock, number: int, bound: Bound, places: tuple[Array, ...]) -> Probe:
         """Take the samples of these numbers."""
         local = places
         usual = _find_typical(np.asarray(block.arrays[number], np.float64))
@@ -152,7 +150,7 @@ def _estimate(probe: Probe, floor: float) -> tuple[Array, Array]:
     """Return the derivatives by the steps that serve best, and how far they may be off.
 
     The best has the least doubt relative to itself, or to a floor: steps far too large may find
-    hardly any slope, and little doubt, in a steep place.
+    hardly any derivative, and little doubt, in a steep place.
     """
     floor = max(floor, TINY)
     noise = _measure_noise(probe)
@@ -183,7 +181,7 @@ def _measure_noise(probe: Probe) -> Array:
 
 
 def _find_kinks(probe: Probe, declared: Array) -> NDArray[np.bool_]:
-    """Return where slopes differ on both sides, and the declared one is between them."""
+    """Return where derivatives differ on both sides, and the declared one is between them."""
     step = KINK_STEP * probe.scale
     middle = probe.contribute(0 * step)
     with np.errstate(invalid="ignore"):

@@ -1,4 +1,4 @@
-"""Numerical derivatives of the fourth order, for losses that declare none."""
+"""Finite differences of 4th order, for losses that declare none."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ BOUNDED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class KernelBlock:
     """A block's inputs as the kernel takes them, and what its losses count for."""
 
     plan: Plan
     region: Region
     arrays: Sequence[Array]
     options: dict[str, Any]
-    upstream: Array | dict[str, Array]
+    cotangent: Array | dict[str, Array]
 
     def contribute(self, number: int, values: Array, *, alone: bool = True) -> Array:
         """Return what the losses contribute with other values of an input.
@@ -62,19 +62,19 @@ class Block:
         arrays = [values if n == number else one for n, one in enumerate(self.arrays)]
         with np.errstate(all="ignore"):
             terms = call_kernel(self.plan, arrays, self.options)
-            if isinstance(self.upstream, dict):
-                parts = [terms.sums[name] * share for name, share in self.upstream.items()]
+            if isinstance(self.cotangent, dict):
+                parts = [terms.sums[name] * share for name, share in self.cotangent.items()]
                 return np.asarray(sum(parts[1:], parts[0]))
             losses = terms.losses
             assert losses is not None
-            slope = self.plan.loss.declared_gradient
-            if slope is not None and slope.beside is not None and not alone:
-                options = slope.pick(slope.beside, {**self.options, "at": self.arrays})
-                losses = losses + slope.beside(*arrays, **options)
-            products: Array = np.where(self.upstream == 0, 0, losses * self.upstream)
+            declared = self.plan.loss.declared_gradient
+            if declared is not None and declared.beside is not None and not alone:
+                options = declared.pick(declared.beside, {**self.options, "at": self.arrays})
+                losses = losses + declared.beside(*arrays, **options)
+            products: Array = np.where(self.cotangent == 0, 0, losses * self.cotangent)
             return products
 
-    def take(self, rows: Array) -> Block:
+    def take(self, rows: Array) -> KernelBlock:
         """Return a block of some of the samples."""
         bounds = self.plan.inputs
         arrays = [
@@ -85,16 +85,16 @@ class Block:
         for name, tensor in self.plan.tensors.items():
             if tensor.axes[:1] == ("N",) and len(options[name]) > 1:
                 options[name] = options[name][rows]
-        upstream: Any = self.upstream
-        if isinstance(upstream, dict):
-            upstream = {name: share[rows] for name, share in upstream.items()}
+        cotangent: Any = self.cotangent
+        if isinstance(cotangent, dict):
+            cotangent = {name: share[rows] for name, share in cotangent.items()}
         else:
-            upstream = upstream[rows]
-        return replace(self, arrays=arrays, options=options, upstream=upstream)
+            cotangent = cotangent[rows]
+        return replace(self, arrays=arrays, options=options, cotangent=cotangent)
 
 
-def differentiate_block(block: Block, inputs: Sequence[str]) -> dict[str, Array]:
-    """Return the gradient of a block by differences.
+def differentiate_numerically(block: KernelBlock, inputs: Sequence[str]) -> dict[str, Array]:
+    """Return the gradient of a block by finite differences.
 
     Places that belong to different losses are moved together.
     """
@@ -106,14 +106,14 @@ def differentiate_block(block: Block, inputs: Sequence[str]) -> dict[str, Array]
     return found
 
 
-def _differentiate_input(block: Block, number: int, bound: Bound, values: Array) -> Array:
-    shape = _shape_of(block.upstream)
+def _differentiate_input(block: KernelBlock, number: int, bound: Bound, values: Array) -> Array:
+    shape = _shape_of(block.cotangent)
     steps = STEP * find_scale(values, bound.kind)
     if block.plan.loss.needs_all_samples:
         return _differentiate_singly(block, number, values, steps)
     along = [True, *(_is_apart(axis, bound, values, shape) for axis in range(1, values.ndim))]
     moving = [1 if apart else size for apart, size in zip(along, values.shape, strict=True)]
-    slope = np.zeros(values.shape)
+    gradient = np.zeros(values.shape)
     for index in np.ndindex(*moving):
         box = tuple(
             slice(None) if apart else slice(at, at + 1)
@@ -128,9 +128,9 @@ def _differentiate_input(block: Block, number: int, bound: Bound, values: Array)
         change = find_difference(contribute)
         while change.ndim > values.ndim:
             change = change.sum(axis=-1)
-        part = slope[box]
-        slope[box] = _align(change, along, part.shape) / steps[box]
-    return slope
+        part = gradient[box]
+        gradient[box] = _align(change, along, part.shape) / steps[box]
+    return gradient
 
 
 def _align(change: Array, along: Sequence[bool], shape: tuple[int, ...]) -> Array:
@@ -150,21 +150,21 @@ def _is_apart(axis: int, bound: Bound, values: Array, shape: tuple[int, ...]) ->
     return axis in starred[: len(shape) - 1]
 
 
-def _differentiate_singly(block: Block, number: int, values: Array, steps: Array) -> Array:
+def _differentiate_singly(block: KernelBlock, number: int, values: Array, steps: Array) -> Array:
     if values.size > MOST_PAIRED:
         raise UsageError(
             f"{block.plan.loss.key} compares all samples with each other and declares no gradient:"
             f" differences by {values.size} numbers would take {4 * values.size} evaluations",
             "Declare its gradient (@my_loss.gradient), or take fewer samples.",
         )
-    slope = np.zeros(values.shape)
+    gradient = np.zeros(values.shape)
     for place in np.ndindex(*values.shape):
-        slope[place] = differentiate_at(block, number, values, place, float(steps[place]))
-    return slope
+        gradient[place] = differentiate_at(block, number, values, place, float(steps[place]))
+    return gradient
 
 
 def differentiate_at(
-    block: Block, number: int, values: Array, place: tuple[int, ...], step: float
+    block: KernelBlock, number: int, values: Array, place: tuple[int, ...], step: float
 ) -> float:
     """Return the derivative of the block's contribution by one of its numbers."""
 
@@ -202,6 +202,6 @@ def find_scale(values: Array, kind: Kind, least: float = 1.0) -> Array:
     return scale
 
 
-def _shape_of(upstream: Array | dict[str, Array]) -> tuple[int, ...]:
-    first = next(iter(upstream.values())) if isinstance(upstream, dict) else upstream
+def _shape_of(cotangent: Array | dict[str, Array]) -> tuple[int, ...]:
+    first = next(iter(cotangent.values())) if isinstance(cotangent, dict) else cotangent
     return tuple(first.shape)

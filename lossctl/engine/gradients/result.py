@@ -23,8 +23,8 @@ SURE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """A box of the gradient by an input, and where it begins."""
+class GradientBlock:
+    """A box of the gradient with respect to an input, and where it begins."""
 
     name: str
     start: tuple[int, ...]
@@ -121,10 +121,10 @@ class Measure:
         return self.norm / math.sqrt(self.elements) if self.elements else 0.0
 
     @classmethod
-    def of(cls, piece: Piece) -> Measure:
+    def of(cls, block: GradientBlock) -> Measure:
         """Measure a piece of the gradient; NaN is counted, and left out of the sizes."""
-        values = piece.values
-        found = cls(piece.name, values.shape, values.size)
+        values = block.values
+        found = cls(block.name, values.shape, values.size)
         if not values.size:
             return found
         found.zeros = values.size - int(np.count_nonzero(values))
@@ -137,7 +137,7 @@ class Measure:
             size = np.where(missing, 0, size)
             found.largest = float(size.max())
         local = np.unravel_index(int(np.argmax(size)), size.shape)
-        found.place = tuple(int(at) + first for at, first in zip(local, piece.start, strict=True))
+        found.place = tuple(int(at) + first for at, first in zip(local, block.start, strict=True))
         found.norm = _measure_norm(size, found.largest)
         return found
 

@@ -1,32 +1,32 @@
 """The gradient of a reduced loss as a stream: two readings, and flat memory.
 
 The first reading is an ordinary computation, which tells what the sum is divided by. The second
-one differentiates every block on its own, and yields the pieces of the gradient with their places
-in the array of the input's shape.
+one differentiates every block on its own, and yields the gradient block by block, with the place of
+each in the array of the input's shape.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.engine.gradients.chain_rule import Derivation, Slopes, differentiate_finish
-from lossctl.engine.gradients.result import Agreement, Measure, Piece
+from lossctl.engine.gradients.chain_rule import ChainRule, differentiate_finish
+from lossctl.engine.gradients.result import Agreement, GradientBlock, Measure
 from lossctl.engine.plan.binding import Bound
 from lossctl.engine.plan.blocks import Region
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.plan.reduced_axes import COUNT
-from lossctl.engine.run.run import execute
+from lossctl.engine.run.elements import Progress
+from lossctl.engine.run.run import work_through
 from lossctl.engine.sums.partial import Partial
-from lossctl.engine.sums.reduce import Progress, fill
+from lossctl.engine.sums.reduce import fill
 from lossctl.engine.sums.result import Result
 from lossctl.engine.sums.summary import Summary
-from lossctl.errors import DataError, UsageError
+from lossctl.errors import UsageError
 from lossctl.losses.core.declaration import Loss, Transform
 
 Array = NDArray[Any]
@@ -40,7 +40,7 @@ together: fewer elements are compared where each takes long."""
 
 
 def name_inputs(loss: Loss) -> tuple[str, ...]:
-    """Return the inputs by which a loss is differentiated; UsageError if there is no gradient."""
+    """Return the inputs that gradients are taken with respect to; UsageError if there is none."""
     if loss.undifferentiable:
         raise UsageError(
             f"{loss.key} has no gradient: {loss.undifferentiable}",
@@ -59,60 +59,56 @@ def name_inputs(loss: Loss) -> tuple[str, ...]:
 
 
 class Gradients:
-    """The pieces of a gradient, block by block, and its measures at the end."""
+    """A gradient, block by block, and its measures at the end."""
 
     def __init__(
-        self, plan: Plan, inputs: Sequence[str], samples: int, progress: Progress | None = None
+        self, plan: Plan, rule: ChainRule, samples: int, progress: Progress | None = None
     ) -> None:
         self.plan = plan
+        self.rule = rule
         self.progress = progress
         self.samples = samples
-        self.bounds = [one for one in plan.inputs if one.name in inputs]
+        self.bounds = [one for one in plan.inputs if one.name in rule.inputs]
         self.shapes = {one.name: fill(one.source.shape, samples) for one in self.bounds}
         self.measures = {name: Measure(name, shape) for name, shape in self.shapes.items()}
         self.agreement = Agreement(dtype=plan.dtype.name)
 
-    def __iter__(self) -> Iterator[Piece]:
-        kept = {
+    def __iter__(self) -> Iterator[GradientBlock]:
+        broadcast = {
             one.name: np.zeros(one.array.shape)
             for one in self.bounds
             if one.fixed and one.array is not None
         }
         first = None
-        for outcome in execute(self.plan):
-            region = outcome.region
-            if outcome.slopes is None:
-                raise DataError(
-                    "the inputs have changed between two readings, and are no longer right",
-                    "Compute the gradient of files that nothing else writes.",
-                )
-            slopes: Slopes = outcome.slopes
-            self.agreement.merge(slopes.agreement)
+        for found in work_through(self.plan, self.rule.differentiate):
+            region = found.region
+            self.agreement.merge(found.agreement)
             for bound in self.bounds:
-                if bound.name in kept:
-                    _fold(kept[bound.name], slopes.stretched[bound.name], bound, region)
+                if bound.name in broadcast:
+                    gradient = found.broadcast[bound.name]
+                    _sum_broadcast_axes(broadcast[bound.name], gradient, bound, region)
                     continue
-                self.measures[bound.name].merge(slopes.measures[bound.name])
-                yield slopes.pieces[bound.name]
+                self.measures[bound.name].merge(found.measures[bound.name])
+                yield found.blocks[bound.name]
             first = region.start if first is None else first
             if self.progress is not None:
                 self.progress(region.stop - first, self.samples)
-        for name, total in kept.items():
+        for name, total in broadcast.items():
             values = total.astype(self.plan.dtype).reshape(self.shapes[name])
-            piece = Piece(name, (0,) * values.ndim, values)
-            self.measures[name].merge(Measure.of(piece))
-            yield piece
+            block = GradientBlock(name, (0,) * values.ndim, values)
+            self.measures[name].merge(Measure.of(block))
+            yield block
         self.agreement.judge({name: one.typical for name, one in self.measures.items()})
 
 
-def derive(
+def make_chain_rule(
     plan: Plan, inputs: Sequence[str], result: Result, partial: Partial, *, check: bool
-) -> Derivation:
+) -> ChainRule:
     """Return how blocks are differentiated, from what the first reading told."""
     loss = plan.loss
     factor = 1 / result.denominator if result.denominator else math.nan
     if loss.transform is not None:
-        factor *= _slope_of(loss.transform, result.total * factor)
+        factor *= _differentiate_transform(loss.transform, result.total * factor)
     totals: Mapping[str, Array] = {}
     if partial.sums:
         assert plan.gathering is not None
@@ -122,11 +118,13 @@ def derive(
             for name, parts in partial.sums.items()
         }
         weight = _weigh_single(plan, shape)
-        slopes = differentiate_finish(loss, sums, plan.options)
+        derivatives = differentiate_finish(loss, sums, plan.options)
         totals = {
-            name: slope * (weight * factor) for name, slope in slopes.items() if name != COUNT
+            name: derivative * (weight * factor)
+            for name, derivative in derivatives.items()
+            if name != COUNT
         }
-    return Derivation(
+    return ChainRule(
         inputs=tuple(inputs),
         factor=factor,
         totals=totals,
@@ -149,8 +147,8 @@ def _count_checked(plan: Plan, samples: int) -> float:
     return wanted / max(1, plan.cutting.count(samples))
 
 
-def _slope_of(transform: Transform, mean: float) -> float:
-    """Return the slope of a transform, infinity where it is steep (a root at 0)."""
+def _differentiate_transform(transform: Transform, mean: float) -> float:
+    """Return the derivative of a transform, infinity where it is steep (a root at 0)."""
     try:
         return transform.derivative(mean)
     except ZeroDivisionError:
@@ -163,17 +161,12 @@ def _weigh_single(plan: Plan, shape: tuple[int, ...]) -> Array:
     return np.reshape(weight, shape) if weight else np.ones(shape)
 
 
-def with_derivation(plan: Plan, derivation: Derivation) -> Plan:
-    """Return the plan of the second reading."""
-    return replace(plan, derivation=derivation)
-
-
-def _fold(total: Array, slope: Array, bound: Bound, region: Region) -> None:
-    """Add a block to the gradient by an input that is stretched over several places."""
-    if not slope.size:
+def _sum_broadcast_axes(total: Array, gradient: Array, bound: Bound, region: Region) -> None:
+    """Add a block to the gradient of an input that is broadcast over several places."""
+    if not gradient.size:
         return
-    stretched = tuple(sorted(bound.fixed))
-    folded = slope.sum(axis=stretched, keepdims=True, dtype=np.float64)
+    axes = tuple(sorted(bound.fixed))
+    summed = gradient.sum(axis=axes, keepdims=True, dtype=np.float64)
     cuts = iter(region.further)
     box = []
     for axis, word in enumerate(bound.axes):
@@ -181,4 +174,4 @@ def _fold(total: Array, slope: Array, bound: Bound, region: Region) -> None:
         if word == "N":
             cut = slice(region.start, region.stop)
         box.append(slice(None) if axis in bound.fixed else cut)
-    total[tuple(box)] += folded
+    total[tuple(box)] += summed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,6 @@ from lossctl.engine.plan.blocks import Cutting, Region
 from lossctl.engine.plan.options import TensorOption
 from lossctl.engine.plan.reduced_axes import Gathering
 from lossctl.losses.core.declaration import Loss, Role
-
-if TYPE_CHECKING:
-    from lossctl.engine.gradients.chain_rule import Derivation
 
 Array = NDArray[Any]
 
@@ -73,8 +70,6 @@ class Plan:
     """What a person should know before any data are read."""
     given: dict[str, str] = field(default_factory=dict)
     """Tensor-valued options as the user wrote them."""
-    derivation: Derivation | None = None
-    """How blocks are differentiated, where gradients are asked for in place of sums."""
 
     @property
     def samples(self) -> int | None:

@@ -17,12 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.data.rules.shapes import show
-from lossctl.engine.exact_sum import ExactSum
+from lossctl.engine.exact_sum import ExactSum, Sums
 from lossctl.errors import UsageError
 from lossctl.losses.core.declaration import Loss
 
 Array = NDArray[Any]
-Sums = dict[str, list[ExactSum]]
 
 COUNT = "count"
 """The name under which a loss is given the number of elements that its sums are made of."""
@@ -106,27 +105,6 @@ def plan_gathering(
     axes = _check_axes(loss, chosen, shape)
     rest = tuple(size for axis, size in enumerate(shape) if axis not in axes)
     return Gathering(axes, 0 in axes, finished, rest, divisible=not rest)
-
-
-def finish_sums(loss: Loss, sums: Sums, options: dict[str, Any], shape: tuple[int, ...]) -> Array:
-    """Return the losses that sums over all blocks make."""
-    totals: dict[str, Any] = {
-        name: np.array([one.value for one in parts]).reshape(shape) for name, parts in sums.items()
-    }
-    if not shape:
-        totals = {name: float(total) for name, total in totals.items()}
-    assert loss.finalize is not None
-    with np.errstate(all="ignore"):
-        return np.asarray(loss.finalize(totals, options), dtype=np.float64)
-
-
-def merge_sums(into: Sums, other: Sums) -> None:
-    """Add the sums of other blocks."""
-    for name, parts in other.items():
-        if name not in into:
-            into[name] = [ExactSum() for _ in parts]
-        for mine, theirs in zip(into[name], parts, strict=True):
-            mine.merge(theirs)
 
 
 def _mean(losses: Array, axes: tuple[int, ...] | None) -> Array:

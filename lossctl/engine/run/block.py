@@ -51,8 +51,6 @@ class Outcome:
     region: Region
     partial: Partial
     losses: Array | None
-    slopes: Any = None
-    """What the derivation of the plan made of the block."""
 
 
 def process(plan: Plan, region: Region, blocks: Sequence[Array]) -> Outcome:
@@ -64,12 +62,7 @@ def process(plan: Plan, region: Region, blocks: Sequence[Array]) -> Outcome:
             return Outcome(region, partial, None)
         arrays, options = arrange(plan, region, inputs)
         terms = call_kernel(plan, arrays, options)
-        if plan.derivation is not None:
-            slopes = plan.derivation.differentiate(
-                plan, region, arrays, options, terms, weight, mask
-            )
-            return Outcome(region, partial, None, slopes)
-        losses = gather(plan, region, terms, weight, mask, partial)
+        losses = accumulate(plan, region, terms, weight, mask, partial)
     wanted = plan.settings.reduction == "none" and not plan.single
     return Outcome(region, partial, losses if wanted else None)
 
@@ -93,7 +86,7 @@ def take_inputs(
     return inputs, weight, mask
 
 
-def gather(
+def accumulate(
     plan: Plan,
     region: Region,
     terms: Terms,

@@ -1,4 +1,4 @@
-"""Threads that share out pieces of work: each takes the next one when it is free."""
+"""Threads that share out jobs: each takes the next one when it is free; results come in order."""
 
 from __future__ import annotations
 
@@ -7,75 +7,75 @@ from threading import Condition, Lock, Thread
 from time import monotonic
 from typing import Generic, TypeVar
 
-P = TypeVar("P")
+Job = TypeVar("Job")
 """A piece of work, with the data it needs."""
-T = TypeVar("T")
-"""What is made of a piece."""
+Result = TypeVar("Result")
+"""What is made of a job."""
 
-AHEAD = 2
+JOBS_AHEAD = 2
+JOIN_TIMEOUT_S = 1.0
+"""How long to wait for workers that are to leave: one may be reading from a silent pipe."""
 
-PATIENCE = 1.0
-"""Seconds to wait for helpers that are to leave: one may be reading from a silent pipe."""
 
-
-class Crew(Generic[P, T]):
-    """The calling thread and its helpers, who take pieces in turn; outcomes come back in order.
+class WorkerPool(Generic[Job, Result]):
+    """The calling thread and its workers, who take jobs in turn; results come back in order.
 
     The caller works too instead of waiting: handing every block over to another thread costs
     two switches of threads, which short blocks (those of ``nll``) take longer for than to work.
-    ``limit`` says how many pieces may be worked on or wait for an earlier one: each is in memory.
+    ``limit`` says how many jobs may be worked on or wait for an earlier one: each is in memory.
     """
 
     def __init__(
-        self, pieces: Iterator[P], work: Callable[[P], T], threads: int, limit: int
+        self, jobs: Iterator[Job], work: Callable[[Job], Result], threads: int, limit: int
     ) -> None:
         self._work = work
-        self._pieces = enumerate(pieces)
+        self._jobs = enumerate(jobs)
         self._taking = Lock()
         self._taken = 0
         self._claimed = 0
         self._changed = Condition()
-        self._done: dict[int, T] = {}
+        self._done: dict[int, Result] = {}
         self._next = 0
         self._end: int | None = None
         self._failure: BaseException | None = None
-        self._dismissed = False
+        self._shut_down = False
         self._limit = limit
-        self._helpers = [
-            Thread(target=self._help, name=f"lossctl-{number}", daemon=True)
+        self._workers = [
+            Thread(target=self._run_worker, name=f"lossctl-{number}", daemon=True)
             for number in range(1, min(threads, limit))
         ]
-        for helper in self._helpers:
-            helper.start()
+        for worker in self._workers:
+            worker.start()
 
-    def outcomes(self) -> Iterator[T]:
-        """Yield the outcome of every piece, in their order; raises what reading or work raised."""
+    def results(self) -> Iterator[Result]:
+        """Yield the result of every job, in their order; raises what reading or work raised."""
         while True:
             with self._changed:
                 if self._failure is not None:
                     raise self._failure
-                outcome = self._done.pop(self._next, None)
-                if outcome is not None:
+                finished = self._next in self._done
+                if finished:
+                    result = self._done.pop(self._next)
                     self._next += 1
                     self._changed.notify_all()
                 elif self._next == self._end:
                     return
-            if outcome is not None:
-                yield outcome
+            if finished:
+                yield result
             elif not (self._claim(wait=False) and self._work_once()):
                 self._wait_for_next()
 
-    def dismiss(self) -> bool:
-        """Let the helpers finish the piece at hand and leave; return whether all have left."""
+    def shutdown(self) -> bool:
+        """Let the workers finish the job at hand and leave; return whether all have left."""
         with self._changed:
-            self._dismissed = True
+            self._shut_down = True
             self._changed.notify_all()
-        end = monotonic() + PATIENCE
-        for helper in self._helpers:
-            helper.join(max(0.0, end - monotonic()))
-        return not any(helper.is_alive() for helper in self._helpers)
+        end = monotonic() + JOIN_TIMEOUT_S
+        for worker in self._workers:
+            worker.join(max(0.0, end - monotonic()))
+        return not any(worker.is_alive() for worker in self._workers)
 
-    def _help(self) -> None:
+    def _run_worker(self) -> None:
         try:
             while self._claim(wait=True) and self._work_once():
                 pass
@@ -83,7 +83,7 @@ class Crew(Generic[P, T]):
             self._fail(failure)
 
     def _claim(self, *, wait: bool) -> bool:
-        """Claim a place for one more piece; return False if there is none, or nothing to do."""
+        """Claim a place for one more job; return False if there is none, or nothing to do."""
         with self._changed:
             while wait and self._crowded and not self._stopped:
                 self._changed.wait()
@@ -98,7 +98,7 @@ class Crew(Generic[P, T]):
 
     @property
     def _stopped(self) -> bool:
-        return self._dismissed or self._failure is not None or self._end is not None
+        return self._shut_down or self._failure is not None or self._end is not None
 
     def _fail(self, failure: BaseException) -> None:
         with self._changed:
@@ -106,12 +106,12 @@ class Crew(Generic[P, T]):
             self._changed.notify_all()
 
     def _work_once(self) -> bool:
-        """Take the next piece and work on it; return False if there is none left."""
+        """Take the next job and work on it; return False if there is none left."""
         with self._taking:
             try:
-                taken = next(self._pieces, None)
+                taken = next(self._jobs, None)
             except BaseException as failure:
-                self._fail(failure)  # before another thread finds that there are no more pieces
+                self._fail(failure)  # before another thread finds that there are no more jobs
                 raise
             if taken is None:
                 with self._changed:
@@ -119,10 +119,10 @@ class Crew(Generic[P, T]):
                     self._changed.notify_all()
                 return False
             self._taken += 1
-        number, piece = taken
-        outcome = self._work(piece)
+        number, job = taken
+        result = self._work(job)
         with self._changed:
-            self._done[number] = outcome
+            self._done[number] = result
             if number == self._next:
                 self._changed.notify_all()
         return True

@@ -13,27 +13,12 @@ from numpy.typing import NDArray
 from lossctl.data.arrays.source import Source
 from lossctl.engine.plan.blocks import Region
 from lossctl.engine.plan.plan import Plan
-from lossctl.engine.run.block import Outcome, process
-from lossctl.engine.run.pool import AHEAD, Crew, P, T
+from lossctl.engine.run.pool import JOBS_AHEAD, Job, Result, WorkerPool
 from lossctl.engine.run.threads import keep_freed_memory
 from lossctl.errors import DataError
 
 BLOCKS_PER_RELEASE = 32
 MOST_WITH_ELEMENTS = 2
-
-Piece = tuple[Region, list[NDArray[Any]]]
-
-
-class Done(Protocol):
-    """What is made of a piece."""
-
-    @property
-    def region(self) -> Region:
-        """Where it is."""
-
-
-D = TypeVar("D", bound=Done)
-Work = Callable[[Plan, Region, list[NDArray[Any]]], D]
 
 
 class UnevenLengthsError(DataError):
@@ -50,69 +35,24 @@ class UnevenLengthsError(DataError):
         self.counts = counts
 
 
-def execute(plan: Plan) -> Iterator[Outcome]:
-    """Yield the outcome of every block, in order; a few blocks are in memory at a time."""
-    return work_through(plan, process, read_pieces)
+Block = tuple[Region, list[NDArray[Any]]]
+"""A region, and what each input, the weight and the mask hold there (in the order of streams)."""
 
 
-def work_through(plan: Plan, work: Work[D], read: Callable[[Plan], Iterator[Piece]]) -> Iterator[D]:
-    """Yield what ``work`` makes of every piece that ``read`` gives, in order, on all threads.
+class Located(Protocol):
+    """What is made of a block: it says where the block is."""
 
-    What lies behind the last block is given back (the pages of a mapped file count as memory).
-    """
-
-    def work_on(piece: Piece) -> D:
-        return work(plan, *piece)
-
-    def close() -> None:
-        for bound in plan.streams:
-            bound.source.close()
-
-    # Whoever takes the elements is slower than this.
-    most = MOST_WITH_ELEMENTS if plan.settings.reduction == "none" else None
-    with closing(share_out(read(plan), work_on, plan.settings.threads, close, most)) as outcomes:
-        for number, outcome in enumerate(outcomes, start=1):
-            for bound in plan.streams:
-                if outcome.region.partial and number % BLOCKS_PER_RELEASE == 0:
-                    bound.source.release_all()
-                elif bound.streamed:
-                    bound.source.release(outcome.region.start)
-            yield outcome
+    @property
+    def region(self) -> Region:
+        """Where the block is."""
 
 
-def share_out(
-    pieces: Iterator[P],
-    work: Callable[[P], T],
-    threads: int,
-    close: Callable[[], None],
-    most: int | None = None,
-) -> Generator[T, None, None]:
-    """Yield what ``work`` makes of every piece, in order; ``most`` limits the pieces in memory.
-
-    At the end, and where the caller stops early, ``close`` closes what the pieces are read from.
-    """
-    idle = True
-    try:
-        first = list(islice(pieces, 2))
-        everything = chain(first, pieces)
-        if len(first) > 1:
-            keep_freed_memory()
-        if threads == 1 or len(first) < 2:
-            for piece in everything:
-                yield work(piece)
-            return
-        limit = threads + AHEAD
-        crew = Crew(everything, work, threads, limit if most is None else min(limit, most))
-        try:
-            yield from crew.outcomes()
-        finally:
-            idle = crew.dismiss()
-    finally:
-        if idle:  # to close what a helper is reading from would wait for the helper
-            close()
+T = TypeVar("T", bound=Located)
+Work = Callable[[Plan, Region, list[NDArray[Any]]], T]
+"""What is done with a block; it runs on any thread, several at a time, and changes no plan."""
 
 
-def read_pieces(plan: Plan) -> Iterator[Piece]:
+def read_blocks(plan: Plan) -> Iterator[Block]:
     """Read the regions one after another; raises DataError where the inputs end apart."""
     streamed = [
         (bound.name, bound.source) for bound in plan.streams if bound.streamed and bound.batched
@@ -137,6 +77,79 @@ def read_pieces(plan: Plan) -> Iterator[Piece]:
         end = region.stop
     if plan.settings.part is None and any(_goes_on(source, end) for _, source in streamed):
         raise _uneven(streamed, plan.samples)
+
+
+def work_through(
+    plan: Plan, work: Work[T], read: Callable[[Plan], Iterator[Block]] = read_blocks
+) -> Iterator[T]:
+    """Yield what ``work`` makes of every block of a plan, in order, on the threads of the plan.
+
+    This is the one way through the data: losses (:func:`~lossctl.engine.run.block.process`),
+    gradients, checks and evaluations hand in what they do with a block, and the blocks are the
+    same for all of them. ``work(plan, region, blocks)`` gets what
+    the streams of the plan (inputs, sample weight, mask) hold in the region, as it is stored; to
+    check, arrange and compute it there are the steps ``take_inputs``, ``arrange``, ``call_kernel``
+    and ``accumulate`` of :mod:`lossctl.engine.run.block`. It returns something with a ``region``.
+
+    ``read`` yields the blocks, for those who hand over more with them, or have rows of their own
+    (a dataset that is filtered): :func:`read_blocks` reads the sources. It is advanced by one
+    thread at a time. A few blocks are in memory at a time. What lies behind the last one is given
+    back to the system (the pages of a mapped file count as memory), and the sources are closed at
+    the end. For several plans in one pass there is :func:`share_out`.
+    """
+
+    def work_on(block: Block) -> T:
+        return work(plan, *block)
+
+    def close() -> None:
+        for bound in plan.streams:
+            bound.source.close()
+
+    # Whoever takes the elements is slower than the workers.
+    most = MOST_WITH_ELEMENTS if plan.settings.reduction == "none" else None
+    with closing(share_out(read(plan), work_on, plan.settings.threads, close, most)) as outcomes:
+        for number, outcome in enumerate(outcomes, start=1):
+            for bound in plan.streams:
+                if outcome.region.partial and number % BLOCKS_PER_RELEASE == 0:
+                    bound.source.release_all()
+                elif bound.streamed:
+                    bound.source.release(outcome.region.start)
+            yield outcome
+
+
+def share_out(
+    jobs: Iterator[Job],
+    work: Callable[[Job], Result],
+    threads: int,
+    close: Callable[[], None],
+    most: int | None = None,
+) -> Generator[Result, None, None]:
+    """Yield what ``work`` makes of each job, in the order of the jobs, on several threads.
+
+    ``jobs`` is advanced by one thread at a time, so that it may read from files. At most ``most``
+    of them (two more than threads, unless that is less) are in memory. What the iterator or
+    ``work`` raises is raised here. At the end, and where the caller stops early, ``close`` closes
+    what the jobs are read from, unless a thread is still reading from it.
+    """
+    idle = True
+    try:
+        first = list(islice(jobs, 2))
+        everything = chain(first, jobs)
+        if len(first) > 1:
+            keep_freed_memory()
+        if threads == 1 or len(first) < 2:
+            for job in everything:
+                yield work(job)
+            return
+        limit = threads + JOBS_AHEAD
+        pool = WorkerPool(everything, work, threads, limit if most is None else min(limit, most))
+        try:
+            yield from pool.results()
+        finally:
+            idle = pool.shutdown()
+    finally:
+        if idle:  # to close what a worker is reading from would wait for the worker
+            close()
 
 
 def _goes_on(source: Source, end: int) -> bool:

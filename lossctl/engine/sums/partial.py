@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.data.rules.rules import Rule
-from lossctl.engine.exact_sum import ExactSum
-from lossctl.engine.plan.reduced_axes import Sums, merge_sums
+from lossctl.engine.exact_sum import ExactSum, Sums
+from lossctl.engine.sums.axis_sums import merge_sums
 
 Position = tuple[int, ...]
 

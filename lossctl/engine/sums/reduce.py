@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,92 +10,14 @@ from numpy.typing import NDArray
 
 from lossctl.engine.exact_sum import ExactSum
 from lossctl.engine.plan.plan import Plan
-from lossctl.engine.plan.reduced_axes import finish_sums
-from lossctl.engine.run.run import execute
+from lossctl.engine.sums.axis_sums import finish_sums
 from lossctl.engine.sums.partial import Finding, Partial
 from lossctl.engine.sums.result import Result
 from lossctl.engine.sums.summary import Summary
-from lossctl.errors import DataError, warn
+from lossctl.errors import warn
 from lossctl.losses.core.declaration import Loss, Role
 
 Array = NDArray[Any]
-
-Progress = Callable[[int, "int | None"], None]
-"""Called with the samples done, and all of them (None if not known yet)."""
-
-
-class Elements:
-    """The per-element losses of a plan, block by block, and the summary at the end.
-
-    Iterating yields arrays which, flattened one after another, are the losses in C order of
-    ``shape`` (whose first axis is None where the length is not known before the end).
-    """
-
-    def __init__(self, plan: Plan, progress: Progress | None = None) -> None:
-        self.plan = plan
-        self.progress = progress
-        self.partial = Partial()
-        self.samples = 0
-
-    @property
-    def shape(self) -> tuple[int | None, ...]:
-        """Shape of all the losses together."""
-        return self.plan.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the losses."""
-        return self.plan.dtype
-
-    def __iter__(self) -> Iterator[Array]:
-        first = None
-        for outcome in execute(self.plan):
-            region = outcome.region
-            first = region.start if first is None else first
-            self.partial.merge(outcome.partial)
-            self.samples = region.stop - first
-            if self.progress is not None:
-                self.progress(self.samples, self._expect())
-            if outcome.losses is not None and not self.partial.broken:
-                yield outcome.losses
-        for finding in self.partial.findings.values():
-            locate(self.plan, finding)
-        _report_errors(self.plan, self.partial)
-        if self.plan.single:
-            yield _single_losses(Summary.of(self.plan), self.partial).astype(self.dtype)
-
-    def _expect(self) -> int | None:
-        """Return about how many samples there are; None where not even a guess can be made."""
-        if self.plan.samples is not None or self.plan.settings.part is not None:
-            return self.plan.samples
-        guesses = [bound.source.expect() for bound in self.plan.streams]
-        return max((one for one in guesses if one is not None), default=None)
-
-    def result(self, elements: Array | None = None) -> Result:
-        """Return the counts and the denominator of what has been iterated over."""
-        return finish(Summary.of(self.plan), self.partial, self.samples, elements)
-
-
-def compute(stream: Elements) -> Result:
-    """Compute a stream's result: reduced, or with all per-element losses in memory."""
-    plan = stream.plan
-    if plan.settings.reduction != "none":
-        for _ in stream:
-            pass
-        return stream.result()
-    blocks = [block.reshape(-1) for block in stream]
-    losses = np.concatenate(blocks) if len(blocks) != 1 else blocks[0]
-    return stream.result(losses.reshape(fill(plan.shape, stream.samples)))
-
-
-def _report_errors(plan: Plan, partial: Partial) -> None:
-    """Raise the first error that the checks found, with its count and first place."""
-    fatal = [one for one in partial.findings.values() if one.rule.is_error]
-    if plan.settings.nan == "error":
-        odd = ("nan", "nan_loss")
-        fatal += [one for one in partial.findings.values() if one.rule.code in odd]
-    if fatal:
-        raise DataError(fatal[0].describe(), find_remedy(plan.loss, fatal[0]))
 
 
 def find_remedy(loss: Loss, finding: Finding, before: str = "--", behind: str = "") -> str:
@@ -193,7 +114,7 @@ def _quotient(summary: Summary, partial: Partial, samples: int) -> tuple[float, 
         if weighted:
             return partial.total.value, partial.denominator.value, partial.denominator_name
         return partial.total.value, float(partial.counted), "elements"
-    losses = _single_losses(summary, partial)
+    losses = single_losses(summary, partial)
     total = ExactSum.of(losses.flat).value
     if reduction in ("none", "sum"):
         return total, 1.0, "a sum" if losses.ndim else "one loss of everything"
@@ -203,7 +124,7 @@ def _quotient(summary: Summary, partial: Partial, samples: int) -> tuple[float, 
     return total, denominator, "losses" if losses.ndim else "one loss of everything"
 
 
-def _single_losses(summary: Summary, partial: Partial) -> Array:
+def single_losses(summary: Summary, partial: Partial) -> Array:
     """Return the losses that are known at the end alone."""
     if not partial.sums:
         return np.array(_divide(partial.total.value, float(partial.counted)))
