@@ -34,11 +34,16 @@ LAZY_COMMANDS = {
     "run": "lossctl.cli.run",
     "check": "lossctl.cli.check",
     "explain": "lossctl.cli.explain",
+    "docs": "lossctl.cli.docs",
+    "help": "lossctl.cli.help",
 }
 """The modules of commands that would make others start later."""
 
 FIRST = ("compute", "evaluate", "run", "check", "grad", "explain")
 """The commands that the help lists first, in this order."""
+
+LAST = ("docs", "help")
+"""The commands that it lists last."""
 
 
 class ClosedPipeError(Exception):
@@ -99,7 +104,7 @@ class Root(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of the subcommands."""
         names = super().list_commands(ctx)
-        return [*FIRST, *(name for name in names if name not in FIRST)]
+        return [*FIRST, *(name for name in names if name not in FIRST), *LAST]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a subcommand; some are built only when they are asked for."""
@@ -109,7 +114,12 @@ class Root(TyperGroup):
         return command if command is None else take_plain_values(command)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """Find the subcommand; that of a check has the options of the loss in its words."""
+        """Find the subcommand; that of a check has the options of the loss in its words.
+
+        ``help`` before other words is ``--help`` behind them.
+        """
+        if args[:1] == ["help"] and args[1:] and not args[1].startswith("-"):
+            args = [*args[1:], "--help"]
         if args[:1] == ["check"]:
             from lossctl.cli.check import build_command
 
@@ -181,7 +191,7 @@ def _fail(error: LossctlError, code: int, words: list[str]) -> NoReturn:
 def explain_usage(error: Any, words: list[str]) -> UsageError:
     """Turn what the command-line parser says into our own message, with the nearest names."""
     context = getattr(error, "ctx", None)
-    named = [word for word in words if not word.startswith("-")]
+    named = [word for word in words if not word.startswith("-") and word != "help"]
     named = named[: 2 if named[:1] in (["compute"], ["grad"], ["explain"]) else 1]
     path = context.command_path if context is not None else " ".join(["lossctl", *named])
     remedy = f"See '{path} --help'."

@@ -33,7 +33,18 @@ LOSSES = sorted(registry())
 
 class TestHelp:
     @pytest.mark.parametrize(
-        "words", [(), ("compute",), ("explain",), ("evaluate",), ("run",), ("list",), ("show",)]
+        "words",
+        [
+            (),
+            ("compute",),
+            ("explain",),
+            ("evaluate",),
+            ("run",),
+            ("list",),
+            ("show",),
+            ("docs",),
+            ("help",),
+        ],
     )
     @pytest.mark.parametrize("flag", ["--help", "-h"])
     def test_of_every_command(self, words: tuple[str, ...], flag: str) -> None:
@@ -42,9 +53,26 @@ class TestHelp:
         assert f"Usage: {' '.join(['lossctl', *words])}" in done.out
         assert "lossctl " in done.out.split("Usage", 1)[1], "an example"
 
+    @pytest.mark.parametrize(
+        "words",
+        [(), ("compute",), ("compute", "ce"), ("grad",), ("grad", "ce"), ("explain", "ce"),
+         ("evaluate",), ("run",), ("check",), ("check", "ce"), ("list",), ("show",), ("merge",),
+         ("docs",)],
+    )  # fmt: skip
+    def test_help_before_a_command_is_help_behind_it(self, words: tuple[str, ...]) -> None:
+        done = run("help", *words)
+        assert (done.code, done.err) == (0, "")
+        assert done.out == run(*words, "--help").out
+
+    def test_help_of_what_there_is_not(self) -> None:
+        for words in (("nothing",), ("compute", "nix"), ("help",)):
+            asked, plain = run("help", *words), run(*words, "--help")
+            assert asked.out == plain.out
+            assert (asked.code, asked.err) == (plain.code, plain.err)
+
     def test_lists_every_command_and_loss(self) -> None:
         root = run("--help").out
-        for name in ("compute", "explain", "evaluate", "run", "list", "show", "--version"):
+        for name in ("compute", "explain", "evaluate", "run", "list", "show", "docs", "--version"):
             assert name in root
         losses = run("compute", "--help").out
         for key in LOSSES:

@@ -1,6 +1,7 @@
-"""The README as data: its command blocks, its Python blocks, its tables of losses and findings.
+"""The README and the pages of the documents as data: their command blocks and Python blocks, the
+tables of losses and findings.
 
-``python -m tests.docs.readme`` writes what the commands print, and the tables, into README.md.
+``.ci/task docs [PAGE…]`` writes what the commands print, and the tables, into the files.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import math
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,10 +20,14 @@ from lossctl.checks.findings.catalogue import list_finding_types
 from tests.support.command_line import ROOT, SAMPLE_DATA, command, environment, run
 
 README = ROOT / "README.md"
+DOCS = ROOT / "lossctl" / "docs"
+PAGES = {"README": README, **{path.stem: path for path in sorted(DOCS.glob("*.md"))}}
 TABLE = re.compile(r"(?<=<!-- losses -->\n).*?(?=<!-- /losses -->)", re.DOTALL)
 FINDINGS = re.compile(r"(?<=<!-- findings -->\n).*?(?=<!-- /findings -->)", re.DOTALL)
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROMPT = "$ "
+COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)\n?", re.MULTILINE)
+"""A command line behind a prompt; one that ends in a backslash goes on below."""
 END = "end of the output"
 NUMBER = re.compile(r"(\d+\.\d+(?:e[-+]?\d+)?)")
 FULL_DIGITS = 15
@@ -30,7 +36,7 @@ RELATIVE = 1e-12
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of the README."""
+    """A fenced block of a page."""
 
     language: str
     text: str
@@ -39,15 +45,15 @@ class Block:
 
 @dataclass(frozen=True)
 class Command:
-    """A command line, and what the README says it prints."""
+    """A command line, and what the page says it prints."""
 
     line: str
     shown: str
 
 
-def read_readme() -> str:
-    """Return the text of the README."""
-    return README.read_text(encoding="utf-8")
+def read_page(name: str) -> str:
+    """Return the text of a page, or of the README."""
+    return PAGES[name].read_text(encoding="utf-8")
 
 
 def find_blocks(text: str, language: str) -> list[Block]:
@@ -61,11 +67,10 @@ def find_blocks(text: str, language: str) -> list[Block]:
 
 def read_commands(block: str) -> list[Command]:
     """Split a block at its prompts."""
-    before, *parts = re.split(r"^\$ ", block, flags=re.MULTILINE)
+    before, *parts = COMMAND.split(block)
     if before or not parts:
         raise ValueError(f"a block of commands begins with {PROMPT!r}, not with {before!r}")
-    split = [part.partition("\n") for part in parts]
-    return [Command(line, shown) for line, _, shown in split]
+    return [Command(*pair) for pair in zip(parts[::2], parts[1::2], strict=True)]
 
 
 def run_commands(lines: list[str], folder: Path) -> list[str]:
@@ -121,7 +126,7 @@ def read_findings() -> str:
 
 
 def fill(text: str, folder: Path) -> str:
-    """Return the README with the real tables, and the real output behind every prompt."""
+    """Return a page with the real tables, and the real output behind every prompt."""
     text = TABLE.sub(lambda _: read_table(), text)
     text = FINDINGS.sub(lambda _: read_findings(), text)
     return BLOCK.sub(lambda found: "".join(_fill_block(found, folder)), text)
@@ -139,7 +144,19 @@ def _fill_block(found: re.Match[str], folder: Path) -> Iterator[str]:
     yield "```"
 
 
+def write_pages(names: list[str]) -> None:
+    """Write what is generated in the pages of these names; without names, in all."""
+    unknown = [name for name in names if name not in PAGES]
+    if unknown:
+        sys.exit(f"no page {', '.join(unknown)}; available: {', '.join(PAGES)}")
+    for name in names or PAGES:
+        with tempfile.TemporaryDirectory() as temporary:
+            copy = Path(shutil.copytree(SAMPLE_DATA, Path(temporary, "sample_data")))
+            old = read_page(name)
+            new = fill(old, copy)
+        PAGES[name].write_text(new, encoding="utf-8")
+        print(f"{name}: {'the same' if new == old else 'written anew'}")
+
+
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as temporary:
-        copy = shutil.copytree(SAMPLE_DATA, Path(temporary, "sample_data"))
-        README.write_text(fill(read_readme(), copy), encoding="utf-8")
+    write_pages(sys.argv[1:])

@@ -1,0 +1,42 @@
+"""Markdown as a terminal shows it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import ClassVar, TextIO
+
+from rich.console import Console, ConsoleOptions
+from rich.markdown import CodeBlock, Markdown, MarkdownElement
+from rich.text import Text
+
+LOCAL_LINK = re.compile(r"!?\[([^\]]+)\]\((?!\w+:)[^)]*\)")
+"""A link to a file beside the page, which a terminal cannot follow."""
+
+
+class Verbatim(CodeBlock):
+    """A block of code whose lines are never wrapped: they may be tables."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        for line in str(self.text).rstrip().splitlines():
+            style = "bold" if line.startswith(("$ ", ">>> ", "... ")) else "none"
+            yield Text(f"  {line}", style, no_wrap=True, overflow="ignore")
+
+
+class Page(Markdown):
+    """Markdown with verbatim blocks of code."""
+
+    elements: ClassVar[dict[str, type[MarkdownElement]]] = {
+        **Markdown.elements,
+        "fence": Verbatim,
+        "code_block": Verbatim,
+    }
+
+
+def draw(text: str, stream: TextIO) -> str:
+    """Return the Markdown drawn for a terminal of the stream's width, with its styles."""
+    console = Console(file=stream, highlight=False, emoji=False)
+    plain = LOCAL_LINK.sub(r"\1", text).replace("<br>", ", ")
+    with console.capture() as capture:
+        console.print(Page(plain), crop=False)
+    return capture.get()
