@@ -10,9 +10,6 @@ from numpy.typing import NDArray
 from lossctl.losses.core.declaration import (
     Input,
     Option,
-    distribution,
-    either,
-    index,
     logit,
     loss,
     soft_label,
@@ -23,12 +20,9 @@ from lossctl.losses.maths.numerics import (
     log1p_exp,
     sigmoids,
     softplus,
-    take_class,
 )
-from lossctl.losses.maths.softmax import DistributionCrossEntropy, IndexCrossEntropy
 
 Array = NDArray[Any]
-
 LOGITS = logit("input", "*", help="logits of the positive class")
 TARGET: Input = soft_label("target", "*", help="1 for the positive class, 0 for the negative")
 GAMMA = Option("power of what was missing to a sure answer; 0 is cross entropy", at_least=0)
@@ -118,57 +112,6 @@ def _square_sigmoid(x: Array) -> Array:
     return np.where(x < 0, np.exp(2 * at_most(x, 0)) * greater, greater)
 
 
-@loss(
-    "poly_ce",
-    family="classification",
-    inputs=(
-        logit("input", "N C *D", "N C *D", "C", "C", help="logits"),
-        either(
-            index("target", "N *D", help="class indices, or probabilities of the classes"),
-            distribution("target", "N C *D"),
-            index("target", ""),
-            distribution("target", "C"),
-        ),
-    ),
-    library="optax",
-    aliases=("poly_loss_cross_entropy", "poly_loss"),
-    formula="−Σ_c y_c log p_c + ε Σ_c y_c (1 − p_c),  p = softmax(x)",
-    source="Leng et al. 2022, PolyLoss, arXiv:2204.12511",
-    example="preds.npy labels.npy",
-    traps=("takes logits, not probabilities", "epsilon 0 is cross entropy, -1 focuses on it less"),
-)
-def poly_ce(
-    input: Array,
-    target: Array,
-    *,
-    epsilon: Annotated[float, Option("weight of 1 − p, beside the 1 of cross entropy")] = 2.0,
-) -> Array:
-    """Cross entropy of logits with another weight on the first term of its series.
-
-    input is (N, C, *D) or (C); target holds class indices (N, *D) or one index, or probabilities
-    of the input's shape. A label outside [0, C) is an error.
-    """
-    if target.ndim == input.ndim:
-        spread = DistributionCrossEntropy((len(input), *input.shape[2:]), input.dtype)
-        spread.add(input, target)
-        return spread.loss + epsilon * (target * _complement(input)).sum(axis=1)
-    running = IndexCrossEntropy(target, input.dtype, None)
-    running.add(input)
-    own = np.exp(take_class(input, target) - running.top)
-    return running.loss + epsilon * (running.others / (own + running.others))
-
-
-def _complement(logits: Array) -> Array:
-    """Return 1 − softmax; for the likeliest class it is the sum of the others."""
-    best = np.expand_dims(logits.argmax(axis=1), 1)
-    shares = np.exp(logits - np.take_along_axis(logits, best, axis=1))
-    np.put_along_axis(shares, best, 0, axis=1)
-    others = shares.sum(axis=1, keepdims=True)
-    rest = 1 + others - shares
-    np.put_along_axis(rest, best, others, axis=1)
-    return rest / (1 + others)
-
-
 @focal.gradient
 def focal_gradient(input: Array, target: Array, *, alpha: float, gamma: float) -> Array:
     """Return the gradients of both factors."""
@@ -192,18 +135,3 @@ def _differentiate_focus(x: Array, y: Array, gamma: float, alpha: float | None) 
         power = np.where(missing == 0, 0, missing ** (gamma - 1))
         gradient += gamma * power * (1 - 2 * y) * rising * falling * entropy
     return gradient if alpha is None else gradient * (alpha * y + (1 - alpha) * (1 - y))
-
-
-@poly_ce.gradient
-def poly_ce_gradient(input: Array, target: Array, *, epsilon: float) -> Array:
-    """Return (1 + ε p_y) times the gradient of cross entropy; for shares, both terms' gradients."""
-    if target.ndim == input.ndim:
-        spread = DistributionCrossEntropy((len(input), *input.shape[2:]), input.dtype)
-        spread.add(input, target)
-        shares = spread.softmax(input)
-        hit = (target * shares).sum(axis=1, keepdims=True)
-        return spread.gradient(input, target) - epsilon * shares * (target - hit)
-    running = IndexCrossEntropy(target, input.dtype, None)
-    running.add(input)
-    own = np.exp(running.own - running.top)
-    return running.gradient(input, 1 + epsilon * own / (own + running.others))

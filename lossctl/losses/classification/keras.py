@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.core.declaration import Option, Terms, density, index, loss
+from lossctl.losses.core.declaration import Option, Terms, index, loss
 from lossctl.losses.core.keras import (
     BATCH,
     CATEGORICAL,
@@ -31,7 +31,6 @@ from lossctl.losses.maths.numerics import align_classes, exp_below, find_classes
 from lossctl.losses.maths.softmax import DistributionCrossEntropy, IndexCrossEntropy
 
 Array = NDArray[Any]
-
 FACTS = {
     "axis": "classes along the one given, else the last",
     "denominator": "per-sample losses",
@@ -224,50 +223,6 @@ def _index_shares(masses: Array, target: Array) -> Terms:
     near = (own > rest) & (rest >= 0)
     logs = np.where(near, -np.log1p(rest / own), np.log(np.clip(share, EPSILON, UPPER)))
     return Terms(-np.clip(logs, LEAST_LOG, GREATEST_LOG), clamped=share < EPSILON, clamp=CLAMP)
-
-
-@loss(
-    "keras.categorical_generalized_cross_entropy",
-    family="classification",
-    inputs=(
-        density("y_pred", "N *D C", "C", help="probabilities of the classes"),
-        index("y_true", *ROWS, help="class indices"),
-    ),
-    results=ROWS,
-    formula="(1 − p_y^q) / q",
-    source="Zhang and Sabuncu 2018, Generalized cross entropy loss, arXiv:1805.07836",
-    example="probs.npy labels.npy --q 0.7",
-    traps=(
-        "takes class indices, and probabilities as they are: nothing is clipped or normalised",
-        "q near 0 is cross entropy, q near 1 is the absolute error",
-        "labels (N, 1) are taken as (N); Keras 3.15.1 compares every row with the labels of all",
-    ),
-    facts={"axis": "classes along the last", "denominator": "per-sample losses"},
-    **BATCH,
-)
-def categorical_generalized_cross_entropy(
-    y_pred: Array,
-    y_true: Array,
-    *,
-    q: Annotated[float, Option("robustness to wrong labels", above=0, below=1)] = 0.5,
-) -> Array:
-    """Loss of the right class's probability that wrong labels harm little.
-
-    y_pred is (N, *D, C) or (C); y_true holds class indices (N, *D), (N, *D, 1) or one index.
-    """
-    own = np.take_along_axis(y_pred, y_true[..., np.newaxis], axis=-1)[..., 0]
-    return -np.expm1(q * np.log(own)) / q  # 1 − pᵠ would lose the digits of a p near 1
-
-
-@categorical_generalized_cross_entropy.gradient
-def categorical_generalized_cross_entropy_gradient(
-    y_pred: Array, y_true: Array, *, q: float
-) -> Array:
-    """Return −p^(q − 1) at the right class."""
-    gradient, places = np.zeros_like(y_pred), y_true[..., np.newaxis]
-    own = np.take_along_axis(y_pred, places, axis=-1)
-    np.put_along_axis(gradient, places, -(own ** (q - 1)), axis=-1)
-    return gradient
 
 
 @dataclass(slots=True)

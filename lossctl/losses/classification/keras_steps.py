@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.classification import keras
+from lossctl.losses.classification import keras, keras_generalized
 from lossctl.losses.classification.steps import add_classes, mark, normalise
 from lossctl.losses.core.keras import EPSILON, GREATEST_LOG, LEAST_LOG, UPPER
 from lossctl.losses.core.steps import Step, Steps, Told, steps
@@ -98,7 +98,7 @@ def cross_index(p: Array, y: Array, *, from_logits: bool) -> Steps:
     yield Step("loss", "−log p_y", -log)
 
 
-@steps(keras.categorical_generalized_cross_entropy)
+@steps(keras_generalized.categorical_generalized_cross_entropy)
 def cross_robustly(p: Array, y: Array, *, q: float) -> Steps:
     """Tell the loss that lies between cross entropy and absolute error."""
     own = p[int(y)]

@@ -16,7 +16,6 @@ from lossctl.losses.core.declaration import (
     log_probability,
     logit,
     loss,
-    real,
 )
 from lossctl.losses.core.options import Role
 from lossctl.losses.core.terms import Note
@@ -24,7 +23,6 @@ from lossctl.losses.maths.numerics import align_classes, find_classes, separate_
 from lossctl.losses.maths.softmax import DistributionCrossEntropy, IndexCrossEntropy
 
 Array = NDArray[Any]
-
 CLASS_WEIGHT = Option("weight of each class", shape="C")
 IGNORE_INDEX = Option("target value that is left out", role=Role.IGNORED_LABEL)
 SMOOTHING = Option(
@@ -40,8 +38,6 @@ POSITIVE_LOG = Note(
     "positive_log_probability",
     "{are} of positive log-probabilities (take log_softmax of logits, or the log of probabilities)",
 )
-PIECE_NUMBERS = 2**21
-LARGEST_PIECE = 4096
 DENOMINATOR_TRAP = "mean divides by Σ weight[target] over what is not ignored"
 
 
@@ -80,7 +76,7 @@ def nll(
     """
     target, ignored = separate_ignored(target, ignore_index)
     losses = -take_class(input, target)
-    terms = _weigh(losses, target, weight, ignored)
+    terms = weigh_terms(losses, target, weight, ignored)
     if losses.size and not losses.min() >= -LOG_TOLERANCE:
         positive = losses < -LOG_TOLERANCE
         terms.notes[POSITIVE_LOG] = positive if ignored is None else positive & ~ignored
@@ -99,7 +95,7 @@ def nll_gradient(
     return gradient
 
 
-def _weigh(
+def weigh_terms(
     losses: Array, target: Array, weight: Array | None, ignored: NDArray[np.bool_] | None
 ) -> Terms:
     """Apply class weights and leave out what is ignored."""
@@ -166,14 +162,14 @@ def ce(
     classes = input.shape[1]
     if target.ndim == input.ndim:
         spread = DistributionCrossEntropy((len(input), *input.shape[2:]), input.dtype)
-        spread.add(input, _factors(target, weight, label_smoothing, classes))
+        spread.add(input, class_factors(target, weight, label_smoothing, classes))
         return Terms(spread.loss)
     target, ignored = separate_ignored(target, ignore_index)
     running = IndexCrossEntropy(
-        target, input.dtype, _smoothing_weight(weight, label_smoothing, classes, input.dtype)
+        target, input.dtype, smoothing_weights(weight, label_smoothing, classes, input.dtype)
     )
     running.add(input)
-    return _smooth(running, weight, ignored, label_smoothing, classes)
+    return smooth_terms(running, weight, ignored, label_smoothing, classes)
 
 
 @ce.gradient
@@ -190,44 +186,45 @@ def ce_gradient(
     classes = input.shape[1]
     if target.ndim == input.ndim:
         spread = DistributionCrossEntropy((len(input), *input.shape[2:]), input.dtype)
-        factors = _factors(target, weight, label_smoothing, classes)
+        factors = class_factors(target, weight, label_smoothing, classes)
         spread.add(input, factors)
-        return _leave_out(spread.gradient(input, factors) * cotangent[:, np.newaxis], cotangent)
+        return leave_out(spread.gradient(input, factors) * cotangent[:, np.newaxis], cotangent)
     target, _ = separate_ignored(target, ignore_index)
     running = IndexCrossEntropy(
-        target, input.dtype, _smoothing_weight(weight, label_smoothing, classes, input.dtype)
+        target, input.dtype, smoothing_weights(weight, label_smoothing, classes, input.dtype)
     )
     running.add(input)
-    own = cotangent * _own_factors(target, weight, label_smoothing)
+    own = cotangent * own_factors(target, weight, label_smoothing)
     smoothing = cotangent * (label_smoothing / max(1, classes))
-    return _leave_out(running.gradient(input, own, smoothing=smoothing), cotangent)
+    return leave_out(running.gradient(input, own, smoothing=smoothing), cotangent)
 
 
-def _leave_out(gradient: Array, cotangent: Array) -> Array:
+def leave_out(gradient: Array, cotangent: Array) -> Array:
     """Return 0 for what does not count, even where it is NaN."""
     return gradient if cotangent.all() else np.where(cotangent[:, np.newaxis] == 0, 0, gradient)
 
 
-def _own_factors(target: Array, weight: Array | None, smoothing: float) -> Array:
+def own_factors(target: Array, weight: Array | None, smoothing: float) -> Array:
     """Return what −log softmax of the right class is multiplied by."""
     return (1 - smoothing) * (np.ones(target.shape) if weight is None else weight[target])
 
 
-def _factors(target: Array, weight: Array | None, smoothing: float, classes: int) -> Array:
+def class_factors(target: Array, weight: Array | None, smoothing: float, classes: int) -> Array:
     """Return what each −log softmax is multiplied by, for probability targets."""
     factors = target if smoothing == 0 else target * (1 - smoothing) + smoothing / classes
     return factors if weight is None else factors * align_classes(weight, target.ndim)
 
 
-def _smoothing_weight(
+def smoothing_weights(
     weight: Array | None, smoothing: float, classes: int, dtype: np.dtype[Any]
 ) -> Array | None:
+    """Return the weights of the classes in the smoothing term; None where there is none."""
     if smoothing == 0:
         return None
     return np.ones(classes, dtype) if weight is None else weight
 
 
-def _smooth(
+def smooth_terms(
     running: IndexCrossEntropy,
     weight: Array | None,
     ignored: NDArray[np.bool_] | None,
@@ -235,139 +232,10 @@ def _smooth(
     classes: int,
 ) -> Terms:
     """Finalize an index cross entropy: weights, smoothing, ignored targets."""
-    terms = _weigh(running.loss, running.target, weight, ignored)
+    terms = weigh_terms(running.loss, running.target, weight, ignored)
     if smoothing > 0:
         spread = running.smoothing
         if ignored is not None:
             spread[ignored] = 0
         terms.losses = (1 - smoothing) * terms.losses + smoothing / classes * spread
     return terms
-
-
-@loss(
-    "linear_ce",
-    family="classification",
-    inputs=(
-        real("input", "N F", "N F", "F", "F", help="features before the last linear layer"),
-        either(
-            index("target", "N *D", help="class indices, or probabilities of the classes"),
-            distribution("target", "N C *D"),
-            index("target", ""),
-            distribution("target", "C"),
-        ),
-        real("linear_weight", "C *D F", "C *D F", "C F", "C F", help="weights of that layer"),
-    ),
-    aliases=("linear_cross_entropy",),
-    formula="cross entropy of the logits x·Wᵀ + b, which are formed piece by piece",
-    source="https://docs.pytorch.org/docs/stable/generated/"
-    "torch.nn.functional.linear_cross_entropy.html",
-    example="digits_features.npy labels.npy digits_weight.npy --linear-bias digits_bias.npy",
-    facts={
-        "axis": "sum over C",
-        "denominator": "Σ weight[target] over what is not ignored;"
-        " elements with probabilities as targets",
-        "smoothing": "(1 − ε) y + ε / C",
-    },
-    traps=(
-        "the logits never exist as a whole: a vocabulary of 128,256 fits in memory",
-        "torch's functional takes the weights before the target; both orders are recognised"
-        " where the shapes leave no doubt",
-        DENOMINATOR_TRAP,
-    ),
-    other_orders=(("input", "linear_weight", "target"),),
-    sample_cost=lambda sizes: max(
-        sizes["F"], min(sizes["C"] * sizes.get("*D", 1), LARGEST_PIECE) // 8
-    ),
-)
-def linear_ce(
-    input: Array,
-    target: Array,
-    linear_weight: Array,
-    *,
-    linear_bias: Annotated[Array | None, Option("bias of the linear layer", shape="C *D")] = None,
-    weight: Annotated[Array | None, CLASS_WEIGHT] = None,
-    ignore_index: Annotated[int, IGNORE_INDEX] = -100,
-    label_smoothing: Annotated[float, SMOOTHING] = 0.0,
-) -> Terms:
-    """Softmax cross entropy of a linear layer's output, without ever forming all logits.
-
-    input is (N, F) or (F), linear_weight (C, F) or (C, *D, F), target class indices (N, *D) or
-    probabilities (N, C, *D). A label outside [0, C) is an error unless it is ignore_index.
-    """
-    classes, *further, _ = linear_weight.shape
-    pieces = _cut_classes(linear_weight)
-    if target.ndim == len(further) + 2:
-        spread = DistributionCrossEntropy((len(input), *further), input.dtype)
-        factors = _factors(target, weight, label_smoothing, classes)
-        for part in pieces:
-            spread.add(_logits(input, linear_weight, linear_bias, part), factors[:, part])
-        return Terms(spread.loss)
-    target, ignored = separate_ignored(target, ignore_index)
-    smoothing_weight = _smoothing_weight(weight, label_smoothing, classes, input.dtype)
-    running = IndexCrossEntropy(target, input.dtype, smoothing_weight)
-    for part in pieces:
-        running.add(_logits(input, linear_weight, linear_bias, part), part.start)
-    return _smooth(running, weight, ignored, label_smoothing, classes)
-
-
-def _cut_classes(linear_weight: Array) -> list[slice]:
-    """Return the pieces of the classes whose logits are formed together."""
-    piece = max(1, min(LARGEST_PIECE, PIECE_NUMBERS // max(1, linear_weight[:1].size)))
-    return [slice(first, first + piece) for first in range(0, len(linear_weight), piece)]
-
-
-def _logits(input: Array, linear_weight: Array, bias: Array | None, part: slice) -> Array:
-    """Return the logits (n, c, *d) of one piece of the classes."""
-    rows = linear_weight[part].astype(input.dtype, copy=False)
-    logits: Array = np.tensordot(input, rows, axes=(1, rows.ndim - 1))
-    return logits if bias is None else logits + bias[part]
-
-
-@linear_ce.gradient
-def linear_ce_gradient(
-    input: Array,
-    target: Array,
-    linear_weight: Array,
-    *,
-    linear_bias: Array | None,
-    weight: Array | None,
-    ignore_index: int,
-    label_smoothing: float,
-    cotangent: Array,
-) -> Array:
-    """Return the gradients of the logits, formed piece by piece, times the weights of the layer.
-
-    It is the derivative by the features; the layer's weights are no predictions.
-    """
-    classes, *further, _ = linear_weight.shape
-    pieces = _cut_classes(linear_weight)
-    gradient = np.zeros(input.shape, input.dtype)
-    axes = range(len(further) + 1)
-
-    def add(gradient_of_logits: Array, part: slice) -> None:
-        rows = linear_weight[part].astype(input.dtype, copy=False)
-        gradient_of_logits = _leave_out(gradient_of_logits, cotangent)
-        gradient[:] += np.tensordot(
-            gradient_of_logits, rows, axes=([a + 1 for a in axes], list(axes))
-        )
-
-    if target.ndim == len(further) + 2:
-        spread = DistributionCrossEntropy((len(input), *further), input.dtype)
-        factors = _factors(target, weight, label_smoothing, classes)
-        for part in pieces:
-            spread.add(_logits(input, linear_weight, linear_bias, part), factors[:, part])
-        for part in pieces:
-            logits = _logits(input, linear_weight, linear_bias, part)
-            add(spread.gradient(logits, factors[:, part]) * cotangent[:, np.newaxis], part)
-        return gradient
-    target, _ = separate_ignored(target, ignore_index)
-    smoothing_weight = _smoothing_weight(weight, label_smoothing, classes, input.dtype)
-    running = IndexCrossEntropy(target, input.dtype, smoothing_weight)
-    own = cotangent * _own_factors(target, weight, label_smoothing)
-    smoothing = cotangent * (label_smoothing / max(1, classes))
-    for part in pieces:
-        running.add(_logits(input, linear_weight, linear_bias, part), part.start)
-    for part in pieces:
-        logits = _logits(input, linear_weight, linear_bias, part)
-        add(running.gradient(logits, own, part.start, smoothing), part)
-    return gradient

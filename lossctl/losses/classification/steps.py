@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.binary import focal as focusing
+from lossctl.losses.classification import linear, optax, perplexity
 from lossctl.losses.classification import losses as classification
 from lossctl.losses.core.steps import Step, Steps, Told, steps
-from lossctl.losses.likelihood import divergences
 from lossctl.losses.maths.numerics import log_softmax
-from lossctl.losses.scoring import losses as scoring
+from lossctl.losses.ranking import losses as ranking
 
 Array = NDArray[Any]
 
@@ -38,14 +37,14 @@ def cross_logits(x: Array, y: Array, *, weight: Array | None, label_smoothing: f
     yield from cross_classes(x, y, weight, label_smoothing)
 
 
-@steps(scoring.perplexity)
+@steps(perplexity.perplexity)
 def cross_for_perplexity(x: Array, y: Array) -> Steps:
     """Tell the cross entropy of which the exponential of the mean is taken."""
     yield Step("logits", "x", x, mark=mark(y))
     yield from cross_classes(x, y, None, 0.0)
 
 
-@steps(classification.linear_ce)
+@steps(linear.linear_ce)
 def cross_features(
     input: Array,
     target: Array,
@@ -124,7 +123,7 @@ def add_classes(terms: Array, formula: str) -> Steps:
     yield Step("loss", "Σ_c of the class terms", terms.sum())
 
 
-@steps(focusing.poly_ce)
+@steps(optax.poly_ce)
 def cross_and_missing(x: Array, y: Array, *, epsilon: float) -> Steps:
     """Tell the cross entropy, and what is missing to a sure answer."""
     yield Step("logits", "x", x, mark=mark(y))
@@ -146,7 +145,7 @@ def cross_and_missing(x: Array, y: Array, *, epsilon: float) -> Steps:
     yield Step("loss", formula, entropy + epsilon * missing)
 
 
-@steps(divergences.safe_softmax_cross_entropy)
+@steps(optax.safe_softmax_cross_entropy)
 def cross_what_counts(x: Array, y: Array) -> Steps:
     """Tell the cross entropy over the classes that are not ruled out."""
     yield Step("logits", "x", x, mark=mark(y))
@@ -156,7 +155,7 @@ def cross_what_counts(x: Array, y: Array) -> Steps:
     yield from _rank(x, y, there)
 
 
-@steps(divergences.ranking_softmax)
+@steps(ranking.ranking_softmax)
 def rank_items(x: Array, y: Array, *, where: Array | None, weights: Array | None) -> Steps:
     """Tell the cross entropy of the scores of a list against relevances."""
     yield Step("scores", "x", x)

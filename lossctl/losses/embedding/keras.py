@@ -1,4 +1,4 @@
-"""Keras's loss of all pairs of a batch."""
+"""Keras's losses of embeddings: of all pairs of a batch, and of the angle of a pair."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from lossctl.errors import DataError
 from lossctl.losses.core.declaration import Option, Terms, class_label, loss, real
-from lossctl.losses.core.keras import BATCH
-from lossctl.losses.maths.numerics import at_least, open_half, sigmoids, softplus
+from lossctl.losses.core.keras import BATCH, CLASS_AXIS, EPSILON, PREDICTED, ROWS, TRUE
+from lossctl.losses.maths.numerics import at_least, dot, open_half, p_norm, sigmoids, softplus
 
 Array = NDArray[Any]
-
 PAIRS = 2**20
 """How many pairs are looked at together."""
 
@@ -159,3 +158,47 @@ def _log_sum(scores: Array, where: NDArray[np.bool_]) -> Array:
     shift = np.where(np.isfinite(top), top, 0)
     powers = np.exp(scores - shift[:, np.newaxis], where=where, out=np.zeros_like(scores))
     return shift + np.log(powers.sum(axis=1))
+
+
+@loss(
+    "keras.cosine_similarity",
+    family="embedding",
+    inputs=(
+        real("y_pred", "N *D C", "C", help=PREDICTED),
+        real("y_true", "N *D C", "C", help=TRUE),
+    ),
+    results=ROWS,
+    formula="−p·y / (max(‖p‖, ε) max(‖y‖, ε)), ε = 1e-7",
+    source="https://keras.io/api/losses/regression_losses/#cosinesimilarity-class",
+    example="triplets.npz#anchor triplets.npz#positive",
+    traps=("the cosine is negative: -1 is the same direction, 1 the opposite one",),
+    facts={"axis": "the one given, else the last", "denominator": "per-sample losses"},
+    class_axis_option="axis",
+    **BATCH,
+)
+def cosine_similarity(
+    y_pred: Array, y_true: Array, *, axis: Annotated[int, CLASS_AXIS] = -1
+) -> Array:
+    """Negative cosine of the angle between two vectors.
+
+    y_pred and y_true have the same shape, with the vectors along axis. A vector of zeros gives 0.
+    """
+    return -dot(_shorten(y_pred), _shorten(y_true))
+
+
+def _shorten(vectors: Array) -> Array:
+    """Return vectors of length 1, but for such as are shorter than 1e-7."""
+    return vectors / at_least(p_norm(vectors, 2), EPSILON)[..., np.newaxis]
+
+
+@cosine_similarity.gradient
+def cosine_similarity_gradient(y_pred: Array, y_true: Array) -> Array:
+    """Return what is left of the true direction across the predicted one, negative.
+
+    A length below 1e-7 is taken for it, and has no gradient; at it, half of one.
+    """
+    norm = p_norm(y_pred, 2)[..., np.newaxis]
+    length = at_least(norm, EPSILON)
+    unit, other = y_pred / length, _shorten(y_true)
+    along = dot(unit, other)[..., np.newaxis] * unit
+    return (open_half(norm - EPSILON) * along - other) / length

@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 
 from lossctl.losses.core.keras import EPSILON
 from lossctl.losses.core.steps import Step, Steps, Told, steps
-from lossctl.losses.embedding import contrastive
+from lossctl.losses.embedding import contrastive, optax
 from lossctl.losses.embedding import keras as keras_pairs
 from lossctl.losses.embedding import losses as embedding
 from lossctl.losses.maths.numerics import p_norm, softplus
-from lossctl.losses.regression import keras as keras_regression
-from lossctl.losses.regression import optax as optax_namesakes
 
 Array = NDArray[Any]
 Distance = Callable[[Array, Array], Array]
@@ -59,7 +57,7 @@ def turn_away(x: Array, y: Array, *, epsilon: float) -> Steps:
     yield Step("loss", "1 − cosine", 1 - cosine)
 
 
-@steps(keras_regression.cosine_similarity)
+@steps(keras_pairs.cosine_similarity)
 def turn_towards(x: Array, y: Array) -> Steps:
     """Tell the negative cosine."""
     yield Step("prediction", "x", x)
@@ -119,14 +117,14 @@ def compare_by_distance(
     )
 
 
-@steps(optax_namesakes.triplet_margin)
+@steps(optax.triplet_margin)
 def compare_by_powers(
     a: Array, p: Array, n: Array, *, norm_degree: float, margin: float, eps: float
 ) -> Steps:
     """Tell the distances by a norm, eps added to the sum of powers."""
 
     def distance(x: Array, y: Array) -> Array:
-        return optax_namesakes.measure_distance(x - y, norm_degree, eps)
+        return optax.measure_distance(x - y, norm_degree, eps)
 
     shown = "(Σ|{} − {}|^d + ε)^(1/d)"
     yield from compare_triplet((a, p, n), distance, shown, margin, swap=False)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.binary import keras as keras_binary
 from lossctl.losses.core.keras import EPSILON
 from lossctl.losses.core.steps import Step, Steps, Told, steps
-from lossctl.losses.likelihood import deviance, divergences
+from lossctl.losses.deviance import losses as deviance
+from lossctl.losses.likelihood import divergences, keras
 from lossctl.losses.likelihood import losses as likelihood
 from lossctl.losses.maths.numerics import xlogy
 
@@ -40,7 +40,7 @@ def count_events(x: Array, y: Array, *, log_input: bool, full: bool, eps: float)
     yield Step("loss", "likelihood term + Stirling term", loss + stirling)
 
 
-@steps(keras_binary.poisson)
+@steps(keras.poisson)
 def count_from_rate(p: Array, y: Array) -> Steps:
     """Tell the same from a rate, without its constant."""
     yield Step("rate", "x", p)
@@ -124,7 +124,7 @@ def diverge_generally(x: Array, y: Array) -> Steps:
     yield Step("loss", "Σ_c of the class terms", (terms + surplus).sum())
 
 
-@steps(keras_binary.kl_divergence)
+@steps(keras.kl_divergence)
 def diverge_clipped(p: Array, y: Array) -> Steps:
     """Tell the terms of the divergence of clipped probabilities."""
     predicted, true = np.clip(p, EPSILON, 1), np.clip(y, EPSILON, 1)

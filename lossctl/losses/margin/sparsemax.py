@@ -17,7 +17,6 @@ from lossctl.losses.maths.numerics import (
 )
 
 Array = NDArray[Any]
-
 SCORE = score("input", "*", help="scores of the positive class")
 SCORES = (
     score("input", "N C *D", "C", help="scores of the classes"),
@@ -201,3 +200,30 @@ def find_threshold(scores: Array) -> Array:
     support = (1 + ranks * ordered > sums).sum(axis=1)
     last = at_least(support, 1)[:, np.newaxis].astype(np.intp) - 1
     return (np.take_along_axis(sums, last, axis=1)[:, 0] - 1) / (last[:, 0] + 1)
+
+
+@loss(
+    "optax.hinge",
+    family="margin",
+    inputs=(score("input", "*", help="scores"), sign("target", "*", help="+1 or -1")),
+    library="optax",
+    formula="max(0, 1 − y x)",
+    source="https://optax.readthedocs.io/en/latest/api/losses.html",
+    example="binary.csv#logit binary.csv#sign",
+    traps=(
+        "each element has its loss, and targets are +1 and -1; Keras takes 0 and 1 too, and"
+        " averages over the last axis",
+    ),
+)
+def hinge(input: Array, target: Array) -> Array:
+    """Hinge on a score that should have a given sign.
+
+    input and target have the same shape (*). A target that is not +1 or -1 is an error.
+    """
+    return at_least(1 - target * input, 0)
+
+
+@hinge.gradient
+def hinge_gradient(input: Array, target: Array) -> Array:
+    """Return −y where the margin is lacking, half of it where it is just reached."""
+    return -target * open_half(1 - target * input)

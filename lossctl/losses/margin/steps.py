@@ -12,7 +12,6 @@ from lossctl.losses.margin import keras as keras_hinges
 from lossctl.losses.margin import losses as margins
 from lossctl.losses.margin import sparsemax as decisions
 from lossctl.losses.maths.numerics import softplus
-from lossctl.losses.regression import optax as optax_namesakes
 
 Array = NDArray[Any]
 
@@ -64,7 +63,7 @@ def punish_wrong_signs(x: Array, y: Array) -> Steps:
     yield from bend_at_zero(-(y * x), "−y x")
 
 
-@steps(optax_namesakes.hinge)
+@steps(decisions.hinge)
 def ask_for_margin(x: Array, y: Array) -> Steps:
     """Tell the hinge on a score."""
     yield from agree(x, y)

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from lossctl.losses.maths.numerics import align_classes, find_classes, flatten
 
 Array = NDArray[Any]
-
 CONFIDENT = 2.0**-5
 
 
@@ -215,3 +214,25 @@ def _shrink(old_top: Array, top: Array) -> Array:
     factor = np.exp(difference)
     factor += np.where(np.isfinite(error), factor * error, 0)
     return np.where(old_top == top, 1, factor)
+
+
+def masked_cross_entropy(logits: Array, factors: Array, there: Array | None) -> Array:
+    """Return softmax cross entropy along axis 1, over what is there."""
+    logits = _rule_out(logits, there)
+    spread = DistributionCrossEntropy((len(logits), *logits.shape[2:]), logits.dtype)
+    spread.add(logits, factors)
+    return spread.loss
+
+
+def masked_cross_entropy_gradient(logits: Array, factors: Array, there: Array | None) -> Array:
+    """Return its gradient with respect to the logits."""
+    logits = _rule_out(logits, there)
+    spread = DistributionCrossEntropy((len(logits), *logits.shape[2:]), logits.dtype)
+    spread.add(logits, factors)
+    gradient = spread.gradient(logits, factors)
+    return gradient if there is None else np.where(there, gradient, 0)
+
+
+def _rule_out(logits: Array, there: Array | None) -> Array:
+    """Return logits so low for what is not there that their exponential is 0, and still finite."""
+    return logits if there is None else np.where(there, logits, -np.finfo(logits.dtype).max / 4)

@@ -7,33 +7,25 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.core.declaration import Option, Terms, loss, real
+from lossctl.losses.core.declaration import Option, Terms, loss
 from lossctl.losses.core.keras import (
     AVERAGE,
     AXIS_TRAP,
-    BATCH,
-    CLASS_AXIS,
     EPSILON,
     LAST,
     PAIR,
-    PREDICTED,
-    ROWS,
-    TRUE,
     evaluate,
 )
 from lossctl.losses.maths.numerics import (
     at_least,
-    dot,
     find_sign,
     log1p_difference,
     open_half,
-    p_norm,
 )
 from lossctl.losses.regression import forecasting
 from lossctl.losses.regression import losses as regression
 
 Array = NDArray[Any]
-
 COLUMNS = "regression.csv#pred_forest regression.csv#target"
 
 
@@ -146,50 +138,6 @@ def mean_squared_logarithmic_error_gradient(y_pred: Array, y_true: Array) -> Arr
     """Return twice the error of the logarithms over 1 + amount; 0 where the amount is raised."""
     predicted, true = at_least(y_pred, EPSILON), at_least(y_true, EPSILON)
     return 2 * log1p_difference(predicted, true) / (1 + predicted) * open_half(y_pred - EPSILON)
-
-
-@loss(
-    "keras.cosine_similarity",
-    family="embedding",
-    inputs=(
-        real("y_pred", "N *D C", "C", help=PREDICTED),
-        real("y_true", "N *D C", "C", help=TRUE),
-    ),
-    results=ROWS,
-    formula="−p·y / (max(‖p‖, ε) max(‖y‖, ε)), ε = 1e-7",
-    source="https://keras.io/api/losses/regression_losses/#cosinesimilarity-class",
-    example="triplets.npz#anchor triplets.npz#positive",
-    traps=("the cosine is negative: -1 is the same direction, 1 the opposite one",),
-    facts={"axis": "the one given, else the last", "denominator": "per-sample losses"},
-    class_axis_option="axis",
-    **BATCH,
-)
-def cosine_similarity(
-    y_pred: Array, y_true: Array, *, axis: Annotated[int, CLASS_AXIS] = -1
-) -> Array:
-    """Negative cosine of the angle between two vectors.
-
-    y_pred and y_true have the same shape, with the vectors along axis. A vector of zeros gives 0.
-    """
-    return -dot(_shorten(y_pred), _shorten(y_true))
-
-
-def _shorten(vectors: Array) -> Array:
-    """Return vectors of length 1, but for such as are shorter than 1e-7."""
-    return vectors / at_least(p_norm(vectors, 2), EPSILON)[..., np.newaxis]
-
-
-@cosine_similarity.gradient
-def cosine_similarity_gradient(y_pred: Array, y_true: Array) -> Array:
-    """Return what is left of the true direction across the predicted one, negative.
-
-    A length below 1e-7 is taken for it, and has no gradient; at it, half of one.
-    """
-    norm = p_norm(y_pred, 2)[..., np.newaxis]
-    length = at_least(norm, EPSILON)
-    unit, other = y_pred / length, _shorten(y_true)
-    along = dot(unit, other)[..., np.newaxis] * unit
-    return (open_half(norm - EPSILON) * along - other) / length
 
 
 @loss(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -13,28 +12,22 @@ from lossctl.errors import UsageError
 from lossctl.losses.core.declaration import (
     Option,
     Terms,
-    Transform,
     binary,
     class_label,
     class_probability,
     either,
     index,
-    logit,
     loss,
     probability,
     score,
 )
-from lossctl.losses.core.options import Role
 from lossctl.losses.maths.numerics import (
     align_classes,
     find_classes,
-    separate_ignored,
     take_class,
 )
-from lossctl.losses.maths.softmax import IndexCrossEntropy
 
 Array = NDArray[Any]
-
 PROBABILITIES = either(
     probability("input", "*", help="probability of class 1, or of each class"),
     class_probability("input", "N C *D", "C"),
@@ -205,63 +198,3 @@ def zero_one(
         return wrong
     always = "{are} right whatever the scores, because top_k is not below the number of classes"
     return Terms(wrong, notes={always: np.ones(wrong.shape, bool)})
-
-
-def _raise_e(mean: float) -> float:
-    """Return exp(mean), infinity where that is too large."""
-    try:
-        return math.exp(mean)
-    except OverflowError:
-        return math.inf
-
-
-@loss(
-    "perplexity",
-    family="classification",
-    inputs=(
-        logit("input", "N C *D", "C", help="logits"),
-        index("target", "N *D", "", help="class indices"),
-    ),
-    library="literature",
-    aliases=("ppl",),
-    formula="exp of the mean of −log softmax(x)_y",
-    source="Jelinek et al. 1977, Perplexity: a measure of the difficulty of speech recognition"
-    " tasks, doi:10.1121/1.2016299",
-    example="preds.npy labels.npy",
-    traps=(
-        "takes logits; the natural logarithm, so that it is e to the mean of ce",
-        "the exponential of the mean, not the mean of exponentials; the losses of elements are"
-        " cross entropies",
-    ),
-    transform=Transform("exponential", _raise_e, _raise_e),
-    facts={"denominator": "elements kept"},
-)
-def perplexity(
-    input: Array,
-    target: Array,
-    *,
-    ignore_index: Annotated[
-        int, Option("target value that is left out", role=Role.IGNORED_LABEL)
-    ] = -100,
-) -> Terms:
-    """Among how many equally likely classes the model is at a loss, on average.
-
-    input is (N, C, *D) or (C); target holds class indices (N, *D) or one index. A label outside
-    [0, C) is an error unless it is ignore_index.
-    """
-    target, ignored = separate_ignored(target, ignore_index)
-    running = IndexCrossEntropy(target, input.dtype, None)
-    running.add(input)
-    losses = running.loss
-    if ignored is not None:
-        losses[ignored] = 0
-    return Terms(losses, ignored=ignored, denominator="elements kept")
-
-
-@perplexity.gradient
-def perplexity_gradient(input: Array, target: Array, *, ignore_index: int) -> Array:
-    """Return softmax − 1 at the right class: the engine differentiates the exponential."""
-    target, _ = separate_ignored(target, ignore_index)
-    running = IndexCrossEntropy(target, input.dtype, None)
-    running.add(input)
-    return running.gradient(input, np.ones(target.shape))

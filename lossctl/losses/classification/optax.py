@@ -1,0 +1,112 @@
+"""Cross entropies of logits that optax alone has."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.losses.core.declaration import Option, distribution, either, index, logit, loss
+from lossctl.losses.maths.numerics import take_class
+from lossctl.losses.maths.softmax import (
+    DistributionCrossEntropy,
+    IndexCrossEntropy,
+    masked_cross_entropy,
+    masked_cross_entropy_gradient,
+)
+
+Array = NDArray[Any]
+
+
+@loss(
+    "safe_softmax_cross_entropy",
+    family="classification",
+    inputs=(
+        logit("input", "N C *D", "C", help="logits"),
+        distribution("target", "N C *D", "C", help="probabilities of the classes"),
+    ),
+    library="optax",
+    formula="−Σ_c y_c log softmax(x)_c, without the classes of which x is −∞ and y is 0",
+    source="https://optax.readthedocs.io/en/latest/api/losses.html",
+    example="preds.npy digits_other_probs.npy",
+    traps=("a class ruled out (a logit of −∞, a target of 0) costs nothing; for ce it is NaN",),
+)
+def safe_softmax_cross_entropy(input: Array, target: Array) -> Array:
+    """Cross entropy of logits that may rule classes out.
+
+    input and target are (N, C, *D) or (C); the losses are (N, *D) or one number.
+    """
+    return masked_cross_entropy(input, target, ~((input == -np.inf) & (target == 0)))
+
+
+@safe_softmax_cross_entropy.gradient
+def safe_softmax_cross_entropy_gradient(input: Array, target: Array) -> Array:
+    """Return (Σ y) softmax − y, 0 for a class that is ruled out."""
+    return masked_cross_entropy_gradient(input, target, ~((input == -np.inf) & (target == 0)))
+
+
+@loss(
+    "poly_ce",
+    family="classification",
+    inputs=(
+        logit("input", "N C *D", "N C *D", "C", "C", help="logits"),
+        either(
+            index("target", "N *D", help="class indices, or probabilities of the classes"),
+            distribution("target", "N C *D"),
+            index("target", ""),
+            distribution("target", "C"),
+        ),
+    ),
+    library="optax",
+    aliases=("poly_loss_cross_entropy", "poly_loss"),
+    formula="−Σ_c y_c log p_c + ε Σ_c y_c (1 − p_c),  p = softmax(x)",
+    source="Leng et al. 2022, PolyLoss, arXiv:2204.12511",
+    example="preds.npy labels.npy",
+    traps=("takes logits, not probabilities", "epsilon 0 is cross entropy, -1 focuses on it less"),
+)
+def poly_ce(
+    input: Array,
+    target: Array,
+    *,
+    epsilon: Annotated[float, Option("weight of 1 − p, beside the 1 of cross entropy")] = 2.0,
+) -> Array:
+    """Cross entropy of logits with another weight on the first term of its series.
+
+    input is (N, C, *D) or (C); target holds class indices (N, *D) or one index, or probabilities
+    of the input's shape. A label outside [0, C) is an error.
+    """
+    if target.ndim == input.ndim:
+        spread = DistributionCrossEntropy((len(input), *input.shape[2:]), input.dtype)
+        spread.add(input, target)
+        return spread.loss + epsilon * (target * _complement(input)).sum(axis=1)
+    running = IndexCrossEntropy(target, input.dtype, None)
+    running.add(input)
+    own = np.exp(take_class(input, target) - running.top)
+    return running.loss + epsilon * (running.others / (own + running.others))
+
+
+def _complement(logits: Array) -> Array:
+    """Return 1 − softmax; for the likeliest class it is the sum of the others."""
+    best = np.expand_dims(logits.argmax(axis=1), 1)
+    shares = np.exp(logits - np.take_along_axis(logits, best, axis=1))
+    np.put_along_axis(shares, best, 0, axis=1)
+    others = shares.sum(axis=1, keepdims=True)
+    rest = 1 + others - shares
+    np.put_along_axis(rest, best, others, axis=1)
+    return rest / (1 + others)
+
+
+@poly_ce.gradient
+def poly_ce_gradient(input: Array, target: Array, *, epsilon: float) -> Array:
+    """Return (1 + ε p_y) times the gradient of cross entropy; for shares, both terms' gradients."""
+    if target.ndim == input.ndim:
+        spread = DistributionCrossEntropy((len(input), *input.shape[2:]), input.dtype)
+        spread.add(input, target)
+        shares = spread.softmax(input)
+        hit = (target * shares).sum(axis=1, keepdims=True)
+        return spread.gradient(input, target) - epsilon * shares * (target - hit)
+    running = IndexCrossEntropy(target, input.dtype, None)
+    running.add(input)
+    own = np.exp(running.own - running.top)
+    return running.gradient(input, 1 + epsilon * own / (own + running.others))

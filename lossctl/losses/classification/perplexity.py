@@ -1,0 +1,75 @@
+"""The exponential of a mean cross entropy."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossctl.losses.core.declaration import Option, Role, Terms, Transform, index, logit, loss
+from lossctl.losses.maths.numerics import separate_ignored
+from lossctl.losses.maths.softmax import IndexCrossEntropy
+
+Array = NDArray[Any]
+
+
+def _raise_e(mean: float) -> float:
+    """Return exp(mean), infinity where that is too large."""
+    try:
+        return math.exp(mean)
+    except OverflowError:
+        return math.inf
+
+
+@loss(
+    "perplexity",
+    family="classification",
+    inputs=(
+        logit("input", "N C *D", "C", help="logits"),
+        index("target", "N *D", "", help="class indices"),
+    ),
+    library="literature",
+    aliases=("ppl",),
+    formula="exp of the mean of −log softmax(x)_y",
+    source="Jelinek et al. 1977, Perplexity: a measure of the difficulty of speech recognition"
+    " tasks, doi:10.1121/1.2016299",
+    example="preds.npy labels.npy",
+    traps=(
+        "takes logits; the natural logarithm, so that it is e to the mean of ce",
+        "the exponential of the mean, not the mean of exponentials; the losses of elements are"
+        " cross entropies",
+    ),
+    transform=Transform("exponential", _raise_e, _raise_e),
+    facts={"denominator": "elements kept"},
+)
+def perplexity(
+    input: Array,
+    target: Array,
+    *,
+    ignore_index: Annotated[
+        int, Option("target value that is left out", role=Role.IGNORED_LABEL)
+    ] = -100,
+) -> Terms:
+    """Among how many equally likely classes the model is at a loss, on average.
+
+    input is (N, C, *D) or (C); target holds class indices (N, *D) or one index. A label outside
+    [0, C) is an error unless it is ignore_index.
+    """
+    target, ignored = separate_ignored(target, ignore_index)
+    running = IndexCrossEntropy(target, input.dtype, None)
+    running.add(input)
+    losses = running.loss
+    if ignored is not None:
+        losses[ignored] = 0
+    return Terms(losses, ignored=ignored, denominator="elements kept")
+
+
+@perplexity.gradient
+def perplexity_gradient(input: Array, target: Array, *, ignore_index: int) -> Array:
+    """Return softmax − 1 at the right class: the engine differentiates the exponential."""
+    target, _ = separate_ignored(target, ignore_index)
+    running = IndexCrossEntropy(target, input.dtype, None)
+    running.add(input)
+    return running.gradient(input, np.ones(target.shape))

@@ -1,0 +1,1 @@
+"""Deviances of predicted means."""
