@@ -10,7 +10,7 @@ from lossctl.api.class_names import find_labels, name_columns
 from lossctl.data import load_array, open_sources
 from lossctl.data.arrays.cells import CELL
 from lossctl.data.arrays.class_names import IndexedSource, load_classes
-from lossctl.data.arrays.kept import keep_row
+from lossctl.data.arrays.views import keep_row
 from lossctl.engine.plan.build import make_plan
 from lossctl.engine.plan.options import check_options
 from lossctl.engine.plan.plan import Plan, Settings

@@ -16,7 +16,8 @@ from lossctl.data.arrays.cells import wrap_labels
 from lossctl.data.arrays.memory import to_memory_array, wrap_memory
 from lossctl.data.arrays.source import Array, ArraySource, Source
 from lossctl.data.references.open import Opener, find_files, is_reference, refuse_overwriting
-from lossctl.data.references.parse import Reference, choose_columns, find_column
+from lossctl.data.references.parse import Reference
+from lossctl.data.tables.columns import choose_columns, find_column
 from lossctl.data.tables.scan import (
     LabelSource,
     SharedScan,

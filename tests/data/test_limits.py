@@ -15,7 +15,7 @@ import pytest
 
 from lossctl.data import open_sources
 from lossctl.data.arrays.source import ArraySource
-from lossctl.data.arrays.squeezed import ReshapedSource, SqueezedSource
+from lossctl.data.arrays.views import ReshapedSource, SqueezedSource
 from lossctl.data.formats import npy
 from lossctl.data.formats.npy import FileSource
 from lossctl.data.streams import spool as spools

@@ -21,8 +21,10 @@ from lossctl.data.formats import parquet as parquet_tables
 from lossctl.data.formats.arrow_batches import count_buffers
 from lossctl.data.formats.arrow_messages import CONTINUATION, Message
 from lossctl.data.streams import spool as spools
-from lossctl.data.streams.spool import ColumnSpool, Spool
+from lossctl.data.streams.spool import Spool
+from lossctl.data.tables import column_spool
 from lossctl.data.tables import typed as typed_tables
+from lossctl.data.tables.column_spool import ColumnSpool
 from lossctl.errors import DataError, FileError, LossctlError
 from tests.support.source_files import equal_bits, list_open_files, read_in_blocks, write
 from tests.support.standard_input import standard_input
@@ -55,7 +57,7 @@ def spooled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(Spool, "map", note)
     monkeypatch.setattr(spools, "LARGE_BYTES", 500)
-    monkeypatch.setattr(spools, "RELEASE_BYTES", 2000)
+    monkeypatch.setattr(column_spool, "RELEASE_BYTES", 2000)
     monkeypatch.setattr(typed_tables, "PIECE_BYTES", 3000)
     monkeypatch.setattr(parquet_tables, "SPOOLED_BYTES", 1000)
     monkeypatch.setattr(parquet_tables, "COLUMN_BYTES", 500)

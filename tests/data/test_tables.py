@@ -16,9 +16,10 @@ from lossctl.data import open_sources
 from lossctl.data.arrays.source import Array, Source
 from lossctl.data.formats import csv as csv_tables
 from lossctl.data.formats import parquet as parquet_tables
-from lossctl.data.references.parse import choose_columns, parse_reference
+from lossctl.data.references.parse import parse_reference
 from lossctl.data.tables import scan as tables
 from lossctl.data.tables import typed as typed_tables
+from lossctl.data.tables.columns import choose_columns
 from lossctl.errors import DataError, UsageError
 
 RANDOM = np.random.default_rng(11)

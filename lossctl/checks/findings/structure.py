@@ -20,7 +20,7 @@ from lossctl.checks.repairs.views import (
 )
 from lossctl.checks.result import Finding, Severity
 from lossctl.data.arrays.source import Source
-from lossctl.data.arrays.squeezed import squeeze
+from lossctl.data.arrays.views import squeeze
 from lossctl.data.rules.shapes import show
 from lossctl.engine.plan.build import make_plan
 from lossctl.engine.plan.match import match_inputs

@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 
 from lossctl.checks.measurements.profile import Measures, measure
-from lossctl.data.arrays.replayed import ReplayedSource
 from lossctl.data.arrays.source import Array, ArraySource, Source
-from lossctl.data.arrays.squeezed import SqueezedSource
-from lossctl.data.arrays.views import WrappedSource
+from lossctl.data.arrays.views import ReplayedSource, SqueezedSource, WrappedSource
 
 PEEKED = 1024
 """Rows that are looked at before the scan."""

@@ -11,8 +11,8 @@ from typing import IO
 
 from lossctl.data.arrays.source import Source
 from lossctl.data.formats.npy import StreamSource, map_array
-from lossctl.data.references.parse import find_column
 from lossctl.data.streams.origins import Origin
+from lossctl.data.tables.columns import find_column
 from lossctl.errors import DataError, UsageError
 
 LOCAL_HEADER = struct.Struct("<26xHH")

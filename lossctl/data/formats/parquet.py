@@ -8,8 +8,9 @@ from typing import Any
 
 from lossctl.data.arrays.source import Array
 from lossctl.data.streams.origins import Origin
-from lossctl.data.streams.spool import ColumnSpool, Spool
+from lossctl.data.streams.spool import Spool
 from lossctl.data.tables import typed as typed_tables
+from lossctl.data.tables.column_spool import ColumnSpool
 from lossctl.data.tables.typed import TypedTable
 
 BUFFER_BYTES = 1 << 16

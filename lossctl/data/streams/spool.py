@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections import deque
-from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
-import numpy as np
-
-from lossctl.data.arrays.cells import CELL, Cells, unpack_cells
-from lossctl.data.arrays.source import Array
 from lossctl.data.streams.mmap import MappedFile
 from lossctl.errors import FileError
 
@@ -25,8 +18,6 @@ LARGE_BYTES = 8 << 20
 """What has to be held at once (a row, a batch) and is larger than this is spooled."""
 
 COPIED_BYTES = 1 << 18
-RELEASE_BYTES = 2 << 20
-"""The memory of mapped pages is given back once in so much."""
 
 
 class Readable(Protocol):
@@ -124,64 +115,3 @@ class Spool:
             f"{self._path}: could not be copied to a temporary file in {self._directory}: {said}.",
             f"{self._remedy}, or set TMPDIR to a directory with room.",
         )
-
-
-class ColumnSpool:
-    """Columns that are written one after another, some rows at a time, and read side by side."""
-
-    def __init__(self, spool: Spool) -> None:
-        self._spool = spool
-        self._parts: dict[int, deque[_Part]] = {}
-
-    def add(self, column: int, rows: Array | Cells) -> None:
-        """Append rows of a column."""
-        self._spool.align(64)
-        if isinstance(rows, Cells):
-            content = rows.pack()
-            part = _Part(self._spool.append(content), len(content), CELL, rows.shape)
-        else:
-            numbers = np.ascontiguousarray(rows).reshape(-1).view(np.uint8)
-            part = _Part(self._spool.append(numbers.data), rows.nbytes, rows.dtype, rows.shape)
-        self._parts.setdefault(column, deque()).append(part)
-
-    def pieces(self, size: int) -> Iterator[dict[int, Any]]:
-        """Yield all columns, about ``size`` bytes at a time, as views of the mapped file."""
-        mapped = self._spool.map()
-        columns = {column: self._views(mapped, column) for column in self._parts}
-        rows = {column: next(views) for column, views in columns.items()}
-        passed = 0
-        while True:
-            width = sum(one.nbytes // len(one) for one in rows.values())
-            count = min(max(1, size // max(1, width)), *map(len, rows.values()))
-            yield {column: one[:count] for column, one in rows.items()}
-            passed += count * width
-            if passed >= RELEASE_BYTES:
-                mapped.release(0, mapped.size)
-                passed = 0
-            for column, one in rows.items():
-                rest = one[count:] if count < len(one) else next(columns[column], None)
-                if rest is None:
-                    return
-                rows[column] = rest
-
-    def _views(self, mapped: MappedFile, column: int) -> Iterator[Any]:
-        for part in self._parts[column]:
-            count = int(np.prod(part.shape))
-            if not count:
-                continue
-            if part.dtype == CELL:
-                yield unpack_cells(memoryview(mapped.content)[part.start : part.start + part.size])
-            else:
-                yield np.frombuffer(mapped.content, part.dtype, count, part.start).reshape(
-                    part.shape
-                )
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Where some rows of a column stand in a spool, and what they are."""
-
-    start: int
-    size: int
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]

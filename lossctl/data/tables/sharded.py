@@ -12,7 +12,7 @@ import numpy as np
 
 from lossctl.data.arrays.cells import CELL
 from lossctl.data.arrays.source import Array, Source
-from lossctl.data.references.parse import find_column
+from lossctl.data.tables.columns import find_column
 from lossctl.data.tables.scan import Layout, Table
 from lossctl.errors import DataError
 

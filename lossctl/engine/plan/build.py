@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lossctl.data.arrays.source import Source
-from lossctl.data.arrays.squeezed import ReshapedSource, squeeze
+from lossctl.data.arrays.views import ReshapedSource, squeeze
 from lossctl.data.rules import shapes
 from lossctl.engine.plan.binding import Bound, axis_order, kind_under, view_axes
 from lossctl.engine.plan.blocks import Cutting, plan_cutting

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.data.arrays.source import Source
-from lossctl.data.arrays.squeezed import align_trailing, squeeze
+from lossctl.data.arrays.views import align_trailing, squeeze
 from lossctl.data.rules import shapes
 from lossctl.data.rules.kinds import not_whole
 from lossctl.engine.plan.binding import Bound, class_order

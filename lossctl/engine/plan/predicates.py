@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from lossctl.data import is_live, open_sources
-from lossctl.data.arrays.replayed import ReplayedSource
 from lossctl.data.arrays.source import Source
+from lossctl.data.arrays.views import ReplayedSource
 from lossctl.engine.plan.blocks import plan_cutting
 from lossctl.losses.core.declaration import InputPredicate, Loss
 

@@ -18,7 +18,8 @@ from lossctl.data import open_sources
 from lossctl.data.arrays.source import Source
 from lossctl.data.references.columns import read_names
 from lossctl.data.references.open import is_reference, refuse_overwriting
-from lossctl.data.references.parse import choose_columns, parse_reference
+from lossctl.data.references.parse import parse_reference
+from lossctl.data.tables.columns import choose_columns
 from lossctl.errors import UsageError, did_you_mean
 
 FILE_WORDS = ("#", "/", "\\", "*")
