@@ -26,6 +26,20 @@ OF_RESULT = {"denominator", "result", "mean", "share of the denominator", "sampl
 CASES = 60
 ELEMENTS = 6
 
+Chosen = list[tuple[Case, Run, Explanation]]
+
+
+@pytest.fixture(scope="module", params=KEYS)
+def key(request: pytest.FixtureRequest) -> str:
+    """The key of each loss in turn: all tests of one loss run together, and explain it once."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def chosen(key: str) -> Chosen:
+    """The elements of a loss that are looked at."""
+    return list(choose(key))
+
 
 def choose(key: str) -> Iterator[tuple[Case, Run, Explanation]]:
     """Yield some elements of some golden cases, at least one of each set of options."""
@@ -81,10 +95,9 @@ def check(step: Step, scope: Scope, one: Explanation) -> str | None:
     return None if near.all() else f"it is {told}, not {expected}"
 
 
-@pytest.mark.parametrize("key", KEYS)
-def test_every_step_is_recomputed(key: str) -> None:
+def test_every_step_is_recomputed(chosen: Chosen) -> None:
     wrong: dict[tuple[str, str], str] = {}
-    for case, done, one in choose(key):
+    for case, done, one in chosen:
         if any(step.key == LEFT_OUT for step in one.steps):
             continue
         before: dict[str, Any] = {}
@@ -98,20 +111,18 @@ def test_every_step_is_recomputed(key: str) -> None:
     assert not wrong, "\n".join(f"{step}: {told}" for step, told in wrong.items())
 
 
-@pytest.mark.parametrize("key", KEYS)
-def test_steps_have_one_word_for_one_thing(key: str) -> None:
+def test_steps_have_one_word_for_one_thing(key: str, chosen: Chosen) -> None:
     sums = {template.format(name) for name in PARTS for template in (OF_ROW, OF_ALL)}
     inputs = {one.name for one in LOSSES[key].inputs}
-    for _, _, one in choose(key):
+    for _, _, one in chosen:
         keys = [step.key for step in one.steps]
         assert set(keys) <= WORDS | sums | inputs
         assert len(set(keys)) == len(keys), "a word twice in a walk"
         assert all(step.formula for step in one.steps)
 
 
-@pytest.mark.parametrize("key", KEYS)
-def test_what_is_changed_was_a_step_before(key: str) -> None:
-    for _, _, one in choose(key):
+def test_what_is_changed_was_a_step_before(chosen: Chosen) -> None:
+    for _, _, one in chosen:
         for place, step in enumerate(one.steps):
             if step.before is not None:
                 earlier = [np.asarray(other.value) for other in one.steps[:place]]

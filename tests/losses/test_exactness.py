@@ -8,7 +8,8 @@ are wrong at many of these points.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import mpmath
@@ -34,6 +35,27 @@ DEFINITIONS = (
     definitions.DEFINITIONS | evaluator_definitions.DEFINITIONS | keras_definitions.DEFINITIONS
 )
 EVALUATOR = ("scikit-learn", "torchvision", "optax", "literature")
+REPEATED = ("exp", "log", "log1p")
+"""Functions that take most of the time, and are asked for the same numbers again and again."""
+
+
+def remember(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a function of numbers that computes each value once, for every precision."""
+
+    @cache
+    def find(x: Any, precision: int) -> Any:
+        return function(x)
+
+    return lambda x: find(x, mpmath.mp.prec)
+
+
+REMEMBERING = {name: remember(getattr(mpmath.mp, name)) for name in REPEATED}
+
+
+@pytest.fixture(autouse=True)
+def _remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, function in REMEMBERING.items():
+        monkeypatch.setattr(mpmath.mp, name, function)
 
 
 @pytest.mark.parametrize("key", POINTS)
