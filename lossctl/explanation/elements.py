@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,11 @@ class Run:
     totals: dict[str, Array]
     """Named sums over all rows, where the loss is made of those alone."""
     classes: tuple[str, ...] = ()
+    description: dict[str, Any] = field(init=False, repr=False)
+    """What the declaration says, the same for every element."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "description", describe(self.loss))
 
     @property
     def positions(self) -> tuple[int, ...]:
@@ -80,7 +85,7 @@ class Run:
         return Explanation(
             loss=self.loss.key,
             name=result.name,
-            description=describe(self.loss),
+            description=self.description,
             steps=steps,
             row=row,
             position=position,

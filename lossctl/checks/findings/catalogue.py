@@ -7,6 +7,7 @@ types of findings, too.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
@@ -118,10 +119,15 @@ def severity_of(rule: Rule) -> Severity:
 
 def list_finding_types() -> list[FindingType]:
     """Return all symptoms, the severe ones first, by their codes."""
-    for module in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
-        importlib.import_module(module.name)
+    _load_detectors()
     order = list(Severity)
     return sorted(FINDING_TYPES.values(), key=lambda one: (order.index(one.severity), one.code))
+
+
+@functools.cache
+def _load_detectors() -> None:
+    for module in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
+        importlib.import_module(module.name)
 
 
 def _declare_rules() -> None:
