@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from lossctl.engine.plan.plan import Settings
-from lossctl.engine.run.threads import available_threads
-from lossctl.errors import UsageError
+from lossctl.engine.plan.call import make_call
 from lossctl.losses.core.declaration import Loss
-from lossctl.losses.core.registry import find
 
 if TYPE_CHECKING:
     from lossctl.checks.result import CheckResult
-
-LEAST_INPUTS = 2
 
 
 def check(
@@ -51,46 +46,19 @@ def check(
     Returns an :class:`~lossctl.checks.result.CheckResult`. Raises UsageError, and DataError or
     FileError for files that cannot be read.
     """
-    from lossctl.checks.checker import Request, run_check
+    from lossctl.checks.checker import run_check
 
-    declared = None if loss is None else find(loss)
-    if declared is None and len(inputs) < LEAST_INPUTS:
-        raise UsageError(
-            f"a check needs predictions and targets, but got {len(inputs)} inputs",
-            "Name a loss before them, to see what it takes.",
-        )
-    if declared is None and options:
-        raise UsageError(
-            f"{next(iter(options))} is an option of a loss, and none is named",
-            "Name the loss before the inputs.",
-        )
-    settings = Settings(
-        reduction="mean" if declared is None else declared.reduction,
+    call = make_call(
+        loss,
+        inputs,
+        options,
+        sample_weight=sample_weight,
+        mask=mask,
+        classes=classes,
         class_axis=class_axis,
         squeeze=squeeze,
         nan=nan,
         dtype=dtype,
-        threads=available_threads() if threads is None else threads,
+        threads=threads,
     )
-    given = {
-        "class_axis": (class_axis, 1),
-        "classes": (classes, None),
-        "squeeze": (squeeze, False),
-        "sample_weight": (sample_weight, None),
-        "mask": (mask, None),
-        "nan": (nan, "propagate"),
-    }
-    return run_check(
-        Request(
-            declared,
-            inputs,
-            options,
-            settings,
-            {name: value for name, (value, default) in given.items() if value is not default},
-            sample_weight,
-            mask,
-            id,
-            classes,
-            progress,
-        )
-    )
+    return run_check(call, id, progress)

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lossctl import __version__
-from lossctl.api.call import is_text, plan_computation
-from lossctl.api.datasets import (
-    check_evaluation,
-    check_suite_written,
-    check_written,
-    evaluate,
-    run_suite,
-)
 from lossctl.api.writers import open_text
-from lossctl.engine.plan.plan import Settings
+from lossctl.engine.plan.call import make_call
 from lossctl.engine.run import elements as engine
-from lossctl.engine.run.threads import available_threads
 from lossctl.engine.sums.result import Result
 from lossctl.errors import UsageError, did_you_mean
 from lossctl.losses.core.declaration import Loss
@@ -28,45 +18,7 @@ from lossctl.losses.core.description import describe as describe_declaration
 from lossctl.losses.core.names import name_library
 from lossctl.losses.core.registry import find, list_file, list_losses
 
-if TYPE_CHECKING:
-    from lossctl.api.checks import check
-    from lossctl.api.explanations import explain, explain_difference
-    from lossctl.api.gradients import gradient
-
-__all__ = [
-    "check",
-    "check_evaluation",
-    "check_suite_written",
-    "check_written",
-    "compare_definitions",
-    "compute",
-    "describe",
-    "describe_all",
-    "elements",
-    "evaluate",
-    "explain",
-    "explain_difference",
-    "gradient",
-    "is_text",
-    "merge",
-    "run_suite",
-]
-
 Path = str | PathLike[str]
-
-_LATER = {
-    "check": "lossctl.api.checks",
-    "explain": "lossctl.api.explanations",
-    "explain_difference": "lossctl.api.explanations",
-    "gradient": "lossctl.api.gradients",
-}
-"""Parts that are imported when they are asked for: a loss alone is computed sooner so."""
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_LATER[name]), name)
 
 
 def compute(
@@ -115,18 +67,22 @@ def compute(
         _refuse_parts(part=part, save_state=save_state)
     if part is not None and save_state is None:
         raise UsageError("a part is of no use without its state", "Add --save-state FILE.")
-    declared = find(loss)
-    settings = Settings(
-        reduction=declared.reduction if reduction is None else reduction,
+    call = make_call(
+        loss,
+        inputs,
+        options,
+        reduction=reduction,
+        sample_weight=sample_weight,
+        mask=mask,
+        classes=classes,
         class_axis=class_axis,
         squeeze=squeeze,
         nan=nan,
         dtype=dtype,
-        threads=available_threads() if threads is None else threads,
+        threads=threads,
         part=_parse_part(part) if isinstance(part, str) else part,
     )
-    plan = plan_computation(declared, inputs, sample_weight, mask, settings, options, classes)
-    stream = engine.Elements(plan, progress)
+    stream = engine.Elements(call.plan(), progress)
     result = engine.compute(stream)
     if save_state is not None:
         _save_state(stream, save_state)
@@ -154,16 +110,21 @@ def elements(
     before the end.
     """
     _refuse_parts(**{name: options.get(name) for name in ("reduction", "part", "save_state")})
-    settings = Settings(
+    call = make_call(
+        loss,
+        inputs,
+        options,
         reduction="none",
+        sample_weight=sample_weight,
+        mask=mask,
+        classes=classes,
         class_axis=class_axis,
         squeeze=squeeze,
         nan=nan,
         dtype=dtype,
-        threads=available_threads() if threads is None else threads,
+        threads=threads,
     )
-    plan = plan_computation(find(loss), inputs, sample_weight, mask, settings, options, classes)
-    return engine.Elements(plan, progress)
+    return engine.Elements(call.plan(), progress)
 
 
 def merge(paths: Sequence[Path]) -> Result:

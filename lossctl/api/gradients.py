@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.api.call import plan_computation
 from lossctl.api.writers import check_gradient, open_gradient
 from lossctl.data import is_live, refuse_overwriting
 from lossctl.engine.gradients.result import Gradient, GradientBlock
 from lossctl.engine.gradients.stream import Gradients, make_chain_rule, name_inputs
-from lossctl.engine.plan.plan import Plan, Settings
+from lossctl.engine.plan.call import make_call
+from lossctl.engine.plan.plan import Plan
 from lossctl.engine.run.elements import Elements, compute
-from lossctl.engine.run.threads import available_threads
 from lossctl.engine.sums.reduce import fill
 from lossctl.errors import UsageError
 from lossctl.losses.core.declaration import Loss
-from lossctl.losses.core.registry import find
 
 if TYPE_CHECKING:
     from lossctl.engine.sums.result import Result
@@ -70,34 +68,34 @@ def gradient(
     Returns a :class:`~lossctl.engine.gradients.result.Gradient`. Warns with LossctlWarning. Raises
     UsageError, DataError or FileError.
     """
-    declared = find(loss)
-    names = name_inputs(declared)
-    settings = Settings(
-        reduction=declared.reduction if reduction is None else reduction,
+    call = make_call(
+        loss,
+        inputs,
+        options,
+        reduction=reduction,
+        sample_weight=sample_weight,
+        mask=mask,
+        classes=classes,
         class_axis=class_axis,
         squeeze=squeeze,
         nan=nan,
         dtype=dtype,
-        threads=available_threads() if threads is None else threads,
+        threads=threads,
     )
-    if settings.reduction == "none":
+    declared = call.loss
+    names = name_inputs(declared)
+    if call.settings.reduction == "none":
         raise UsageError(
             "a gradient is that of one number, and the reduction none gives many",
             "The reduction sum gives the derivative of each loss by its own predictions.",
         )
-    references = (*inputs, *options.values(), sample_weight, mask)
-    _refuse_pipes(references)
-    files = {} if output is None else _name_files(fspath(output), names, references)
+    _refuse_pipes(call.references)
+    files = {} if output is None else _name_files(fspath(output), names, call.references)
 
-    def plan() -> Plan:
-        return plan_computation(
-            declared, inputs, sample_weight, mask, settings, dict(options), classes
-        )
-
-    first = Elements(plan(), progress and _Half(progress))
+    first = Elements(call.plan(), progress and _Half(progress))
     result = compute(first)
     # What is held in memory as a whole is not opened and checked again.
-    second = plan() if any(one.streamed for one in first.plan.streams) else first.plan
+    second = call.plan() if any(one.streamed for one in first.plan.streams) else first.plan
     rule = make_chain_rule(second, names, result, first.partial, check=check)
     stream = Gradients(
         second,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
@@ -35,15 +35,17 @@ from lossctl.checks.measurements.shifts import Shifts, can_shift
 from lossctl.checks.measurements.targets import ClassTargets, plan_targets
 from lossctl.checks.opening import Opened, name_found, open_inputs, report_texts
 from lossctl.checks.repairs.proposals import Candidate, rank_losses
-from lossctl.checks.repairs.repairs import Call, Repair
+from lossctl.checks.repairs.repairs import Command, Repair
 from lossctl.checks.repairs.views import peek
 from lossctl.checks.result import CheckResult, Finding, Proposal, Severity
 from lossctl.data import load_array
 from lossctl.data.arrays.class_names import load_classes
 from lossctl.data.rules import rules
+from lossctl.engine.plan.call import Call
 from lossctl.engine.plan.options import check_options
-from lossctl.engine.plan.plan import Plan, Settings
+from lossctl.engine.plan.plan import Plan
 from lossctl.engine.plan.predicates import ask
+from lossctl.engine.run.elements import Progress
 from lossctl.engine.sums.reduce import finish
 from lossctl.engine.sums.result import Result
 from lossctl.engine.sums.summary import Summary
@@ -57,83 +59,85 @@ Array = NDArray[Any]
 REMARK = declare("remark", Severity.INFO, "what a loss tells of by itself")
 NO_LOSS = declare("no_loss_fits", Severity.ERROR, "inputs that fit no loss")
 
+LEAST_INPUTS = 2
+"""What a check takes where no loss is named: predictions and targets."""
+
 RICH = 2
 """Columns of floats from which on equal rows are no chance."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is to be checked."""
-
-    loss: Loss | None
-    references: tuple[Any, ...]
-    options: dict[str, Any]
-    """Options of the loss that were given."""
-    settings: Settings
-    shared: dict[str, Any] = field(default_factory=dict)
-    """Shared options that were given, as they would be written."""
-    sample_weight: Any = None
-    mask: Any = None
-    ids: Any = None
-    classes: Any = None
-    progress: Callable[[int, int | None], None] | None = None
-
-
-def run_check(request: Request) -> CheckResult:
-    """Check a pair of inputs, or as many as the loss has.
+def run_check(call: Call, ids: Any = None, progress: Progress | None = None) -> CheckResult:
+    """Check a pair of inputs, or as many as the loss has; ``ids`` name the samples.
 
     Raises UsageError for a call that is wrong, FileError and DataError for files that cannot be
     read; what does not fit together is a finding.
     """
-    loss = request.loss
-    if loss is not None and len(request.references) != len(loss.inputs):
-        names = ", ".join(one.name for one in loss.inputs)
-        raise UsageError(
-            f"{loss.key} takes {len(loss.inputs)} inputs ({names}), but got"
-            f" {len(request.references)}"
-        )
-    extras = [one for one in (request.sample_weight, request.mask, request.ids) if one is not None]
+    inputs, options = _split(call)
+    extras = [one for one in (call.sample_weight, call.mask, ids) if one is not None]
     opened = open_inputs(
-        () if loss is None else loss.inputs,
-        request.references,
+        () if call.named is None else call.loss.inputs,
+        inputs,
         extras,
-        load_classes(request.classes),
-        len(extras) - 1 if request.ids is not None else None,
+        load_classes(call.classes),
+        len(extras) - 1 if ids is not None else None,
     )
     try:
-        return _Checker(request, opened).run()
+        return _Checker(replace(call, inputs=inputs, options=options), ids, opened, progress).run()
     finally:
         opened.close()
 
 
+def _split(call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the inputs, and the options of the loss; UsageError if they cannot be checked."""
+    if call.named is not None:
+        inputs, options = call.split()
+        return tuple(inputs), options
+    count = len(call.inputs)
+    if count < LEAST_INPUTS:
+        raise UsageError(
+            f"a check needs predictions and targets, but got {count}"
+            f" {'input' if count == 1 else 'inputs'}",
+            "For example: lossctl check ce preds.npy labels.npy",
+        )
+    if call.options:
+        raise UsageError(
+            f"{next(iter(call.options))} is an option of a loss, and none is named",
+            "Name the loss before the inputs.",
+        )
+    return call.inputs, {}
+
+
 class _Checker:
-    def __init__(self, request: Request, opened: Opened) -> None:
-        self.request = request
+    def __init__(self, call: Call, ids: Any, opened: Opened, progress: Progress | None) -> None:
+        self.asked = call
+        self.given_ids = ids
         self.opened = opened
-        count = len(request.references)
+        self.progress = progress
+        count = len(call.inputs)
         self.sources = opened.sources[:count]
         rest = list(opened.sources[count:])
-        self.weight = rest.pop(0) if request.sample_weight is not None else None
-        self.mask = rest.pop(0) if request.mask is not None else None
-        self.ids = rest.pop(0) if request.ids is not None else None
+        self.weight = rest.pop(0) if call.sample_weight is not None else None
+        self.mask = rest.pop(0) if call.mask is not None else None
+        self.ids = rest.pop(0) if ids is not None else None
         for source in self.sources:
             if source.length is None:
                 peek(source)  # a small file is read to its end, and its length known then
 
     def run(self) -> CheckResult:
-        loss, candidates = self.request.loss, self._rank()
+        loss, candidates = self.asked.named, self._rank()
         if loss is None:
             if not candidates:
                 return self._give_up()
             loss = candidates[0].loss
         self._name_sources(loss)
-        call = Call(loss, self.request.references, self._list_given())
-        checked = check_options(loss, dict(self.request.options), load_array)
+        given = {**self.asked.options, **self.asked.list_changed()}
+        call = Command(loss, self.asked.inputs, given)
+        checked = check_options(loss, dict(self.asked.options), load_array)
         setup = Setup(
             loss,
             tuple(self.sources),
             checked,
-            self.request.settings,
+            self.asked.settings,
             call,
             self.weight,
             self.mask,
@@ -144,17 +148,17 @@ class _Checker:
             return self._describe_alone(loss, settled, candidates or self._rank_all())
         settled.plan.given = {
             name: str(value)
-            for name, value in self.request.options.items()
+            for name, value in self.asked.options.items()
             if name in settled.plan.tensors and isinstance(value, str)
         }
         return self._scan(settled.plan, settled, candidates)
 
     def _rank(self) -> list[Candidate]:
-        return [] if self.request.loss is not None else self._rank_all()
+        return [] if self.asked.named is not None else self._rank_all()
 
     def _rank_all(self) -> list[Candidate]:
         """Return the losses that fit, if need be without axes of length 1, or with another axis."""
-        settings = self.request.settings
+        settings = self.asked.settings
         ranks = [len(one.shape) for one in self.sources]
         bare = [sum(size != 1 for size in one.shape) for one in self.sources]
         rank = ranks[0]
@@ -169,14 +173,10 @@ class _Checker:
         return []
 
     def _name_sources(self, loss: Loss) -> None:
-        named = zip(loss.inputs, self.request.references, self.sources, strict=True)
+        named = zip(loss.inputs, self.asked.inputs, self.sources, strict=True)
         for declared, reference, source in named:
             if not isinstance(reference, str) and not hasattr(reference, "__fspath__"):
                 source.name = declared.name
-
-    def _list_given(self) -> dict[str, Any]:
-        """Return all options that were given, as they would be written."""
-        return {**self.request.options, **self.request.shared}
 
     def _scan(self, plan: Plan, settled: Settled, candidates: Sequence[Candidate]) -> CheckResult:
         profiles = [Profile(number, bound) for number, bound in enumerate(plan.inputs)]
@@ -196,7 +196,7 @@ class _Checker:
             probes,
             self.ids,
             max(map(abs, offsets)) if shifts is not None else 0,
-            self.request.progress,
+            self.progress,
         )
         scan.run()
         result = _finish(plan, scan)
@@ -212,7 +212,7 @@ class _Checker:
             None if shifts is None else shifts.find(),
             hashes.sketch.find_repeats() if hashes is not None and _is_rich(profiles) else None,
             None if self.ids is None else scan.seen_ids.find_repeats(),
-            str(self.request.ids) if isinstance(self.request.ids, str | PathLike) else "",
+            str(self.given_ids) if isinstance(self.given_ids, str | PathLike) else "",
             None if labels is None else labels.labels,
             head=scan.head,
         )
@@ -254,7 +254,7 @@ class _Checker:
         )
 
     def _propose(self, candidates: Sequence[Candidate]) -> tuple[Any, ...]:
-        return tuple(one.propose(self.request.references) for one in candidates)
+        return tuple(one.propose(self.asked.inputs) for one in candidates)
 
     def _describe_alone(
         self, loss: Loss, settled: Settled, candidates: Sequence[Candidate]
@@ -268,7 +268,7 @@ class _Checker:
         proposals = self._propose(candidates)
         findings = [_suggest(one, proposals) for one in settled.findings]
         return CheckResult(
-            loss.key, None, self.request.settings.reduction, samples, tuple(facts),
+            loss.key, None, self.asked.settings.reduction, samples, tuple(facts),
             (*findings, *report_texts(self.opened, loss, settled.call)),
             proposals=proposals,
         )  # fmt: skip

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lossctl.api.class_names import find_labels, name_columns
 from lossctl.checks.findings.catalogue import Evidence, declare
-from lossctl.checks.repairs.repairs import Call, Repair
+from lossctl.checks.repairs.repairs import Command, Repair
 from lossctl.checks.repairs.views import peekable
 from lossctl.checks.result import Finding, Severity
 from lossctl.data import Source, is_live, open_sources
@@ -17,6 +16,7 @@ from lossctl.data.arrays.arrow import Column
 from lossctl.data.arrays.cells import CELL, Cells
 from lossctl.data.arrays.class_names import ClassNames, IndexedSource
 from lossctl.data.references.open import is_reference
+from lossctl.engine.plan.class_names import find_labels, name_columns
 from lossctl.errors import LossctlError
 from lossctl.losses.core.declaration import Input, Loss
 
@@ -135,7 +135,7 @@ def _read_names(reference: Any) -> list[str]:
     return sorted(names) if len(names) <= MOST_NAMES else []
 
 
-def name_found(opened: Opened, call: Call, classes: int) -> Call:
+def name_found(opened: Opened, call: Command, classes: int) -> Command:
     """Return the call with the classes that were found in texts, if they may be all there are."""
     names = next((one.names for one in opened.texts.values() if len(one.names) == classes), None)
     if names is None or not _can_list(names):
@@ -148,7 +148,7 @@ def _can_list(names: Sequence[str]) -> bool:
     return all("," not in one and one == one.strip() for one in names)
 
 
-def report_texts(opened: Opened, loss: Loss, call: Call, classes: int = 1) -> list[Finding]:
+def report_texts(opened: Opened, loss: Loss, call: Command, classes: int = 1) -> list[Finding]:
     """Return the findings about labels that are texts, or none of the classes (1: unknown)."""
     found = []
     for place, names in opened.texts.items():

@@ -33,7 +33,6 @@ TAKEN = (
     "progress", "debug",
 )  # fmt: skip
 LOOKS_LIKE_FILE = frozenset("#/*?\\")
-LEAST_INPUTS = 2
 
 
 def build_command(words: Sequence[str] = ()) -> Any:
@@ -140,7 +139,7 @@ def _find_named(word: str) -> Loss | None:
 
 def _run(loss: Loss | None, values: dict[str, Any]) -> None:
     """Call the public API, hand the check to the output room, and exit by its findings."""
-    from lossctl.api import computation as api
+    from lossctl.api.checks import check
     from lossctl.cli.gates import write_out
     from lossctl.output.checks.write import check_output, write_check
     from lossctl.output.files.formats import CHECK_FORMATS
@@ -153,11 +152,6 @@ def _run(loss: Loss | None, values: dict[str, Any]) -> None:
     check_output(output.format, output.target)
     if loss is None:
         inputs = values.pop("inputs") or []
-        if len(inputs) < LEAST_INPUTS:
-            raise UsageError(
-                f"lossctl check needs predictions and targets; got {len(inputs)} files",
-                f"For example: {EXAMPLE}",
-            )
     else:
         inputs = [values.pop(one.name) for one in loss.inputs]
         given = {one.name: one.default for one in loss.parameters}
@@ -167,7 +161,7 @@ def _run(loss: Loss | None, values: dict[str, Any]) -> None:
             if name not in given or value != given[name]
         }
     with show_progress(shown) as progress:
-        found = api.check(loss, *inputs, **values, progress=progress)
+        found = check(loss, *inputs, **values, progress=progress)
     errors = found.count("error") if strict else 0
 
     def write() -> None:

@@ -121,7 +121,7 @@ def _compute(
     loss: Loss, inputs: list[str], options: dict[str, Any], output: Output, settings: dict[str, Any]
 ) -> None:
     """Call the public API and hand the result to the output room."""
-    from lossctl.api import computation as api
+    from lossctl.api import computation
     from lossctl.output.files.formats import check_stream_format, pick_file_format
     from lossctl.output.text.progress import show_progress
 
@@ -134,7 +134,7 @@ def _compute(
         from lossctl.output.results import write_reduced
 
         with show_progress(shown) as progress:
-            result = api.compute(loss, *inputs, **settings, **options, progress=progress)
+            result = computation.compute(loss, *inputs, **settings, **options, progress=progress)
         write_reduced(result, output.format, output.target, precision=output.precision)
         return
     from lossctl.output.elements.write import write_elements
@@ -144,7 +144,7 @@ def _compute(
     # Lines that run over a terminal show by themselves how it goes.
     lines = output.target is None and output.format not in (None, "table") and sys.stdout.isatty()
     with show_progress(shown and not lines) as progress:
-        stream = api.elements(loss, *inputs, **settings, **options, progress=progress)
+        stream = computation.elements(loss, *inputs, **settings, **options, progress=progress)
         write_elements(
             stream, output.format, output.target, limit=output.limit, precision=output.precision
         )

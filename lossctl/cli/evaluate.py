@@ -193,7 +193,7 @@ def make_command(
 
 def _run(values: dict[str, Any]) -> None:
     """Call the public API, and hand the evaluation to the output room."""
-    from lossctl.api import computation as api
+    from lossctl.api import datasets
     from lossctl.output.evaluation.write import check_output, write_evaluation
     from lossctl.output.text.progress import show_progress
 
@@ -204,9 +204,9 @@ def _run(values: dict[str, Any]) -> None:
     _check_needed(values)
     values["show"] = values["show"].split(",") if values["show"] else []
     if output.target is not None:
-        api.check_written(output.target, **values)
+        datasets.check_written(output.target, **values)
     with show_progress(wanted) as progress:
-        evaluation = api.evaluate(**values, progress=progress)
+        evaluation = datasets.evaluate(**values, progress=progress)
 
     def write() -> None:
         write_evaluation(evaluation, output.format, output.target, output.limit, output.precision)

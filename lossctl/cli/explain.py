@@ -115,7 +115,7 @@ def _make_optional(declared: Input) -> inspect.Parameter:
 
 def _explain(loss: Loss, inputs: list[str], values: dict[str, Any]) -> None:
     """Call the public API and hand what it found to the output room."""
-    from lossctl.api import computation as api
+    from lossctl.api import explanations
     from lossctl.output.explanations.difference import write_difference
     from lossctl.output.explanations.write import FORMATS, check_output, write_explanation
     from lossctl.output.text.progress import show_progress
@@ -128,11 +128,13 @@ def _explain(loss: Loss, inputs: list[str], values: dict[str, Any]) -> None:
     other = values.pop("why_differs")
     if other is None:
         with show_progress(values.pop("progress")) as progress:
-            found = api.explain(loss, *inputs, progress=progress, **values)
+            found = explanations.explain(loss, *inputs, progress=progress, **values)
         write_explanation(found, output.format, output.target, output.precision)
         return
     if values["reduction"] == loss.reduction:  # then each is reduced in its own way
         values["reduction"] = None
     with show_progress(values.pop("progress")) as progress:
-        difference = api.explain_difference(loss, other, *inputs, progress=progress, **values)
+        difference = explanations.explain_difference(
+            loss, other, *inputs, progress=progress, **values
+        )
     write_difference(difference, output.format, output.target, output.precision)

@@ -122,7 +122,7 @@ def _print_elements(loss: Loss, inputs: list[str], values: dict[str, Any], outpu
 
 def _call(loss: Loss, inputs: list[str], values: dict[str, Any], **more: Any) -> Any:
     """Return the gradient, with progress shown meanwhile."""
-    from lossctl.api.computation import gradient
+    from lossctl.api.gradients import gradient
     from lossctl.output.text.progress import show_progress
 
     with show_progress(values.pop("progress")) as progress:

@@ -46,7 +46,7 @@ def build_command() -> Any:
 
 def _run(values: dict[str, Any]) -> None:
     """Call the public API, hand the result to the output room, and exit by what became of jobs."""
-    from lossctl.api import computation as api
+    from lossctl.api import datasets
     from lossctl.output.evaluation.suite import check_output, write_suite
     from lossctl.output.text.messages import print_error
     from lossctl.output.text.progress import show_progress
@@ -54,9 +54,9 @@ def _run(values: dict[str, Any]) -> None:
     output = take_output({**values, "limit": 0})
     check_output(output.format, output.target)
     if output.target is not None:
-        api.check_suite_written(output.target, values["suite"], values["job"])
+        datasets.check_suite_written(output.target, values["suite"], values["job"])
     with show_progress(values["progress"]) as progress:
-        result = api.run_suite(
+        result = datasets.run_suite(
             values["suite"],
             jobs=values["job"],
             check=values["check"],

@@ -17,7 +17,7 @@ from lossctl.engine.plan.build import make_plan
 from lossctl.engine.plan.plan import Plan, Settings
 from lossctl.engine.plan.reduced_axes import COUNT
 from lossctl.engine.run.block import Outcome, process
-from lossctl.engine.run.threads import keep_freed_memory
+from lossctl.engine.run.threads import available_threads, keep_freed_memory
 from lossctl.engine.sums.partial import Finding, Partial, Rows
 from lossctl.engine.sums.reduce import find_remedy
 from lossctl.errors import DataError, UsageError
@@ -94,7 +94,8 @@ class Scan:
 
     def __iter__(self) -> Iterator[Scored]:
         keep_freed_memory()
-        threads = self.settings.threads
+        asked = self.settings.threads
+        threads = available_threads() if asked is None else asked
         with ExitStack() as stack:
             pool: ThreadPoolExecutor | None = None
             if threads > 1:

@@ -2,20 +2,50 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
 from numpy.typing import NDArray
 
-from lossctl.errors import DataError, UsageError
+from lossctl.data import load_array
+from lossctl.engine.plan.call import Call
+from lossctl.engine.plan.options import check_options
+from lossctl.engine.plan.plan import Settings
+from lossctl.engine.sums.summary import is_default
+from lossctl.errors import DataError, LossctlWarning, UsageError
 from lossctl.explanation.placeholders import list_samples, vary_option
+from lossctl.explanation.result import Explanation
+from lossctl.explanation.row import run
 from lossctl.losses.core.declaration import Loss
+from lossctl.losses.core.description import describe
 from lossctl.losses.core.steps import LEFT_OUT, Step
 
 Array = NDArray[Any]
 Run = Callable[[tuple[Array, ...], dict[str, Any]], Sequence[Step]]
 """Walks through a loss on some inputs, with some options more than those given."""
+
+
+def list_steps(call: Call) -> Explanation:
+    """Return the steps of a loss without values: those of the options given, and of others."""
+    loss = call.loss
+    check_options(loss, dict(call.options), load_array)
+    defaults = {one.name: one.default for one in loss.parameters}
+    given = {name: v for name, v in call.options.items() if not is_default(v, defaults[name])}
+    settings = Settings(call.settings.reduction, threads=1)
+
+    def try_out(inputs: tuple[Array, ...], more: dict[str, Any]) -> tuple[Step, ...]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", LossctlWarning)
+            finished = run(Call(loss, inputs, given | more, settings), 0)
+            return finished.explain(0, finished.find(0, ()), chosen=False).steps
+
+    steps = [
+        replace(step, value=None, before=None, mark=None)
+        for step in list_variants(loss, try_out, given)
+    ]
+    return Explanation(loss.key, loss.key, describe(loss), tuple(steps))
 
 
 def list_variants(loss: Loss, run: Run, given: Collection[str]) -> list[Step]:

@@ -12,13 +12,14 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pytest
 
-from lossctl.api.explanations import Call, run
+from lossctl.engine.plan.call import Call
 from lossctl.engine.plan.plan import Settings
 from lossctl.engine.plan.reduced_axes import COUNT
 from lossctl.errors import LossctlWarning
 from lossctl.explanation.element import count_rows, find_positions
 from lossctl.explanation.elements import Run
 from lossctl.explanation.result import Explanation
+from lossctl.explanation.row import run
 from lossctl.losses.core.find_steps import find_walk
 from lossctl.losses.core.registry import registry
 from lossctl.losses.core.steps import LEFT_OUT

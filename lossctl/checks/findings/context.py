@@ -14,7 +14,7 @@ from lossctl.checks.measurements.pairs import Together
 from lossctl.checks.measurements.probes import is_elementwise
 from lossctl.checks.measurements.profile import Profile
 from lossctl.checks.measurements.shifts import Shift
-from lossctl.checks.repairs.repairs import Call
+from lossctl.checks.repairs.repairs import Command
 from lossctl.checks.result import Baseline
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.sums.partial import Finding, Partial
@@ -30,7 +30,7 @@ class CheckContext:
     """Everything that a detector may look at."""
 
     plan: Plan
-    call: Call
+    call: Command
     partial: Partial
     profiles: Sequence[Profile]
     samples: int

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lossctl.checks.findings.catalogue import Evidence, FindingType, declare
-from lossctl.checks.repairs.repairs import Call, Repair
+from lossctl.checks.repairs.repairs import Command, Repair
 from lossctl.checks.repairs.views import (
     ArgmaxSource,
     LimitedSource,
@@ -56,7 +56,7 @@ class Setup:
     sources: tuple[Source, ...]
     options: dict[str, Any]
     settings: Settings
-    call: Call
+    call: Command
     sample_weight: Source | None = None
     mask: Source | None = None
     answers: dict[str, bool] | None = None
@@ -73,7 +73,7 @@ class Setup:
             self.answers,
         )
 
-    def put(self, place: int, source: Source, call: Call) -> Setup:
+    def put(self, place: int, source: Source, call: Command) -> Setup:
         """Return the same with another source."""
         sources = [*self.sources]
         sources[place] = source
@@ -96,7 +96,7 @@ class Settled:
 
     plan: Plan | None
     findings: list[Finding]
-    call: Call
+    call: Command
     offsets: tuple[int, ...] = ()
     """By how many rows predictions may be out of step, beside one."""
 
@@ -329,7 +329,7 @@ def _class_axis(setup: Setup, source: Source) -> int:
     return int(axis) % rank if -rank <= axis < rank else rank - 1
 
 
-def _follow(call: Call, place: int, repair: Repair) -> Call:
+def _follow(call: Command, place: int, repair: Repair) -> Command:
     """Return the call after a repair that writes a file."""
     if not call.textual or not repair.commands:
         return call
@@ -338,7 +338,7 @@ def _follow(call: Call, place: int, repair: Repair) -> Call:
     return replace(call, references=references)
 
 
-def follow_lengths(counts: dict[str, int], call: Call) -> Finding:
+def follow_lengths(counts: dict[str, int], call: Command) -> Finding:
     """Return the finding of inputs that were found to end apart when they were read."""
     rows = min(counts.values())
     evidence = Evidence(

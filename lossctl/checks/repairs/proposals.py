@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.checks.measurements.profile import Measures, measure, measure_sums
-from lossctl.checks.repairs.repairs import Call
+from lossctl.checks.repairs.repairs import Command
 from lossctl.checks.repairs.views import peek
 from lossctl.checks.result import Proposal
 from lossctl.data.arrays.source import Source
@@ -70,7 +70,7 @@ class Candidate:
         """Return the proposal, with its command."""
         pairs = zip(self.loss.inputs, self.kinds, strict=True)
         reason = "; ".join(f"{one.name}: {kind.label}" for one, kind in pairs)
-        call = Call(self.loss, tuple(references))
+        call = Command(self.loss, tuple(references))
         return Proposal(self.loss.key, self.loss.summary, reason, call.spell())
 
 

@@ -35,7 +35,7 @@ class Repair:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Command:
     """The computation that is checked, as a person wrote it."""
 
     loss: Loss
@@ -58,7 +58,7 @@ class Call:
         """The names of the inputs."""
         return [one.name for one in self.loss.inputs]
 
-    def change(self, *, loss: Loss | None = None, **options: Any) -> Call:
+    def change(self, *, loss: Loss | None = None, **options: Any) -> Command:
         """Return the same computation with other options, or another loss."""
         kept = {**self.options, **options}
         if loss is not None:
@@ -66,15 +66,15 @@ class Call:
             kept = {name: value for name, value in kept.items() if name in known}
         return replace(self, loss=loss or self.loss, options=kept)
 
-    def name_classes(self, names: Sequence[str], texts: Sequence[str]) -> Call:
+    def name_classes(self, names: Sequence[str], texts: Sequence[str]) -> Command:
         """Return the same computation with the classes that were found in inputs of texts."""
         return replace(self.change(classes=",".join(names)), texts=tuple(texts))
 
-    def leave_out(self, name: str) -> Call:
+    def leave_out(self, name: str) -> Command:
         """Return the same computation without an option."""
         return replace(self, options={key: one for key, one in self.options.items() if key != name})
 
-    def turn(self, order: Sequence[int]) -> Call:
+    def turn(self, order: Sequence[int]) -> Command:
         """Return the same computation with the inputs in another order."""
         return replace(self, references=tuple(self.references[place] for place in order))
 

@@ -127,9 +127,9 @@ def _check_settings(loss: Loss, settings: Settings) -> None:
         raise UsageError(
             f"there is no part {part} of {parts}", "Parts are counted from 1, such as 3/40."
         )
-    if not isinstance(settings.threads, int):
+    if settings.threads is not None and not isinstance(settings.threads, int):
         raise UsageError(f"threads must be a whole number, but is {settings.threads!r}")
-    if settings.threads < 1:
+    if settings.threads is not None and settings.threads < 1:
         raise UsageError(f"threads must be at least 1, but is {settings.threads}")
     if settings.class_axis != 1 and loss.class_axis_option:
         flag = loss.class_axis_option.replace("_", "-")

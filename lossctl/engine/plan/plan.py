@@ -38,7 +38,8 @@ class Settings:
     squeeze: bool = False
     nan: str = "propagate"
     dtype: str = "float64"
-    threads: int = 1
+    threads: int | None = None
+    """As many as there are cores, unless it is said."""
     part: tuple[int, int] | None = None
     """Work on the k-th of n parts of the blocks."""
     rows: bool = False

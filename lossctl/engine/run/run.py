@@ -14,7 +14,7 @@ from lossctl.data.arrays.source import Source
 from lossctl.engine.plan.blocks import Region
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.run.pool import JOBS_AHEAD, Job, Result, WorkerPool
-from lossctl.engine.run.threads import keep_freed_memory
+from lossctl.engine.run.threads import available_threads, keep_freed_memory
 from lossctl.errors import DataError
 
 BLOCKS_PER_RELEASE = 32
@@ -120,7 +120,7 @@ def work_through(
 def share_out(
     jobs: Iterator[Job],
     work: Callable[[Job], Result],
-    threads: int,
+    threads: int | None,
     close: Callable[[], None],
     most: int | None = None,
 ) -> Generator[Result, None, None]:
@@ -137,6 +137,7 @@ def share_out(
         everything = chain(first, jobs)
         if len(first) > 1:
             keep_freed_memory()
+        threads = available_threads() if threads is None else threads
         if threads == 1 or len(first) < 2:
             for job in everything:
                 yield work(job)

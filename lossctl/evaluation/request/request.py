@@ -270,8 +270,9 @@ def _check_numbers(settings: Settings, **counts: int) -> None:
             raise UsageError(f"{name} must be a whole number of at least 0, but is {count!r}")
     if settings.nan not in NAN_POLICIES:
         raise UsageError(f"nan is one of {', '.join(NAN_POLICIES)}, not {settings.nan!r}")
-    if not isinstance(settings.threads, int) or settings.threads < 1:
-        raise UsageError(f"threads must be at least 1, but is {settings.threads!r}")
+    threads = settings.threads
+    if threads is not None and (not isinstance(threads, int) or threads < 1):
+        raise UsageError(f"threads must be at least 1, but is {threads!r}")
 
 
 def _check_cluster(method: Method | None, cluster_by: Any) -> None:

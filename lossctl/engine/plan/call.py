@@ -1,0 +1,183 @@
+"""A call: a loss and everything that it is given, from which a plan is made.
+
+Every verb of the API makes one call of its arguments, and every consumer of blocks is handed one.
+Nothing is read before its plan is carried out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+from lossctl.data import load_array, open_sources
+from lossctl.data.arrays.cells import CELL
+from lossctl.data.arrays.class_names import IndexedSource, load_classes
+from lossctl.data.arrays.views import keep_row
+from lossctl.engine.plan.build import make_plan
+from lossctl.engine.plan.class_names import find_labels, name_columns
+from lossctl.engine.plan.options import check_options
+from lossctl.engine.plan.plan import Plan, Settings
+from lossctl.engine.plan.predicates import ask
+from lossctl.errors import UsageError, did_you_mean
+from lossctl.losses.core.declaration import Loss
+from lossctl.losses.core.registry import find
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What is asked of a loss."""
+
+    named: Loss | None
+    """The loss; None asks a check to propose one."""
+    inputs: tuple[Any, ...]
+    options: Mapping[str, Any]
+    """Options of the loss, and inputs that are given by name."""
+    settings: Settings
+    sample_weight: Any = None
+    mask: Any = None
+    classes: Any = None
+
+    @property
+    def loss(self) -> Loss:
+        """The loss, of a call that names one."""
+        assert self.named is not None
+        return self.named
+
+    @property
+    def references(self) -> tuple[Any, ...]:
+        """Everything given that may be a file: inputs, options, weight and mask."""
+        return (*self.inputs, *self.options.values(), self.sample_weight, self.mask)
+
+    @property
+    def has_inputs(self) -> bool:
+        """Whether any input is given, in its place or by its name."""
+        return bool(self.inputs) or any(one.name in self.options for one in self.loss.inputs)
+
+    def list_changed(self) -> dict[str, Any]:
+        """Return what is not as usual and changes the losses, beside the loss's own options."""
+        settings, usual = self.settings, Settings()
+        given = {
+            "class_axis": (settings.class_axis, usual.class_axis),
+            "classes": (self.classes, None),
+            "squeeze": (settings.squeeze, usual.squeeze),
+            "sample_weight": (self.sample_weight, None),
+            "mask": (self.mask, None),
+            "nan": (settings.nan, usual.nan),
+        }
+        return {name: value for name, (value, default) in given.items() if value is not default}
+
+    def split(self) -> tuple[list[Any], dict[str, Any]]:
+        """Return the inputs in the order of the loss, and its options; raises UsageError."""
+        options = dict(self.options)
+        return _collect_inputs(self.loss, self.inputs, options), options
+
+    def plan(self, row: int | None = None) -> Plan:
+        """Open the inputs and make a plan; the one ``row`` can still be read at the end."""
+        return _plan(self, *self.split(), row)
+
+
+def make_call(
+    loss: str | Loss | None,
+    inputs: Sequence[Any],
+    options: Mapping[str, Any],
+    *,
+    reduction: str | None = None,
+    sample_weight: Any = None,
+    mask: Any = None,
+    classes: Any = None,
+    **settings: Any,
+) -> Call:
+    """Return the call of a loss, found by any of its names, with its own reduction by default."""
+    named = None if loss is None else find(loss)
+    if reduction is None:
+        reduction = "mean" if named is None else named.reduction
+    chosen = Settings(reduction, **settings)
+    return Call(named, tuple(inputs), dict(options), chosen, sample_weight, mask, classes)
+
+
+def _plan(call: Call, references: list[Any], options: dict[str, Any], row: int | None) -> Plan:
+    loss = call.loss
+    references = [
+        _number_or_reference(value) if declared.broadcasts else value
+        for declared, value in zip(loss.inputs, references, strict=True)
+    ]
+    named, labels = load_classes(call.classes), []
+    if named is not None:
+        pairs = zip(loss.inputs, references, strict=True)
+        references = [name_columns(declared, one, named) for declared, one in pairs]
+        labels = find_labels(loss.inputs, references)
+    checked = check_options(loss, options, load_array)
+    weight = None if call.sample_weight is None else _number_or_reference(call.sample_weight)
+    per_sample = {"sample weight": weight, "mask": call.mask}
+    extras = {name: one for name, one in per_sample.items() if one is not None}
+    sources = open_sources([*references, *extras.values()], labels)
+    names = [one.name for one in loss.inputs]
+    names += extras
+    given = [*references, *extras.values()]
+    for name, reference, source in zip(names, given, sources, strict=True):
+        if not is_text(reference):
+            source.name = name
+    for place in labels:
+        if named is not None and sources[place].dtype == CELL:
+            sources[place] = IndexedSource(sources[place], named, names[place])
+    try:
+        for source in sources if call.settings.part is not None else ():
+            source.measure()
+        answers = ask(loss, references, sources)
+        if row is not None:
+            sources = [keep_row(source, row) for source in sources]
+        rest = sources[len(references) :]
+        plan = make_plan(
+            loss,
+            sources[: len(references)],
+            checked,
+            call.settings,
+            sample_weight=rest.pop(0) if weight is not None else None,
+            mask=rest.pop(0) if call.mask is not None else None,
+            answers=answers,
+        )
+    except BaseException:
+        for source in sources:
+            source.close()
+        raise
+    plan.given = {
+        name: str(value)
+        for name, value in options.items()
+        if name in plan.tensors and is_text(value)
+    }
+    return plan
+
+
+def _collect_inputs(loss: Loss, inputs: Sequence[Any], options: dict[str, Any]) -> list[Any]:
+    """Return positional inputs followed by those given by name, which leave ``options``."""
+    names = [one.name for one in loss.inputs]
+    if len(inputs) > len(names):
+        raise UsageError(
+            f"{loss.key} takes {len(names)} inputs ({', '.join(names)}), but got {len(inputs)}"
+        )
+    given = list(inputs)
+    for name in names[len(inputs) :]:
+        if name not in options:
+            hint = did_you_mean(name, [key for key in options if key not in names])
+            missing = ", ".join(names[len(given) :])
+            raise UsageError(
+                f"{loss.key} takes {len(names)} inputs ({', '.join(names)}); missing: {missing}",
+                hint if options else "",
+            )
+        given.append(options.pop(name))
+    return given
+
+
+def _number_or_reference(value: Any) -> Any:
+    """Return a number written in place of a file as the number."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def is_text(value: Any) -> bool:
+    """Whether a value is a reference or a list in words, not an array in memory."""
+    return isinstance(value, str | PathLike)
