@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
@@ -30,39 +31,20 @@ def write_reduced(
     number in full.
     """
     if isinstance(target, str | PathLike):
-        _write_file(result, format, target, precision)
+        name, compression = pick_file_format(target, format)
+        binary = name in _BINARY_WRITERS
+        opened: Any = open_binary(target) if binary else open_text(target, compression)
     else:
-        _write_stream(result, format, sys.stdout if target is None else target, precision)
+        stream = sys.stdout if target is None else target
+        name = check_stream_format(format or "table", stream)
+        opened = open_pipe(stream) if name in _BINARY_WRITERS else nullcontext(stream)
+    with opened as file:
+        if name == "table":
+            from lossctl.output.text.console import print_result
 
-
-def _write_stream(result: Result, requested: str | None, stream: TextIO, precision: int) -> None:
-    name = check_stream_format(requested or "table", stream)
-    if name in _BINARY_WRITERS:
-        with open_pipe(stream) as pipe:
-            _BINARY_WRITERS[name](result, pipe)
-    else:
-        _write_text(result, name, stream, precision)
-
-
-def _write_file(
-    result: Result, requested: str | None, path: str | PathLike[str], precision: int
-) -> None:
-    name, compression = pick_file_format(path, requested)
-    if name in _BINARY_WRITERS:
-        with open_binary(path) as file:
-            _BINARY_WRITERS[name](result, file)
-    else:
-        with open_text(path, compression) as stream:
-            _write_text(result, name, stream, precision)
-
-
-def _write_text(result: Result, name: str, stream: TextIO, precision: int) -> None:
-    if name == "table":
-        from lossctl.output.text.console import print_result
-
-        print_result(result, stream, precision)
-    else:
-        _TEXT_WRITERS[name](result, stream)
+            print_result(result, file, precision)
+        else:
+            (_BINARY_WRITERS | _TEXT_WRITERS)[name](result, file)
 
 
 def write_json(result: Result, stream: TextIO) -> None:
@@ -128,7 +110,7 @@ def _fit_cell(value: Any, stream: TextIO) -> Any:
     return repr(float(value)) if isinstance(value, float) else value
 
 
-_TEXT_WRITERS: dict[str, Callable[[Result, TextIO], None]] = {
+_TEXT_WRITERS: dict[str, Callable[[Result, Any], None]] = {
     "json": write_json,
     "jsonl": write_json_line,
     "csv": partial(write_delimited, delimiter=","),
@@ -136,7 +118,7 @@ _TEXT_WRITERS: dict[str, Callable[[Result, TextIO], None]] = {
     "value": write_value,
 }
 
-_BINARY_WRITERS: dict[str, Callable[[Result, BinaryIO], None]] = {
+_BINARY_WRITERS: dict[str, Callable[[Result, Any], None]] = {
     "npy": write_npy,
     "parquet": write_parquet,
     "arrow": write_arrow,
