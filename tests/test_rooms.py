@@ -32,11 +32,7 @@ MOST_MODULES = 14
 HEAVY = ("numpy", "pandas", "pyarrow", "rich", "typer")
 NOT_YET: set[tuple[str, ...]] = {
     ("Column",),
-    ("Comparison",),
-    ("Finding",),
     ("Place",),
-    ("Probe",),
-    ("Rows",),
     ("Scan",),
     ("Table",),
     ("Tally",),

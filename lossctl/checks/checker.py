@@ -44,7 +44,7 @@ from lossctl.data.rules import rules
 from lossctl.engine.plan.call import Call
 from lossctl.engine.plan.options import check_options
 from lossctl.engine.plan.plan import Plan
-from lossctl.engine.plan.predicates import ask
+from lossctl.engine.plan.predicates import evaluate_predicates
 from lossctl.engine.run.elements import Progress
 from lossctl.engine.sums.reduce import finish
 from lossctl.engine.sums.result import Result
@@ -141,7 +141,7 @@ class _Checker:
             call,
             self.weight,
             self.mask,
-            ask(loss, self.opened.references, self.sources),
+            evaluate_predicates(loss, self.opened.references, self.sources),
         )
         settled = settle(setup)
         if settled.plan is None:
@@ -384,5 +384,5 @@ def _list_skipped(context: CheckContext, hashes: RowHashes | None) -> Iterator[s
         yield f"the order of the classes: {plan.classes} are too many, or no axis has them"
     if not can_shift(plan):
         yield "rows out of step: samples are not read one by one, or have no losses of their own"
-    if hashes is not None and plan.cutting.boxes and len(plan.cutting.boxes) > 1:
+    if hashes is not None and plan.block_plan.boxes and len(plan.block_plan.boxes) > 1:
         yield "duplicate samples: one is larger than a block"

@@ -16,8 +16,8 @@ from lossctl.checks.measurements.profile import Profile
 from lossctl.checks.repairs.views import ArgmaxSource, OneHotSource
 from lossctl.checks.result import Finding, InputFacts, Severity
 from lossctl.data.arrays.source import Source
-from lossctl.engine.plan.binding import Bound
-from lossctl.engine.plan.blocks import plan_cutting
+from lossctl.engine.plan.binding import BoundInput
+from lossctl.engine.plan.blocks import plan_blocks
 from lossctl.engine.sums.partial import Partial
 from lossctl.kinds import Kind
 
@@ -97,14 +97,16 @@ def describe_input(profile: Profile, samples: int) -> InputFacts:
 def profile_alone(number: int, name: str, kind: Kind, source: Source) -> Profile:
     """Measure an input that fits nowhere."""
     axes = ("N", *("*" for _ in source.trailing))
-    bound = Bound(name, kind, source, axes, tuple(range(len(axes))), batched=True, shared=False)
+    bound = BoundInput(
+        name, kind, source, axes, tuple(range(len(axes))), batched=True, shared=False
+    )
     profile = Profile(number, bound)
     plan: Any = None
-    cutting = plan_cutting(int(np.prod(source.trailing, dtype=np.int64)), ())
-    for region in cutting.regions(source.length):
+    block_plan = plan_blocks(int(np.prod(source.trailing, dtype=np.int64)), ())
+    for region in block_plan.regions(source.length):
         values = source.read(region.start, region.stop)
         view = View(
-            plan, replace(region, further=()), [values] * (number + 1), None, None, Partial()
+            plan, replace(region, trailing=()), [values] * (number + 1), None, None, Partial()
         )
         with np.errstate(all="ignore"):
             profile.add(profile.measure(view))

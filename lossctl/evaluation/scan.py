@@ -18,7 +18,7 @@ from lossctl.engine.plan.plan import Plan, Settings
 from lossctl.engine.plan.reduced_axes import COUNT
 from lossctl.engine.run.block import Outcome, process
 from lossctl.engine.run.threads import available_threads, keep_freed_memory
-from lossctl.engine.sums.partial import Finding, Partial, Rows
+from lossctl.engine.sums.partial import Contributions, Partial, RuleFinding
 from lossctl.engine.sums.reduce import find_remedy
 from lossctl.errors import DataError, UsageError
 from lossctl.evaluation.request.specs import LossSpec
@@ -74,7 +74,7 @@ class Scored:
     """A chunk with what every task makes of its rows."""
 
     chunk: Chunk
-    scores: list[Rows]
+    scores: list[Contributions]
 
 
 @dataclass
@@ -106,7 +106,7 @@ class Scan:
                     self.progress(self.reader.seen, self.reader.expect())
         self._report()
 
-    def _score(self, chunk: Chunk, pool: ThreadPoolExecutor | None) -> list[Rows]:
+    def _score(self, chunk: Chunk, pool: ThreadPoolExecutor | None) -> list[Contributions]:
         answers = self.answers or [{} for _ in self.tasks]
         plans = [
             self._plan(task, chunk, known) for task, known in zip(self.tasks, answers, strict=True)
@@ -153,7 +153,9 @@ class Scan:
         )
         one_sample = not any(bound.batched for bound in plan.inputs)
         # A sum along a vector is a loss, and cannot be taken row by row.
-        summed = plan.single and plan.gathering is not None and plan.gathering.finished
+        summed = (
+            plan.single and plan.axis_reduction is not None and plan.axis_reduction.has_finalize
+        )
         if one_sample or (summed and not task.gathered):
             raise DataError(
                 f"{task.spec.name} needs several numbers in each row (classes, or a vector), but"
@@ -165,7 +167,9 @@ class Scan:
     def _source(self, key: Any) -> Source:
         return self.reader.sources[key]
 
-    def _place(self, task: Task, plan: Plan, finding: Finding, numbers: NDArray[np.int64]) -> None:
+    def _place(
+        self, task: Task, plan: Plan, finding: RuleFinding, numbers: NDArray[np.int64]
+    ) -> None:
         """Say where in the dataset a finding is, not in the chunk."""
         position = finding.position
         names = [bound.name for bound in plan.streams]
@@ -241,7 +245,7 @@ def _work(plan: Plan, region: Region) -> Outcome:
     return process(plan, region, [bound.block(region) for bound in plan.streams])
 
 
-def _join(task: Task, outcomes: Sequence[Outcome], count: int) -> Rows:
+def _join(task: Task, outcomes: Sequence[Outcome], count: int) -> Contributions:
     """Return what each row contributes, from blocks of rows or from several blocks of a row."""
     if task.gathered:
         return _join_sums(task, outcomes, count)
@@ -257,10 +261,10 @@ def _join(task: Task, outcomes: Sequence[Outcome], count: int) -> Rows:
         counted[some] += rows.counted
     if task.spec.reduction == "batchmean":
         denominators = np.ones(count)
-    return Rows(totals, denominators, counted)
+    return Contributions(totals, denominators, counted)
 
 
-def _join_sums(task: Task, outcomes: Sequence[Outcome], count: int) -> Rows:
+def _join_sums(task: Task, outcomes: Sequence[Outcome], count: int) -> Contributions:
     """Return the sums of each row, and the loss that the row alone would have."""
     sums: dict[str, NDArray[np.float64]] = {}
     for outcome in outcomes:
@@ -271,7 +275,7 @@ def _join_sums(task: Task, outcomes: Sequence[Outcome], count: int) -> Rows:
                 sums[name] = np.zeros((count, values.shape[1]))
             sums[name][some] += values
     if not sums:
-        return Rows(np.zeros(count), np.zeros(count), np.zeros(count, np.int64))
+        return Contributions(np.zeros(count), np.zeros(count), np.zeros(count, np.int64))
     counted = sums[COUNT].sum(axis=1)
     losses = np.where(counted > 0, task.finish(sums) * counted, 0)
-    return Rows(losses, counted, counted.astype(np.int64), sums)
+    return Contributions(losses, counted, counted.astype(np.int64), sums)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.data.arrays.cells import Cells
-from lossctl.engine.sums.partial import Rows
+from lossctl.engine.sums.partial import Contributions
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,9 @@ class Worst:
         self.limit = limit
         self.places: list[Place] = []
 
-    def add(self, numbers: NDArray[np.int64], rows: Rows, columns: Mapping[str, Any]) -> None:
+    def add(
+        self, numbers: NDArray[np.int64], rows: Contributions, columns: Mapping[str, Any]
+    ) -> None:
         """Look at the rows of a chunk, whose numbers in the dataset ascend."""
         values = row_losses(rows)
         floor = self.places[-1].value if len(self.places) == self.limit else -np.inf
@@ -50,7 +52,7 @@ class Worst:
         self.places = merged[: self.limit]
 
 
-def row_losses(rows: Rows) -> NDArray[np.float64]:
+def row_losses(rows: Contributions) -> NDArray[np.float64]:
     """Return the loss of each row, the mean of what counts in it; NaN where nothing does."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(rows.counted > 0, rows.totals / rows.counted, np.nan)

@@ -1,6 +1,6 @@
 """One element of a loss by itself: what its kernel is given there, and what it adds to the sums.
 
-An element is a sample, or a position of a sample that has further axes. Where a loss is made of
+An element is a sample, or a position of a sample that has trailing axes. Where a loss is made of
 sums over samples, a row is what it adds to them.
 """
 
@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.data.rules.shapes import show
-from lossctl.engine.plan.binding import Bound
+from lossctl.engine.plan.binding import BoundInput
 from lossctl.engine.plan.blocks import Region
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.plan.reduced_axes import COUNT
 from lossctl.engine.run.block import accumulate, arrange, call_kernel, take_inputs
-from lossctl.engine.sums.partial import Partial, Rows
+from lossctl.engine.sums.partial import Contributions, Partial
 from lossctl.errors import UsageError
 from lossctl.losses.core.declaration import Terms
 
@@ -37,7 +37,7 @@ class Element:
 
     row: int
     position: Position
-    """Where it is among the further axes of its sample."""
+    """Where it is among the trailing axes of its sample."""
     positions: Position
     """How many elements the sample has along each of them."""
     given: list[Array]
@@ -78,26 +78,26 @@ def check_row(row: int, samples: int | None, source: str) -> None:
 
 
 def find_positions(plan: Plan) -> Position:
-    """Return how many elements a sample has along each of its further axes."""
-    further = [cut.stop - cut.start for cut in _whole_box(plan)]
-    return tuple(further[axis] for axis in _find_axes(plan))
+    """Return how many elements a sample has along each of its trailing axes."""
+    trailing = [cut.stop - cut.start for cut in _whole_box(plan)]
+    return tuple(trailing[axis] for axis in _find_axes(plan))
 
 
 def _whole_box(plan: Plan) -> tuple[slice, ...]:
-    return tuple(slice(0, cut.stop) for cut in plan.cutting.boxes[-1])
+    return tuple(slice(0, cut.stop) for cut in plan.block_plan.boxes[-1])
 
 
 def _find_axes(plan: Plan) -> list[int]:
-    """Return which of the further axes have a loss at each place."""
+    """Return which of the trailing axes have a loss at each place."""
     if plan.single or "*" not in plan.axes:
         return []
-    gathered = () if plan.gathering is None else plan.gathering.axes or ()
-    return [axis for axis in range(len(_whole_box(plan))) if axis + 1 not in gathered]
+    reduced = () if plan.axis_reduction is None else plan.axis_reduction.axes or ()
+    return [axis for axis in range(len(_whole_box(plan))) if axis + 1 not in reduced]
 
 
 def take_losses(plan: Plan, row: int) -> Array:
     """Return the losses of all elements of a row, in the shape of their positions."""
-    axes, boxes = _find_axes(plan), plan.cutting.boxes
+    axes, boxes = _find_axes(plan), plan.block_plan.boxes
     losses = np.empty(find_positions(plan))
     for box in boxes:
         region = Region(row, row + 1, box, partial=len(boxes) > 1)
@@ -154,7 +154,7 @@ def take_element(plan: Plan, row: int, position: Position, samples: int) -> Elem
     region = _find_region(plan, row, position, samples)
     single = replace(plan, settings=replace(plan.settings, rows=True))
     blocks = [_cut_shared(plan, number, region) for number in range(len(plan.inputs))]
-    blocks += [bound.block(_drop_gathered(plan, region)) for bound in plan.streams[len(blocks) :]]
+    blocks += [bound.block(_drop_reduced(plan, region)) for bound in plan.streams[len(blocks) :]]
     partial = Partial()
     with np.errstate(all="ignore"):
         inputs, weight, mask = take_inputs(single, region, blocks, partial)
@@ -193,11 +193,11 @@ def take_element(plan: Plan, row: int, position: Position, samples: int) -> Elem
     return element
 
 
-def show_index(plan: Plan, bound: Bound, element: Element) -> str:
+def show_index(plan: Plan, bound: BoundInput, element: Element) -> str:
     """Return what an element takes of an input, in the notation of NumPy; nothing if all of it."""
-    kept, further, places = _find_axes(plan), count(), iter(element.position)
+    kept, trailing, places = _find_axes(plan), count(), iter(element.position)
     words = [
-        str(next(places)) if word == "*" and next(further) in kept else ":" for word in bound.axes
+        str(next(places)) if word == "*" and next(trailing) in kept else ":" for word in bound.axes
     ]
     if bound.axes[:1] == ("N",):
         words[0] = str(element.row)
@@ -215,17 +215,17 @@ def show_index(plan: Plan, bound: Bound, element: Element) -> str:
     return f"[{', '.join(index[axis] for axis in sorted(index))}]"
 
 
-def _add_named(plan: Plan, terms: Terms, rows: Rows, at: int) -> dict[str, Array]:
+def _add_named(plan: Plan, terms: Terms, rows: Contributions, at: int) -> dict[str, Array]:
     """Return what an element adds to named sums, in the shape of the losses made of them."""
-    gathering = plan.gathering
-    if gathering is None:
+    axis_reduction = plan.axis_reduction
+    if axis_reduction is None:
         return {}
     if plan.single:
         return {
-            name: total[at].reshape([size or 0 for size in gathering.shape])
+            name: total[at].reshape([size or 0 for size in axis_reduction.shape])
             for name, total in rows.sums.items()
         }
-    totals = {name: values.sum(axis=gathering.axes)[at] for name, values in terms.sums.items()}
+    totals = {name: values.sum(axis=axis_reduction.axes)[at] for name, values in terms.sums.items()}
     return {name: total.reshape(()) for name, total in totals.items()}
 
 
@@ -245,11 +245,11 @@ def _find_region(plan: Plan, row: int, position: Position, samples: int) -> Regi
     return Region(row, row + 1, tuple(box), partial=tuple(box) != _whole_box(plan))
 
 
-def _drop_gathered(plan: Plan, region: Region) -> Region:
+def _drop_reduced(plan: Plan, region: Region) -> Region:
     """Return the region of a weight or a mask, which have the axes of the losses."""
     if plan.single:
         return region
-    return replace(region, further=tuple(region.further[axis] for axis in _find_axes(plan)))
+    return replace(region, trailing=tuple(region.trailing[axis] for axis in _find_axes(plan)))
 
 
 def _cut_shared(plan: Plan, number: int, region: Region) -> Array:
@@ -258,18 +258,18 @@ def _cut_shared(plan: Plan, number: int, region: Region) -> Array:
     block = bound.block(region)
     if not (bound.shared and "*" in bound.axes):
         return block
-    cuts = iter(region.further)
+    cuts = iter(region.trailing)
     return block[tuple(next(cuts) if word == "*" else slice(None) for word in bound.axes)]
 
 
 def _cut_options(plan: Plan, options: dict[str, Any], region: Region) -> dict[str, Any]:
-    """Return the arrays that have further axes of their own, cut to the region."""
+    """Return the arrays that have trailing axes of their own, cut to the region."""
     found = {}
     for parameter in plan.loss.parameters:
         words = (parameter.option.shape or "").split()
         if "*D" in words and options[parameter.name] is not None:
             before = (slice(None),) * words.index("*D")
-            found[parameter.name] = options[parameter.name][(*before, *region.further)]
+            found[parameter.name] = options[parameter.name][(*before, *region.trailing)]
     return found
 
 
@@ -280,9 +280,9 @@ def _drop_from_inputs(plan: Plan, arrays: Sequence[Array]) -> list[Array]:
 
 def _drop_axes(plan: Plan, array: Array, axes: Sequence[str]) -> Array:
     """Return an array of one element without the axes of samples and positions."""
-    kept, further = _find_axes(plan), count()
+    kept, trailing = _find_axes(plan), count()
     index = [
-        0 if word == "N" or (word == "*" and next(further) in kept) else slice(None)
+        0 if word == "N" or (word == "*" and next(trailing) in kept) else slice(None)
         for word in axes
     ]
     return array[tuple(index)]
@@ -295,7 +295,7 @@ def _drop_from_options(plan: Plan, options: dict[str, Any]) -> dict[str, Any]:
         value = options[parameter.name]
         words = (parameter.option.shape or parameter.option.broadcast_to or "").split()
         if isinstance(value, np.ndarray) and {"N", "*D"} & {*words}:
-            further = ["*"] * len(_whole_box(plan))
-            axes = [one for word in words for one in (further if word == "*D" else [word])]
+            trailing = ["*"] * len(_whole_box(plan))
+            axes = [one for word in words for one in (trailing if word == "*D" else [word])]
             found[parameter.name] = _drop_axes(plan, value, axes)
     return found

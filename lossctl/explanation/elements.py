@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.engine.plan.binding import Bound
+from lossctl.engine.plan.binding import BoundInput
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.sums.reduce import fill
 from lossctl.engine.sums.result import Result
@@ -123,14 +123,14 @@ def _plain(value: Any) -> Any:
 
 def _name_gathered(plan: Plan) -> str:
     """Say over what the values of a walk are averaged or added up within a row."""
-    gathering = plan.gathering
-    if gathering is None or (gathering.across and not gathering.finished):
+    axis_reduction = plan.axis_reduction
+    if axis_reduction is None or (axis_reduction.over_samples and not axis_reduction.has_finalize):
         return ""
-    if gathering.axes == (-1,):
+    if axis_reduction.axes == (-1,):
         return "the last axis"
-    if gathering.axes is None:
+    if axis_reduction.axes is None:
         return "the row" if len(plan.inputs[0].axes) > 1 else ""
-    within = [str(axis) for axis in gathering.axes if axis]
+    within = [str(axis) for axis in axis_reduction.axes if axis]
     return f"{'axis' if len(within) == 1 else 'axes'} {', '.join(within)}" if within else ""
 
 
@@ -149,7 +149,7 @@ def _compare_with_kernel(loss: Loss, steps: Sequence[Step], element: Element) ->
         warn(f"the steps of {loss.key} end at {float(told)!r}, but its loss is {element.loss!r}")
 
 
-def _find_place(plan: Plan, bound: Bound, element: Element, samples: int) -> Place:
+def _find_place(plan: Plan, bound: BoundInput, element: Element, samples: int) -> Place:
     """Say what was read of an input."""
     return Place(
         bound.name,

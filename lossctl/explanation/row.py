@@ -80,9 +80,9 @@ def run(call: Call, row: int, progress: Progress | None = None) -> Run:
 
 def _total(plan: Plan, stream: Elements) -> dict[str, Array]:
     """Return the named sums over all rows, in the shape of the losses made of them."""
-    if plan.gathering is None or not plan.single:
+    if plan.axis_reduction is None or not plan.single:
         return {}
-    shape = fill(plan.gathering.shape, 0)
+    shape = fill(plan.axis_reduction.shape, 0)
     return {
         name: np.array([one.value for one in parts]).reshape(shape)
         for name, parts in stream.partial.sums.items()

@@ -7,7 +7,7 @@ import pytest
 
 import lossctl
 from lossctl.engine.plan import blocks
-from lossctl.losses.classification import losses as classification
+from lossctl.losses.classification import linear
 from tests.losses.comparison import disagreements
 from tests.losses.golden_values import load_golden
 from tests.losses.matrix import KEYS
@@ -29,7 +29,7 @@ def test_tiny_blocks_agree_with_golden_values(
 
 @pytest.mark.parametrize("pieces", [1, 2])
 def test_linear_ce_in_pieces_of_few_classes(pieces: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(classification, "LARGEST_PIECE", pieces)
+    monkeypatch.setattr(linear, "LARGEST_PIECE", pieces)
     wrong = [
         line
         for golden in load_golden("linear_ce")
@@ -48,7 +48,7 @@ def test_a_confident_answer_in_a_later_piece_keeps_its_digits(
     weights = random.normal(size=(classes, 1)) * 3
     weights[45] += 43.21
     target = np.full(8, 45) if form == "indices" else np.eye(classes)[np.full(8, 45)]
-    monkeypatch.setattr(classification, "LARGEST_PIECE", 7)
+    monkeypatch.setattr(linear, "LARGEST_PIECE", 7)
     elements = lossctl.compute("linear_ce", features, target, weights, reduction="none").elements
     assert elements is not None
     with mpmath.workdps(60):

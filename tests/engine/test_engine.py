@@ -1,4 +1,4 @@
-"""The engine: exact sums, the cutting into blocks, partial results that merge, threads, memory."""
+"""The engine: exact sums, the cut into blocks, partial results that merge, threads, memory."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 import lossctl
 from lossctl.data.rules.kinds import NOT_A_SIGN, OUT_OF_RANGE
 from lossctl.engine.exact_sum import ExactSum
-from lossctl.engine.plan.blocks import BLOCK_NUMBERS, Cutting, Region, plan_cutting
+from lossctl.engine.plan.blocks import BLOCK_NUMBERS, BlockPlan, Region, plan_blocks
 from lossctl.engine.run import block as work
-from lossctl.engine.sums.partial import Finding, Partial
+from lossctl.engine.sums.partial import Partial, RuleFinding
 from lossctl.errors import DataError, LossctlWarning
 from tests.support.command_line import Array, environment
 
@@ -77,69 +77,71 @@ class TestExactSum:
         assert ExactSum.of(numbers).value == 1.0
 
 
-def paint(cutting: Cutting, samples: int, further: tuple[int, ...]) -> list[Array]:
+def paint(block_plan: BlockPlan, samples: int, trailing: tuple[int, ...]) -> list[Array]:
     """Return the flat positions of each region in the C order of all positions."""
-    positions = np.arange(samples * math.prod(further)).reshape(samples, *further)
+    positions = np.arange(samples * math.prod(trailing)).reshape(samples, *trailing)
     return [
-        positions[(slice(region.start, region.stop), *region.further)].reshape(-1)
-        for region in cutting.regions(samples)
+        positions[(slice(region.start, region.stop), *region.trailing)].reshape(-1)
+        for region in block_plan.regions(samples)
     ]
 
 
 SHAPES = st.lists(st.integers(1, 40), max_size=3).map(tuple)
 
 
-class TestCutting:
+class TestBlockPlan:
     @given(st.integers(1, 30), SHAPES, st.integers(1, 40_000))
     def test_every_position_once_and_in_order(
-        self, samples: int, further: tuple[int, ...], classes: int
+        self, samples: int, trailing: tuple[int, ...], classes: int
     ) -> None:
-        cutting = plan_cutting(classes * math.prod(further), further)
-        everything = np.concatenate(paint(cutting, samples, further))
-        assert np.array_equal(everything, np.arange(samples * math.prod(further)))
+        block_plan = plan_blocks(classes * math.prod(trailing), trailing)
+        everything = np.concatenate(paint(block_plan, samples, trailing))
+        assert np.array_equal(everything, np.arange(samples * math.prod(trailing)))
 
     @given(st.integers(1, 30), SHAPES, st.integers(1, 40_000))
     def test_a_block_is_no_larger_than_it_must_be(
-        self, samples: int, further: tuple[int, ...], classes: int
+        self, samples: int, trailing: tuple[int, ...], classes: int
     ) -> None:
-        cutting = plan_cutting(classes * math.prod(further), further)
-        for region in cutting.regions(samples):
-            assert all(cut.stop <= size for cut, size in zip(region.further, further, strict=True))
-            box = math.prod(cut.stop - cut.start for cut in region.further)
+        block_plan = plan_blocks(classes * math.prod(trailing), trailing)
+        for region in block_plan.regions(samples):
+            assert all(
+                cut.stop <= size for cut, size in zip(region.trailing, trailing, strict=True)
+            )
+            box = math.prod(cut.stop - cut.start for cut in region.trailing)
             size = (region.stop - region.start) * box * classes
             assert size <= BLOCK_NUMBERS or (region.stop - region.start, box) == (1, 1)
 
     @given(SHAPES, st.integers(1, 40_000), st.integers(1, 60))
     def test_a_stream_is_cut_like_a_file(
-        self, further: tuple[int, ...], classes: int, samples: int
+        self, trailing: tuple[int, ...], classes: int, samples: int
     ) -> None:
-        cutting = plan_cutting(classes * math.prod(further), further)
-        known = list(cutting.regions(samples))
-        unknown = itertools.islice(cutting.regions(None), len(known))
+        block_plan = plan_blocks(classes * math.prod(trailing), trailing)
+        known = list(block_plan.regions(samples))
+        unknown = itertools.islice(block_plan.regions(None), len(known))
         for one, other in zip(known, unknown, strict=True):
-            assert (one.start, one.further) == (other.start, other.further)
+            assert (one.start, one.trailing) == (other.start, other.trailing)
             assert one.stop == min(other.stop, samples)
 
     def test_small_samples_share_a_block(self) -> None:
-        cutting = plan_cutting(10, ())
-        assert cutting.rows == BLOCK_NUMBERS // 10
-        assert list(cutting.regions(2 * cutting.rows + 1)) == [
-            Region(0, cutting.rows, ()),
-            Region(cutting.rows, 2 * cutting.rows, ()),
-            Region(2 * cutting.rows, 2 * cutting.rows + 1, ()),
+        block_plan = plan_blocks(10, ())
+        assert block_plan.rows == BLOCK_NUMBERS // 10
+        assert list(block_plan.regions(2 * block_plan.rows + 1)) == [
+            Region(0, block_plan.rows, ()),
+            Region(block_plan.rows, 2 * block_plan.rows, ()),
+            Region(2 * block_plan.rows, 2 * block_plan.rows + 1, ()),
         ]
 
     def test_one_huge_sample_is_cut_along_its_axes(self) -> None:
-        cutting = plan_cutting(8192 * 8192, (8192, 8192))
-        assert cutting.rows == 1
-        assert len(cutting.boxes) == 8192 * 8192 // BLOCK_NUMBERS
-        assert cutting.boxes[1] == (slice(32, 64), slice(0, 8192))
-        assert all(region.partial for region in cutting.regions(1))
+        block_plan = plan_blocks(8192 * 8192, (8192, 8192))
+        assert block_plan.rows == 1
+        assert len(block_plan.boxes) == 8192 * 8192 // BLOCK_NUMBERS
+        assert block_plan.boxes[1] == (slice(32, 64), slice(0, 8192))
+        assert all(region.partial for region in block_plan.regions(1))
 
-    @pytest.mark.parametrize("further", [(0,), (4, 0), (0, 7)])
-    def test_empty_axes(self, further: tuple[int, ...]) -> None:
-        cutting = plan_cutting(0, further)
-        assert [region.stop for region in cutting.regions(3)] == [3]
+    @pytest.mark.parametrize("trailing", [(0,), (4, 0), (0, 7)])
+    def test_empty_axes(self, trailing: tuple[int, ...]) -> None:
+        block_plan = plan_blocks(0, trailing)
+        assert [region.stop for region in block_plan.regions(3)] == [3]
 
 
 POSITIONS = st.lists(st.tuples(st.integers(0, 99), st.integers(0, 3)), max_size=4)
@@ -157,7 +159,7 @@ def make_partial(total: float, denominator: float, count: int, found: Any, rule:
     partial.total.add(total)
     partial.denominator.add(denominator)
     for position in found:
-        partial.note(Finding(rule, "target", 1, position, float(position[0])))
+        partial.note(RuleFinding(rule, "target", 1, position, float(position[0])))
     return partial
 
 

@@ -1,4 +1,4 @@
-"""Gradients of the engine: cutting, threads, weights, masks, shapes."""
+"""Gradients of the engine: blocks, threads, weights, masks, shapes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import lossctl
 from lossctl.engine.plan import blocks
 from lossctl.errors import LossctlWarning, UsageError
-from lossctl.losses.classification import losses as classification
+from lossctl.losses.classification import linear
 from lossctl.losses.core.gradients import name_options
 from lossctl.losses.core.registry import registry
 from lossctl.losses.maths import ctc_posteriors as occupation
@@ -117,7 +117,7 @@ class TestShapes:
         features, weight = RANDOM.normal(size=(5, 3)), RANDOM.normal(size=(7, 3))
         labels = RANDOM.integers(0, 7, 5)
         whole = lossctl.gradient("linear_ce", features, labels, weight, label_smoothing=0.1)
-        monkeypatch.setattr(classification, "LARGEST_PIECE", 2)
+        monkeypatch.setattr(linear, "LARGEST_PIECE", 2)
         cut = lossctl.gradient("linear_ce", features, labels, weight, label_smoothing=0.1)
         np.testing.assert_allclose(cut["input"], whole["input"], rtol=1e-12)
 

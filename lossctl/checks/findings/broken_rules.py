@@ -11,14 +11,14 @@ from lossctl.checks.measurements.profile import Profile
 from lossctl.checks.repairs.conversions import LOG_SOFTMAX, NORMALISATION, SOFTMAX, convert
 from lossctl.checks.repairs.repairs import Repair
 from lossctl.data.rules.rules import Rule
-from lossctl.engine.sums.partial import Finding
+from lossctl.engine.sums.partial import RuleFinding
 from lossctl.kinds import Kind
 
 CLIP = (1e-6, 1 - 1e-6)
 """Well inside of where losses clamp, also when rows are divided by their sums."""
 
 
-def repair_rule(context: CheckContext, finding: Finding) -> Repair | None:
+def repair_rule(context: CheckContext, finding: RuleFinding) -> Repair | None:
     """Return the repair for a rule that is broken in an input (None: no repair is known)."""
     profile = next((one for one in context.profiles if one.bound.name == finding.name), None)
     if profile is None:
@@ -29,23 +29,23 @@ def repair_rule(context: CheckContext, finding: Finding) -> Repair | None:
     return None if repair is None else repair(context, profile, finding)
 
 
-def _keep(words: str, condition: str) -> Callable[[CheckContext, Profile, Finding], Repair]:
-    def repair(context: CheckContext, profile: Profile, _: Finding) -> Repair:
+def _keep(words: str, condition: str) -> Callable[[CheckContext, Profile, RuleFinding], Repair]:
+    def repair(context: CheckContext, profile: Profile, _: RuleFinding) -> Repair:
         text = keep_rows(profile, condition.format(x=profile.bound.name))
         return context.call.keep(words, text)
 
     return repair
 
 
-def _write(words: str, text: str) -> Callable[[CheckContext, Profile, Finding], Repair]:
-    def repair(context: CheckContext, profile: Profile, _: Finding) -> Repair:
+def _write(words: str, text: str) -> Callable[[CheckContext, Profile, RuleFinding], Repair]:
+    def repair(context: CheckContext, profile: Profile, _: RuleFinding) -> Repair:
         name = profile.bound.name
         return context.call.rewrite(words, **{name: text.format(x=name)})
 
     return repair
 
 
-def _repair_label(context: CheckContext, profile: Profile, finding: Finding) -> Repair:
+def _repair_label(context: CheckContext, profile: Profile, finding: RuleFinding) -> Repair:
     """Leave labels out by the option for it, if they are all the same, else by a mask."""
     name, found, classes = profile.bound.name, profile.measures, context.plan.classes
     option = context.ignoring
@@ -63,7 +63,7 @@ def _repair_label(context: CheckContext, profile: Profile, finding: Finding) -> 
     return context.call.keep("leave them out, or correct them", keep_rows(profile, condition))
 
 
-def _repair_whole(context: CheckContext, profile: Profile, finding: Finding) -> Repair:
+def _repair_whole(context: CheckContext, profile: Profile, finding: RuleFinding) -> Repair:
     name = profile.bound.name
     if profile.measures.nan:
         return _keep("leave samples without a label out", "np.isfinite({x})")(
@@ -75,14 +75,14 @@ def _repair_whole(context: CheckContext, profile: Profile, finding: Finding) -> 
     )
 
 
-def _repair_sign(context: CheckContext, profile: Profile, _: Finding) -> Repair:
+def _repair_sign(context: CheckContext, profile: Profile, _: RuleFinding) -> Repair:
     name = profile.bound.name
     if profile.measures.are_bits:
         return context.call.rewrite("labels 0 and 1 as signs are", **{name: f"2.0 * {name} - 1"})
     return context.call.rewrite("take their signs", **{name: f"np.where({name} > 0, 1, -1)"})
 
 
-def _repair_bit(context: CheckContext, profile: Profile, _: Finding) -> Repair:
+def _repair_bit(context: CheckContext, profile: Profile, _: RuleFinding) -> Repair:
     name, found = profile.bound.name, profile.measures
     if found.are_signs:
         return context.call.rewrite("signs as labels are", **{name: f"({name} + 1) / 2"})
@@ -93,7 +93,7 @@ def _repair_bit(context: CheckContext, profile: Profile, _: Finding) -> Repair:
     )
 
 
-def _repair_box(context: CheckContext, profile: Profile, _: Finding) -> Repair:
+def _repair_box(context: CheckContext, profile: Profile, _: RuleFinding) -> Repair:
     name = profile.bound.name
     corners = f"np.concatenate([{name}[:, :2], {name}[:, :2] + {name}[:, 2:]], axis=1)"
     if profile.measures.lows is not None and (profile.measures.lows[2:] >= 0).all():
@@ -107,18 +107,18 @@ def _repair_box(context: CheckContext, profile: Profile, _: Finding) -> Repair:
     return context.call.rewrite("put their corners into order", **{name: ordered})
 
 
-def _repair_clamp(context: CheckContext, profile: Profile, _: Finding) -> Repair:
+def _repair_clamp(context: CheckContext, profile: Profile, _: RuleFinding) -> Repair:
     name = profile.bound.name
     text = f"np.clip({name}.astype(float), {CLIP[0]}, {1 - CLIP[0]!r})"
     words = "keep logits, from which nothing is lost; or clip openly"
     return context.call.rewrite(words, **{name: text})
 
 
-def _repair_sum(context: CheckContext, profile: Profile, _: Finding) -> Repair:
+def _repair_sum(context: CheckContext, profile: Profile, _: RuleFinding) -> Repair:
     return convert(context, profile, NORMALISATION, "divide them by their sums")
 
 
-def _repair_negative(context: CheckContext, profile: Profile, _: Finding) -> Repair:
+def _repair_negative(context: CheckContext, profile: Profile, _: RuleFinding) -> Repair:
     name = profile.bound.name
     if profile.number == 0:
         return convert(context, profile, SOFTMAX, "if these are logits, take the softmax")
@@ -128,11 +128,11 @@ def _repair_negative(context: CheckContext, profile: Profile, _: Finding) -> Rep
     return context.call.rewrite("raise them to 0 and divide by the sums", **{name: text})
 
 
-def _repair_log(context: CheckContext, profile: Profile, _: Finding) -> Repair:
+def _repair_log(context: CheckContext, profile: Profile, _: RuleFinding) -> Repair:
     return convert(context, profile, LOG_SOFTMAX, "if these are logits, take log_softmax")
 
 
-def _repair_lacking(context: CheckContext, profile: Profile, finding: Finding) -> Repair:
+def _repair_lacking(context: CheckContext, profile: Profile, finding: RuleFinding) -> Repair:
     """Leave out what is NaN and what is infinite together, as both have to go."""
     found = profile.measures
     if found.nan and found.infinite:
@@ -144,7 +144,7 @@ def _repair_lacking(context: CheckContext, profile: Profile, finding: Finding) -
     return _keep(words, "~np.isnan({x})")(context, profile, finding)
 
 
-REPAIRS: dict[str, Callable[[CheckContext, Profile, Finding], Repair]] = {
+REPAIRS: dict[str, Callable[[CheckContext, Profile, RuleFinding], Repair]] = {
     "not_whole": _repair_whole,
     "label_out_of_range": _repair_label,
     "not_a_sign": _repair_sign,
@@ -167,7 +167,7 @@ REPAIRS: dict[str, Callable[[CheckContext, Profile, Finding], Repair]] = {
 }
 
 
-def describe_rule(rule: Rule, finding: Finding) -> str:
+def describe_rule(rule: Rule, finding: RuleFinding) -> str:
     """Return the message of a broken rule, without the remedy that warnings end with."""
     text = finding.describe()
     tail = f" ({rule.remedy})"

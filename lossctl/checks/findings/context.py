@@ -17,7 +17,7 @@ from lossctl.checks.measurements.shifts import Shift
 from lossctl.checks.repairs.repairs import Command
 from lossctl.checks.result import Baseline
 from lossctl.engine.plan.plan import Plan
-from lossctl.engine.sums.partial import Finding, Partial
+from lossctl.engine.sums.partial import Partial, RuleFinding
 from lossctl.engine.sums.result import Result
 from lossctl.kinds import Kind
 from lossctl.losses.core.declaration import Parameter, Role
@@ -60,7 +60,7 @@ class CheckContext:
             if profile.bound.kind in kinds and profile.measures.count:
                 yield profile
 
-    def found(self, code: str, name: str) -> Finding | None:
+    def found(self, code: str, name: str) -> RuleFinding | None:
         """Return what the checks of the blocks found of a rule in an input."""
         return self.partial.findings.get((code, name))
 

@@ -59,7 +59,7 @@ class Setup:
     call: Command
     sample_weight: Source | None = None
     mask: Source | None = None
-    answers: dict[str, bool] | None = None
+    predicates: dict[str, bool] | None = None
 
     def make_plan(self) -> Plan:
         """Return the plan; raises DataError where inputs do not fit."""
@@ -70,7 +70,7 @@ class Setup:
             self.settings,
             self.sample_weight,
             self.mask,
-            self.answers,
+            self.predicates,
         )
 
     def put(self, place: int, source: Source, call: Command) -> Setup:

@@ -216,7 +216,7 @@ class Baselines:
         try:
             made = make_plan(
                 plan.loss, sources, options, settings,
-                sample_weight=weights, answers=plan.answers,
+                sample_weight=weights, predicates=plan.predicates,
             )  # fmt: skip
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", LossctlWarning)

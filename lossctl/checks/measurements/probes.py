@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.engine.plan.binding import Bound
+from lossctl.engine.plan.binding import BoundInput
 from lossctl.engine.plan.blocks import Region
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.sums.partial import Partial
@@ -68,14 +68,14 @@ def find_valid(plan: Plan, labels: Array, classes: int) -> NDArray[np.bool_]:
     return np.asarray(valid if ignored is None else valid & (labels != ignored))
 
 
-def find_class_axis(bound: Bound) -> int | None:
+def find_class_axis(bound: BoundInput) -> int | None:
     """Return where the classes are in the kernel's view of an input."""
     if "C" in bound.axes:
         return bound.axes.index("C")
     return None
 
 
-def file_axis(bound: Bound, axis: int) -> int:
+def file_axis(bound: BoundInput, axis: int) -> int:
     """Return the axis of the file that is an axis of the kernel's view."""
     return bound.order[axis - (not bound.batched and not bound.shared)]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lossctl.checks.measurements.probes import View, find_class_axis, find_rows, flatten
 from lossctl.data.rules.kinds import SUM_TOLERANCE
-from lossctl.engine.plan.binding import Bound
+from lossctl.engine.plan.binding import BoundInput
 from lossctl.engine.plan.blocks import Region
 from lossctl.kinds import Kind
 
@@ -129,7 +129,7 @@ class Measures:
 class Profile:
     """The measures of one input over all blocks."""
 
-    def __init__(self, number: int, bound: Bound) -> None:
+    def __init__(self, number: int, bound: BoundInput) -> None:
         self.number = number
         self.bound = bound
         self.measures = Measures()
@@ -160,10 +160,10 @@ class Profile:
     def _is_new(self, region: Region) -> bool:
         """Whether a block has numbers of this input that no block before had."""
         bound = self.bound
-        first = not region.start and not any(cut.start for cut in region.further)
+        first = not region.start and not any(cut.start for cut in region.trailing)
         if bound.shared or 0 in bound.fixed:
             return first
-        return first or "*" in bound.axes or not any(cut.start for cut in region.further)
+        return first or "*" in bound.axes or not any(cut.start for cut in region.trailing)
 
     def add(self, piece: tuple[Measures, int]) -> None:
         """Add the measures of a block."""
@@ -188,7 +188,7 @@ class Profile:
         return np.flatnonzero((found.lows == found.highs) & np.isfinite(found.lows))
 
 
-def find_sum_axis(bound: Bound, rank: int) -> int | None:
+def find_sum_axis(bound: BoundInput, rank: int) -> int | None:
     """Return the axis over which probabilities of classes would sum to 1."""
     if rank < 2:
         return None

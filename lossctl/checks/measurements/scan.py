@@ -125,4 +125,4 @@ def _clear_masked(plan: Plan, inputs: Sequence[Array], mask: Array) -> list[Arra
 
 def _is_later(region: Region) -> bool:
     """Whether it is a part of samples of which another part came before."""
-    return any(cut.start for cut in region.further)
+    return any(cut.start for cut in region.trailing)

@@ -21,7 +21,7 @@ from lossctl.checks.measurements.probes import View
 from lossctl.engine.plan.blocks import Region
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.run.block import accumulate, arrange, call_kernel
-from lossctl.engine.sums.partial import Partial, Rows
+from lossctl.engine.sums.partial import Contributions, Partial
 
 Array = NDArray[Any]
 Segments = NDArray[np.float64]
@@ -145,7 +145,7 @@ def can_shift(plan: Plan) -> bool:
 
 def score_rows(
     plan: Plan, region: Region, blocks: Sequence[Array], mask: Array | None = None
-) -> Rows | None:
+) -> Contributions | None:
     """Return what each row of a block contributes, weights of samples aside."""
     partial = Partial()
     here = replace(region, stop=region.start + len(blocks[0]))
@@ -154,7 +154,7 @@ def score_rows(
     return partial.rows
 
 
-def _mean(rows: Rows) -> Array:
+def _mean(rows: Contributions) -> Array:
     return np.asarray(rows.totals / rows.denominators)
 
 

@@ -24,7 +24,7 @@ from lossctl.data.arrays.source import ArraySource
 from lossctl.engine.plan.binding import kind_under
 from lossctl.engine.plan.build import make_plan
 from lossctl.engine.plan.plan import Plan, Settings
-from lossctl.engine.plan.predicates import answer
+from lossctl.engine.plan.predicates import evaluate_predicate
 from lossctl.engine.run.elements import Elements, compute
 from lossctl.errors import LossctlError, LossctlWarning
 from lossctl.kinds import Kind
@@ -220,14 +220,14 @@ def compute_arrays(loss: Loss, arrays: Sequence[Array], plan: Plan) -> float | N
     options = {one.name: plan.options.get(one.name, one.default) for one in loss.parameters}
     settings = Settings(reduction=loss.reduction, threads=1)
     sources = [ArraySource(one.name, array) for one, array in zip(loss.inputs, arrays, strict=True)]
-    answers = plan.answers
+    predicates = plan.predicates
     if (
-        loss.predicate is not None and loss.predicate.name not in answers
+        loss.predicate is not None and loss.predicate.name not in predicates
     ):  # another loss, another question
         (asked,) = (one for one in sources if one.name == loss.predicate.input)
-        answers = {loss.predicate.name: answer(loss.predicate, asked)}
+        predicates = {loss.predicate.name: evaluate_predicate(loss.predicate, asked)}
     try:
-        made = make_plan(loss, sources, options, settings, answers=answers)
+        made = make_plan(loss, sources, options, settings, predicates=predicates)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", LossctlWarning)
             return compute(Elements(made)).value

@@ -20,11 +20,11 @@ Arrangement = Sequence[tuple[Pattern, Shape]]
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The form that fits, the size of each word, and the sizes of the further axes ``*D``."""
+    """The form that fits, the size of each word, and the sizes of the trailing axes ``*D``."""
 
     form: int
     sizes: Sizes
-    further: tuple[int, ...]
+    trailing: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Conflict:
     lengths: tuple[int, int] | None = None
 
 
-def unify(pattern: Pattern, shape: Shape, sizes: Sizes, further: list[tuple[int, ...]]) -> bool:
+def unify(pattern: Pattern, shape: Shape, sizes: Sizes, trailing: list[tuple[int, ...]]) -> bool:
     """Bind the words of a pattern to a shape; False (with partial bindings) if it cannot fit."""
     starred = "*D" in pattern
     extra = len(shape) - len(pattern) + starred
@@ -46,9 +46,9 @@ def unify(pattern: Pattern, shape: Shape, sizes: Sizes, further: list[tuple[int,
     for word in pattern:
         if word == "*D":
             axes = tuple(size or 0 for size in shape[position : position + extra])
-            if further and further[0] != axes:
+            if trailing and trailing[0] != axes:
                 return False
-            further[:] = [axes]
+            trailing[:] = [axes]
             position += extra
             continue
         size = shape[position]
@@ -71,25 +71,25 @@ def match(names: Sequence[str], forms: Sequence[Arrangement], shapes: Sequence[S
     conflicts = []
     for number, arrangement in enumerate(forms):
         sizes: Sizes = {}
-        further: list[tuple[int, ...]] = []
+        trailing: list[tuple[int, ...]] = []
         for position, (pattern, shape) in enumerate(arrangement):
-            before, axes = dict(sizes), list(further)
-            if not unify(pattern, shape, sizes, further):
+            before, axes = dict(sizes), list(trailing)
+            if not unify(pattern, shape, sizes, trailing):
                 conflicts.append(_conflict(position, pattern, shape, before, axes))
                 break
         else:
-            return Match(number, sizes, further[0] if further else ())
+            return Match(number, sizes, trailing[0] if trailing else ())
     patterns = [[pattern for pattern, _ in arrangement] for arrangement in forms]
     raise _mismatch(names, patterns, shapes, conflicts)
 
 
 def _conflict(
-    position: int, pattern: Pattern, shape: Shape, sizes: Sizes, further: list[tuple[int, ...]]
+    position: int, pattern: Pattern, shape: Shape, sizes: Sizes, trailing: list[tuple[int, ...]]
 ) -> Conflict:
     words: list[str] = []
     for word in pattern:
         if word == "*D":
-            words += map(str, further[0]) if further else ["…"]
+            words += map(str, trailing[0]) if trailing else ["…"]
         else:
             size = sizes.get(word)
             words.append(word if size is None else str(size))
@@ -97,7 +97,7 @@ def _conflict(
     lengths = None
     samples = sizes.get("N")
     if pattern[:1] == ("N",) and shape[:1] not in ((samples,), ()) and samples is not None:
-        trial: list[tuple[int, ...]] = list(further)
+        trial: list[tuple[int, ...]] = list(trailing)
         if unify(pattern, (samples, *shape[1:]), dict(sizes), trial) and shape[0] is not None:
             lengths = (samples, shape[0])
     return Conflict(position, expected, lengths)
@@ -134,8 +134,8 @@ def _mismatch(
 def _fits(forms: Sequence[Sequence[Pattern]], shapes: Sequence[Shape]) -> bool:
     for patterns in forms:
         sizes: Sizes = {}
-        further: list[tuple[int, ...]] = []
-        if all(unify(p, s, sizes, further) for p, s in zip(patterns, shapes, strict=True)):
+        trailing: list[tuple[int, ...]] = []
+        if all(unify(p, s, sizes, trailing) for p, s in zip(patterns, shapes, strict=True)):
             return True
     return False
 
@@ -160,7 +160,7 @@ def _agree(one: int | None, other: int | None) -> bool:
     return one is None or other is None or one == other
 
 
-def stretch(shape: Shape, target: Shape) -> tuple[int, ...] | None:
+def find_broadcast_axes(shape: Shape, target: Shape) -> tuple[int, ...] | None:
     """Return the axes of ``target`` along which a variance of this shape stays 1, or None.
 
     As torch does: the same shape, the shape without its last axis, one axis of length 1, or

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from lossctl.engine.gradients.check import compare
 from lossctl.engine.gradients.finite_differences import KernelBlock, differentiate_numerically
 from lossctl.engine.gradients.result import Agreement, GradientBlock, Measure
-from lossctl.engine.plan.binding import Bound
+from lossctl.engine.plan.binding import BoundInput
 from lossctl.engine.plan.blocks import Region
 from lossctl.engine.plan.plan import Plan
-from lossctl.engine.plan.reduced_axes import Gathering
+from lossctl.engine.plan.reduced_axes import AxisReduction
 from lossctl.engine.run.block import arrange, call_kernel, find_left_out, spread, take_inputs
 from lossctl.engine.sums.partial import Partial
 from lossctl.errors import DataError
@@ -130,31 +130,35 @@ class ChainRule:
         self, plan: Plan, terms: Terms, weight: Array | None, mask: Array | None
     ) -> Cotangent:
         """Return the derivative of the reduced loss with respect to what the kernel returned."""
-        gathering = plan.gathering
-        if gathering is not None and gathering.finished:
+        axis_reduction = plan.axis_reduction
+        if axis_reduction is not None and axis_reduction.has_finalize:
             (first, *_) = terms.sums.values()
-            if gathering.across:
+            if axis_reduction.over_samples:
                 together: Array = sum(terms.sums.values(), np.zeros(()))
                 left_out = find_left_out(plan, terms, together, mask, Partial())
                 return {
-                    name: _leave_out(_broadcast_sums(derivative, gathering, first.shape), left_out)
+                    name: _leave_out(
+                        _broadcast_sums(derivative, axis_reduction, first.shape), left_out
+                    )
                     for name, derivative in self.totals.items()
                 }
-            totals = {name: one.sum(axis=gathering.axes) for name, one in terms.sums.items()}
-            totals["count"] = np.array(_count(gathering, first.shape))
-            gathered = np.asarray(plan.loss.finalize(totals, plan.options))  # type: ignore[misc]
-            share = self._share(plan, terms, gathered, weight, mask)
-            derivatives = differentiate_finish(plan.loss, totals, plan.options)
+            totals = {name: one.sum(axis=axis_reduction.axes) for name, one in terms.sums.items()}
+            totals["count"] = np.array(_count(axis_reduction, first.shape))
+            reduced = np.asarray(plan.loss.finalize(totals, plan.options))  # type: ignore[misc]
+            share = self._share(plan, terms, reduced, weight, mask)
+            derivatives = differentiate_finalize(plan.loss, totals, plan.options)
             return {
-                name: _broadcast_sums(derivative * share, gathering, first.shape)
+                name: _broadcast_sums(derivative * share, axis_reduction, first.shape)
                 for name, derivative in derivatives.items()
             }
         assert terms.losses is not None
-        if gathering is not None and not gathering.across:
+        if axis_reduction is not None and not axis_reduction.over_samples:
             shape = terms.losses.shape
-            gathered = gathering.finish_block(plan.loss, terms.losses, {}, plan.options)
-            share = self._share(plan, terms, gathered, weight, mask)
-            return _broadcast_sums(share / max(1, _count(gathering, shape)), gathering, shape)
+            reduced = axis_reduction.finalize_block(plan.loss, terms.losses, {}, plan.options)
+            share = self._share(plan, terms, reduced, weight, mask)
+            return _broadcast_sums(
+                share / max(1, _count(axis_reduction, shape)), axis_reduction, shape
+            )
         return self._share(plan, terms, terms.losses, weight, mask)
 
     def _share(
@@ -169,7 +173,7 @@ class ChainRule:
         return _leave_out(share, find_left_out(plan, terms, losses, mask, Partial()))
 
 
-def differentiate_finish(
+def differentiate_finalize(
     loss: Loss, totals: Mapping[str, Array], options: Mapping[str, Any]
 ) -> dict[str, Array]:
     """Return the derivatives of what is made of named sums by each of them.
@@ -186,7 +190,7 @@ def differentiate_finish(
     return found
 
 
-def _expand(cotangent: Array, bound: Bound, ndim: int) -> Array:
+def _expand(cotangent: Array, bound: BoundInput, ndim: int) -> Array:
     """Give the cotangent of losses the axes of an input, which it broadcasts against."""
     if cotangent.ndim == ndim:
         return cotangent
@@ -195,7 +199,7 @@ def _expand(cotangent: Array, bound: Bound, ndim: int) -> Array:
     return cotangent.reshape(cotangent.shape[0], *words)
 
 
-def _multiply(gradient: Array, cotangent: Array, bound: Bound) -> Array:
+def _multiply(gradient: Array, cotangent: Array, bound: BoundInput) -> Array:
     spread_out = _expand(cotangent, bound, gradient.ndim)
     product = gradient * spread_out
     if not cotangent.all():  # what does not count has no gradient, even where it is NaN
@@ -207,14 +211,14 @@ def _leave_out(values: Array, left_out: NDArray[np.bool_] | None) -> Array:
     return values if left_out is None else np.where(left_out, 0, values)
 
 
-def _count(gathering: Gathering, shape: tuple[int, ...]) -> int:
-    axes = range(len(shape)) if gathering.axes is None else gathering.axes
+def _count(axis_reduction: AxisReduction, shape: tuple[int, ...]) -> int:
+    axes = range(len(shape)) if axis_reduction.axes is None else axis_reduction.axes
     return math.prod(shape[axis] for axis in axes)
 
 
-def _broadcast_sums(values: Array, gathering: Gathering, shape: tuple[int, ...]) -> Array:
+def _broadcast_sums(values: Array, axis_reduction: AxisReduction, shape: tuple[int, ...]) -> Array:
     """Give values that belong to sums over some axes those axes again."""
-    if gathering.axes is None:
+    if axis_reduction.axes is None:
         return np.broadcast_to(values, shape)
-    axes = tuple(sorted(axis % len(shape) for axis in gathering.axes))
+    axes = tuple(sorted(axis % len(shape) for axis in axis_reduction.axes))
     return np.broadcast_to(np.expand_dims(values, axes), shape)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.engine.gradients.finite_differences import KernelBlock, find_difference, find_scale
-from lossctl.engine.gradients.result import Agreement, Comparison
-from lossctl.engine.plan.binding import Bound
+from lossctl.engine.gradients.result import Agreement, DerivativeComparison
+from lossctl.engine.plan.binding import BoundInput
 
 Array = NDArray[Any]
 
@@ -53,7 +53,7 @@ def compare(block: KernelBlock, gradients: Mapping[str, Array], wanted: float) -
     if not wanted:
         return agreement
     region = block.region
-    seed = [region.start, *(cut.start or 0 for cut in region.further)]
+    seed = [region.start, *(cut.start or 0 for cut in region.trailing)]
     random = np.random.default_rng(seed)
     count = int(wanted + random.random())
     for number, bound in enumerate(block.plan.inputs):
@@ -70,8 +70,8 @@ def compare(block: KernelBlock, gradients: Mapping[str, Array], wanted: float) -
             step = max(1, MOVED_NUMBERS * len(gradient) // gradient.size)
         for start in range(0, len(flat), step):
             places = np.unravel_index(flat[start : start + step], gradient.shape)
-            probe = Probe.of(block, number, bound, places)
-            _compare_at(probe, gradient[places], floor, agreement)
+            perturbation = Perturbation.of(block, number, bound, places)
+            _compare_at(perturbation, gradient[places], floor, agreement)
     return agreement
 
 
@@ -91,14 +91,14 @@ def _find_typical(values: Array) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class Perturbation:
     """Some numbers of an input, each in a sample of its own, that are moved a little."""
 
     block: KernelBlock
     """The samples, one for each number; all of them where one loss is made of them all."""
     number: int
     """Which input."""
-    bound: Bound
+    bound: BoundInput
     places: tuple[Array, ...]
     """Where the numbers are in the block that was differentiated."""
     local: tuple[Array, ...]
@@ -107,7 +107,9 @@ class Probe:
     """The sizes that steps are relative to."""
 
     @classmethod
-    def of(cls, block: KernelBlock, number: int, bound: Bound, places: tuple[Array, ...]) -> Probe:
+    def of(
+        cls, block: KernelBlock, number: int, bound: BoundInput, places: tuple[Array, ...]
+    ) -> Perturbation:
         """Take the samples of these numbers."""
         local = places
         usual = _find_typical(np.asarray(block.arrays[number], np.float64))
@@ -134,32 +136,34 @@ class Probe:
         return self.add(find_difference(lambda place: self.contribute(place * steps))) / steps
 
 
-def _compare_at(probe: Probe, declared: Array, floor: float, agreement: Agreement) -> None:
-    numerical, doubt = _estimate(probe, floor)
-    usable = np.isfinite(numerical) & ~_find_kinks(probe, declared)
+def _compare_at(
+    perturbation: Perturbation, declared: Array, floor: float, agreement: Agreement
+) -> None:
+    numerical, doubt = _estimate(perturbation, floor)
+    usable = np.isfinite(numerical) & ~_find_kinks(perturbation, declared)
     agreement.kinks += int(np.count_nonzero(~usable))
     agreement.compared += int(np.count_nonzero(usable))
     for at in np.flatnonzero(usable):
-        place = tuple(int(one[at]) for one in probe.places)
-        where = probe.bound.position(place, probe.block.region)
+        place = tuple(int(one[at]) for one in perturbation.places)
+        where = perturbation.bound.position(place, perturbation.block.region)
         numbers = (float(one[at]) for one in (declared, numerical, doubt))
-        agreement.found.append(Comparison(probe.bound.name, where, *numbers))
+        agreement.found.append(DerivativeComparison(perturbation.bound.name, where, *numbers))
 
 
-def _estimate(probe: Probe, floor: float) -> tuple[Array, Array]:
+def _estimate(perturbation: Perturbation, floor: float) -> tuple[Array, Array]:
     """Return the derivatives by the steps that serve best, and how far they may be off.
 
     The best has the least doubt relative to itself, or to a floor: steps far too large may find
     hardly any derivative, and little doubt, in a steep place.
     """
     floor = max(floor, TINY)
-    noise = _measure_noise(probe)
+    noise = _measure_noise(perturbation)
     best, before = np.full(noise.shape, np.nan), np.full(noise.shape, np.nan)
     least, settled = np.full(noise.shape, np.inf), np.zeros(noise.shape, bool)
     for step in STEPS:
-        now = probe.differentiate(step * probe.scale)
+        now = perturbation.differentiate(step * perturbation.scale)
         size = np.maximum(np.abs(now), floor)
-        rounding = noise / (step * probe.scale)
+        rounding = noise / (step * perturbation.scale)
         with np.errstate(invalid="ignore"):
             doubt = (DOUBT * np.abs(now - before) + rounding) / size
             better = ~settled & (doubt < least)
@@ -171,29 +175,29 @@ def _estimate(probe: Probe, floor: float) -> tuple[Array, Array]:
     return best, least * np.maximum(np.abs(best), floor)
 
 
-def _measure_noise(probe: Probe) -> Array:
+def _measure_noise(perturbation: Perturbation) -> Array:
     """Return how far rounding throws the losses: what moves of the last digits make of them."""
-    least = float(np.finfo(np.float64).eps) * probe.scale
-    middle = probe.contribute(0 * least)
-    found = [probe.contribute(step * least) - middle for step in (-3, -1, 1, 2)]
-    spread: Array = np.max([np.abs(probe.add(one)) for one in found], axis=0)
-    return np.maximum(ROUNDING * probe.add(np.abs(middle)), DOUBT * spread)
+    least = float(np.finfo(np.float64).eps) * perturbation.scale
+    middle = perturbation.contribute(0 * least)
+    found = [perturbation.contribute(step * least) - middle for step in (-3, -1, 1, 2)]
+    spread: Array = np.max([np.abs(perturbation.add(one)) for one in found], axis=0)
+    return np.maximum(ROUNDING * perturbation.add(np.abs(middle)), DOUBT * spread)
 
 
-def _find_kinks(probe: Probe, declared: Array) -> NDArray[np.bool_]:
+def _find_kinks(perturbation: Perturbation, declared: Array) -> NDArray[np.bool_]:
     """Return where derivatives differ on both sides, and the declared one is between them."""
-    step = KINK_STEP * probe.scale
-    middle = probe.contribute(0 * step)
+    step = KINK_STEP * perturbation.scale
+    middle = perturbation.contribute(0 * step)
     with np.errstate(invalid="ignore"):
-        right = probe.add(probe.contribute(step) - middle) / step
-        left = probe.add(middle - probe.contribute(-step)) / step
-        rounding = 2 * ROUNDING * probe.add(np.abs(middle)) / step
+        right = perturbation.add(perturbation.contribute(step) - middle) / step
+        left = perturbation.add(middle - perturbation.contribute(-step)) / step
+        rounding = 2 * ROUNDING * perturbation.add(np.abs(middle)) / step
         margin = np.maximum(KINK * np.maximum(np.abs(right), np.abs(left)), rounding)
         low, high = np.minimum(left, right) - margin, np.maximum(left, right) + margin
         apart = np.abs(right - left)
         between = (apart > margin) & (low <= declared) & (declared <= high)
         # What curvature makes of the difference shrinks with the step; a corner stays.
-        ahead, behind = probe.contribute(step / 4), probe.contribute(-step / 4)
-        nearer = probe.add(ahead - middle - (middle - behind))
+        ahead, behind = perturbation.contribute(step / 4), perturbation.contribute(-step / 4)
+        nearer = perturbation.add(ahead - middle - (middle - behind))
         stays: NDArray[np.bool_] = between & (np.abs(nearer) / (step / 4) > 0.5 * apart)
     return stays

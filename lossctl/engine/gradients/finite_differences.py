@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.engine.plan.binding import Bound
+from lossctl.engine.plan.binding import BoundInput
 from lossctl.engine.plan.blocks import Region
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.run.block import call_kernel
@@ -20,8 +20,8 @@ Array = NDArray[Any]
 
 # Places (in steps) and factors of five points: in the middle, and at either end.
 CENTRAL = ((-2, 1 / 12), (-1, -2 / 3), (1, 2 / 3), (2, -1 / 12))
-AHEAD = ((0, -25 / 12), (1, 4.0), (2, -3.0), (3, 4 / 3), (4, -1 / 4))
-BEHIND = tuple((-place, -factor) for place, factor in AHEAD)
+FORWARD = ((0, -25 / 12), (1, 4.0), (2, -3.0), (3, 4 / 3), (4, -1 / 4))
+BACKWARD = tuple((-place, -factor) for place, factor in FORWARD)
 
 STEP = float(np.finfo(np.float64).eps) ** 0.2
 """Balances the error of the formula and that of rounding."""
@@ -106,7 +106,9 @@ def differentiate_numerically(block: KernelBlock, inputs: Sequence[str]) -> dict
     return found
 
 
-def _differentiate_input(block: KernelBlock, number: int, bound: Bound, values: Array) -> Array:
+def _differentiate_input(
+    block: KernelBlock, number: int, bound: BoundInput, values: Array
+) -> Array:
     shape = _shape_of(block.cotangent)
     steps = STEP * find_scale(values, bound.kind)
     if block.plan.loss.needs_all_samples:
@@ -142,7 +144,7 @@ def _align(change: Array, along: Sequence[bool], shape: tuple[int, ...]) -> Arra
     return change.reshape(sizes)
 
 
-def _is_apart(axis: int, bound: Bound, values: Array, shape: tuple[int, ...]) -> bool:
+def _is_apart(axis: int, bound: BoundInput, values: Array, shape: tuple[int, ...]) -> bool:
     """Whether places along an axis of an input belong to different losses."""
     if len(shape) == values.ndim:
         return bool(shape[axis] == values.shape[axis])
@@ -179,7 +181,7 @@ def differentiate_at(
 def find_difference(contribute: Callable[[float], Array]) -> Array:
     """Return the derivative times the step: in the middle, or from one side at a bound."""
     change = _combine(contribute, CENTRAL)
-    for formula in (AHEAD, BEHIND):
+    for formula in (FORWARD, BACKWARD):
         missing = ~np.isfinite(change)
         if not missing.any():
             break

@@ -32,7 +32,7 @@ class GradientBlock:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class DerivativeComparison:
     """A declared derivative and the one by differences, which may be off by ``doubt``."""
 
     name: str
@@ -71,7 +71,7 @@ class Agreement:
     place: tuple[int, ...] = ()
     declared: float = 0.0
     numerical: float = 0.0
-    found: list[Comparison] = field(default_factory=list)
+    found: list[DerivativeComparison] = field(default_factory=list)
     dtype: str = "float64"
     """What the declared derivatives are computed in."""
 
@@ -84,7 +84,7 @@ class Agreement:
     def judge(self, sizes: Mapping[str, float]) -> None:
         """Find the largest difference; ``sizes`` are the typical sizes of the gradients."""
 
-        def measure(one: Comparison) -> tuple[float, float]:
+        def measure(one: DerivativeComparison) -> tuple[float, float]:
             return one.relate(sizes[one.name]), abs(one.declared - one.numerical)
 
         if not self.found:

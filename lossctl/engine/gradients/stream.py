@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.engine.gradients.chain_rule import ChainRule, differentiate_finish
+from lossctl.engine.gradients.chain_rule import ChainRule, differentiate_finalize
 from lossctl.engine.gradients.result import Agreement, GradientBlock, Measure
-from lossctl.engine.plan.binding import Bound
+from lossctl.engine.plan.binding import BoundInput
 from lossctl.engine.plan.blocks import Region
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.plan.reduced_axes import COUNT
@@ -111,14 +111,14 @@ def make_chain_rule(
         factor *= _differentiate_transform(loss.transform, result.total * factor)
     totals: Mapping[str, Array] = {}
     if partial.sums:
-        assert plan.gathering is not None
-        shape = fill(plan.gathering.shape, 0)
+        assert plan.axis_reduction is not None
+        shape = fill(plan.axis_reduction.shape, 0)
         sums = {
             name: np.array([one.value for one in parts]).reshape(shape)
             for name, parts in partial.sums.items()
         }
         weight = _weigh_single(plan, shape)
-        derivatives = differentiate_finish(loss, sums, plan.options)
+        derivatives = differentiate_finalize(loss, sums, plan.options)
         totals = {
             name: derivative * (weight * factor)
             for name, derivative in derivatives.items()
@@ -144,7 +144,7 @@ def _count_checked(plan: Plan, samples: int) -> float:
             for bound, shape in zip(plan.inputs, shapes, strict=True)
         )
     wanted = min(CHECKED, max(FEWEST_CHECKED, CHECKED_NUMBERS // max(1, cost)))
-    return wanted / max(1, plan.cutting.count(samples))
+    return wanted / max(1, plan.block_plan.count(samples))
 
 
 def _differentiate_transform(transform: Transform, mean: float) -> float:
@@ -161,13 +161,13 @@ def _weigh_single(plan: Plan, shape: tuple[int, ...]) -> Array:
     return np.reshape(weight, shape) if weight else np.ones(shape)
 
 
-def _sum_broadcast_axes(total: Array, gradient: Array, bound: Bound, region: Region) -> None:
+def _sum_broadcast_axes(total: Array, gradient: Array, bound: BoundInput, region: Region) -> None:
     """Add a block to the gradient of an input that is broadcast over several places."""
     if not gradient.size:
         return
     axes = tuple(sorted(bound.fixed))
     summed = gradient.sum(axis=axes, keepdims=True, dtype=np.float64)
-    cuts = iter(region.further)
+    cuts = iter(region.trailing)
     box = []
     for axis, word in enumerate(bound.axes):
         cut = next(cuts) if word == "*" else slice(None)

@@ -1,7 +1,7 @@
 """Which axes of which source a kernel's input is made of.
 
-A kernel sees every input with the sample axis first and the further axes where its pattern has
-them. A :class:`Bound` input turns a region of samples into that view, and an index in the view
+A kernel sees every input with the sample axis first and the trailing axes where its pattern has
+them. A :class:`BoundInput` input turns a region of samples into that view, and an index in the view
 back into a place in the file.
 """
 
@@ -22,13 +22,13 @@ Array = NDArray[Any]
 
 
 @dataclass(slots=True)
-class Bound:
+class BoundInput:
     """An input of a loss, bound to a source.
 
     ``order`` lists the source's axes as the kernel wants them. ``batched`` says whether the
     source has a sample axis; ``shared`` inputs (the weights of a layer) belong to all samples.
-    ``picked`` ones are given to the kernel as they are stored, because it takes few of their
-    numbers. ``axes`` are the words of the kernel's view, one per axis, with ``*`` for further
+    ``reads_few`` ones are given to the kernel as they are stored, because it takes few of their
+    numbers. ``axes`` are the words of the kernel's view, one per axis, with ``*`` for trailing
     axes.
     """
 
@@ -39,7 +39,7 @@ class Bound:
     order: tuple[int, ...]
     batched: bool
     shared: bool
-    picked: bool = False
+    reads_few: bool = False
     fixed: frozenset[int] = frozenset()
     """Axes of the view that stay of length 1 while the others are cut."""
     array: Array | None = field(default=None)
@@ -79,7 +79,7 @@ class Bound:
         return values.transpose(self.order)
 
     def _box(self, region: Region) -> tuple[slice, ...]:
-        cuts = iter(region.further)
+        cuts = iter(region.trailing)
         everything = slice(None)
         box = []
         for axis, word in enumerate(self.axes):
@@ -102,11 +102,11 @@ class Bound:
         return tuple(place)
 
 
-def view_axes(form: Form, further: int) -> tuple[str, ...]:
-    """Return the words of a kernel's view of a form: samples first, one ``*`` per further axis."""
+def view_axes(form: Form, trailing: int) -> tuple[str, ...]:
+    """Return the words of a kernel's view of a form: samples first, one ``*`` per trailing axis."""
     words: list[str] = []
     for word in form.axes:
-        words += ["*"] * further if word == "*D" else ["N" if word == "1" else word]
+        words += ["*"] * trailing if word == "*D" else ["N" if word == "1" else word]
     if "N" in words:
         words.remove("N")
         words.insert(0, "N")

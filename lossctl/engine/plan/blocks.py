@@ -2,7 +2,7 @@
 
 The cuts depend on the shape of one sample and the computing dtype alone, never on threads, memory,
 files or the number of samples, so that a stream of unknown length is cut like a file and every run
-adds up the same blocks. A sample larger than a block is cut along its further axes too.
+adds up the same blocks. A sample larger than a block is cut along its trailing axes too.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ calls must be long (measured on two threads: 1.5 times the time with 131,072 num
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A box of samples: rows ``start`` to ``stop``, and a slice of each further axis."""
+    """A box of samples: rows ``start`` to ``stop``, and a slice of each trailing axis."""
 
     start: int
     stop: int
-    further: tuple[slice, ...]
+    trailing: tuple[slice, ...]
     partial: bool = False
-    """Whether the further axes are cut, so that the region holds parts of samples."""
+    """Whether the trailing axes are cut, so that the region holds parts of samples."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cutting:
+class BlockPlan:
     """How samples of one shape are cut: ``rows`` per block, or one row in several boxes."""
 
     rows: int
@@ -52,40 +52,40 @@ class Cutting:
             if samples is not None and start >= samples:
                 return
             stop = start + self.rows if samples is None else min(start + self.rows, samples)
-            for further in boxes:
-                yield Region(start, stop, further, partial)
+            for trailing in boxes:
+                yield Region(start, stop, trailing, partial)
             boxes = self.boxes
 
 
-def plan_cutting(
+def plan_blocks(
     numbers_per_sample: int,
-    further: tuple[int, ...],
+    trailing: tuple[int, ...],
     *,
     itemsize: int = 8,
     divisible: bool = True,
-) -> Cutting:
-    """Return the cutting for samples of so many numbers, with further axes of these sizes.
+) -> BlockPlan:
+    """Return the block plan for samples of so many numbers, with trailing axes of these sizes.
 
     Samples are left whole where they are not ``divisible``.
     """
     cost = max(1, numbers_per_sample)
     block = BLOCK_NUMBERS * 8 // itemsize
-    whole = tuple(slice(0, size) for size in further)
-    if cost <= block or math.prod(further) <= 1 or not divisible:
-        return Cutting(max(1, block // cost), (whole,))
-    positions = max(1, block // max(1, cost // math.prod(further)))
-    return Cutting(1, tuple(_boxes(further, positions)))
+    whole = tuple(slice(0, size) for size in trailing)
+    if cost <= block or math.prod(trailing) <= 1 or not divisible:
+        return BlockPlan(max(1, block // cost), (whole,))
+    positions = max(1, block // max(1, cost // math.prod(trailing)))
+    return BlockPlan(1, tuple(_boxes(trailing, positions)))
 
 
-def _boxes(further: tuple[int, ...], positions: int) -> Iterator[tuple[slice, ...]]:
+def _boxes(trailing: tuple[int, ...], positions: int) -> Iterator[tuple[slice, ...]]:
     """Cut the axes into boxes of at most ``positions`` positions, in the order of memory."""
-    axis, inner = len(further) - 1, 1
-    while axis > 0 and inner * further[axis] <= positions:
-        inner *= further[axis]
+    axis, inner = len(trailing) - 1, 1
+    while axis > 0 and inner * trailing[axis] <= positions:
+        inner *= trailing[axis]
         axis -= 1
     step = max(1, positions // inner)
-    tail = tuple(slice(0, size) for size in further[axis + 1 :])
-    for outer in itertools.product(*map(range, further[:axis])):
+    tail = tuple(slice(0, size) for size in trailing[axis + 1 :])
+    for outer in itertools.product(*map(range, trailing[:axis])):
         head = tuple(slice(position, position + 1) for position in outer)
-        for start in range(0, further[axis], step):
-            yield (*head, slice(start, min(start + step, further[axis])), *tail)
+        for start in range(0, trailing[axis], step):
+            yield (*head, slice(start, min(start + step, trailing[axis])), *tail)

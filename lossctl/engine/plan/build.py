@@ -12,19 +12,19 @@ import numpy as np
 from lossctl.data.arrays.source import Source
 from lossctl.data.arrays.views import ReshapedSource, squeeze
 from lossctl.data.rules import shapes
-from lossctl.engine.plan.binding import Bound, axis_order, kind_under, view_axes
-from lossctl.engine.plan.blocks import Cutting, plan_cutting
+from lossctl.engine.plan.binding import BoundInput, axis_order, kind_under, view_axes
+from lossctl.engine.plan.blocks import BlockPlan, plan_blocks
 from lossctl.engine.plan.match import (
+    broadcast_inputs,
     load_whole,
     match_inputs,
     prepare,
     refuse_integers,
     refuse_no_classes,
-    stretch,
 )
 from lossctl.engine.plan.options import TensorOption, bind_tensor
 from lossctl.engine.plan.plan import NAN_POLICIES, REDUCTIONS, Plan, Settings
-from lossctl.engine.plan.reduced_axes import plan_gathering
+from lossctl.engine.plan.reduced_axes import plan_axis_reduction
 from lossctl.errors import DataError, UsageError
 from lossctl.kinds import Kind
 from lossctl.losses.core.declaration import Input, Loss
@@ -37,11 +37,11 @@ def make_plan(
     settings: Settings,
     sample_weight: Source | None = None,
     mask: Source | None = None,
-    answers: dict[str, bool] | None = None,
+    predicates: dict[str, bool] | None = None,
 ) -> Plan:
     """Bind sources to a loss's inputs; raises DataError where shapes do not fit together.
 
-    ``answers`` holds what was asked of whole inputs.
+    ``predicates`` says whether the predicates of whole inputs hold.
     """
     _check_settings(loss, settings)
     if loss.class_axis_option:
@@ -56,34 +56,34 @@ def make_plan(
         for declared, source in zip(loss.inputs, ordered, strict=True)
     )
     refuse_integers(inputs)
-    stretch(inputs, loss)
+    broadcast_inputs(inputs, loss)
     prepare(loss, inputs, sizes, options)
     refuse_no_classes(inputs, sizes)
     if loss.needs_all_samples:
         load_whole(loss, inputs, sizes)
     first = inputs[0]
-    gathering = plan_gathering(
+    axis_reduction = plan_axis_reduction(
         loss,
         options,
         tuple(first.source.shape[axis] for axis in first.order),
         vector=first.axes == ("N",),
     )
-    axes = tuple(word for axis in loss.result_axes(0) for word in _words(axis, len(match.further)))
-    tensors = _tensors(loss, options, sizes, match.further)
+    axes = tuple(word for axis in loss.result_axes(0) for word in _words(axis, len(match.trailing)))
+    tensors = _tensors(loss, options, sizes, match.trailing)
     if sizes["N"] is None:  # an option with one number per sample tells how many there must be
         lengths = [one.array.shape[0] for one in tensors.values() if one.axes[:1] == ("N",)]
         sizes["N"] = next((length for length in lengths if length != 1), None)
-    cost = _cost(loss, inputs, sizes, match.further)
+    cost = _cost(loss, inputs, sizes, match.trailing)
     divisible = not any(bound.shared and "*" in bound.axes for bound in inputs)
-    if gathering is not None:
-        divisible = divisible and gathering.divisible
-    elif match.further:  # what a loss adds up within a sample must not be cut
+    if axis_reduction is not None:
+        divisible = divisible and axis_reduction.divisible
+    elif match.trailing:  # what a loss adds up within a sample must not be cut
         divisible = divisible and "*" in axes
-    cutting = plan_cutting(
-        cost, match.further, itemsize=np.dtype(settings.dtype).itemsize, divisible=divisible
+    block_plan = plan_blocks(
+        cost, match.trailing, itemsize=np.dtype(settings.dtype).itemsize, divisible=divisible
     )
     if loss.needs_all_samples:
-        cutting = Cutting(sizes["N"] or 1, (tuple(slice(0, size) for size in match.further),))
+        block_plan = BlockPlan(sizes["N"] or 1, (tuple(slice(0, size) for size in match.trailing),))
     plan = Plan(
         loss=loss,
         inputs=inputs,
@@ -91,11 +91,11 @@ def make_plan(
         tensors=tensors,
         settings=settings,
         sizes=sizes,
-        cutting=cutting,
+        block_plan=block_plan,
         axes=axes,
-        shape=_result_shape(loss, match, sizes) if gathering is None else gathering.shape,
-        gathering=gathering,
-        answers=answers or {},
+        shape=_result_shape(loss, match, sizes) if axis_reduction is None else axis_reduction.shape,
+        axis_reduction=axis_reduction,
+        predicates=predicates or {},
         notes=notes + [note for name, one in tensors.items() for note in _odd_numbers(name, one)],
     )
     plan.sample_weight = _per_sample("sample weight", sample_weight, plan)
@@ -146,12 +146,12 @@ def _bind(
     batched: bool,
     options: dict[str, Any],
     settings: Settings,
-) -> Bound:
+) -> BoundInput:
     form = declared.form(match.form)
     shared = "N" not in declared.forms[0].axes or (batched and "N" not in form.axes)
     has_samples = "N" in form.axes or form.axes == ("1",)
-    axes = view_axes(form, len(match.further))
-    bound = Bound(
+    axes = view_axes(form, len(match.trailing))
+    bound = BoundInput(
         name=declared.name,
         kind=kind_under(declared, form, options),
         source=source,
@@ -161,7 +161,7 @@ def _bind(
         ),
         batched=has_samples,
         shared=shared,
-        picked=declared.reads_few,
+        reads_few=declared.reads_few,
     )
     whole = bound.kind in (Kind.LENGTH, Kind.LABELS)
     if shared or not has_samples or whole or bound.order[:1] != (0,):
@@ -169,8 +169,8 @@ def _bind(
     return bound
 
 
-def _words(axis: str, further: int) -> list[str]:
-    return ["*"] * further if axis == "*D" else [axis]
+def _words(axis: str, trailing: int) -> list[str]:
+    return ["*"] * trailing if axis == "*D" else [axis]
 
 
 def _result_shape(
@@ -178,22 +178,25 @@ def _result_shape(
 ) -> tuple[int | None, ...]:
     shape: list[int | None] = []
     for word in loss.result_axes(match.form):
-        shape += match.further if word == "*D" else [1 if word == "1" else sizes[word]]
+        shape += match.trailing if word == "*D" else [1 if word == "1" else sizes[word]]
     return tuple(shape)
 
 
 def _cost(
-    loss: Loss, inputs: tuple[Bound, ...], sizes: dict[str, int | None], further: tuple[int, ...]
+    loss: Loss,
+    inputs: tuple[BoundInput, ...],
+    sizes: dict[str, int | None],
+    trailing: tuple[int, ...],
 ) -> int:
     """Return how many numbers one sample takes: in its largest input, unless the loss says."""
     if loss.sample_cost is not None:
         known = {word: size or 0 for word, size in sizes.items()}
-        return loss.sample_cost({**known, "*D": math.prod(further)})
+        return loss.sample_cost({**known, "*D": math.prod(trailing)})
     costs = [1]
     for bound in inputs:
         if not bound.shared:
             words = [word for word in bound.axes if word not in ("N", "*")]
-            starred = math.prod(further) if "*" in bound.axes else 1
+            starred = math.prod(trailing) if "*" in bound.axes else 1
             lengths = [int(word) if word.isdecimal() else sizes.get(word) or 1 for word in words]
             costs.append(math.prod(lengths) * starred)
     return max(costs)
@@ -203,17 +206,17 @@ def _tensors(
     loss: Loss,
     options: dict[str, Any],
     sizes: dict[str, int | None],
-    further: tuple[int, ...],
+    trailing: tuple[int, ...],
 ) -> dict[str, TensorOption]:
     known = dict(sizes)
     return {
-        parameter.name: bind_tensor(loss, parameter, options[parameter.name], known, further)
+        parameter.name: bind_tensor(loss, parameter, options[parameter.name], known, trailing)
         for parameter in loss.parameters
         if parameter.tensor and options[parameter.name] is not None
     }
 
 
-def _per_sample(name: str, source: Source | None, plan: Plan) -> Bound | None:
+def _per_sample(name: str, source: Source | None, plan: Plan) -> BoundInput | None:
     """Bind a weight or mask, which broadcasts from the sample axis onwards."""
     if source is None:
         return None
@@ -236,7 +239,7 @@ def _per_sample(name: str, source: Source | None, plan: Plan) -> Bound | None:
             f"the {name} has shape {shapes.show(shape)}, but the losses are {shapes.show(wanted)}",
             f"A {name} has one number per sample, or the shape of the losses.",
         )
-    bound = Bound(
+    bound = BoundInput(
         name=name,
         kind=Kind.REAL,
         source=source,

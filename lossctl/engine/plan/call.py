@@ -19,7 +19,7 @@ from lossctl.engine.plan.build import make_plan
 from lossctl.engine.plan.class_names import find_labels, name_columns
 from lossctl.engine.plan.options import check_options
 from lossctl.engine.plan.plan import Plan, Settings
-from lossctl.engine.plan.predicates import ask
+from lossctl.engine.plan.predicates import evaluate_predicates
 from lossctl.errors import UsageError, did_you_mean
 from lossctl.losses.core.declaration import Loss
 from lossctl.losses.core.registry import find
@@ -125,7 +125,7 @@ def _plan(call: Call, references: list[Any], options: dict[str, Any], row: int |
     try:
         for source in sources if call.settings.part is not None else ():
             source.measure()
-        answers = ask(loss, references, sources)
+        predicates = evaluate_predicates(loss, references, sources)
         if row is not None:
             sources = [keep_row(source, row) for source in sources]
         rest = sources[len(references) :]
@@ -136,7 +136,7 @@ def _plan(call: Call, references: list[Any], options: dict[str, Any], row: int |
             call.settings,
             sample_weight=rest.pop(0) if weight is not None else None,
             mask=rest.pop(0) if call.mask is not None else None,
-            answers=answers,
+            predicates=predicates,
         )
     except BaseException:
         for source in sources:

@@ -14,7 +14,7 @@ from lossctl.data.arrays.source import Source
 from lossctl.data.arrays.views import align_trailing, squeeze
 from lossctl.data.rules import shapes
 from lossctl.data.rules.kinds import not_whole
-from lossctl.engine.plan.binding import Bound, class_order
+from lossctl.engine.plan.binding import BoundInput, class_order
 from lossctl.engine.plan.plan import Settings
 from lossctl.errors import DataError, UsageError, warn
 from lossctl.kinds import Kind
@@ -91,7 +91,7 @@ def _arrange(
     return form.axes, tuple(shape[axis] for axis in order)
 
 
-def refuse_integers(inputs: Sequence[Bound]) -> None:
+def refuse_integers(inputs: Sequence[BoundInput]) -> None:
     """Refuse integers where the shape says probabilities, as torch does; text has no types."""
     for bound in inputs:
         whole = bound.source.dtype.kind in "iub" and not bound.source.text
@@ -105,7 +105,7 @@ def refuse_integers(inputs: Sequence[Bound]) -> None:
             )
 
 
-def refuse_no_classes(inputs: Sequence[Bound], sizes: dict[str, int | None]) -> None:
+def refuse_no_classes(inputs: Sequence[BoundInput], sizes: dict[str, int | None]) -> None:
     """Refuse classes of which there are none, where one of them should be right."""
     chooses = any(one.kind in (Kind.INDEX, Kind.INDEX_LIST, Kind.DISTRIBUTION) for one in inputs)
     if chooses and sizes.get("C") == 0 and sizes["N"] != 0:
@@ -115,7 +115,7 @@ def refuse_no_classes(inputs: Sequence[Bound], sizes: dict[str, int | None]) -> 
         )
 
 
-def load_whole(loss: Loss, inputs: Sequence[Bound], sizes: dict[str, int | None]) -> None:
+def load_whole(loss: Loss, inputs: Sequence[BoundInput], sizes: dict[str, int | None]) -> None:
     """Read all inputs of a loss that needs all samples at once, and say so where that is much."""
     total = sum(math.prod(size or 0 for size in bound.source.shape) for bound in inputs)
     if total * NUMBER_BYTES > MUCH_MEMORY:
@@ -141,14 +141,14 @@ def load_whole(loss: Loss, inputs: Sequence[Bound], sizes: dict[str, int | None]
     sizes["N"] = next(iter(lengths.values()))
 
 
-def stretch(inputs: tuple[Bound, ...], loss: Loss) -> None:
+def broadcast_inputs(inputs: tuple[BoundInput, ...], loss: Loss) -> None:
     """Stretch the inputs that may have fewer axes to the shape of the first."""
     first = inputs[0]
     for declared, bound in zip(loss.inputs, inputs, strict=True):
         if not declared.broadcasts:
             continue
         shape, target = bound.source.shape, first.source.shape
-        kept = shapes.stretch(shape, target)
+        kept = shapes.find_broadcast_axes(shape, target)
         if kept is None:
             raise DataError(
                 f"{bound.name} has shape {shapes.show(shape)}, which does not fit"
@@ -171,7 +171,10 @@ def stretch(inputs: tuple[Bound, ...], loss: Loss) -> None:
 
 
 def prepare(
-    loss: Loss, inputs: tuple[Bound, ...], sizes: dict[str, int | None], options: dict[str, Any]
+    loss: Loss,
+    inputs: tuple[BoundInput, ...],
+    sizes: dict[str, int | None],
+    options: dict[str, Any],
 ) -> None:
     """Let a loss look at its whole small inputs (lengths, label sequences) before the work."""
     if loss.preparation is None:
@@ -185,7 +188,7 @@ def prepare(
         bound.axes = ("N", *bound.axes[-1:])
 
 
-def whole_numbers(bound: Bound) -> Array:
+def whole_numbers(bound: BoundInput) -> Array:
     """Return a whole input as integers; raises DataError where it holds anything else."""
     assert bound.array is not None
     values = bound.array

@@ -96,7 +96,7 @@ class TensorOption:
         """Return the part that belongs to a region, broadcastable against the kernel's view."""
         if not self.axes:
             return self.array
-        cuts = iter(region.further)
+        cuts = iter(region.trailing)
         box = []
         for word, size in zip(self.axes, self.array.shape, strict=True):
             cut = slice(None)
@@ -113,7 +113,7 @@ def bind_tensor(
     parameter: Parameter,
     array: Array,
     sizes: dict[str, int | None],
-    further: tuple[int, ...],
+    trailing: tuple[int, ...],
 ) -> TensorOption:
     """Check a tensor's shape against the sizes of the inputs.
 
@@ -123,8 +123,8 @@ def bind_tensor(
     words: list[str] = []
     wanted: list[int | None] = []
     for word in (option.shape or option.broadcast_to or "").split():
-        words += ["*"] * len(further) if word == "*D" else [word]
-        wanted += further if word == "*D" else [sizes.get(word)]
+        words += ["*"] * len(trailing) if word == "*D" else [word]
+        wanted += trailing if word == "*D" else [sizes.get(word)]
     if option.shape is not None:
         if array.ndim == len(words):
             pairs = zip(words, array.shape, strict=True)

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.engine.plan.binding import Bound
-from lossctl.engine.plan.blocks import Cutting, Region
+from lossctl.engine.plan.binding import BoundInput
+from lossctl.engine.plan.blocks import BlockPlan, Region
 from lossctl.engine.plan.options import TensorOption
-from lossctl.engine.plan.reduced_axes import Gathering
+from lossctl.engine.plan.reduced_axes import AxisReduction
 from lossctl.losses.core.declaration import Loss, Role
 
 Array = NDArray[Any]
@@ -51,22 +51,22 @@ class Plan:
     """A computation, checked as far as shapes and options go, before any data are read."""
 
     loss: Loss
-    inputs: tuple[Bound, ...]
+    inputs: tuple[BoundInput, ...]
     options: dict[str, Any]
     tensors: dict[str, TensorOption]
     settings: Settings
     sizes: dict[str, int | None]
-    cutting: Cutting
+    block_plan: BlockPlan
     axes: tuple[str, ...]
     """Words of the per-element losses in the kernel's view."""
     shape: tuple[int | None, ...]
     """Shape of the per-element losses as the user sees them."""
-    gathering: Gathering | None = None
+    axis_reduction: AxisReduction | None = None
     """How contributions become losses, where the kernel's are not losses yet."""
-    answers: dict[str, bool] = field(default_factory=dict)
-    """What was asked of whole inputs before the work."""
-    sample_weight: Bound | None = None
-    mask: Bound | None = None
+    predicates: dict[str, bool] = field(default_factory=dict)
+    """Whether the predicates of whole inputs hold, known before the work."""
+    sample_weight: BoundInput | None = None
+    mask: BoundInput | None = None
     notes: list[str] = field(default_factory=list)
     """What a person should know before any data are read."""
     given: dict[str, str] = field(default_factory=dict)
@@ -90,7 +90,7 @@ class Plan:
     @property
     def single(self) -> bool:
         """Whether there is one loss, known at the end, of many samples."""
-        return self.gathering is not None and self.gathering.across
+        return self.axis_reduction is not None and self.axis_reduction.over_samples
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -103,7 +103,7 @@ class Plan:
         return self.settings.reduction in ("mean", "mean_with_sample_weight")
 
     @property
-    def streams(self) -> tuple[Bound, ...]:
+    def streams(self) -> tuple[BoundInput, ...]:
         """Everything that is read per region: inputs, weights, mask."""
         return (*self.inputs, *(one for one in (self.sample_weight, self.mask) if one))
 
@@ -111,13 +111,13 @@ class Plan:
         """Yield the blocks; one empty block where there are no samples."""
         if self.settings.part is None:
             if self.samples == 0:
-                return iter([Region(0, 0, self.cutting.boxes[0])])
-            return self.cutting.regions(self.samples)
+                return iter([Region(0, 0, self.block_plan.boxes[0])])
+            return self.block_plan.regions(self.samples)
         assert self.samples is not None, "sources are measured before they are cut into parts"
         part, parts = self.settings.part
-        count = self.cutting.count(self.samples)
+        count = self.block_plan.count(self.samples)
         first, last = count * (part - 1) // parts, count * part // parts
         for one in self.streams:
             if one.streamed:
-                one.source.skip(first // len(self.cutting.boxes) * self.cutting.rows)
-        return islice(self.cutting.regions(self.samples, first), last - first)
+                one.source.skip(first // len(self.block_plan.boxes) * self.block_plan.rows)
+        return islice(self.block_plan.regions(self.samples, first), last - first)

@@ -1,4 +1,4 @@
-"""Questions to whole inputs, answered before the work, so that no answer depends on the cutting."""
+"""Predicates of whole inputs, evaluated before the work, so that none depends on the blocks."""
 
 from __future__ import annotations
 
@@ -9,31 +9,33 @@ from typing import Any
 from lossctl.data import is_live, open_sources
 from lossctl.data.arrays.source import Source
 from lossctl.data.arrays.views import ReplayedSource
-from lossctl.engine.plan.blocks import plan_cutting
+from lossctl.engine.plan.blocks import plan_blocks
 from lossctl.losses.core.declaration import InputPredicate, Loss
 
 
-def answer(scan: InputPredicate, source: Source) -> bool:
-    """Say whether it is so in all of a source; reading ends where the question is settled.
+def evaluate_predicate(predicate: InputPredicate, source: Source) -> bool:
+    """Return whether a predicate holds for all of a source; reading ends where that is known.
 
     A :class:`ReplayedSource` keeps the rows that were read.
     """
-    for region in plan_cutting(math.prod(source.trailing), ()).regions(source.length):
+    for region in plan_blocks(math.prod(source.trailing), ()).regions(source.length):
         count = region.stop - region.start
         if isinstance(source, ReplayedSource):
             values = source.take(count)
         else:
             values = source.read(region.start, region.stop)
             source.release(region.start)
-        if not scan.holds(values):
+        if not predicate.holds(values):
             return False
         if len(values) < count:
             break
     return True
 
 
-def ask(loss: Loss, references: Sequence[Any], sources: list[Source]) -> dict[str, bool]:
-    """Answer the question that a loss has to a whole input.
+def evaluate_predicates(
+    loss: Loss, references: Sequence[Any], sources: list[Source]
+) -> dict[str, bool]:
+    """Return whether the predicate of a loss, where it has one, holds for the whole of its input.
 
     A file is read for it by itself; what can be read only once is kept as far as it was read.
     """
@@ -42,9 +44,9 @@ def ask(loss: Loss, references: Sequence[Any], sources: list[Source]) -> dict[st
     place = next(n for n, one in enumerate(loss.inputs) if one.name == loss.predicate.input)
     if is_live(references[place]):
         sources[place] = kept = ReplayedSource(sources[place])
-        return {loss.predicate.name: answer(loss.predicate, kept)}
+        return {loss.predicate.name: evaluate_predicate(loss.predicate, kept)}
     (source,) = open_sources([references[place]])
     try:
-        return {loss.predicate.name: answer(loss.predicate, source)}
+        return {loss.predicate.name: evaluate_predicate(loss.predicate, source)}
     finally:
         source.close()

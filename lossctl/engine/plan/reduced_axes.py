@@ -2,8 +2,8 @@
 
 A kernel's contributions are added up over some axes of its view. Where the sample axis is not
 among them, a block holds all that belongs to a loss. Where it is, exact sums are carried through
-all blocks, one per position that remains, and finished at the end: the answer never depends on
-the cutting.
+all blocks, one per position that remains, and finalized at the end: the result never depends on
+the blocks.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ COUNT = "count"
 
 
 @dataclass(frozen=True, slots=True)
-class Gathering:
+class AxisReduction:
     """Which axes of the kernel's view are added up, and what is left."""
 
     axes: tuple[int, ...] | None
     """None for all, whatever axes the contributions have."""
-    across: bool
+    over_samples: bool
     """Whether the sample axis is among them."""
-    finished: bool
+    has_finalize: bool
     """Whether the loss is made of the sums at the end; else it is their mean."""
     shape: tuple[int | None, ...] = ()
     """Sizes of the axes that remain."""
     divisible: bool = True
-    """Whether samples may be cut along their further axes."""
+    """Whether samples may be cut along their trailing axes."""
 
-    def finish_block(
+    def finalize_block(
         self, loss: Loss, losses: Array, sums: Mapping[str, Array], options: dict[str, Any]
     ) -> Array:
         """Return the losses of a block that holds all that belongs to them."""
-        if not self.finished:
+        if not self.has_finalize:
             return _mean(losses, self.axes)
         totals = {name: values.sum(axis=self.axes) for name, values in sums.items()}
         (first, *_) = sums.values()
@@ -83,28 +83,28 @@ class Gathering:
         return {name: total.reshape(len(first), -1) for name, total in totals.items()}
 
 
-def plan_gathering(
+def plan_axis_reduction(
     loss: Loss, options: Mapping[str, Any], shape: tuple[int | None, ...], *, vector: bool
-) -> Gathering | None:
-    """Return how contributions of this shape are gathered; None where each is a loss.
+) -> AxisReduction | None:
+    """Return the axes that contributions of this shape are reduced over; None if each is a loss.
 
     ``vector`` says that the inputs are one vector, all of which makes one loss.
     """
     if loss.finalize is None and not loss.reduce_axes:
         return None
-    finished = loss.finalize is not None
+    has_finalize = loss.finalize is not None
     if loss.reduce_axes in ("", "all"):
-        return Gathering(None, across=True, finished=finished)
+        return AxisReduction(None, over_samples=True, has_finalize=has_finalize)
     if loss.reduce_axes == "last":
         if vector:
-            return Gathering(None, across=True, finished=finished)
-        return Gathering((-1,), across=False, finished=finished, shape=shape[:-1])
+            return AxisReduction(None, over_samples=True, has_finalize=has_finalize)
+        return AxisReduction((-1,), over_samples=False, has_finalize=has_finalize, shape=shape[:-1])
     chosen = options[loss.reduce_axes]
     if chosen is None:
-        return Gathering(None, across=True, finished=finished)
+        return AxisReduction(None, over_samples=True, has_finalize=has_finalize)
     axes = _check_axes(loss, chosen, shape)
     rest = tuple(size for axis, size in enumerate(shape) if axis not in axes)
-    return Gathering(axes, 0 in axes, finished, rest, divisible=not rest)
+    return AxisReduction(axes, 0 in axes, has_finalize, rest, divisible=not rest)
 
 
 def _mean(losses: Array, axes: tuple[int, ...] | None) -> Array:

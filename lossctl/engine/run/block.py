@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from lossctl.data.rules import kinds
 from lossctl.data.rules.kinds import Context
 from lossctl.data.rules.rules import Rule
-from lossctl.engine.plan.binding import Bound
+from lossctl.engine.plan.binding import BoundInput
 from lossctl.engine.plan.blocks import Region
 from lossctl.engine.plan.plan import Plan
-from lossctl.engine.sums.partial import Finding, Partial, Rows
+from lossctl.engine.sums.partial import Contributions, Partial, RuleFinding
 from lossctl.kinds import Kind
 from lossctl.losses.core.declaration import Terms
 from lossctl.losses.core.terms import Note
@@ -95,27 +95,31 @@ def accumulate(
     partial: Partial,
 ) -> Array | None:
     """Add up what a kernel returned; return the losses (None where only their sums have one)."""
-    gathering = plan.gathering
-    if gathering is not None and not gathering.across:
-        terms.losses = gathering.finish_block(plan.loss, terms.losses, terms.sums, plan.options)
-    elif gathering is not None and gathering.finished:
+    axis_reduction = plan.axis_reduction
+    if axis_reduction is not None and not axis_reduction.over_samples:
+        terms.losses = axis_reduction.finalize_block(
+            plan.loss, terms.losses, terms.sums, plan.options
+        )
+    elif axis_reduction is not None and axis_reduction.has_finalize:
         _add_sums(plan, region, terms, mask, partial)
         return None
     return _add_up(plan, region, terms, weight, mask, partial)
 
 
-def find_kept(plan: Plan, bound: Bound, values: Array, mask: Array) -> NDArray[np.bool_] | None:
+def find_kept(
+    plan: Plan, bound: BoundInput, values: Array, mask: Array
+) -> NDArray[np.bool_] | None:
     """Return where an input is not masked, broadcastable to its block (None: no say in it).
 
     What is there once for several elements counts unless all of these are masked.
     """
     if bound.shared:
         return None
-    gathering = None if plan.single else plan.gathering
-    gathered = () if gathering is None else gathering.axes or ()
+    axis_reduction = None if plan.single else plan.axis_reduction
+    reduced = () if axis_reduction is None else axis_reduction.axes or ()
     rest = iter(mask.shape[1:])
     shape = [
-        next(rest, 1) if word == "*" and axis not in gathered else 1
+        next(rest, 1) if word == "*" and axis not in reduced else 1
         for axis, word in enumerate(bound.axes[1:], start=1)
     ]
     if any(size != 1 for size in rest):  # masked along axes that this input does not have
@@ -129,7 +133,7 @@ def find_kept(plan: Plan, bound: Bound, values: Array, mask: Array) -> NDArray[n
 
 def _inspect(
     plan: Plan,
-    bound: Bound,
+    bound: BoundInput,
     region: Region,
     values: Array,
     kept: NDArray[np.bool_] | None,
@@ -138,7 +142,7 @@ def _inspect(
     """Check the numbers of an input, and note what breaks a rule where it is not masked."""
     if bound.kind in (Kind.LENGTH, Kind.LABELS):
         return  # checked before the first block
-    if bound.picked and bound.kind == Kind.LOG_PROBABILITY and values.dtype.kind == "f":
+    if bound.reads_few and bound.kind == Kind.LOG_PROBABILITY and values.dtype.kind == "f":
         return  # checked by the kernel where it takes them (nll)
     context = Context(
         classes=plan.classes,
@@ -157,7 +161,7 @@ def _inspect(
         count = int(np.count_nonzero(found))
         value = shown[first].item()
         partial.note(
-            Finding(
+            RuleFinding(
                 rule, bound.name, count, place[:1] if per_sample else place, value, plan.classes
             )
         )
@@ -174,7 +178,7 @@ def arrange(
     arrays = [
         _cast(plan, bound, values) for bound, values in zip(plan.inputs, blocks, strict=False)
     ]
-    options = {**plan.options, **plan.answers}
+    options = {**plan.options, **plan.predicates}
     for name, tensor in plan.tensors.items():
         options[name] = tensor.block(region).astype(plan.dtype, copy=False)
     return arrays, options
@@ -186,10 +190,10 @@ def call_kernel(plan: Plan, arrays: Sequence[Array], options: dict[str, Any]) ->
     return returned if isinstance(returned, Terms) else Terms(returned)
 
 
-def _cast(plan: Plan, bound: Bound, values: Array) -> Array:
+def _cast(plan: Plan, bound: BoundInput, values: Array) -> Array:
     if bound.kind.is_integer:
         return values.astype(np.intp, copy=False)
-    if bound.shared or (bound.picked and values.dtype.kind == "f"):
+    if bound.shared or (bound.reads_few and values.dtype.kind == "f"):
         return values  # the kernel casts what it takes
     # With few classes, sums over the class axis run along the samples (measured: 2 times faster).
     few = values.ndim == 2 and "C" in bound.axes and values.shape[1] <= FEW_CLASSES
@@ -232,7 +236,7 @@ def _add_up(
     )
     partial.denominator_name = _denominator_name(terms.denominator, weight is not None)
     if plan.settings.rows:
-        partial.rows = Rows.of(summed, shares if plan.averages else None, left_out)
+        partial.rows = Contributions.of(summed, shares if plan.averages else None, left_out)
     if mask is not None:
         losses = np.where(spread(mask, losses) == 0, 0, losses)
     return losses.astype(plan.dtype, copy=False)
@@ -242,18 +246,18 @@ def _add_sums(
     plan: Plan, region: Region, terms: Terms, mask: Array | None, partial: Partial
 ) -> None:
     """Apply the mask and the NaN policy to named contributions, and add them up."""
-    assert plan.gathering is not None
+    assert plan.axis_reduction is not None
     together: Array = sum(terms.sums.values(), np.zeros(()))
     _note_marks(plan, region, terms, partial)
     left_out = find_left_out(plan, terms, together, mask, partial)
     partial.elements = together.size
     partial.counted = together.size - partial.ignored - partial.masked - partial.omitted
     partial.denominator_name = terms.denominator
-    partial.sums = plan.gathering.add(terms.sums, left_out)
+    partial.sums = plan.axis_reduction.add(terms.sums, left_out)
     if plan.settings.rows:
-        sums = plan.gathering.add_rows(terms.sums, left_out)
+        sums = plan.axis_reduction.add_rows(terms.sums, left_out)
         nothing = np.zeros(region.stop - region.start)
-        partial.rows = Rows(nothing, nothing, nothing.astype(np.int64), sums)
+        partial.rows = Contributions(nothing, nothing, nothing.astype(np.int64), sums)
     if not all(math.isfinite(one.value) for parts in partial.sums.values() for one in parts):
         kept = together if left_out is None else np.where(left_out, 0, together)
         _note_odd(plan, region, kept, partial)
@@ -304,12 +308,12 @@ def _note(
     place = bound.position(first, region) if whole else _result_position(plan, first, region)
     count = int(np.count_nonzero(mask))
     value = float(losses[first]) if losses.shape == mask.shape else math.nan
-    partial.note(Finding(rule, plan.loss.key, count, place, value))
+    partial.note(RuleFinding(rule, plan.loss.key, count, place, value))
 
 
 def _result_position(plan: Plan, local: tuple[int, ...], region: Region) -> tuple[int, ...]:
     found = [local[0] + region.start, *local[1:]]
-    for axis, cut in enumerate(region.further, start=1):
+    for axis, cut in enumerate(region.trailing, start=1):
         if axis < len(found):
             found[axis] += cut.start or 0
     return tuple(found[len(found) - len(plan.shape) :])

@@ -13,7 +13,7 @@ from lossctl.losses.core.declaration import Loss
 Array = NDArray[Any]
 
 
-def finish_sums(loss: Loss, sums: Sums, options: dict[str, Any], shape: tuple[int, ...]) -> Array:
+def finalize_sums(loss: Loss, sums: Sums, options: dict[str, Any], shape: tuple[int, ...]) -> Array:
     """Return the losses that sums over all blocks make."""
     totals: dict[str, Any] = {
         name: np.array([one.value for one in parts]).reshape(shape) for name, parts in sums.items()

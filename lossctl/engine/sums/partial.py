@@ -17,7 +17,7 @@ Position = tuple[int, ...]
 
 
 @dataclass(slots=True)
-class Finding:
+class RuleFinding:
     """How often something was found in an input, and the first place with its value."""
 
     rule: Rule
@@ -29,7 +29,7 @@ class Finding:
     place: str = ""
     """The position in words, once it is known."""
 
-    def merge(self, other: Finding) -> None:
+    def merge(self, other: RuleFinding) -> None:
         """Add the other's count, and keep the earlier place."""
         self.count += other.count
         if other.position < self.position:
@@ -41,7 +41,7 @@ class Finding:
 
 
 @dataclass(slots=True)
-class Rows:
+class Contributions:
     """What each sample of a block contributes to the total and to the denominator."""
 
     totals: NDArray[np.float64]
@@ -57,7 +57,7 @@ class Rows:
         losses: NDArray[Any],
         denominators: NDArray[Any] | None,
         left_out: NDArray[np.bool_] | None,
-    ) -> Rows:
+    ) -> Contributions:
         """Add up along all axes but the first; denominators are 1 where there are none."""
         flat = losses.reshape(len(losses), math.prod(losses.shape[1:]))
         counted = np.full(len(flat), flat.shape[1], np.int64)
@@ -85,8 +85,8 @@ class Partial:
     nan: int = 0
     sums: Sums = field(default_factory=dict)
     """Named sums, one per position that remains of a loss that is no sum over samples."""
-    findings: dict[tuple[str, str], Finding] = field(default_factory=dict)
-    rows: Rows | None = None
+    findings: dict[tuple[str, str], RuleFinding] = field(default_factory=dict)
+    rows: Contributions | None = None
     """What each sample contributes, where that was asked for; it is not merged."""
 
     def merge(self, other: Partial) -> None:
@@ -105,7 +105,7 @@ class Partial:
         for finding in other.findings.values():
             self.note(finding)
 
-    def note(self, finding: Finding) -> None:
+    def note(self, finding: RuleFinding) -> None:
         """Add a finding."""
         key = (finding.rule.code, finding.name)
         if key in self.findings:

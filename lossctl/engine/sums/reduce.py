@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from lossctl.engine.exact_sum import ExactSum
 from lossctl.engine.plan.plan import Plan
-from lossctl.engine.sums.axis_sums import finish_sums
-from lossctl.engine.sums.partial import Finding, Partial
+from lossctl.engine.sums.axis_sums import finalize_sums
+from lossctl.engine.sums.partial import Partial, RuleFinding
 from lossctl.engine.sums.result import Result
 from lossctl.engine.sums.summary import Summary
 from lossctl.errors import warn
@@ -20,7 +20,7 @@ from lossctl.losses.core.declaration import Loss, Role
 Array = NDArray[Any]
 
 
-def find_remedy(loss: Loss, finding: Finding, before: str = "--", behind: str = "") -> str:
+def find_remedy(loss: Loss, finding: RuleFinding, before: str = "--", behind: str = "") -> str:
     """Return what to do about an error of this loss, whose options stand between two texts.
 
     Labels are left out by the option that the loss has for it, or else with their samples.
@@ -36,7 +36,7 @@ def find_remedy(loss: Loss, finding: Finding, before: str = "--", behind: str = 
     return remedy or "--nan omit leaves them out, --nan propagate computes them."
 
 
-def locate(plan: Plan, finding: Finding) -> None:
+def locate(plan: Plan, finding: RuleFinding) -> None:
     """Say where a finding is in words, while the sources are known."""
     bound = next((one for one in plan.streams if one.name == finding.name), None)
     position = finding.position
@@ -133,7 +133,7 @@ def single_losses(summary: Summary, partial: Partial) -> Array:
         return np.full(shape, np.nan)
     assert summary.declared is not None
     options = {one.name: one.default for one in summary.declared.parameters} | summary.options
-    losses = finish_sums(summary.declared, partial.sums, options, shape)
+    losses = finalize_sums(summary.declared, partial.sums, options, shape)
     return losses * np.reshape(summary.weight, shape) if summary.weight else losses
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from lossctl.data.rules.rules import Rule
 from lossctl.engine.exact_sum import ExactSum
-from lossctl.engine.sums.partial import Finding, Partial
+from lossctl.engine.sums.partial import Partial, RuleFinding
 from lossctl.engine.sums.summary import Summary, plain_option
 from lossctl.errors import DataError, FileError
 
@@ -156,7 +156,7 @@ def _decode_sum(raw: dict[str, Any]) -> ExactSum:
     return ExactSum(parts, float(raw["special"]), int(raw["huge"]))
 
 
-def _encode_finding(finding: Finding) -> dict[str, Any]:
+def _encode_finding(finding: RuleFinding) -> dict[str, Any]:
     rule = finding.rule
     return {
         "code": rule.code,
@@ -172,7 +172,7 @@ def _encode_finding(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _decode_finding(raw: dict[str, Any]) -> Finding:
+def _decode_finding(raw: dict[str, Any]) -> RuleFinding:
     rule = Rule(
         raw["code"],
         raw["text"],
@@ -181,7 +181,7 @@ def _decode_finding(raw: dict[str, Any]) -> Finding:
         first=raw["first"],
     )
     position = tuple(int(place) for place in raw["position"])
-    return Finding(
+    return RuleFinding(
         rule,
         raw["name"],
         int(raw["count"]),

@@ -65,7 +65,7 @@ class Summary:
                 "squeeze": settings.squeeze,
                 "sample_weight": plan.sample_weight is not None,
                 "mask": plan.mask is not None,
-                "answers": plan.answers,
+                "answers": plan.predicates,
             },
             options=options,
             given=plan.given,

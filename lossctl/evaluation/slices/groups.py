@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.data.arrays.cells import Cells, join_cells
-from lossctl.engine.sums.partial import Rows
+from lossctl.engine.sums.partial import Contributions
 from lossctl.evaluation.slices.integer_codes import WholeNumbers
 
 Codes = NDArray[np.int64]
@@ -131,7 +131,7 @@ class GroupSums:
         self.counted = np.zeros(0)
         self.sums: dict[str, list[Floats]] = {}
 
-    def add(self, codes: Codes, rows: Rows, size: int) -> None:
+    def add(self, codes: Codes, rows: Contributions, size: int) -> None:
         """Add the rows of a chunk; ``size`` slices are known by now."""
         self.totals = add_by(self.totals, codes, rows.totals, size)
         self.denominators = add_by(self.denominators, codes, _weigh(rows.denominators), size)
