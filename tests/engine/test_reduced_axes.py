@@ -188,15 +188,15 @@ class TestQuestions:
             assert lossctl.compute("hinge", self.SCORES, labels).value == pytest.approx(expected)
 
     def test_reading_ends_where_the_question_is_settled(self) -> None:
-        scan = find("hinge").scan
-        assert scan is not None
+        predicate = find("hinge").predicate
+        assert predicate is not None
         from lossctl.data import open_sources
         from lossctl.engine.plan.predicates import evaluate_predicate
 
         (source,) = open_sources([np.array([0.0, 1.0, -1.0] * 300_000)])
         read, reader = [], source.read
         source.read = lambda start, stop: read.append(stop) or reader(start, stop)  # type: ignore[method-assign, func-returns-value]
-        assert evaluate_predicate(scan, source) is False
+        assert evaluate_predicate(predicate, source) is False
         assert len(read) == 1
 
     def test_parts_ask_all_of_the_input(self, tmp_path: Path) -> None:
