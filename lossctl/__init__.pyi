@@ -23,7 +23,6 @@ from lossctl.explanation.result import Difference as Difference
 from lossctl.explanation.result import Explanation as Explanation
 from lossctl.losses.core.declaration import Option as Option
 from lossctl.losses.core.declaration import Role as Role
-from lossctl.losses.core.declaration import loss as loss
 from lossctl.losses.core.inputs import above_minus_one as above_minus_one
 from lossctl.losses.core.inputs import binary as binary
 from lossctl.losses.core.inputs import box as box
@@ -50,9 +49,10 @@ from lossctl.losses.core.inputs import sign as sign
 from lossctl.losses.core.inputs import soft_label as soft_label
 from lossctl.losses.core.inputs import variance as variance
 from lossctl.losses.core.steps import Step as Step
-from lossctl.losses.core.steps import steps as steps
 from lossctl.losses.core.terms import InputPredicate as InputPredicate
 from lossctl.losses.core.terms import Terms as Terms
 from lossctl.losses.core.terms import Transform as Transform
+from lossctl.losses.custom.decorator import loss as loss
+from lossctl.losses.custom.decorator import steps as steps
 
 __version__: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,8 +29,7 @@ from lossctl.explanation.ending import Ending, end
 from lossctl.explanation.result import Explanation, Place
 from lossctl.losses.core.declaration import Loss
 from lossctl.losses.core.description import describe
-from lossctl.losses.core.find_steps import walk_inputs, walk_loss
-from lossctl.losses.core.steps import Step
+from lossctl.losses.core.steps import Step, Steps
 
 Array = NDArray[Any]
 
@@ -104,11 +103,31 @@ class Run:
 def _walk_element(loss: Loss, element: Element) -> list[Step]:
     """Return the steps of a loss, or only the inputs where they may be no valid ones."""
     if element.left_out in (IGNORED, MASKED) and not loss.needs_all_samples:
-        return list(walk_inputs(loss, element.given))
+        return list(input_steps(loss, element.given))
     options = dict(element.options)
     if loss.needs_all_samples:
         options["row"] = element.row
-    return walk_loss(loss, element.arrays, options, element.loss)
+    if loss.declared_steps is not None:
+        return loss.list_steps(element.arrays, options)
+    return list(undeclared_steps(loss, element.arrays, options, element.loss))
+
+
+def input_steps(loss: Loss, arrays: Sequence[Array]) -> Steps:
+    """Yield the inputs of any loss as they are."""
+    for declared, array in zip(loss.inputs, arrays, strict=True):
+        yield Step(declared.name, declared.help or declared.name, array)
+
+
+def undeclared_steps(
+    loss: Loss, arrays: Sequence[Array], options: Mapping[str, Any], value: float | None
+) -> Steps:
+    """Yield what is known of a custom loss that declares no steps: inputs, options and loss."""
+    yield from input_steps(loss, arrays)
+    for parameter in loss.parameters:
+        given = options[parameter.name]
+        if given is not None:
+            yield Step(parameter.name, parameter.option.help, given)
+    yield Step("loss", loss.formula or "what its function returned", value)
 
 
 def _make_plain(step: Step) -> Step:

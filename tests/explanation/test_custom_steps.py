@@ -16,9 +16,9 @@ from tests.support.command_line import run
 from tests.support.own_code import WING
 
 STEPS = """
-from lossctl import Step, steps
+from lossctl import Step
 
-@steps(wing)
+@wing.steps
 def explain_wing(x, y, *, omega, epsilon):
     distance = np.abs(x - y)
     yield Step("distance", "|x − y|", distance)
@@ -101,7 +101,7 @@ def test_steps_that_end_elsewhere(folder: Path) -> None:
 
 def test_steps_are_told_once(folder: Path) -> None:
     write(folder, STEPS + STEPS)
-    with pytest.raises(CustomLossError, match=r"the steps of mine.py:wing are told twice"):
+    with pytest.raises(CustomLossError, match=r"the steps of mine.py:wing are declared twice"):
         lossctl.explain("mine.py:wing", "p.npy", "y.npy", row=1)
 
 
@@ -110,7 +110,7 @@ def test_in_a_session() -> None:
     def gap(input: Any, target: Any, *, power: int = 1) -> Any:
         return abs(input - target) ** power
 
-    @lossctl.steps(gap)
+    @gap.steps
     def explain_gap(x: Any, y: Any, *, power: int) -> Iterator[lossctl.Step]:
         yield lossctl.Step("distance", "|x − y|", abs(x - y))
         yield lossctl.Step("loss", "distance ** power", abs(x - y) ** power)
@@ -126,3 +126,12 @@ def test_an_option_cannot_be_called_row() -> None:
         @lossctl.loss("gap", inputs=(lossctl.real("input", "*"), lossctl.real("target", "*")))
         def gap(input: Any, target: Any, *, row: int = 1) -> Any:
             return abs(input - target)
+
+
+def test_the_old_way_to_declare_them(folder: Path) -> None:
+    old = STEPS.replace("import Step", "import Step, steps").replace("@wing.steps", "@steps(wing)")
+    assert old != STEPS
+    write(folder, old)
+    with pytest.warns(LossctlWarning, match=r"@lossctl.steps\(LOSS\) is now called @LOSS.steps"):
+        found = lossctl.explain("mine.py:wing", "p.npy", "y.npy", row=1)
+    assert found["within"] is True

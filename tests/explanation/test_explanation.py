@@ -338,13 +338,10 @@ def test_nothing_is_warned_of_without_data() -> None:
 
 
 def test_steps_that_end_elsewhere_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A walk that is not of its loss does not go unnoticed."""
-    from lossctl.losses.core import steps as module
-    from lossctl.losses.core.find_steps import find_walk
-
-    mse, walk = registry()["mse"], find_walk(registry()["l1"])
-    assert walk is not None
-    monkeypatch.setitem(module.WALKS, mse, walk)
+    """Steps that are not those of their loss do not go unnoticed."""
+    others = registry()["l1"].declared_steps
+    assert others is not None
+    monkeypatch.setattr(registry()["mse"], "declared_steps", others)
     with pytest.warns(LossctlWarning, match=r"the steps of mse end at 3.0, but its loss is 9.0"):
         lossctl.explain("mse", [5.0], [2.0], row=0)
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lossctl.losses.binary.losses import log_probability_steps, term_steps
 from lossctl.losses.core.declaration import (
     Input,
     Option,
@@ -14,6 +15,7 @@ from lossctl.losses.core.declaration import (
     loss,
     soft_label,
 )
+from lossctl.losses.core.steps import Step, Steps
 from lossctl.losses.maths.numerics import (
     at_least,
     at_most,
@@ -23,6 +25,7 @@ from lossctl.losses.maths.numerics import (
 )
 
 Array = NDArray[Any]
+
 LOGITS = logit("input", "*", help="logits of the positive class")
 TARGET: Input = soft_label("target", "*", help="1 for the positive class, 0 for the negative")
 GAMMA = Option("power of what was missing to a sure answer; 0 is cross entropy", at_least=0)
@@ -33,9 +36,8 @@ FOCAL_SOURCE = "Lin et al. 2017, Focal loss for dense object detection, arXiv:17
 
 @loss(
     "focal",
-    family="binary",
-    inputs=(LOGITS, TARGET),
     library="torchvision",
+    inputs=(LOGITS, TARGET),
     aliases=("sigmoid_focal",),
     formula="−α_y (1 − p_y)^γ log p_y, p_y the probability of what is right, σ(x) or σ(−x);"
     "  α_y is α for 1, 1 − α for 0",
@@ -67,9 +69,8 @@ def focal(
 
 @loss(
     "optax.sigmoid_focal",
-    family="binary",
-    inputs=(LOGITS, TARGET),
     library="optax",
+    inputs=(LOGITS, TARGET),
     formula="−α_y (1 − p_y)^γ log p_y;  α_y is 1 unless alpha is given",
     source=FOCAL_SOURCE,
     example=SCORES,
@@ -118,12 +119,48 @@ def focal_gradient(input: Array, target: Array, *, alpha: float, gamma: float) -
     return _differentiate_focus(input, target, gamma, None if alpha < 0 else alpha)
 
 
+@focal.steps
+def focal_steps(x: Array, y: Array, *, alpha: float, gamma: float) -> Steps:
+    """Explain the focal loss, with class weights unless alpha is −1."""
+    yield from sigmoid_focal_steps(x, y, alpha=None if alpha < 0 else alpha, gamma=gamma)
+
+
 @sigmoid_focal.gradient
 def sigmoid_focal_gradient(
     input: Array, target: Array, *, alpha: float | None, gamma: float
 ) -> Array:
     """Return the gradients of both factors."""
     return _differentiate_focus(input, target, gamma, alpha)
+
+
+def focusing_steps(
+    y: Array, p: Array, q: Array, log_p: Array, log_q: Array, gamma: float, alpha: float | None
+) -> Steps:
+    """Yield a cross entropy times what is missing to a sure answer, and times class weights."""
+    yield from term_steps(y, log_p, log_q)
+    entropy = -(y * log_p) - (1 - y) * log_q
+    yield Step("cross entropy", "positive term + negative term", entropy)
+    missing = y * q + (1 - y) * p
+    yield Step("missing probability", "1 − p_t = y (1 − p) + (1 − y) p", missing)
+    factor = missing**gamma
+    yield Step("focusing factor", "(1 − p_t)^γ", factor)
+    if alpha is None:
+        yield Step("loss", "focusing factor × cross entropy", factor * entropy)
+        return
+    weight = alpha * y + (1 - alpha) * (1 - y)
+    yield Step("weight", "α_y = α y + (1 − α) (1 − y)", weight)
+    yield Step("loss", "α_y × focusing factor × cross entropy", weight * factor * entropy)
+
+
+@sigmoid_focal.steps
+def sigmoid_focal_steps(x: Array, y: Array, *, alpha: float | None, gamma: float) -> Steps:
+    """Explain the focal loss of a logit."""
+    yield Step("logit", "x", x)
+    yield Step("target", "y", y)
+    p, q = sigmoids(x)
+    yield Step("probability", "p = 1 / (1 + exp(−x))", p)
+    yield from log_probability_steps(x)
+    yield from focusing_steps(y, p, q, -softplus(-x), -softplus(x), gamma, alpha)
 
 
 def _differentiate_focus(x: Array, y: Array, gamma: float, alpha: float | None) -> Array:

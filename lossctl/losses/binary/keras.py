@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.binary import losses as binary
+from lossctl.losses.binary.focal import focusing_steps
+from lossctl.losses.binary.losses import cross_entropy_steps, log_probability_steps
 from lossctl.losses.core.declaration import Option, Terms, loss
 from lossctl.losses.core.keras import (
     AVERAGE,
@@ -27,9 +29,11 @@ from lossctl.losses.core.keras import (
     clipped_away,
     evaluate,
 )
+from lossctl.losses.core.steps import Step, Steps, StepsToArray
 from lossctl.losses.maths.numerics import sigmoids, softplus
 
 Array = NDArray[Any]
+
 COLUMNS = "binary.csv#probability binary.csv#target"
 LEAST_LOG_REST = float(np.log1p(-UPPER))
 GREATEST_LOG_REST = float(np.log1p(-EPSILON))
@@ -42,7 +46,6 @@ def _smooth(target: Array, smoothing: float) -> Array:
 
 @loss(
     "keras.binary_crossentropy",
-    family="binary",
     inputs=BINARY,
     aliases=("bce",),
     formula="mean over the axis of −y log p − (1 − y) log(1 − p), y smoothed to y (1 − s) + s/2",
@@ -89,9 +92,39 @@ def binary_crossentropy_gradient(
     return np.where(clip(y_pred) == y_pred, (y_pred - smooth) / (y_pred * (1 - y_pred)), 0)
 
 
+def _smoothing_steps(y: Array, smoothing: float) -> StepsToArray:
+    """Yield a target squeezed towards ½, where it is; return it."""
+    yield Step("target", "y", y)
+    if not smoothing:
+        return y
+    smoothed = y * (1 - smoothing) + 0.5 * smoothing
+    yield Step("smoothed target", "y (1 − s) + s/2", smoothed, before=y)
+    return smoothed
+
+
+@binary_crossentropy.steps
+def binary_crossentropy_steps(
+    p: Array, y: Array, *, from_logits: bool, label_smoothing: float
+) -> Steps:
+    """Explain the cross entropy of a clipped probability, or of a logit."""
+    if from_logits:
+        yield Step("logit", "x", p)
+        y = yield from _smoothing_steps(y, label_smoothing)
+        yield from log_probability_steps(p)
+        yield from cross_entropy_steps(y, -softplus(-p), -softplus(p))
+        return
+    yield Step("probability", "p", p)
+    y = yield from _smoothing_steps(y, label_smoothing)
+    kept = clip(p)
+    yield Step("clipped probability", "p between 1e-7 and 1 − 1e-7", kept, before=p)
+    log_p, log_q = np.log(kept), np.log1p(-kept)
+    yield Step("log-probability", "log p", log_p)
+    yield Step("log-complement", "log(1 − p)", log_q)
+    yield from cross_entropy_steps(y, log_p, log_q)
+
+
 @loss(
     "keras.binary_focal_crossentropy",
-    family="binary",
     inputs=BINARY,
     formula="mean over the axis of a (1 − p_t)^γ (−y log p − (1 − y) log(1 − p));"
     "  p_t = y p + (1 − y)(1 − p),  a = y α + (1 − y)(1 − α) if balanced, else 1",
@@ -169,3 +202,37 @@ def binary_focal_crossentropy_gradient(
     if apply_class_balancing:
         gradient *= smooth * alpha + (1 - smooth) * (1 - alpha)
     return gradient
+
+
+@binary_focal_crossentropy.steps
+def binary_focal_crossentropy_steps(
+    p: Array,
+    y: Array,
+    *,
+    apply_class_balancing: bool,
+    alpha: float,
+    gamma: float,
+    from_logits: bool,
+    label_smoothing: float,
+) -> Steps:
+    """Explain the focal loss of a clipped probability, or of a logit."""
+    if from_logits:
+        x = p
+        yield Step("logit", "x", x)
+        y = yield from _smoothing_steps(y, label_smoothing)
+        p, q = sigmoids(x)
+        yield Step("probability", "p = 1 / (1 + exp(−x))", p)
+        log_p = np.clip(-softplus(-x), LEAST_LOG, GREATEST_LOG)
+        log_q = np.clip(-softplus(x), LEAST_LOG_REST, GREATEST_LOG_REST)
+    else:
+        yield Step("probability", "p", p)
+        y = yield from _smoothing_steps(y, label_smoothing)
+        q = 1 - p
+        log_p, log_q = np.log(clip(p)), np.log1p(-clip(p))
+    kept = clip(p)
+    yield Step("clipped probability", "p between 1e-7 and 1 − 1e-7", kept, before=p)
+    yield Step("log-probability", "log p", log_p)
+    yield Step("log-complement", "log(1 − p)", log_q)
+    yield from focusing_steps(
+        y, p, q, log_p, log_q, gamma, alpha if apply_class_balancing else None
+    )

@@ -16,6 +16,7 @@ from lossctl.losses.core.declaration import (
     probability,
     soft_label,
 )
+from lossctl.losses.core.steps import Step, Steps
 from lossctl.losses.maths.numerics import at_least, log1p_exp, sigmoids, softplus
 
 Array = NDArray[Any]
@@ -29,7 +30,7 @@ LEAST_VARIANCE = float(np.float32(1e-12))
 
 @loss(
     "bce",
-    family="binary",
+    library="torch",
     inputs=(probability("input", "*", help="probability of the positive class"), TARGET),
     aliases=("binary_cross_entropy",),
     formula="−w [y log p + (1 − y) log(1 − p)], logarithms not below −100",
@@ -80,9 +81,46 @@ def bce_gradient(input: Array, target: Array, *, weight: Array | None) -> Array:
     return gradient if weight is None else gradient * weight
 
 
+def weighted_steps(losses: Array, formula: str, weight: Array | None) -> Steps:
+    """Yield a loss, times its weight where there is one."""
+    if weight is None:
+        yield Step("loss", formula, losses)
+        return
+    yield Step("unweighted loss", formula, losses)
+    yield Step("weight", "w", weight)
+    yield Step("loss", "w × unweighted loss", weight * losses)
+
+
+def term_steps(y: Array, log_p: Array, log_q: Array) -> Steps:
+    """Yield the two parts of a binary cross entropy."""
+    yield Step("positive term", "−y log p", -(y * log_p))
+    yield Step("negative term", "−(1 − y) log(1 − p)", -((1 - y) * log_q))
+
+
+def cross_entropy_steps(y: Array, log_p: Array, log_q: Array, weight: Array | None = None) -> Steps:
+    """Yield the binary cross entropy of two logarithms."""
+    yield from term_steps(y, log_p, log_q)
+    total = -(y * log_p) - (1 - y) * log_q
+    yield from weighted_steps(total, "positive term + negative term", weight)
+
+
+@bce.steps
+def bce_steps(p: Array, y: Array, *, weight: Array | None) -> Steps:
+    """Explain the cross entropy of a probability, with logarithms not below −100."""
+    yield Step("probability", "p", p)
+    yield Step("target", "y", y)
+    log_p, log_q = np.log(p), np.log1p(-p)
+    kept_p, kept_q = np.maximum(log_p, LOG_FLOOR), np.maximum(log_q, LOG_FLOOR)
+    yield Step("log-probability", "log p", log_p)
+    yield Step("clipped log-probability", "max(log p, −100)", kept_p, before=log_p)
+    yield Step("log-complement", "log(1 − p)", log_q)
+    yield Step("clipped log-complement", "max(log(1 − p), −100)", kept_q, before=log_q)
+    yield from cross_entropy_steps(y, kept_p, kept_q, weight)
+
+
 @loss(
     "bce_with_logits",
-    family="binary",
+    library="torch",
     inputs=(logit("input", "*", help="logits of the positive class"), TARGET),
     aliases=(
         "bce_logits",
@@ -140,9 +178,32 @@ def bce_with_logits_gradient(
     return rising if weight is None else rising * weight
 
 
+def log_probability_steps(x: Array) -> Steps:
+    """Yield the logarithms of a probability that is given by its logit."""
+    yield Step("log-probability", "log p = −log(1 + exp(−x))", -softplus(-x))
+    yield Step("log-complement", "log(1 − p) = −log(1 + exp(x))", -softplus(x))
+
+
+@bce_with_logits.steps
+def bce_with_logits_steps(
+    x: Array, y: Array, *, weight: Array | None, pos_weight: Array | None
+) -> Steps:
+    """Explain the cross entropy of a logit."""
+    yield Step("logit", "x", x)
+    yield Step("target", "y", y)
+    yield from log_probability_steps(x)
+    positive, negative = y * softplus(-x), (1 - y) * softplus(x)
+    if pos_weight is not None:
+        yield Step("positive weight", "w₊", pos_weight)
+        positive = pos_weight * positive
+    yield Step("positive term", "−y log p" if pos_weight is None else "−w₊ y log p", positive)
+    yield Step("negative term", "−(1 − y) log(1 − p)", negative)
+    yield from weighted_steps(positive + negative, "positive term + negative term", weight)
+
+
 @loss(
     "multilabel_soft_margin",
-    family="binary",
+    library="torch",
     inputs=(
         logit("input", "N *D C", "C", help="logits of each label"),
         soft_label("target", "N *D C", "C", help="1 where the label holds, 0 where not"),
@@ -179,3 +240,20 @@ def multilabel_soft_margin_gradient(input: Array, target: Array, *, weight: Arra
     """Return the gradient of bce_with_logits over the number of labels."""
     gradient = bce_with_logits_gradient(input, target, weight=weight, pos_weight=None)
     return gradient / max(1, input.shape[-1])
+
+
+@multilabel_soft_margin.steps
+def multilabel_soft_margin_steps(x: Array, y: Array, *, weight: Array | None) -> Steps:
+    """Explain the mean cross entropy of several labels."""
+    yield Step("logits", "x", x)
+    yield Step("target", "y", y)
+    yield from log_probability_steps(x)
+    terms = y * softplus(-x) + (1 - y) * softplus(x)
+    formula = "−y_c log p_c − (1 − y_c) log(1 − p_c)"
+    if weight is not None:
+        weight = np.broadcast_to(weight, x.shape)
+        yield Step("weight", "w_c", weight)
+        terms, formula = terms * weight, f"w_c ({formula})"
+    yield Step("class terms", formula, terms)
+    mean = terms.sum() / len(terms) if len(terms) else np.nan
+    yield Step("loss", "mean of the class terms", mean)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.core.declaration import Option, box, loss
+from lossctl.losses.core.steps import Step, Steps
 from lossctl.losses.maths.numerics import at_least, open_half
 
 Array = NDArray[Any]
@@ -26,9 +27,8 @@ CIOU_EPS = 1e-7
 
 @loss(
     "giou",
-    family="boxes",
-    inputs=BOXES,
     library="torchvision",
+    inputs=BOXES,
     aliases=("generalized_box_iou",),
     formula="1 − I / (U + ε) + (C − U) / (C + ε): intersection, union, enclosing box",
     source="Rezatofighi et al. 2019, Generalized intersection over union, arXiv:1902.09630",
@@ -59,11 +59,34 @@ def giou_gradient(input: Array, target: Array, *, eps: float) -> Array:
     return -_iou_gradient(input, target, eps) - outer
 
 
+def _overlap_steps(x: Array, y: Array) -> Generator[Step, None, tuple[Array, Array, Array]]:
+    """Yield the boxes, what they share and cover; return intersection, union, outer sides."""
+    sides = np.minimum(x[2:], y[2:]) - np.maximum(x[:2], y[:2])
+    shared = np.maximum(sides, 0).prod()
+    covered = (x[2:] - x[:2]).prod() + (y[2:] - y[:2]).prod() - shared
+    yield Step("predicted box", "x", x)
+    yield Step("true box", "y", y)
+    yield Step("intersection", "I", shared)
+    yield Step("union", "U = area of x + area of y − I", covered)
+    return shared, covered, np.maximum(x[2:], y[2:]) - np.minimum(x[:2], y[:2])
+
+
+@giou.steps
+def giou_steps(x: Array, y: Array, *, eps: float) -> Steps:
+    """Explain the overlap, and the part of the outer box that is empty."""
+    shared, covered, outer = yield from _overlap_steps(x, y)
+    area = outer.prod()
+    ratio, empty = shared / (covered + eps), (area - covered) / (area + eps)
+    yield Step("overlap", "IoU = I / (U + ε)", ratio)
+    yield Step("outer area", "C, of the box around both", area)
+    yield Step("empty part", "(C − U) / (C + ε)", empty)
+    yield Step("loss", "1 − (overlap − empty part)", 1 - (ratio - empty))
+
+
 @loss(
     "diou",
-    family="boxes",
-    inputs=BOXES,
     library="torchvision",
+    inputs=BOXES,
     aliases=("distance_box_iou",),
     formula="1 − I / (U + ε) + d² / (c² + ε): intersection, union, distance of the centres,"
     " diagonal of the enclosing box",
@@ -85,11 +108,33 @@ def diou_gradient(input: Array, target: Array, *, eps: float) -> Array:
     return _apart_gradient(input, target, eps) - _iou_gradient(input, target, eps)
 
 
+def _distance_steps(
+    x: Array, y: Array, eps: float, shown: str = "ε"
+) -> Generator[Step, None, tuple[Array, Array]]:
+    """Yield overlap and distance of the centres; return one less the overlap, and the latter."""
+    shared, covered, outer = yield from _overlap_steps(x, y)
+    ratio = shared / (covered + eps)
+    yield Step("overlap", f"IoU = I / (U + {shown})", ratio)
+    centres = ((x[2:] - y[2:]) + (x[:2] - y[:2])) / 2
+    distance, diagonal = (centres**2).sum(), (outer**2).sum()
+    yield Step("distance of the centres", "d²", distance)
+    yield Step("diagonal of the outer box", "c²", diagonal)
+    apart = distance / (diagonal + eps)
+    yield Step("relative distance", f"d² / (c² + {shown})", apart)
+    return 1 - ratio, apart
+
+
+@diou.steps
+def diou_steps(x: Array, y: Array, *, eps: float) -> Steps:
+    """Explain the overlap and the distance of the centres."""
+    lack, apart = yield from _distance_steps(x, y, eps)
+    yield Step("loss", "1 − overlap + relative distance", lack + apart)
+
+
 @loss(
     "ciou",
-    family="boxes",
-    inputs=BOXES,
     library="torchvision",
+    inputs=BOXES,
     aliases=("complete_box_iou",),
     formula="diou + α v,  v = 4/π² (atan(w_y/h_y) − atan(w_x/h_x))²,  α = v / (1 − IoU + v + ε)",
     source="Zheng et al. 2020, Distance-IoU loss, arXiv:1911.08287",
@@ -148,6 +193,19 @@ def ciou_gradient(input: Array, target: Array, *, eps: float) -> Array:
     by_angle = weight * 8 / math.pi**2 * _turn(input, target) / np.where(square == 0, 1, square)
     by_sides = np.stack([height, -width, -height, width], axis=1)
     return diou_gradient(input, target, eps=CIOU_EPS) + by_angle[:, np.newaxis] * by_sides
+
+
+@ciou.steps
+def ciou_steps(x: Array, y: Array, *, eps: float) -> Steps:
+    """Explain overlap and distance of the centres, and the difference of proportions."""
+    lack, apart = yield from _distance_steps(x, y, CIOU_EPS, "1e-7")
+    angles = [float(np.arctan2(*(one[2:] - one[:2]))) for one in (x, y)]
+    aspect = 4 / math.pi**2 * (angles[1] - angles[0]) ** 2
+    factor = 0.0 if aspect == 0 else aspect / (lack + aspect + eps)
+    yield Step("proportions", "v = 4/π² (atan(w_y/h_y) − atan(w_x/h_x))²", aspect)
+    yield Step("weight", "α = v / (1 − overlap + v + ε), and 0 where v is 0", factor)
+    formula = "1 − overlap + relative distance + α v"
+    yield Step("loss", formula, lack + apart + factor * aspect)
 
 
 def _area(boxes: Array) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -27,10 +27,18 @@ from lossctl.losses.core.keras import (
     UPPER,
 )
 from lossctl.losses.core.options import Role
+from lossctl.losses.core.steps import Step, Steps, StepsToArray
 from lossctl.losses.maths.numerics import align_classes, exp_below, find_classes
-from lossctl.losses.maths.softmax import DistributionCrossEntropy, IndexCrossEntropy
+from lossctl.losses.maths.softmax import (
+    DistributionCrossEntropy,
+    IndexCrossEntropy,
+    class_sum_steps,
+    log_softmax_steps,
+    right_class,
+)
 
 Array = NDArray[Any]
+
 FACTS = {
     "axis": "classes along the one given, else the last",
     "denominator": "per-sample losses",
@@ -46,7 +54,6 @@ ALONG: dict[str, Any] = BATCH | {"results": ROWS, "class_axis_option": "axis"}
 
 @loss(
     "keras.categorical_crossentropy",
-    family="classification",
     inputs=CATEGORICAL,
     formula="−Σ_c y_c log(p_c / Σ p), y smoothed to y (1 − s) + s/C",
     source="https://keras.io/api/losses/probabilistic_losses/#categoricalcrossentropy-class",
@@ -89,9 +96,47 @@ def categorical_crossentropy_gradient(
     return _gradient_of_masses(y_pred, lambda share: -smooth / share)
 
 
+def _smoothing_steps(y: Array, smoothing: float) -> StepsToArray:
+    """Yield a distribution, and what smoothing makes of it; return that."""
+    yield Step("target", "y", y, mark=right_class(y))
+    if not smoothing:
+        return y
+    smoothed = y * (1 - smoothing) + smoothing / len(y)
+    yield Step("smoothed target", "y (1 − s) + s/C", smoothed, mark=right_class(y), before=y)
+    return smoothed
+
+
+def _share_steps(masses: Array, place: int | None) -> Generator[Step, None, tuple[Array, Array]]:
+    """Yield the shares of the classes, clipped, and their logarithms; return these and 1 − p."""
+    shares = Shares.of(masses[np.newaxis])
+    plain = masses / masses.sum()
+    yield Step("sum", "Σ_c p_c", masses.sum())
+    yield Step("shares", "p_c / Σ p", plain, mark=place)
+    kept = np.clip(plain, EPSILON, UPPER)
+    yield Step("clipped probabilities", "shares between 1e-7 and 1 − 1e-7", kept, place, plain)
+    yield Step("log-probabilities", "log p_c", shares.log[0], mark=place)
+    return shares.log[0], shares.rest[0]
+
+
+@categorical_crossentropy.steps
+def categorical_crossentropy_steps(
+    p: Array, y: Array, *, from_logits: bool, label_smoothing: float
+) -> Steps:
+    """Explain the cross entropy of probabilities, or of logits."""
+    yield Step(
+        "logits" if from_logits else "probabilities", "x" if from_logits else "p", p, right_class(y)
+    )
+    target = yield from _smoothing_steps(y, label_smoothing)
+    if from_logits:
+        logs = yield from log_softmax_steps(p)
+        yield Step("log-probabilities", "log p_c = x_c − log-sum-exp", logs, mark=right_class(y))
+    else:
+        logs, _ = yield from _share_steps(p, right_class(y))
+    yield from class_sum_steps(-(target * logs), "−y_c log p_c")
+
+
 @loss(
     "keras.categorical_focal_crossentropy",
-    family="classification",
     inputs=CATEGORICAL,
     formula="−Σ_c α (1 − p_c)^γ y_c log p_c, p divided by its sum, y smoothed to y (1 − s) + s/C",
     source="Lin et al. 2017, Focal loss for dense object detection, arXiv:1708.02002",
@@ -149,9 +194,29 @@ def categorical_focal_crossentropy_gradient(
     return gradient * masses if from_logits else gradient
 
 
+@categorical_focal_crossentropy.steps
+def categorical_focal_crossentropy_steps(
+    p: Array, y: Array, *, alpha: float, gamma: float, from_logits: bool, label_smoothing: float
+) -> Steps:
+    """Explain the cross entropy in which sure answers count little."""
+    yield Step(
+        "logits" if from_logits else "probabilities", "x" if from_logits else "p", p, right_class(y)
+    )
+    target = yield from _smoothing_steps(y, label_smoothing)
+    if from_logits:
+        top = p.max(initial=-np.inf)
+        yield Step("maximum", "m = max_c x_c", top)
+        p = exp_below(p, top)
+        yield Step("exponentials", "p_c = exp(x_c − m)", p, mark=right_class(y))
+    logs, rest = yield from _share_steps(p, right_class(y))
+    factors = rest**gamma
+    yield Step("focusing factors", "(1 − p_c)^γ", factors, mark=right_class(y))
+    formula = "−α (1 − p_c)^γ y_c log p_c"
+    yield from class_sum_steps(-(alpha * factors * target * logs), formula)
+
+
 @loss(
     "keras.sparse_categorical_crossentropy",
-    family="classification",
     inputs=(SCORES, index("y_true", *ROWS, help="class indices")),
     formula="−log(p_y / Σ p)",
     source="https://keras.io/api/losses/probabilistic_losses/#sparsecategoricalcrossentropy-class",
@@ -203,6 +268,29 @@ def sparse_categorical_crossentropy_gradient(
         return running.gradient(y_pred, np.ones(target.shape))
     right = target[:, np.newaxis] == align_classes(np.arange(y_pred.shape[1]), y_pred.ndim)
     return _gradient_of_masses(y_pred, lambda share: np.where(right, -1 / share, 0))
+
+
+@sparse_categorical_crossentropy.steps
+def sparse_categorical_crossentropy_steps(p: Array, y: Array, *, from_logits: bool) -> Steps:
+    """Explain the cross entropy of the right class."""
+    own = int(y)
+    yield Step("logits" if from_logits else "probabilities", "x" if from_logits else "p", p, own)
+    yield Step("target", "y", y)
+    if from_logits:
+        logs = yield from log_softmax_steps(p)
+        yield Step("log-probability", "log p_y = x_y − log-sum-exp", logs[own])
+        yield Step("loss", "−log p_y", -logs[own])
+        return
+    rest = np.delete(p, own).sum()
+    probability = p[own] / (p[own] + rest)
+    kept = np.clip(probability, EPSILON, UPPER)
+    near = p[own] > rest >= 0
+    log = np.clip(-np.log1p(rest / p[own]) if near else np.log(kept), LEAST_LOG, GREATEST_LOG)
+    yield Step("sum", "Σ_c p_c", p[own] + rest)
+    yield Step("probability", "p_y / Σ p", probability)
+    yield Step("clipped probability", "p_y between 1e-7 and 1 − 1e-7", kept, before=probability)
+    yield Step("log-probability", "log p_y", log)
+    yield Step("loss", "−log p_y", -log)
 
 
 def _index_logits(logits: Array, target: Array) -> Terms:

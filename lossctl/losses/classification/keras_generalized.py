@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from lossctl.losses.core.declaration import Option, density, index, loss
 from lossctl.losses.core.keras import BATCH, ROWS
+from lossctl.losses.core.steps import Step, Steps
 
 Array = NDArray[Any]
 
 
 @loss(
     "keras.categorical_generalized_cross_entropy",
-    family="classification",
     inputs=(
         density("y_pred", "N *D C", "C", help="probabilities of the classes"),
         index("y_true", *ROWS, help="class indices"),
@@ -55,3 +55,14 @@ def categorical_generalized_cross_entropy_gradient(
     own = np.take_along_axis(y_pred, places, axis=-1)
     np.put_along_axis(gradient, places, -(own ** (q - 1)), axis=-1)
     return gradient
+
+
+@categorical_generalized_cross_entropy.steps
+def categorical_generalized_cross_entropy_steps(p: Array, y: Array, *, q: float) -> Steps:
+    """Explain the loss that lies between cross entropy and absolute error."""
+    own = p[int(y)]
+    yield Step("probabilities", "p", p, mark=int(y))
+    yield Step("target", "y", y)
+    yield Step("probability", "p_y", own)
+    yield Step("power", "p_y^q", own**q)
+    yield Step("loss", "(1 − p_y^q) / q", -np.expm1(q * np.log(own)) / q)

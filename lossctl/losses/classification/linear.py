@@ -12,6 +12,7 @@ from lossctl.losses.classification.losses import (
     DENOMINATOR_TRAP,
     IGNORE_INDEX,
     class_factors,
+    cross_entropy_steps,
     leave_out,
     own_factors,
     smooth_terms,
@@ -19,17 +20,19 @@ from lossctl.losses.classification.losses import (
 )
 from lossctl.losses.core.declaration import Option, Terms, distribution, either, index, loss, real
 from lossctl.losses.core.keras import SMOOTHING
+from lossctl.losses.core.steps import Step, Steps
 from lossctl.losses.maths.numerics import separate_ignored
-from lossctl.losses.maths.softmax import DistributionCrossEntropy, IndexCrossEntropy
+from lossctl.losses.maths.softmax import DistributionCrossEntropy, IndexCrossEntropy, right_class
 
 Array = NDArray[Any]
+
 PIECE_NUMBERS = 2**21
 LARGEST_PIECE = 4096
 
 
 @loss(
     "linear_ce",
-    family="classification",
+    library="torch",
     inputs=(
         real("input", "N F", "N F", "F", "F", help="features before the last linear layer"),
         either(
@@ -154,3 +157,24 @@ def linear_ce_gradient(
         logits = _logits(input, linear_weight, linear_bias, part)
         add(running.gradient(logits, own, part.start, smoothing), part)
     return gradient
+
+
+@linear_ce.steps
+def linear_ce_steps(
+    input: Array,
+    target: Array,
+    linear_weight: Array,
+    *,
+    linear_bias: Array | None,
+    weight: Array | None,
+    label_smoothing: float,
+) -> Steps:
+    """Explain the logits that a linear layer makes of features, and their cross entropy."""
+    yield Step("features", "x", input)
+    x = linear_weight.astype(input.dtype, copy=False) @ input
+    if linear_bias is not None:
+        yield Step("bias", "b", linear_bias, mark=right_class(target))
+        x = x + linear_bias
+    formula = "z = W x" if linear_bias is None else "z = W x + b"
+    yield Step("logits", formula, x, mark=right_class(target))
+    yield from cross_entropy_steps(x, target, weight, label_smoothing)

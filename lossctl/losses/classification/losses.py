@@ -18,11 +18,19 @@ from lossctl.losses.core.declaration import (
     loss,
 )
 from lossctl.losses.core.options import Role
+from lossctl.losses.core.steps import Step, Steps
 from lossctl.losses.core.terms import Note
 from lossctl.losses.maths.numerics import align_classes, find_classes, separate_ignored, take_class
-from lossctl.losses.maths.softmax import DistributionCrossEntropy, IndexCrossEntropy
+from lossctl.losses.maths.softmax import (
+    DistributionCrossEntropy,
+    IndexCrossEntropy,
+    class_sum_steps,
+    log_softmax_steps,
+    right_class,
+)
 
 Array = NDArray[Any]
+
 CLASS_WEIGHT = Option("weight of each class", shape="C")
 IGNORE_INDEX = Option("target value that is left out", role=Role.IGNORED_LABEL)
 SMOOTHING = Option(
@@ -43,7 +51,7 @@ DENOMINATOR_TRAP = "mean divides by Σ weight[target] over what is not ignored"
 
 @loss(
     "nll",
-    family="classification",
+    library="torch",
     inputs=(
         log_probability("input", "N C *D", "C", help="log-probabilities", reads_few=True),
         index("target", "N *D", "", help="class indices"),
@@ -95,6 +103,20 @@ def nll_gradient(
     return gradient
 
 
+@nll.steps
+def nll_steps(x: Array, y: Array, *, weight: Array | None) -> Steps:
+    """Explain the log-probability of the right class."""
+    own = int(y)
+    yield Step("log-probabilities", "x", x, mark=own)
+    yield Step("target", "y", y)
+    yield Step("log-probability", "x_y", x[own])
+    if weight is None:
+        yield Step("loss", "−x_y", -x[own])
+        return
+    yield Step("weight", "w_y", weight[own])
+    yield Step("loss", "−w_y x_y", weight[own] * -x[own])
+
+
 def weigh_terms(
     losses: Array, target: Array, weight: Array | None, ignored: NDArray[np.bool_] | None
 ) -> Terms:
@@ -112,7 +134,7 @@ def weigh_terms(
 
 @loss(
     "ce",
-    family="classification",
+    library="torch",
     inputs=(
         logit("input", "N C *D", "N C *D", "C", "C", help="logits"),
         either(
@@ -197,6 +219,52 @@ def ce_gradient(
     own = cotangent * own_factors(target, weight, label_smoothing)
     smoothing = cotangent * (label_smoothing / max(1, classes))
     return leave_out(running.gradient(input, own, smoothing=smoothing), cotangent)
+
+
+def cross_entropy_steps(x: Array, y: Array, weight: Array | None, smoothing: float) -> Steps:
+    """Yield the steps that follow the logits."""
+    yield Step("target", "y", y, mark=None if y.ndim == 0 else right_class(y))
+    if y.ndim:
+        yield from _distribution_steps(x, y, weight, smoothing)
+        return
+    own = int(y)
+    logs = yield from log_softmax_steps(x)
+    yield Step("log-probability", "log p_y = x_y − log-sum-exp", logs[own])
+    loss = -logs[own]
+    if weight is not None:
+        yield Step("weight", "w_y", weight[own])
+        loss = weight[own] * loss
+    factor = "" if weight is None else "w_y "
+    if not smoothing:
+        yield Step("loss", f"−{factor}log p_y", loss)
+        return
+    each = np.ones(len(x)) if weight is None else weight
+    spread = smoothing / len(x) * -(each * logs).sum()
+    yield Step("smoothing term", f"(ε/C) Σ_c −{'' if weight is None else 'w_c '}log p_c", spread)
+    formula = f"(1 − ε) × −{factor}log p_y + smoothing term"
+    yield Step("loss", formula, (1 - smoothing) * loss + spread)
+
+
+def _distribution_steps(x: Array, y: Array, weight: Array | None, smoothing: float) -> Steps:
+    """Yield the cross entropy of logits and a distribution."""
+    factors = y
+    if smoothing:
+        factors = y * (1 - smoothing) + smoothing / len(x)
+        yield Step("smoothed target", "y (1 − ε) + ε/C", factors, mark=right_class(y), before=y)
+    logs = yield from log_softmax_steps(x)
+    yield Step("log-probabilities", "log p_c = x_c − log-sum-exp", logs, mark=right_class(y))
+    if weight is not None:
+        yield Step("weight", "w_c", weight, mark=right_class(y))
+        factors = weight * factors
+    formula = "−y_c log p_c" if weight is None else "−w_c y_c log p_c"
+    yield from class_sum_steps(-(factors * logs), formula)
+
+
+@ce.steps
+def ce_steps(x: Array, y: Array, *, weight: Array | None, label_smoothing: float) -> Steps:
+    """Explain the softmax cross entropy of logits, against a class or a distribution."""
+    yield Step("logits", "x", x, mark=right_class(y))
+    yield from cross_entropy_steps(x, y, weight, label_smoothing)
 
 
 def leave_out(gradient: Array, cotangent: Array) -> Array:

@@ -8,12 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.core.declaration import Option, distribution, either, index, logit, loss
+from lossctl.losses.core.steps import Step, Steps
 from lossctl.losses.maths.numerics import take_class
 from lossctl.losses.maths.softmax import (
     DistributionCrossEntropy,
     IndexCrossEntropy,
+    log_softmax_steps,
     masked_cross_entropy,
     masked_cross_entropy_gradient,
+    masked_cross_entropy_steps,
+    right_class,
 )
 
 Array = NDArray[Any]
@@ -21,12 +25,11 @@ Array = NDArray[Any]
 
 @loss(
     "safe_softmax_cross_entropy",
-    family="classification",
+    library="optax",
     inputs=(
         logit("input", "N C *D", "C", help="logits"),
         distribution("target", "N C *D", "C", help="probabilities of the classes"),
     ),
-    library="optax",
     formula="−Σ_c y_c log softmax(x)_c, without the classes of which x is −∞ and y is 0",
     source="https://optax.readthedocs.io/en/latest/api/losses.html",
     example="preds.npy digits_other_probs.npy",
@@ -46,9 +49,19 @@ def safe_softmax_cross_entropy_gradient(input: Array, target: Array) -> Array:
     return masked_cross_entropy_gradient(input, target, ~((input == -np.inf) & (target == 0)))
 
 
+@safe_softmax_cross_entropy.steps
+def safe_softmax_cross_entropy_steps(x: Array, y: Array) -> Steps:
+    """Explain the cross entropy over the classes that are not ruled out."""
+    yield Step("logits", "x", x, mark=right_class(y))
+    yield Step("target", "y", y, mark=right_class(y))
+    there = ~((x == -np.inf) & (y == 0))
+    yield Step("classes that count", "not (x_c = −∞ and y_c = 0)", there)
+    yield from masked_cross_entropy_steps(x, y, there)
+
+
 @loss(
     "poly_ce",
-    family="classification",
+    library="optax",
     inputs=(
         logit("input", "N C *D", "N C *D", "C", "C", help="logits"),
         either(
@@ -58,7 +71,6 @@ def safe_softmax_cross_entropy_gradient(input: Array, target: Array) -> Array:
             distribution("target", "C"),
         ),
     ),
-    library="optax",
     aliases=("poly_loss_cross_entropy", "poly_loss"),
     formula="−Σ_c y_c log p_c + ε Σ_c y_c (1 − p_c),  p = softmax(x)",
     source="Leng et al. 2022, PolyLoss, arXiv:2204.12511",
@@ -110,3 +122,25 @@ def poly_ce_gradient(input: Array, target: Array, *, epsilon: float) -> Array:
     running.add(input)
     own = np.exp(running.own - running.top)
     return running.gradient(input, 1 + epsilon * own / (own + running.others))
+
+
+@poly_ce.steps
+def poly_ce_steps(x: Array, y: Array, *, epsilon: float) -> Steps:
+    """Explain the cross entropy, and what is missing to a sure answer."""
+    yield Step("logits", "x", x, mark=right_class(y))
+    yield Step("target", "y", y, mark=None if y.ndim == 0 else right_class(y))
+    logs = yield from log_softmax_steps(x)
+    formula = "cross entropy + ε × missing probability"
+    if y.ndim == 0:
+        own = int(y)
+        missing = -np.expm1(logs[own])
+        yield Step("log-probability", "log p_y = x_y − log-sum-exp", logs[own])
+        yield Step("cross entropy", "−log p_y", -logs[own])
+        yield Step("missing probability", "1 − p_y", missing)
+        yield Step("loss", formula, -logs[own] + epsilon * missing)
+        return
+    yield Step("log-probabilities", "log p_c = x_c − log-sum-exp", logs, mark=right_class(y))
+    entropy, missing = -(y * logs).sum(), (y * -np.expm1(logs)).sum()
+    yield Step("cross entropy", "−Σ_c y_c log p_c", entropy)
+    yield Step("missing probability", "Σ_c y_c (1 − p_c)", missing)
+    yield Step("loss", formula, entropy + epsilon * missing)

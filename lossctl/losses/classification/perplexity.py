@@ -8,9 +8,11 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lossctl.losses.classification.losses import cross_entropy_steps
 from lossctl.losses.core.declaration import Option, Role, Terms, Transform, index, logit, loss
+from lossctl.losses.core.steps import Step, Steps
 from lossctl.losses.maths.numerics import separate_ignored
-from lossctl.losses.maths.softmax import IndexCrossEntropy
+from lossctl.losses.maths.softmax import IndexCrossEntropy, right_class
 
 Array = NDArray[Any]
 
@@ -25,12 +27,11 @@ def _raise_e(mean: float) -> float:
 
 @loss(
     "perplexity",
-    family="classification",
+    library="literature",
     inputs=(
         logit("input", "N C *D", "C", help="logits"),
         index("target", "N *D", "", help="class indices"),
     ),
-    library="literature",
     aliases=("ppl",),
     formula="exp of the mean of −log softmax(x)_y",
     source="Jelinek et al. 1977, Perplexity: a measure of the difficulty of speech recognition"
@@ -73,3 +74,10 @@ def perplexity_gradient(input: Array, target: Array, *, ignore_index: int) -> Ar
     running = IndexCrossEntropy(target, input.dtype, None)
     running.add(input)
     return running.gradient(input, np.ones(target.shape))
+
+
+@perplexity.steps
+def perplexity_steps(x: Array, y: Array) -> Steps:
+    """Explain the cross entropy of which the exponential of the mean is taken."""
+    yield Step("logits", "x", x, mark=right_class(y))
+    yield from cross_entropy_steps(x, y, None, 0.0)

@@ -11,13 +11,23 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    TypedDict,
+    Unpack,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
+import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.core import late_binding
-from lossctl.losses.core.deprecated import rename_keywords
-from lossctl.losses.core.gradients import DeclaredGradient, Differentiable
+from lossctl.losses.core.documentation import Documentation
+from lossctl.losses.core.gradients import Differentiable, name_options
 from lossctl.losses.core.inputs import (
     Condition,
     Form,
@@ -49,6 +59,7 @@ from lossctl.losses.core.inputs import (
     variance,
 )
 from lossctl.losses.core.options import Option, Parameter, Role
+from lossctl.losses.core.steps import Step, StepsFunction
 from lossctl.losses.core.terms import Finalize, InputPredicate, Terms, Transform
 
 if TYPE_CHECKING:
@@ -102,6 +113,10 @@ Kernel = Callable[..., "Array | Terms"]
 Preparation = Callable[..., dict[str, Array]]
 
 
+WRAPPED = [name for name in functools.WRAPPER_ASSIGNMENTS if name != "__doc__"]
+"""What a loss takes over from its kernel; the docstring is composed, see :class:`Documentation`."""
+
+
 @dataclass(eq=False)
 class Loss(Differentiable):
     """A declared loss. Calling it computes the reduced loss of arrays or files."""
@@ -113,7 +128,9 @@ class Loss(Differentiable):
     source: str
     formula: str
     example: str
-    library: str = "torch"
+    library: str
+    unit: str = ""
+    """What the losses are measured in, where it is more than a number."""
     aliases: tuple[str, ...] = ()
     traps: tuple[str, ...] = ()
     results: tuple[str, ...] = ()
@@ -134,11 +151,13 @@ class Loss(Differentiable):
     undifferentiable: str = ""
     """Why there is no gradient, where there is none."""
     preparation: Preparation | None = field(default=None, init=False)
+    declared_steps: StepsFunction | None = field(default=None, init=False)
+    """What yields the steps of the loss; None where nobody declared them."""
     origin: CodeOrigin | None = field(default=None, init=False)
     """Where it is declared, if that is outside of lossctl."""
 
     def __post_init__(self) -> None:
-        functools.update_wrapper(self, self.kernel)
+        functools.update_wrapper(self, self.kernel, assigned=WRAPPED)
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Compute this loss: the same as ``lossctl.compute(key, *inputs, **options)``."""
@@ -202,28 +221,48 @@ class Loss(Differentiable):
         by = () if self.declared_gradient is None else self.declared_gradient.by
         return by or (self.inputs[0].name,)
 
-    def set_gradient(self, gradient: DeclaredGradient) -> DeclaredGradient:
-        """Check a gradient that a user declares."""
-        if self.origin is None:
-            return gradient
-        from lossctl.losses.custom.gradients import validate_gradient
-
-        return validate_gradient(self, gradient, self.origin)
-
     def prepare(self, function: Preparation) -> Preparation:
         """Register what is done with whole small inputs before the first block."""
         self.preparation = function
-        if self.origin is not None:
-            from lossctl.losses.custom.attribution import guard
-
-            self.preparation = guard(function, self.origin)
         return function
 
+    def steps(self, function: StepsFunction) -> StepsFunction:
+        """Declare the steps of the loss: the decorated function yields them for one element.
+
+        It is given the inputs of one element as the kernel has them, without the axes of samples
+        and further positions (a class loss gets ``C`` scores and one label), and those of the
+        options that it names behind a ``*``. The function of a loss that needs all samples is
+        given all of them, and the ``row``. The last step is the ``loss``; of a loss that is made
+        of named sums, a step for each of them::
+
+            @wing.steps
+            def wing_steps(input, target, *, omega, epsilon):
+                yield lossctl.Step("difference", "x − y", input - target)
+                ...
+                yield lossctl.Step("loss", "ω log(1 + |x − y| / ε), or |x − y| − C", ...)
+        """
+        if self.declared_steps is not None:
+            raise ValueError(f"the steps of {self.key} are declared twice")
+        self.declared_steps = function
+        return function
+
+    def list_steps(self, arrays: Sequence[Array], options: Mapping[str, Any]) -> list[Step]:
+        """Return the declared steps of one element."""
+        assert self.declared_steps is not None
+        named = name_options(self.declared_steps)
+        chosen = {name: value for name, value in options.items() if name in named}
+        with np.errstate(all="ignore"):
+            return list(self.declared_steps(*arrays, **chosen))
+
+
+Loss.__doc__ = Documentation(Loss.__doc__)  # type: ignore[assignment]
 
 DECLARED: dict[str, Loss] = {}
 """The losses of lossctl itself, by key; those of users are found where they are declared."""
 
-HOME = "lossctl.losses."
+FAMILIES = "lossctl.losses."
+"""How the names of the modules begin that declare the losses of lossctl; then comes the family."""
+
 FACTS = {
     "axis": "",
     "clipping": "none",
@@ -237,70 +276,75 @@ The usual ``axis`` follows from the shapes: what the losses lack of the axes of 
 """
 
 
-RENAMED = {
-    "over": "reduce_axes",
-    "along": "class_axis_option",
-    "whole": "needs_all_samples",
-    "scan": "predicate",
-    "finish": "finalize",
-}
-"""Keyword arguments of :func:`loss` that had another name in the version before."""
+class Details(TypedDict, total=False):
+    """What a declaration may say of a loss beside its inputs, formula and source."""
+
+    unit: str
+    """What the losses are measured in, where it is more than a number: nats, a square, percent."""
+    aliases: tuple[str, ...]
+    """Further names."""
+    traps: tuple[str, ...]
+    """The facts that people stumble over."""
+    results: tuple[str, ...]
+    """The axes of the losses in each form, where they are not those of the samples."""
+    other_orders: tuple[tuple[str, ...], ...]
+    """Further orders of the inputs that are recognised where the shapes leave no doubt."""
+    sample_cost: Callable[[dict[str, int]], int] | None
+    """The numbers to count per sample, from the sizes of the axes, where the sizes of the inputs
+    are no good measure for the size of a block."""
+    mean_note: str
+    """A warning that the reduction ``mean`` gives."""
+    facts: dict[str, str]
+    """In words, what of :data:`FACTS` is not the usual case."""
+    reduction: str
+    """The default reduction."""
+    transform: Transform | None
+    """What is applied to the mean."""
+    finalize: Finalize | None
+    """What makes the loss of the totals of named ``Terms.sums`` (and of ``count``, how many
+    elements they are the sums of), for a loss that is no sum over samples."""
+    reduce_axes: str
+    """Which axes are averaged, or summed and finalized: "last", "all", or the option that lists
+    them."""
+    class_axis_option: str
+    """The option that says which axis of the inputs is ``C``."""
+    needs_all_samples: bool
+    """Whether the kernel sees all samples at once."""
+    predicate: InputPredicate | None
+    """What is evaluated on all of an input before the first block."""
+    squeeze_trailing: bool
+    """Whether the first two inputs may differ by a last axis of 1, as in Keras."""
+    undifferentiable: str
+    """Why a loss has no gradient that would tell anything; every other one of lossctl declares
+    it."""
 
 
 def loss(
     key: str,
     *,
     inputs: Sequence[Input],
-    family: str = "own",
-    formula: str = "",
-    source: str = "",
-    example: str = "",
-    library: str = "",
-    aliases: Sequence[str] = (),
-    traps: Sequence[str] = (),
-    results: Sequence[str] = (),
-    other_orders: Sequence[tuple[str, ...]] = (),
-    sample_cost: Callable[[dict[str, int]], int] | None = None,
-    mean_note: str = "",
-    facts: dict[str, str] | None = None,
-    reduction: str = "mean",
-    transform: Transform | None = None,
-    finalize: Finalize | None = None,
-    reduce_axes: str = "",
-    class_axis_option: str = "",
-    needs_all_samples: bool = False,
-    predicate: InputPredicate | None = None,
-    squeeze_trailing: bool = False,
-    undifferentiable: str = "",
-    **older: Any,
+    library: str,
+    formula: str,
+    source: str,
+    example: str,
+    **more: Unpack[Details],
 ) -> Callable[[Kernel], Loss]:
-    """Declare a loss; the decorated function is its kernel.
+    """Declare a loss of lossctl; the decorated function is its kernel.
 
-    Of your own loss only ``key`` and ``inputs`` must be said; its library is the file or package
-    that declares it. The losses of lossctl say everything (``library`` is what stands before a dot
-    in ``key``, or torch).
-    ``example`` is what follows ``lossctl compute KEY`` in a command that runs on
-    ``sample_data/``. ``traps`` are the facts that people stumble over. ``other_orders`` are
-    further orders of the inputs that are recognised where the shapes leave no doubt.
-    ``sample_cost`` gives the numbers to count per sample, from the sizes of the axes, where the
-    sizes of the inputs are no good measure for the size of a block.
-    ``mean_note`` is a warning that the reduction ``mean`` gives. ``facts`` says in words what of
-    :data:`FACTS` is not the usual case.
-
-    ``reduction`` is the default one. ``transform`` is applied to the mean. A loss that is no sum
-    over samples returns named ``Terms.sums``, and ``finalize`` makes the loss of their totals
-    (and of ``count``, how many elements they are the sums of). ``reduce_axes`` says which axes are
-    averaged, or summed and finalized: "last", "all", or the option that lists them.
-    ``class_axis_option`` is the option that says which axis of the inputs is ``C``. The kernel of
-    a loss that ``needs_all_samples`` sees all of them at once. ``predicate`` is evaluated on all
-    of an input before the first block. ``squeeze_trailing`` lets the first two inputs differ
-    by a last axis of 1, as Keras does. ``undifferentiable`` says why a loss has no gradient that
-    would tell anything; every other one of lossctl declares it.
+    Its family is the folder of the module that declares it. ``library`` is whose definition it
+    is. ``example`` is what follows ``lossctl compute KEY`` in a command that runs on
+    ``sample_data/``. The rest is said of :class:`Details`.
     """
-    renamed = rename_keywords(older, RENAMED, "loss")
 
     def declare(kernel: Kernel) -> Loss:
-        declared = Loss(
+        if not kernel.__module__.startswith(FAMILIES):
+            raise ValueError(f"{key!r} is not declared by lossctl: use lossctl.loss")
+        if not library:
+            raise ValueError(f"{key!r} does not say whose definition it is: library=...")
+        if key in DECLARED:
+            raise ValueError(f"loss {key!r} is declared twice")
+        family = kernel.__module__.removeprefix(FAMILIES).partition(".")[0]
+        DECLARED[key] = declared = Loss(
             key=key,
             family=family,
             inputs=tuple(inputs),
@@ -308,33 +352,9 @@ def loss(
             source=source,
             formula=formula,
             example=example,
-            library=library or str(key).rpartition(".")[0] or "torch",
-            aliases=tuple(aliases),
-            traps=tuple(traps),
-            results=tuple(results),
-            other_orders=tuple(other_orders),
-            sample_cost=sample_cost,
-            mean_note=mean_note,
-            facts=dict(facts or {}),
-            reduction=reduction,
-            transform=transform,
-            finalize=finalize,
-            reduce_axes=reduce_axes,
-            class_axis_option=class_axis_option,
-            needs_all_samples=needs_all_samples,
-            predicate=predicate,
-            squeeze_trailing=squeeze_trailing,
-            undifferentiable=undifferentiable,
+            library=library,
+            **more,
         )
-        for name, value in renamed.items():
-            setattr(declared, name, value)
-        if not (kernel.__module__ or "__main__").startswith(HOME):
-            from lossctl.losses.custom.validation import validate
-
-            return validate(declared)
-        if key in DECLARED:
-            raise ValueError(f"loss {key!r} is declared twice")
-        DECLARED[key] = declared
         return declared
 
     return declare

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lossctl.losses.core.declaration import FACTS, Loss, Parameter
+from lossctl.losses.core.documentation import show_axes, show_default, show_losses
 from lossctl.losses.core.names import spell, title
 from lossctl.losses.core.registry import namesakes
 
@@ -55,7 +56,7 @@ def describe(loss: Loss) -> dict[str, Any]:
             }
             for one in loss.parameters
         ],
-        "result_shapes": [_show_axes(loss.result_axes(form)) for form in range(loss.form_count)],
+        "result_shapes": [show_axes(loss.result_axes(form)) for form in range(loss.form_count)],
         "facts": list_facts(loss),
         "gradient": _describe_gradient(loss),
         "traps": list(loss.traps),
@@ -86,11 +87,11 @@ def compare(losses: Sequence[Loss]) -> dict[str, Any]:
 
     ``differences`` have a fact and one value per loss; ``same`` a fact and the value.
     """
-    told = [tell_definition(one) for one in losses]
+    found = [list_definition(one) for one in losses]
     differences, same = [], []
-    facts = dict.fromkeys(fact for one in told for fact in one)
+    facts = dict.fromkeys(fact for one in found for fact in one)
     for fact in sorted(facts, key=_rank):
-        values = [one.get(fact, ABSENT) for one in told]
+        values = [one.get(fact, ABSENT) for one in found]
         if len(set(values)) > 1:
             differences.append({"fact": fact, "values": values})
         else:
@@ -105,15 +106,15 @@ def _rank(fact: str) -> int:
     return 1 if fact.startswith("input ") else 2 if fact.startswith("--") else 3
 
 
-def tell_definition(loss: Loss) -> dict[str, str]:
+def list_definition(loss: Loss) -> dict[str, str]:
     """Return all that makes a loss's numbers what they are, each fact in words."""
-    told = {"library": title(loss.library), "formula": loss.formula}
+    found = {"library": title(loss.library), "formula": loss.formula}
     for number, one in enumerate(loss.inputs, start=1):
-        told[f"input {number}"] = f"{one.name} {one.shapes}: {one.kinds}"
-    told |= {one.flag: _tell_option(one) for one in loss.parameters}
-    told["reduction"] = loss.reduction
-    told["losses"] = _tell_losses(loss)
-    return told | list_facts(loss)
+        found[f"input {number}"] = f"{one.name} {one.shapes}: {one.kinds}"
+    found |= {one.flag: _show_option(one) for one in loss.parameters}
+    found["reduction"] = loss.reduction
+    found["losses"] = show_losses(loss)
+    return found | list_facts(loss)
 
 
 def list_facts(loss: Loss) -> dict[str, str]:
@@ -126,30 +127,9 @@ def list_facts(loss: Loss) -> dict[str, str]:
     return facts
 
 
-def show_default(default: Any) -> str:
-    """Return the default of an option as it is written."""
-    if default is None:
-        return "none"
-    return str(default).lower() if isinstance(default, bool) else str(default)
-
-
-def _tell_option(parameter: Parameter) -> str:
+def _show_option(parameter: Parameter) -> str:
     bounds = parameter.option.bounds
     return f"{show_default(parameter.default)}{f' ({bounds})' if bounds else ''}"
-
-
-def _tell_losses(loss: Loss) -> str:
-    """Say which losses there are without a reduction."""
-    first, forms = loss.inputs[0], range(loss.form_count)
-    if loss.reduce_axes not in ("", "last", "all"):
-        return f"what --{loss.reduce_axes} leaves, or one number"
-    if all(loss.result_axes(form) == first.form(form).axes for form in forms):
-        return "one per element"
-    return " or ".join(dict.fromkeys(_show_axes(loss.result_axes(form)) for form in forms))
-
-
-def _show_axes(axes: Sequence[str]) -> str:
-    return f"({', '.join(axes)})" if axes else "one number"
 
 
 def _name_inputs(loss: Loss) -> str:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import lossctl.losses as room
 from lossctl.errors import UsageError
 from lossctl.losses.core.declaration import DECLARED, Loss
 from lossctl.losses.core.names import LIBRARIES, Names, rank, split
 
+ROOM = __name__.removesuffix(".core.registry")
 MACHINERY = ("core", "maths", "custom")
 """The folders of this room that are no family of losses."""
 
@@ -25,17 +26,18 @@ MACHINERY = ("core", "maths", "custom")
 def registry() -> dict[str, Loss]:
     """Return every loss of lossctl by key, in the order of libraries, families, declarations."""
     for name in family_modules():
-        if not name.endswith("steps"):
-            importlib.import_module(name)
+        importlib.import_module(name)
     order = sorted(DECLARED.items(), key=lambda item: (rank(item[1].library), item[1].family))
     return dict(order)
 
 
 def family_modules() -> Iterator[str]:
     """Yield the names of the modules of all families."""
-    for module in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
-        if module.name.split(".")[2] not in MACHINERY:
-            yield module.name
+    for family in pkgutil.iter_modules(sys.modules[ROOM].__path__):
+        if family.name not in MACHINERY:
+            package = importlib.import_module(f"{ROOM}.{family.name}")
+            for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+                yield module.name
 
 
 @functools.cache

@@ -17,7 +17,8 @@ from lossctl.losses.core.names import Names, fold, split
 from lossctl.losses.custom.attribution import CodeOrigin, loading
 from lossctl.losses.custom.files import collect
 
-GROUP = "lossctl.losses"
+GROUP = __name__.removesuffix(".custom.plugins")
+"""The entry points are called as the room is."""
 
 
 @functools.cache

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lossctl.kinds import Kind
 from lossctl.losses.core.declaration import Option, loss, not_negative, positive, real
+from lossctl.losses.core.steps import Step, Steps, StepsToArray
 
 Array = NDArray[Any]
 
@@ -22,9 +23,8 @@ LARGE = 1e300
 
 @loss(
     "poisson_deviance",
-    family="deviance",
-    inputs=(RATES, not_negative("target", "*", help="observed counts")),
     library="scikit-learn",
+    inputs=(RATES, not_negative("target", "*", help="observed counts")),
     aliases=("mean_poisson_deviance",),
     formula="2 (y log(y/x) − y + x)",
     source=SOURCE.format("poisson"),
@@ -49,6 +49,25 @@ def poisson_deviance_gradient(input: Array, target: Array) -> Array:
     return 2 * (input - target) / input
 
 
+def _log_ratio_steps(x: Array, y: Array) -> StepsToArray:
+    """Yield what deviances begin with; return log(y / x), exact where both are near."""
+    yield Step("prediction", "x", x)
+    yield Step("target", "y", y)
+    ratio = take_log_ratio(y, x)
+    yield Step("log-ratio", "log(y / x)", ratio)
+    return ratio
+
+
+@poisson_deviance.steps
+def poisson_deviance_steps(x: Array, y: Array) -> Steps:
+    """Explain the deviance of a count from a rate."""
+    ratio = yield from _log_ratio_steps(x, y)
+    scaled = np.where(y == 0, 0.0, y * ratio)
+    yield Step("scaled log-ratio", "y log(y / x), and 0 where y is 0", scaled)
+    yield Step("difference", "x − y", x - y)
+    yield Step("loss", "2 (y log(y / x) + x − y)", 2 * ((x - y) + scaled))
+
+
 def _deviate_counts(x: Array, y: Array) -> Array:
     # y log(y/x) is taken against x − y, not x and y apart, so that near hits keep their digits.
     logarithms = np.where(y == 0, 0, y * take_log_ratio(y, x))
@@ -57,9 +76,8 @@ def _deviate_counts(x: Array, y: Array) -> Array:
 
 @loss(
     "gamma_deviance",
-    family="deviance",
-    inputs=(RATES, positive("target", "*", help="observed amounts")),
     library="scikit-learn",
+    inputs=(RATES, positive("target", "*", help="observed amounts")),
     aliases=("mean_gamma_deviance",),
     formula="2 (log(x/y) + y/x − 1)",
     source=SOURCE.format("gamma"),
@@ -78,6 +96,15 @@ def gamma_deviance(input: Array, target: Array) -> Array:
 def gamma_deviance_gradient(input: Array, target: Array) -> Array:
     """Return 2 (1 / x − y / x²)."""
     return 2 * ((input - target) / input) / input
+
+
+@gamma_deviance.steps
+def gamma_deviance_steps(x: Array, y: Array) -> Steps:
+    """Explain the deviance of a positive amount from its mean."""
+    ratio = yield from _log_ratio_steps(x, y)
+    relative = (y - x) / x
+    yield Step("relative difference", "y / x − 1", relative)
+    yield Step("loss", "2 (y / x − 1 − log(y / x))", 2 * (relative - ratio))
 
 
 def _deviate_amounts(x: Array, y: Array) -> Array:
@@ -106,7 +133,7 @@ def _counted_targets(options: Mapping[str, Any]) -> bool:
 
 @loss(
     "tweedie_deviance",
-    family="deviance",
+    library="scikit-learn",
     inputs=(
         real("input", "*", help="predicted means", kind_if=((_positive_means, Kind.POSITIVE),)),
         real(
@@ -116,7 +143,6 @@ def _counted_targets(options: Mapping[str, Any]) -> bool:
             kind_if=((_positive_targets, Kind.POSITIVE), (_counted_targets, Kind.NOT_NEGATIVE)),
         ),
     ),
-    library="scikit-learn",
     aliases=("mean_tweedie_deviance", "tweedie"),
     formula="2 (max(y, 0)²⁻ᵖ / ((1 − p)(2 − p)) − y x¹⁻ᵖ / (1 − p) + x²⁻ᵖ / (2 − p))",
     source=SOURCE.format("tweedie"),
@@ -161,3 +187,31 @@ def tweedie_deviance(
 def tweedie_deviance_gradient(input: Array, target: Array, *, power: float) -> Array:
     """Return 2 (x − y) / xᵖ."""
     return 2 * (input - target) * (1 if power == 0 else input**-power)
+
+
+@tweedie_deviance.steps
+def tweedie_deviance_steps(x: Array, y: Array, *, power: float) -> Steps:
+    """Explain the deviance whose variance grows with a power of the mean."""
+    if power == 0:
+        yield Step("prediction", "x", x)
+        yield Step("target", "y", y)
+        yield Step("difference", "x − y", x - y)
+        yield Step("loss", "(x − y)², because p is 0", (y - x) ** 2)
+        return
+    if power in (1, 2):
+        yield from poisson_deviance_steps(x, y) if power == 1 else gamma_deviance_steps(x, y)
+        return
+    amounts = np.clip(y, 0, None)
+    if power < 0:  # both exponents are exact so: see the kernel
+        gradient, level = x * x**-power, x * x**-power * x
+        own = amounts * amounts * amounts**-power
+    else:
+        gradient, level, own = x ** (1 - power), x ** (2 - power), amounts ** (2 - power)
+    terms = own / ((1 - power) * (2 - power)), y * gradient / (1 - power), level / (2 - power)
+    yield Step("prediction", "x", x)
+    yield Step("target", "y", y)
+    yield Step("term of the target", "max(y, 0)^(2 − p) / ((1 − p) (2 − p))", terms[0])
+    yield Step("term of both", "y x^(1 − p) / (1 − p)", terms[1])
+    yield Step("term of the prediction", "x^(2 − p) / (2 − p)", terms[2])
+    formula = "2 (term of the target − term of both + term of the prediction)"
+    yield Step("loss", formula, 2 * (terms[0] - terms[1] + terms[2]))

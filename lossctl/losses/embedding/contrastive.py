@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.core.declaration import Option, Terms, class_label, loss, real
+from lossctl.losses.core.steps import Step, Steps, StepsToArray
 from lossctl.losses.maths.numerics import at_least, p_norm, sigmoids, softplus
+from lossctl.losses.maths.softmax import log_sum_exp
 
 Array = NDArray[Any]
 
@@ -18,12 +20,11 @@ SIMILARITIES = 2**20
 
 @loss(
     "cosine_distance",
-    family="embedding",
+    library="optax",
     inputs=(
         real("input", "N *D F", "F", help="predicted embeddings"),
         real("target", "N *D F", "F", help="true embeddings"),
     ),
-    library="optax",
     formula="1 − x·y / (max(‖x‖, √ε) max(‖y‖, √ε))",
     source="https://optax.readthedocs.io/en/latest/api/losses.html",
     example="triplets.npz#anchor triplets.npz#positive",
@@ -58,6 +59,29 @@ def cosine_distance_gradient(input: Array, target: Array, *, epsilon: float) -> 
     return _turn(-_shorten(target, epsilon), input, epsilon)
 
 
+def cosine_steps(x: Array, y: Array, floor: float, shown: str) -> StepsToArray:
+    """Yield two vectors and their lengths; return the cosine of their angle."""
+    shortened = []
+    for key, sign, vector in (("prediction", "x", x), ("target", "y", y)):
+        length = p_norm(vector, 2)
+        kept = np.maximum(length, floor)
+        yield Step(f"length of the {key}", f"‖{sign}‖", length)
+        yield Step(f"clipped length of the {key}", f"max(‖{sign}‖, {shown})", kept, before=length)
+        shortened.append(vector / kept)
+    cosine = (shortened[0] * shortened[1]).sum()
+    yield Step("cosine", "x·y / (length of x × length of y)", cosine)
+    return cosine
+
+
+@cosine_distance.steps
+def cosine_distance_steps(x: Array, y: Array, *, epsilon: float) -> Steps:
+    """Explain one less the cosine."""
+    yield Step("prediction", "x", x)
+    yield Step("target", "y", y)
+    cosine = yield from cosine_steps(x, y, float(np.sqrt(epsilon)), "√ε")
+    yield Step("loss", "1 − cosine", 1 - cosine)
+
+
 def _turn(gradient: Array, vectors: Array, epsilon: float) -> Array:
     """Return the gradient by vectors from that by the same, shortened to length 1."""
     floor = float(np.sqrt(epsilon))
@@ -69,12 +93,11 @@ def _turn(gradient: Array, vectors: Array, epsilon: float) -> Array:
 
 @loss(
     "ntxent",
-    family="embedding",
+    library="optax",
     inputs=(
         real("input", "N F", help="embeddings"),
         class_label("target", "N", help="labels: those of one label belong together"),
     ),
-    library="optax",
     aliases=("nt_xent",),
     formula="−log(e_ij / (e_ij + Σ_k e_ik)) over the pairs i ≠ j of one label, k of the others;"
     "  e_ij = exp(cos(x_i, x_j) / temperature)",
@@ -132,6 +155,29 @@ def ntxent_gradient(input: Array, target: Array, *, temperature: float, cotangen
         gradient[rows] += by_score @ unit
         gradient += by_score.T @ unit[rows]
     return _turn(gradient, input, epsilon)
+
+
+@ntxent.steps
+def ntxent_steps(x: Array, y: Array, *, temperature: float, row: int) -> Steps:
+    """Explain the cost of telling the partners of a sample from all samples of other labels."""
+    lengths = np.maximum(p_norm(x, 2), np.sqrt(np.finfo(x.dtype).eps))
+    unit = x / lengths[:, np.newaxis]
+    scores = unit @ unit[row] / temperature
+    same = y == y[row]
+    partners = same & (np.arange(len(x)) != row)
+    rivals = log_sum_exp(scores[~same])
+    yield Step("embedding", "x_i", x[row])
+    yield Step("label", "y_i", y[row])
+    yield Step("partners", "others j of the label", int(partners.sum()))
+    yield Step("rivals", "samples k of other labels", int((~same).sum()))
+    places = np.flatnonzero(partners).tolist()
+    formula = "cos(x_i, x_j) / temperature of the partners"
+    yield Step("scaled cosines", formula, scores[partners], places=places)
+    yield Step("log-sum-exp", "log Σ_k exp(cos(x_i, x_k) / temperature) of the rivals", rivals)
+    costs = softplus(rivals - scores[partners])
+    formula = "log(1 + exp(log-sum-exp − scaled cosine))"
+    yield Step("pair losses", formula, costs, places=places)
+    yield Step("loss", "Σ of the pair losses", costs.sum())
 
 
 def _log_sum(scores: Array) -> Array:

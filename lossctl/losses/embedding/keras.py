@@ -12,16 +12,19 @@ from numpy.typing import NDArray
 from lossctl.errors import DataError
 from lossctl.losses.core.declaration import Option, Terms, class_label, loss, real
 from lossctl.losses.core.keras import BATCH, CLASS_AXIS, EPSILON, PREDICTED, ROWS, TRUE
+from lossctl.losses.core.steps import Step, Steps
+from lossctl.losses.embedding.contrastive import cosine_steps
 from lossctl.losses.maths.numerics import at_least, dot, open_half, p_norm, sigmoids, softplus
+from lossctl.losses.maths.softmax import log_sum_exp
 
 Array = NDArray[Any]
+
 PAIRS = 2**20
 """How many pairs are looked at together."""
 
 
 @loss(
     "keras.circle",
-    family="embedding",
     inputs=(
         real("y_pred", "N F", "N F", help="embeddings of length 1"),
         class_label("y_true", "N", "N 1", help="labels: those of one label belong together"),
@@ -146,6 +149,42 @@ def circle_gradient(
     return gradient
 
 
+@circle.steps
+def circle_steps(
+    x: Array,
+    y: Array,
+    *,
+    ref_labels: Array | None,
+    ref_embeddings: Array | None,
+    remove_diagonal: bool,
+    gamma: float,
+    margin: float,
+    row: int,
+) -> Steps:
+    """Explain what partners far away and others near by cost together."""
+    labels = y.reshape(-1)
+    others = x if ref_embeddings is None else ref_embeddings
+    same = labels[row] == (labels if ref_labels is None else ref_labels)
+    apart = ~same
+    if remove_diagonal and row < len(others):
+        same = same & (np.arange(len(others)) != row)
+    distance = np.clip(1 - others @ x[row], 0, np.inf)
+    near = gamma * np.clip(distance + margin, 0, np.inf) * (distance - margin)
+    far = gamma * np.clip(1 + margin - distance, 0, np.inf) * (1 - margin - distance)
+    yield Step("embedding", "x_i", x[row])
+    yield Step("label", "y_i", labels[row])
+    yield Step("partners", "others j of the label", int(same.sum()))
+    yield Step("rivals", "samples k of other labels", int(apart.sum()))
+    places = np.flatnonzero(same).tolist()
+    formula = "d = max(1 − x_i·x_j, 0)"
+    yield Step("distances of the partners", formula, distance[same], places=places)
+    pull = log_sum_exp(near[same])
+    yield Step("pull", "log Σ_j exp(γ [d + m]₊ (d − m))", pull)
+    push = log_sum_exp(far[apart])
+    yield Step("push", "log Σ_k exp(γ [1 + m − d]₊ (1 − m − d)) of the rivals", push)
+    yield Step("loss", "log(1 + exp(pull + push))", softplus(pull + push))
+
+
 def _share(scores: Array, log_sums: Array, where: NDArray[np.bool_]) -> Array:
     """Return what part each pair has in the sum of exponentials of its row."""
     usable = np.where(np.isfinite(log_sums), log_sums, 0)[:, np.newaxis]
@@ -162,7 +201,6 @@ def _log_sum(scores: Array, where: NDArray[np.bool_]) -> Array:
 
 @loss(
     "keras.cosine_similarity",
-    family="embedding",
     inputs=(
         real("y_pred", "N *D C", "C", help=PREDICTED),
         real("y_true", "N *D C", "C", help=TRUE),
@@ -202,3 +240,12 @@ def cosine_similarity_gradient(y_pred: Array, y_true: Array) -> Array:
     unit, other = y_pred / length, _shorten(y_true)
     along = dot(unit, other)[..., np.newaxis] * unit
     return (open_half(norm - EPSILON) * along - other) / length
+
+
+@cosine_similarity.steps
+def cosine_similarity_steps(x: Array, y: Array) -> Steps:
+    """Explain the negative cosine."""
+    yield Step("prediction", "x", x)
+    yield Step("target", "y", y)
+    cosine = yield from cosine_steps(x, y, EPSILON, "1e-7")
+    yield Step("loss", "−cosine", -cosine)

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.core.declaration import Option, loss, real, sign
+from lossctl.losses.core.steps import Step, Steps
 from lossctl.losses.maths.numerics import at_least, dot, p_norm, p_norm_gradient, power_of_two
 
 Array = NDArray[Any]
-Triplet = tuple[Array, Array, Array]
 
+Triplet = tuple[Array, Array, Array]
 COSINE_EPSILON = float(np.float32(1e-12))  # torch holds it in single precision
 COSINE_DISTANCE_FLOOR = 1e-8
 TRIPLETS = tuple(
@@ -31,7 +32,7 @@ SWAP = Option("use the distance of positive and negative where it is the smaller
 
 @loss(
     "cosine_embedding",
-    family="embedding",
+    library="torch",
     inputs=(
         real("input1", "N F", "F", help="first embeddings"),
         real("input2", "N F", "F", help="second embeddings"),
@@ -95,9 +96,24 @@ def cosine_embedding_gradient(
     )
 
 
+@cosine_embedding.steps
+def cosine_embedding_steps(x1: Array, x2: Array, y: Array, *, margin: float) -> Steps:
+    """Explain the cosine of a pair, and what it costs."""
+    yield Step("first embedding", "x₁", x1)
+    yield Step("second embedding", "x₂", x2)
+    yield Step("sign", "y", y)
+    (product,), (norms,) = find_angle(x1[np.newaxis], x2[np.newaxis])
+    yield Step("product", "x₁·x₂", product)
+    yield Step("norms", "√(‖x₁‖² + 1e-12) √(‖x₂‖² + 1e-12)", norms)
+    cosine = product / norms
+    yield Step("cosine", "product / norms", cosine)
+    losses = np.where(y == 1, 1 - cosine, np.maximum(cosine - margin, 0))
+    yield Step("loss", "1 − cosine where y = 1; max(0, cosine − margin) where y = −1", losses)
+
+
 @loss(
     "triplet_margin",
-    family="embedding",
+    library="torch",
     inputs=TRIPLETS,
     formula="max(0, ‖a − p + ε‖ₚ − ‖a − n + ε‖ₚ + margin)",
     source="Balntas et al. 2016, doi:10.5244/C.30.119",
@@ -138,6 +154,49 @@ def triplet_margin_gradient(
         return _differentiate_norm(x - y + eps, p)
 
     return _triplet_gradient(distance, anchor, positive, negative, margin, swap)
+
+
+Distance = Callable[[Array, Array], Array]
+
+
+def triplet_steps(
+    triplet: tuple[Array, Array, Array],
+    distance: Distance,
+    shown: str,
+    margin: float,
+    *,
+    swap: bool,
+) -> Steps:
+    """Yield the distances of a triplet, and the hinge on their difference."""
+    anchor, positive, negative = triplet
+    yield Step("anchor", "a", anchor)
+    yield Step("positive", "p", positive)
+    yield Step("negative", "n", negative)
+    near, far = distance(anchor, positive), distance(anchor, negative)
+    yield Step("distance to the positive", shown.format("a", "p"), near)
+    yield Step("distance to the negative", shown.format("a", "n"), far)
+    if swap:
+        between = distance(positive, negative)
+        yield Step("distance between both", shown.format("p", "n"), between)
+        nearer = np.minimum(far, between)
+        yield Step("nearer distance", "the lesser of the last two", nearer, before=far)
+        far = nearer
+    lack = margin + near - far
+    yield Step("lack", "margin + distance to p − distance to n", lack)
+    yield Step("loss", "max(0, lack)", np.maximum(lack, 0))
+
+
+@triplet_margin.steps
+def triplet_margin_steps(
+    a: Array, positive: Array, n: Array, *, margin: float, p: float, eps: float, swap: bool
+) -> Steps:
+    """Explain the distances by a norm, eps added to every difference."""
+
+    def distance(x: Array, y: Array) -> Array:
+        return p_norm(x - y + eps, p)
+
+    triplet = (a, positive, n)
+    yield from triplet_steps(triplet, distance, "‖{} − {} + ε‖, degree --p", margin, swap=swap)
 
 
 def _differentiate_norm(difference: Array, p: float) -> Triplet:
@@ -208,7 +267,7 @@ DISTANCES: dict[str, Callable[[Array, Array], Array]] = {
 
 @loss(
     "triplet_margin_with_distance",
-    family="embedding",
+    library="torch",
     inputs=TRIPLETS,
     formula="max(0, d(a, p) − d(a, n) + margin)",
     source="https://docs.pytorch.org/docs/stable/generated/"
@@ -273,3 +332,14 @@ def triplet_margin_with_distance_gradient(
     """Return the gradients of both distances where the hinge is not below 0."""
     differentiate = DISTANCE_slopeS[distance]
     return _triplet_gradient(differentiate, anchor, positive, negative, margin, swap)
+
+
+@triplet_margin_with_distance.steps
+def triplet_margin_with_distance_steps(
+    a: Array, p: Array, n: Array, *, distance: str, margin: float, swap: bool
+) -> Steps:
+    """Explain the distances of the chosen kind."""
+    chosen = DISTANCES[distance]
+    yield from triplet_steps(
+        (a, p, n), chosen, f"{distance.replace('_', ' ')} distance of {{}}, {{}}", margin, swap=swap
+    )

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.core.declaration import Option, loss, real
+from lossctl.losses.core.steps import Steps
+from lossctl.losses.embedding.losses import triplet_steps
 from lossctl.losses.maths.numerics import at_least, open_half, power_of_two
 
 Array = NDArray[Any]
@@ -15,7 +17,7 @@ Array = NDArray[Any]
 
 @loss(
     "optax.triplet_margin",
-    family="embedding",
+    library="optax",
     inputs=tuple(
         real(name, "N *D F", "F", help=meaning)
         for name, meaning in (
@@ -24,7 +26,6 @@ Array = NDArray[Any]
             ("negative", "embeddings of another class"),
         )
     ),
-    library="optax",
     formula="max(0, (Σ|a − p|ᵈ + ε)^(1/d) − (Σ|a − n|ᵈ + ε)^(1/d) + margin)",
     source="Balntas et al. 2016, doi:10.5244/C.30.119",
     example="triplets.npz#anchor triplets.npz#positive triplets.npz#negative",
@@ -78,6 +79,19 @@ def triplet_margin_gradient(
     far, far_gradient = _differentiate(anchor - negative, norm_degree, eps)
     active = open_half(near - far + margin)[..., np.newaxis]
     return active * (near_gradient - far_gradient), -active * near_gradient, active * far_gradient
+
+
+@triplet_margin.steps
+def triplet_margin_steps(
+    a: Array, p: Array, n: Array, *, norm_degree: float, margin: float, eps: float
+) -> Steps:
+    """Explain the distances by a norm, eps added to the sum of powers."""
+
+    def distance(x: Array, y: Array) -> Array:
+        return measure_distance(x - y, norm_degree, eps)
+
+    shown = "(Σ|{} − {}|^d + ε)^(1/d)"
+    yield from triplet_steps((a, p, n), distance, shown, margin, swap=False)
 
 
 def _differentiate(difference: Array, degree: float, eps: float) -> tuple[Array, Array]:

@@ -15,9 +15,12 @@ from lossctl.losses.core.declaration import (
     loss,
     not_negative,
 )
+from lossctl.losses.core.steps import Step, Steps
+from lossctl.losses.likelihood.losses import divergence_steps, log_divergence_steps
 from lossctl.losses.maths.numerics import xlogy
 
 Array = NDArray[Any]
+
 LAST = ("N *D C", "C")
 LOG_PREDICTIONS: Input = log_probability("input", *LAST, help="logarithms of the predictions")
 KULLBACK = "Kullback and Leibler 1951, doi:10.1214/aoms/1177729694"
@@ -26,12 +29,11 @@ SUMMED = {"axis": "sum over the last axis"}
 
 @loss(
     "generalized_kl",
-    family="likelihood",
+    library="optax",
     inputs=(
         log_amount("input", *LAST, help="logarithms of the predicted amounts"),
         not_negative("target", *LAST, help="amounts"),
     ),
-    library="optax",
     aliases=("generalized_kl_divergence", "convex_kl_divergence"),
     formula="Σ_c [y_c (log y_c − x_c) + exp(x_c) − y_c]",
     source="https://stanford.edu/~boyd/cvxbook/",
@@ -57,11 +59,20 @@ def generalized_kl_gradient(input: Array, target: Array) -> Array:
     return np.exp(input) - target
 
 
+@generalized_kl.steps
+def generalized_kl_steps(x: Array, y: Array) -> Steps:
+    """Explain the divergence of amounts that need not sum to 1."""
+    terms = yield from divergence_steps(x, y)
+    surplus = np.exp(x) - y
+    yield Step("surplus", "exp(x_c) − y_c", surplus)
+    yield Step("class terms", "y_c (log y_c − x_c) + exp(x_c) − y_c", terms + surplus)
+    yield Step("loss", "Σ_c of the class terms", (terms + surplus).sum())
+
+
 @loss(
     "optax.kl_divergence",
-    family="likelihood",
-    inputs=(LOG_PREDICTIONS, density("target", *LAST, help="probabilities")),
     library="optax",
+    inputs=(LOG_PREDICTIONS, density("target", *LAST, help="probabilities")),
     formula="Σ_c y_c (log y_c − x_c)",
     source=KULLBACK,
     example="log_probs.npy digits_other_probs.npy",
@@ -83,6 +94,14 @@ def kl_divergence_gradient(_: Array, target: Array) -> Array:
     return -target
 
 
+@kl_divergence.steps
+def kl_divergence_steps(x: Array, y: Array) -> Steps:
+    """Explain the divergence of a distribution."""
+    terms = yield from divergence_steps(x, y)
+    yield Step("class terms", "y_c (log y_c − x_c), and 0 where y_c is 0", terms)
+    yield Step("loss", "Σ_c of the class terms", terms.sum())
+
+
 def _divergence(x: Array, y: Array) -> Array:
     losses = xlogy(y, y) - y * x
     losses[(y == 0) & ~np.isnan(x)] = 0
@@ -91,9 +110,8 @@ def _divergence(x: Array, y: Array) -> Array:
 
 @loss(
     "optax.kl_divergence_with_log_targets",
-    family="likelihood",
-    inputs=(LOG_PREDICTIONS, log_probability("target", *LAST, help="logarithms too")),
     library="optax",
+    inputs=(LOG_PREDICTIONS, log_probability("target", *LAST, help="logarithms too")),
     formula="Σ_c exp(y_c) (y_c − x_c)",
     source=KULLBACK,
     example="log_probs.npy log_probs.npy",
@@ -115,3 +133,11 @@ def kl_divergence_with_log_targets(input: Array, target: Array) -> Array:
 def kl_divergence_with_log_targets_gradient(_: Array, target: Array) -> Array:
     """Return −exp(y)."""
     return -np.exp(target)
+
+
+@kl_divergence_with_log_targets.steps
+def kl_divergence_with_log_targets_steps(x: Array, y: Array) -> Steps:
+    """Explain the divergence of a distribution, both given by logarithms."""
+    terms = yield from log_divergence_steps(x, y)
+    yield Step("class terms", "exp(y_c) (y_c − x_c), and 0 where exp(y_c) is 0", terms)
+    yield Step("loss", "Σ_c of the class terms", terms.sum())

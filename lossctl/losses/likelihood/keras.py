@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lossctl.losses.core.declaration import Terms, density, loss, real
 from lossctl.losses.core.keras import AVERAGE, AXIS_TRAP, CLAMP, EPSILON, LAST, VECTORS
+from lossctl.losses.core.steps import Step, Steps
 
 Array = NDArray[Any]
 
@@ -20,7 +21,6 @@ def _add(sums: Mapping[str, Any], _: Mapping[str, Any]) -> Any:
 
 @loss(
     "keras.kl_divergence",
-    family="likelihood",
     inputs=(
         density("y_pred", *VECTORS, help="probabilities of the model"),
         density("y_true", *VECTORS, help="probabilities of the reference distribution"),
@@ -59,9 +59,19 @@ def kl_divergence_gradient(y_pred: Array, y_true: Array, *, cotangent: dict[str,
     return cotangent["divergence"] * gradient
 
 
+@kl_divergence.steps
+def kl_divergence_steps(p: Array, y: Array) -> Steps:
+    """Explain the terms of the divergence of clipped probabilities."""
+    predicted, true = np.clip(p, EPSILON, 1), np.clip(y, EPSILON, 1)
+    yield Step("probabilities" if p.ndim else "probability", "p", p)
+    yield Step("target", "y", y)
+    yield Step("clipped probabilities", "p between 1e-7 and 1", predicted, before=p)
+    yield Step("clipped target", "y between 1e-7 and 1", true, before=y)
+    yield Step("class terms", "y_c log(y_c / p_c)", true * np.log(true / predicted))
+
+
 @loss(
     "keras.poisson",
-    family="likelihood",
     inputs=(
         real("y_pred", *VECTORS, help="predicted rates"),
         real("y_true", *VECTORS, help="observed counts"),
@@ -89,3 +99,12 @@ def poisson(y_pred: Array, y_true: Array) -> Array:
 def poisson_gradient(y_pred: Array, y_true: Array) -> Array:
     """Return 1 − y / (p + 1e-7)."""
     return 1 - y_true / (y_pred + EPSILON)
+
+
+@poisson.steps
+def poisson_steps(p: Array, y: Array) -> Steps:
+    """Explain the likelihood of a count from a rate, without its constant."""
+    yield Step("rate", "x", p)
+    yield Step("target", "y", y)
+    yield Step("log-rate", "log(x + 1e-7)", np.log(p + EPSILON))
+    yield Step("loss", "x − y log(x + 1e-7)", p - y * np.log(p + EPSILON))

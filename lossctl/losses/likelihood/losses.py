@@ -20,6 +20,7 @@ from lossctl.losses.core.declaration import (
     real,
     variance,
 )
+from lossctl.losses.core.steps import Step, Steps, StepsToArray
 from lossctl.losses.maths.numerics import at_least, xlogy
 
 Array = NDArray[Any]
@@ -41,7 +42,7 @@ LOG_RATE: Input = log_amount(
 
 @loss(
     "poisson_nll",
-    family="likelihood",
+    library="torch",
     inputs=(LOG_RATE, TARGET),
     formula="exp(x) − y·x;  x − y·log(x + ε) without log_input;"
     "  + y·log y − y + ½ log(2πy) where y > 1, if full",
@@ -82,9 +83,31 @@ def poisson_nll_gradient(input: Array, target: Array, *, log_input: bool, eps: f
     return np.exp(input) - target if log_input else 1 - target / (input + eps)
 
 
+@poisson_nll.steps
+def poisson_nll_steps(x: Array, y: Array, *, log_input: bool, full: bool, eps: float) -> Steps:
+    """Explain the negative log-likelihood of a count."""
+    yield Step("log-rate" if log_input else "rate", "x", x)
+    yield Step("target", "y", y)
+    if log_input:
+        yield Step("rate", "exp(x)", np.exp(x))
+        loss, formula = np.exp(x) - y * x, "exp(x) − y x"
+    else:
+        yield Step("log-rate", "log(x + ε)", np.log(x + eps))
+        loss, formula = x - y * np.log(x + eps), "x − y log(x + ε)"
+    if not full:
+        yield Step("loss", formula, loss)
+        return
+    large = np.where(y > 1, y, 1)
+    stirling = large * np.log(large) - large + 0.5 * np.log(2 * math.pi * large)
+    stirling = np.where(y > 1, stirling, 0)
+    yield Step("likelihood term", formula, loss)
+    yield Step("Stirling term", "y log y − y + ½ log(2πy) where y > 1", stirling)
+    yield Step("loss", "likelihood term + Stirling term", loss + stirling)
+
+
 @loss(
     "gaussian_nll",
-    family="likelihood",
+    library="torch",
     inputs=(
         real("input", "*", help="predicted means"),
         TARGET,
@@ -138,9 +161,30 @@ def gaussian_nll_gradient(
     return by_mean, 0.5 * (1 / variance - by_mean * by_mean)
 
 
+@gaussian_nll.steps
+def gaussian_nll_steps(x: Array, y: Array, var: Array, *, full: bool, eps: float) -> Steps:
+    """Explain the negative log-likelihood under a normal distribution."""
+    yield Step("prediction", "x", x)
+    yield Step("target", "y", y)
+    yield Step("difference", "d = x − y", x - y)
+    kept = np.maximum(var, eps)
+    yield Step("variance", "v", var)
+    yield Step("clipped variance", "v̂ = max(v, ε)", kept, before=var)
+    yield Step("log of the variance", "log v̂", np.log(kept))
+    scaled = (x - y) / kept * (x - y)
+    yield Step("scaled square", "d² / v̂", scaled)
+    losses = 0.5 * (np.log(kept) + scaled)
+    if not full:
+        yield Step("loss", "½ (log v̂ + d² / v̂)", losses)
+        return
+    constant = 0.5 * math.log(2 * math.pi)
+    yield Step("constant", "½ log 2π", constant)
+    yield Step("loss", "½ (log v̂ + d² / v̂) + ½ log 2π", losses + constant)
+
+
 @loss(
     "kl_div",
-    family="likelihood",
+    library="torch",
     inputs=(
         log_probability("input", "*", help="log-probabilities of the model"),
         density(
@@ -187,3 +231,31 @@ def kl_div(
 def kl_div_gradient(_: Array, target: Array, *, log_target: bool) -> Array:
     """Return the target probability, negative."""
     return -np.exp(target) if log_target else -target
+
+
+def divergence_steps(x: Array, y: Array) -> StepsToArray:
+    """Yield the terms of a divergence of x, in logarithms, from y; return them."""
+    yield Step("log-probabilities" if x.ndim else "log-probability", "x", x)
+    yield Step("target", "y", y)
+    yield Step("log of the target", "log y", np.log(y))
+    terms = np.where((y == 0) & ~np.isnan(x), 0.0, xlogy(y, y) - y * x)
+    return terms
+
+
+def log_divergence_steps(x: Array, y: Array) -> StepsToArray:
+    """Yield the same where the target is given by logarithms too; return the terms."""
+    yield Step("log-probabilities" if x.ndim else "log-probability", "x", x)
+    yield Step("target", "y", y)
+    yield Step("probability of the target", "exp(y)", np.exp(y))
+    return np.where((np.exp(y) == 0) & ~np.isnan(x), 0.0, np.exp(y) * (y - x))
+
+
+@kl_div.steps
+def kl_div_steps(x: Array, y: Array, *, log_target: bool) -> Steps:
+    """Explain the divergence at one place of a distribution."""
+    if log_target:
+        terms = yield from log_divergence_steps(x, y)
+        yield Step("loss", "exp(y) (y − x), and 0 where exp(y) is 0", terms)
+        return
+    terms = yield from divergence_steps(x, y)
+    yield Step("loss", "y (log y − x), and 0 where y is 0", terms)

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from lossctl.losses.core.declaration import InputPredicate, loss, real, score
 from lossctl.losses.core.keras import AVERAGE, AXIS_TRAP, BATCH, LAST, ROWS, VECTORS
+from lossctl.losses.core.steps import Step, Steps, StepsToArray
+from lossctl.losses.margin.losses import lack_steps
 from lossctl.losses.maths.numerics import at_least, open_half
 
 Array = NDArray[Any]
@@ -36,7 +38,6 @@ def _lack(y_pred: Array, y_true: Array, binary: bool) -> Array:
 
 @loss(
     "keras.hinge",
-    family="margin",
     inputs=SIGNED,
     formula="mean over the last axis of max(1 − y p, 0)",
     source="https://keras.io/api/losses/hinge_losses/#hinge-class",
@@ -61,9 +62,26 @@ def hinge_gradient(y_pred: Array, y_true: Array, *, binary: bool) -> Array:
     return -signs * (1 - open_half(signs * y_pred - 1))  # all of it at NaN, as in Keras
 
 
+def _signed_label_steps(x: Array, y: Array, *, binary: bool) -> StepsToArray:
+    """Yield a score and its label, which is a sign or becomes one; return what it lacks of 1."""
+    signs = 2 * y - 1 if binary else y
+    yield Step("score", "x", x)
+    yield Step("target", "y", y)
+    if binary:
+        yield Step("sign", "2 y − 1, for all labels are 0 or 1", signs, before=y)
+    yield Step("agreement", "y x", signs * x)
+    return 1 - signs * x
+
+
+@hinge.steps
+def hinge_steps(x: Array, y: Array, *, binary: bool) -> Steps:
+    """Explain the hinge on a score whose labels may be 0 and 1."""
+    lack = yield from _signed_label_steps(x, y, binary=binary)
+    yield from lack_steps(lack, "1 − y x")
+
+
 @loss(
     "keras.squared_hinge",
-    family="margin",
     inputs=SIGNED,
     formula="mean over the last axis of max(1 − y p, 0)²",
     source="https://keras.io/api/losses/hinge_losses/#squaredhinge-class",
@@ -89,9 +107,16 @@ def squared_hinge_gradient(y_pred: Array, y_true: Array, *, binary: bool) -> Arr
     return -2 * signs * _lack(y_pred, y_true, binary)
 
 
+@squared_hinge.steps
+def squared_hinge_steps(x: Array, y: Array, *, binary: bool) -> Steps:
+    """Explain the square of that hinge."""
+    lack = yield from _signed_label_steps(x, y, binary=binary)
+    yield Step("lack", "1 − y x", lack)
+    yield Step("loss", "max(0, lack)²", np.maximum(lack, 0) ** 2)
+
+
 @loss(
     "keras.categorical_hinge",
-    family="margin",
     inputs=(
         score("y_pred", "N *D C", "C", help="scores of the classes"),
         real("y_true", "N *D C", "C", help="1 for the right class, 0 for the others"),
@@ -129,3 +154,15 @@ def categorical_hinge_gradient(y_pred: Array, y_true: Array) -> Array:
     share = best / np.maximum(best.sum(axis=-1, keepdims=True), 1)
     lack = top - (y_true * y_pred).sum(axis=-1, keepdims=True) + 1
     return open_half(lack) * (share * (1 - y_true) - y_true)
+
+
+@categorical_hinge.steps
+def categorical_hinge_steps(x: Array, y: Array) -> Steps:
+    """Explain the hinge on the lead of the right class, by one-hot labels."""
+    right, wrong = (y * x).sum(), ((1 - y) * x).max(initial=-np.inf)
+    yield Step("scores", "x", x, mark=int(np.argmax(y)))
+    yield Step("target", "y", y, mark=int(np.argmax(y)))
+    yield Step("score of the target", "Σ_c y_c x_c", right)
+    yield Step("best other score", "max_c (1 − y_c) x_c", wrong)
+    lack = "1 + best other score − score of the target"
+    yield from lack_steps(wrong - right + 1, lack)

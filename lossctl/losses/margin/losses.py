@@ -17,6 +17,7 @@ from lossctl.losses.core.declaration import (
     score,
     sign,
 )
+from lossctl.losses.core.steps import Step, Steps
 from lossctl.losses.maths.numerics import (
     at_least,
     at_most,
@@ -24,6 +25,7 @@ from lossctl.losses.maths.numerics import (
     flatten,
     log1p_exp,
     sigmoids,
+    softplus,
     take_class,
 )
 
@@ -34,7 +36,7 @@ SIGNS: Input = sign("target", "*", help="+1 or -1")
 
 @loss(
     "margin_ranking",
-    family="margin",
+    library="torch",
     inputs=(
         real("input1", "*", help="scores of the first items"),
         real("input2", "*", help="scores of the second items"),
@@ -68,9 +70,25 @@ def margin_ranking_gradient(
     return np.where(active, -target, 0), np.where(active, target, 0)
 
 
+def lack_steps(lack: Array, formula: str) -> Steps:
+    """Yield what is lacking, and the loss that is 0 where nothing is."""
+    yield Step("lack", formula, lack)
+    yield Step("loss", "max(0, lack)", np.maximum(lack, 0))
+
+
+@margin_ranking.steps
+def margin_ranking_steps(x1: Array, x2: Array, y: Array, *, margin: float) -> Steps:
+    """Explain the hinge on the difference of two scores."""
+    yield Step("first score", "x₁", x1)
+    yield Step("second score", "x₂", x2)
+    yield Step("sign", "y", y)
+    yield Step("difference", "x₁ − x₂", x1 - x2)
+    yield from lack_steps(margin - y * (x1 - x2), "margin − y (x₁ − x₂)")
+
+
 @loss(
     "hinge_embedding",
-    family="margin",
+    library="torch",
     inputs=(real("input", "*", help="distances"), SIGNS),
     formula="x  where y = 1;  max(0, margin − x)  where y = −1",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.HingeEmbeddingLoss.html",
@@ -100,9 +118,19 @@ def hinge_embedding_gradient(input: Array, target: Array, *, margin: float) -> A
     return np.where(target == 1, 1.0, np.where(margin - input >= 0, -1.0, 0.0))
 
 
+@hinge_embedding.steps
+def hinge_embedding_steps(x: Array, y: Array, *, margin: float) -> Steps:
+    """Explain the distance of a pair, or what it lacks of the margin."""
+    yield Step("distance", "x", x)
+    yield Step("sign", "y", y)
+    yield Step("lack", "margin − x", margin - x)
+    losses = np.where(y == 1, x, np.maximum(margin - x, 0))
+    yield Step("loss", "x where y = 1; max(0, lack) where y = −1", losses)
+
+
 @loss(
     "soft_margin",
-    family="margin",
+    library="torch",
     inputs=(score("input", "*", help="scores"), SIGNS),
     formula="log(1 + exp(−y x))",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.SoftMarginLoss.html",
@@ -126,9 +154,23 @@ def soft_margin_gradient(input: Array, target: Array) -> Array:
     return -target * sigmoids(target * input)[1]
 
 
+def agreement_steps(x: Array, y: Array) -> Steps:
+    """Yield a score and its sign."""
+    yield Step("score", "x", x)
+    yield Step("sign", "y", y)
+    yield Step("agreement", "y x", y * x)
+
+
+@soft_margin.steps
+def soft_margin_steps(x: Array, y: Array) -> Steps:
+    """Explain the logistic loss."""
+    yield from agreement_steps(x, y)
+    yield Step("loss", "log(1 + exp(−y x))", softplus(-(y * x)))
+
+
 @loss(
     "multi_margin",
-    family="margin",
+    library="torch",
     inputs=(
         score("input", "N C", "C", "C", "", help="scores of the classes"),
         index("target", "N", "", "1", "", help="class indices"),
@@ -187,9 +229,35 @@ def multi_margin_gradient(
     return gradient.reshape(input.shape)
 
 
+def target_score_steps(x: Array, y: Array) -> Steps:
+    """Yield scores, the right class, and its score."""
+    yield Step("scores", "x", x, mark=int(y))
+    yield Step("target", "y", y)
+    yield Step("score of the target", "x_y", x[int(y)])
+
+
+@multi_margin.steps
+def multi_margin_steps(x: Array, y: Array, *, p: int, margin: float, weight: Array | None) -> Steps:
+    """Explain the hinges on the lead over every other class."""
+    x = np.atleast_1d(x)
+    own = int(y)
+    yield from target_score_steps(x, y)
+    hinges = np.maximum((margin - x[own]) + x, 0)
+    hinges = hinges if p == 1 else hinges * hinges
+    hinges[own] = 0
+    power = "" if p == 1 else "²"
+    yield Step("hinges", f"max(0, margin − x_y + x_i){power}, and 0 for y itself", hinges)
+    total = hinges.sum() / len(x)
+    if weight is None:
+        yield Step("loss", "Σ of the hinges / C", total)
+        return
+    yield Step("weight", "w_y", weight[own])
+    yield Step("loss", "w_y Σ of the hinges / C", total * weight[own])
+
+
 @loss(
     "multilabel_margin",
-    family="margin",
+    library="torch",
     inputs=(
         score("input", "N C", "C", "", help="scores of the classes"),
         index_list("target", "N C", "C", "", help="indices of the classes that hold, then -1"),
@@ -241,6 +309,22 @@ def multilabel_margin_gradient(input: Array, target: Array) -> Array:
         gradient[active] += near
         gradient[active, chosen] -= near.sum(axis=1)
     return (gradient / max(scores.shape[1], 1)).reshape(input.shape)
+
+
+@multilabel_margin.steps
+def multilabel_margin_steps(x: Array, y: Array) -> Steps:
+    """Explain the hinges on the lead of every right class over every wrong one."""
+    x, y = np.atleast_1d(x), np.atleast_1d(y)
+    ends = np.flatnonzero(y < 0)
+    listed = y[: ends[0]] if len(ends) else y
+    wrong = x.copy()
+    wrong[listed] = -np.inf
+    hinges = np.array([np.maximum((1 - x[own]) + wrong, 0).sum() for own in listed])
+    yield Step("scores", "x", x, mark=int(listed[0]) if len(listed) else None)
+    yield Step("target", "y", y)
+    yield Step("listed classes", "y up to the first −1", listed)
+    yield Step("hinges", "Σ_{i not listed} max(0, 1 − x_j + x_i) of each listed j", hinges)
+    yield Step("loss", "Σ of the hinges / C", hinges.sum() / max(len(x), 1))
 
 
 def _list_right(scores: Array, lists: Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

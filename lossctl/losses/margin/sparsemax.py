@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.core.declaration import binary, index, loss, score, sign
+from lossctl.losses.core.steps import Step, Steps
+from lossctl.losses.margin.losses import agreement_steps, lack_steps, target_score_steps
 from lossctl.losses.maths.numerics import (
     align_classes,
     at_least,
@@ -17,6 +19,7 @@ from lossctl.losses.maths.numerics import (
 )
 
 Array = NDArray[Any]
+
 SCORE = score("input", "*", help="scores of the positive class")
 SCORES = (
     score("input", "N C *D", "C", help="scores of the classes"),
@@ -31,9 +34,8 @@ LOWEST = "a tie costs nothing: any score that is not above the right one's is as
 
 @loss(
     "perceptron",
-    family="margin",
-    inputs=(SCORE, sign("target", "*", help="+1 or -1")),
     library="optax",
+    inputs=(SCORE, sign("target", "*", help="+1 or -1")),
     formula="max(0, −y x)",
     source="Rosenblatt 1958, The perceptron, doi:10.1037/h0042519",
     example=BINARY.format("sign"),
@@ -53,11 +55,17 @@ def perceptron_gradient(input: Array, target: Array) -> Array:
     return -target * open_half(-target * input)
 
 
+@perceptron.steps
+def perceptron_steps(x: Array, y: Array) -> Steps:
+    """Explain the size of a score with the wrong sign."""
+    yield from agreement_steps(x, y)
+    yield from lack_steps(-(y * x), "−y x")
+
+
 @loss(
     "multiclass_perceptron",
-    family="margin",
-    inputs=SCORES,
     library="optax",
+    inputs=SCORES,
     formula="max_c x_c − x_y",
     source="https://aclanthology.org/W02-1001/",
     example=DIGITS,
@@ -81,6 +89,14 @@ def multiclass_perceptron_gradient(input: Array, target: Array) -> Array:
     return gradient
 
 
+@multiclass_perceptron.steps
+def multiclass_perceptron_steps(x: Array, y: Array) -> Steps:
+    """Explain the lead of the best class."""
+    yield from target_score_steps(x, y)
+    yield Step("maximum", "max_c x_c", x.max())
+    yield Step("loss", "max_c x_c − x_y", x.max() - x[int(y)])
+
+
 def _share_best(scores: Array) -> Array:
     """Return 1 at the largest of axis 1, shared evenly by ties."""
     best = scores == scores.max(axis=1, keepdims=True, initial=-np.inf)
@@ -89,9 +105,8 @@ def _share_best(scores: Array) -> Array:
 
 @loss(
     "multiclass_hinge",
-    family="margin",
-    inputs=SCORES,
     library="optax",
+    inputs=SCORES,
     aliases=("crammer_singer",),
     formula="max(0, 1 + max_{c≠y} x_c − x_y)",
     source="https://www.jmlr.org/papers/v2/crammer01a.html",
@@ -126,11 +141,20 @@ def multiclass_hinge_gradient(input: Array, target: Array) -> Array:
     return gradient
 
 
+@multiclass_hinge.steps
+def multiclass_hinge_steps(x: Array, y: Array) -> Steps:
+    """Explain the hinge on the lead over the best of the others."""
+    yield from target_score_steps(x, y)
+    best = np.delete(x, int(y)).max(initial=-np.inf)
+    yield Step("best other score", "max_{c≠y} x_c", best)
+    lack = "1 + best other score − score of the target"
+    yield from lack_steps(1 + (best - x[int(y)]), lack)
+
+
 @loss(
     "sparsemax",
-    family="margin",
-    inputs=(SCORE, binary("target", "*", help="1 for the positive class, 0 for the negative")),
     library="optax",
+    inputs=(SCORE, binary("target", "*", help="1 for the positive class, 0 for the negative")),
     aliases=("binary_sparsemax",),
     formula="s(x) for 0, s(−x) for 1:  s(x) = 0 to −1;  ¼ (x + 1)² to 1;  x beyond",
     source=FENCHEL_YOUNG,
@@ -154,11 +178,22 @@ def sparsemax_gradient(input: Array, target: Array) -> Array:
     return sign * np.clip(0.5 * (sign * input + 1), 0, 1)
 
 
+@sparsemax.steps
+def sparsemax_steps(x: Array, y: Array) -> Steps:
+    """Explain the loss of two classes that ends at a lead of 1."""
+    lag = np.where(y == 1, -x, x)
+    risen = np.maximum(lag, -1) + 1
+    yield Step("score", "x", x)
+    yield Step("target", "y", y)
+    yield Step("lag", "l = −x for 1, x for 0", lag)
+    losses = np.where(lag >= 1, lag, 0.25 * risen * risen)
+    yield Step("loss", "0 to l = −1; ¼ (l + 1)² to 1; l beyond", losses)
+
+
 @loss(
     "multiclass_sparsemax",
-    family="margin",
-    inputs=SCORES,
     library="optax",
+    inputs=SCORES,
     formula="½ ‖p − e_y‖² + max(0, τ − x_y),  p = max(x − τ, 0) with the τ for which Σ p = 1",
     source=SPARSEMAX,
     example=DIGITS,
@@ -192,6 +227,23 @@ def multiclass_sparsemax_gradient(input: Array, target: Array) -> Array:
     return shares
 
 
+@multiclass_sparsemax.steps
+def multiclass_sparsemax_steps(x: Array, y: Array) -> Steps:
+    """Explain the loss of the sparse probabilities that are nearest to the scores."""
+    own, scores = int(y), (x - x.max())[np.newaxis]
+    (threshold,) = find_threshold(scores)
+    shares = np.maximum(scores[0] - threshold, 0)
+    others = np.delete(shares, own)
+    yield from target_score_steps(x, y)
+    yield Step("threshold", "τ with Σ_c max(x_c − τ, 0) = 1", threshold + x.max())
+    yield Step("probabilities", "p_c = max(x_c − τ, 0)", shares, mark=own)
+    squares = (others * others).sum() + others.sum() ** 2
+    yield Step("squared distance", "‖p − e_y‖²", squares)
+    below = np.maximum(threshold - scores[0, own], 0)
+    yield Step("below the threshold", "max(0, τ − x_y)", below)
+    yield Step("loss", "½ squared distance + below the threshold", 0.5 * squares + below)
+
+
 def find_threshold(scores: Array) -> Array:
     """Return τ with Σ max(x − τ, 0) = 1: the k best scores are above it (Martins, algorithm 1)."""
     ordered = np.sort(scores, axis=1)[:, ::-1]
@@ -204,9 +256,8 @@ def find_threshold(scores: Array) -> Array:
 
 @loss(
     "optax.hinge",
-    family="margin",
-    inputs=(score("input", "*", help="scores"), sign("target", "*", help="+1 or -1")),
     library="optax",
+    inputs=(score("input", "*", help="scores"), sign("target", "*", help="+1 or -1")),
     formula="max(0, 1 − y x)",
     source="https://optax.readthedocs.io/en/latest/api/losses.html",
     example="binary.csv#logit binary.csv#sign",
@@ -227,3 +278,10 @@ def hinge(input: Array, target: Array) -> Array:
 def hinge_gradient(input: Array, target: Array) -> Array:
     """Return −y where the margin is lacking, half of it where it is just reached."""
     return -target * open_half(1 - target * input)
+
+
+@hinge.steps
+def hinge_steps(x: Array, y: Array) -> Steps:
+    """Explain the hinge on a score."""
+    yield from agreement_steps(x, y)
+    yield from lack_steps(1 - y * x, "1 − y x")

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.maths.numerics import align_classes, find_classes, flatten
+from lossctl.losses.core.steps import Step, Steps, StepsToArray
+from lossctl.losses.maths.numerics import align_classes, find_classes, flatten, log_softmax
 
 Array = NDArray[Any]
 CONFIDENT = 2.0**-5
@@ -236,3 +237,36 @@ def masked_cross_entropy_gradient(logits: Array, factors: Array, there: Array | 
 def _rule_out(logits: Array, there: Array | None) -> Array:
     """Return logits so low for what is not there that their exponential is 0, and still finite."""
     return logits if there is None else np.where(there, logits, -np.finfo(logits.dtype).max / 4)
+
+
+def right_class(y: Array) -> int | None:
+    """Return the place of the right class, or of the likeliest one."""
+    return int(y) if y.ndim == 0 else int(np.argmax(y))
+
+
+def log_softmax_steps(x: Array) -> StepsToArray:
+    """Yield maximum and log-sum-exp of logits; return log softmax, exact near 0."""
+    top = x.max()
+    yield Step("maximum", "m = max_c x_c", top)
+    yield Step("log-sum-exp", "m + log Σ_c exp(x_c − m)", top + np.log(np.exp(x - top).sum()))
+    return log_softmax(x)
+
+
+def class_sum_steps(terms: Array, formula: str) -> Steps:
+    """Yield the terms of the classes, and their sum."""
+    yield Step("class terms", formula, terms)
+    yield Step("loss", "Σ_c of the class terms", terms.sum())
+
+
+def masked_cross_entropy_steps(x: Array, y: Array, there: Array) -> Steps:
+    """Yield a cross entropy over what is there; what is not has the log-probability −∞."""
+    logs = yield from log_softmax_steps(np.where(there, x, -np.inf))
+    yield Step("log-probabilities", "log p_c = x_c − log-sum-exp", logs, mark=right_class(y))
+    yield from class_sum_steps(np.where(there, -(y * logs), 0.0), "−y_c log p_c")
+
+
+def log_sum_exp(scores: Array) -> Array:
+    """Return log Σ exp; minus infinity of nothing."""
+    top = scores.max(initial=-np.inf)
+    shift = top if np.isfinite(top) else 0.0
+    return np.asarray(shift + np.log(np.exp(scores - shift).sum()))

@@ -8,20 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.core.declaration import Option, Terms, loss, real, score
-from lossctl.losses.maths.softmax import masked_cross_entropy, masked_cross_entropy_gradient
+from lossctl.losses.core.steps import Step, Steps
+from lossctl.losses.maths.softmax import (
+    masked_cross_entropy,
+    masked_cross_entropy_gradient,
+    masked_cross_entropy_steps,
+)
 
 Array = NDArray[Any]
+
 LAST = ("N *D C", "C")
 
 
 @loss(
     "ranking_softmax",
-    family="ranking",
+    library="optax",
     inputs=(
         score("input", *LAST, help="scores of the items of each list"),
         real("target", *LAST, help="how relevant each item is"),
     ),
-    library="optax",
     formula="−Σ_i w_i y_i log softmax(x)_i over the items of a list that are there",
     source="Cao et al. 2007, Learning to rank: from pairwise approach to listwise approach,"
     " doi:10.1145/1273496.1273513",
@@ -68,3 +73,20 @@ def ranking_softmax_gradient(
         there = np.moveaxis(np.broadcast_to(where != 0, input.shape), -1, 1)
         relevance = np.where(there, relevance, 0)
     return np.moveaxis(masked_cross_entropy_gradient(scores, relevance, there), 1, -1)
+
+
+@ranking_softmax.steps
+def ranking_softmax_steps(
+    x: Array, y: Array, *, where: Array | None, weights: Array | None
+) -> Steps:
+    """Explain the cross entropy of the scores of a list against relevances."""
+    yield Step("scores", "x", x)
+    yield Step("relevance", "y", y)
+    there = np.ones(x.shape, bool)
+    if where is not None:
+        there = np.broadcast_to(where != 0, x.shape)
+        yield Step("items that are there", "where", there)
+    if weights is not None:
+        y = y * weights
+        yield Step("weighted relevance", "w_i y_i", y)
+    yield from masked_cross_entropy_steps(x, np.where(there, y, 0), there)

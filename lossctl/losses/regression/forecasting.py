@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.core.declaration import Option, Transform, above_minus_one, loss, real
+from lossctl.losses.core.steps import Step, Steps
 from lossctl.losses.maths.numerics import at_least, at_most, log1p_difference
+from lossctl.losses.regression.losses import difference_steps, mse_steps
 
 Array = NDArray[Any]
 
@@ -22,9 +24,8 @@ FAR = 20.0
 
 @loss(
     "log_cosh",
-    family="regression",
-    inputs=PAIR,
     library="optax",
+    inputs=PAIR,
     formula="log cosh(x − y)",
     source="https://openreview.net/pdf?id=rkglvsC9Ym",
     example=FOREST,
@@ -52,11 +53,22 @@ def log_cosh_gradient(input: Array, target: Array) -> Array:
     return np.tanh(input - target)
 
 
+@log_cosh.steps
+def log_cosh_steps(x: Array, y: Array) -> Steps:
+    """Explain the logarithm of the hyperbolic cosine."""
+    yield from difference_steps(x, y)
+    distance = np.abs(x - y)
+    near = distance < FAR
+    half = np.sinh(0.5 * np.where(near, distance, 0))
+    logs = np.where(near, np.log1p(2 * half * half), distance - math.log(2))
+    yield Step("distance", "|d|", distance)
+    yield Step("loss", "log cosh d: log(1 + 2 sinh²(d/2)), or |d| − log 2 beyond 20", logs)
+
+
 @loss(
     "rmse",
-    family="regression",
-    inputs=PAIR,
     library="scikit-learn",
+    inputs=PAIR,
     aliases=("root_mean_squared_error",),
     formula="√ of the mean of (x − y)²",
     source="https://scikit-learn.org/stable/modules/generated/"
@@ -84,14 +96,16 @@ def rmse_gradient(input: Array, target: Array) -> Array:
     return 2 * (input - target)
 
 
+rmse.steps(mse_steps)
+
+
 @loss(
     "msle",
-    family="regression",
+    library="scikit-learn",
     inputs=(
         above_minus_one("input", "*", help="predicted amounts"),
         above_minus_one("target", "*", help="true amounts"),
     ),
-    library="scikit-learn",
     aliases=("mean_squared_log_error", "squared_log_error"),
     formula="(log(1 + x) − log(1 + y))²",
     source="https://scikit-learn.org/stable/modules/generated/"
@@ -114,11 +128,26 @@ def msle_gradient(input: Array, target: Array) -> Array:
     return 2 * log1p_difference(input, target) / (1 + input)
 
 
+def log_difference_steps(x: Array, y: Array, difference: Array) -> Steps:
+    """Yield the logarithms of two amounts, and the square of their difference."""
+    yield Step("log of the prediction", "log(1 + x)", np.log1p(x))
+    yield Step("log of the target", "log(1 + y)", np.log1p(y))
+    yield Step("difference of logarithms", "e = log(1 + x) − log(1 + y)", difference)
+    yield Step("loss", "e²", difference * difference)
+
+
+@msle.steps
+def msle_steps(x: Array, y: Array) -> Steps:
+    """Explain the squared difference of logarithms."""
+    yield Step("prediction", "x", x)
+    yield Step("target", "y", y)
+    yield from log_difference_steps(x, y, np.log1p(x) - np.log1p(y))
+
+
 @loss(
     "mape",
-    family="regression",
-    inputs=PAIR,
     library="scikit-learn",
+    inputs=PAIR,
     aliases=("sklearn.mean_absolute_percentage_error",),
     formula="|x − y| / max(|y|, ε), ε = 2.2e-16",
     source="https://scikit-learn.org/stable/modules/generated/"
@@ -144,11 +173,26 @@ def mape_gradient(input: Array, target: Array) -> Array:
     return np.sign(input - target) / at_least(np.abs(target), RELATIVE_FLOOR)
 
 
+def relative_steps(x: Array, y: Array, size: Array, floor: str) -> Steps:
+    """Yield the difference, and the size that it is relative to."""
+    yield from difference_steps(x, y)
+    yield Step("distance", "|d|", np.abs(x - y))
+    yield Step("size", "|y|", np.abs(y))
+    yield Step("clipped size", f"s = max(|y|, {floor})", size, before=np.abs(y))
+
+
+@mape.steps
+def mape_steps(x: Array, y: Array) -> Steps:
+    """Explain the absolute error as a fraction of the true value."""
+    yield from relative_steps(x, y, np.maximum(np.abs(y), RELATIVE_FLOOR), "2.2e-16")
+    distance = np.abs(x - y)
+    yield Step("loss", "|d| / s", distance / np.maximum(np.abs(y), RELATIVE_FLOOR))
+
+
 @loss(
     "smape",
-    family="regression",
-    inputs=PAIR,
     library="literature",
+    inputs=PAIR,
     aliases=("symmetric_mean_absolute_percentage_error",),
     formula="2 |x − y| / (|x| + |y|), and 0 where both are 0",
     source="Makridakis 1993, Accuracy measures: theoretical and practical concerns,"
@@ -178,14 +222,24 @@ def smape_gradient(input: Array, target: Array) -> Array:
     return 2 * (np.sign(error) - np.abs(error) / size * np.sign(input)) / size
 
 
+@smape.steps
+def smape_steps(x: Array, y: Array) -> Steps:
+    """Explain the absolute error relative to the mean of both sizes."""
+    yield from difference_steps(x, y)
+    size = np.abs(x) + np.abs(y)
+    yield Step("distance", "|d|", np.abs(x - y))
+    yield Step("size", "|x| + |y|", size)
+    losses = 2 * (np.abs(x - y) / np.where(size == 0, 1, size))
+    yield Step("loss", "2 |d| / (|x| + |y|), and 0 where both are 0", losses)
+
+
 @loss(
     "pinball",
-    family="regression",
+    library="scikit-learn",
     inputs=(
         real("input", "*", help="predicted quantiles"),
         real("target", "*", help="true values"),
     ),
-    library="scikit-learn",
     aliases=("quantile", "mean_pinball"),
     formula="α max(y − x, 0) + (1 − α) max(x − y, 0)",
     source="Koenker and Bassett 1978, Regression quantiles, doi:10.2307/1913643",
@@ -210,3 +264,14 @@ def pinball(
 def pinball_gradient(input: Array, target: Array, *, alpha: float) -> Array:
     """Return −α below the truth and at it, 1 − α above."""
     return np.where(np.isnan(input - target), np.nan, np.where(target >= input, -alpha, 1 - alpha))
+
+
+@pinball.steps
+def pinball_steps(x: Array, y: Array, *, alpha: float) -> Steps:
+    """Explain the one-sided error of a quantile."""
+    yield Step("prediction", "x", x)
+    yield Step("target", "y", y)
+    below, above = np.maximum(y - x, 0), np.maximum(x - y, 0)
+    yield Step("below the target", "max(y − x, 0)", below)
+    yield Step("above the target", "max(x − y, 0)", above)
+    yield Step("loss", "α × below + (1 − α) × above", alpha * below + (1 - alpha) * above)

@@ -16,6 +16,7 @@ from lossctl.losses.core.keras import (
     PAIR,
     evaluate,
 )
+from lossctl.losses.core.steps import Step, Steps
 from lossctl.losses.maths.numerics import (
     at_least,
     find_sign,
@@ -24,14 +25,20 @@ from lossctl.losses.maths.numerics import (
 )
 from lossctl.losses.regression import forecasting
 from lossctl.losses.regression import losses as regression
+from lossctl.losses.regression.forecasting import (
+    log_cosh_steps,
+    log_difference_steps,
+    relative_steps,
+)
+from lossctl.losses.regression.losses import huber_steps, l1_steps, mse_steps
 
 Array = NDArray[Any]
+
 COLUMNS = "regression.csv#pred_forest regression.csv#target"
 
 
 @loss(
     "keras.mean_squared_error",
-    family="regression",
     inputs=PAIR,
     aliases=("mse",),
     formula="mean over the last axis of (p − y)²",
@@ -55,9 +62,11 @@ def mean_squared_error_gradient(y_pred: Array, y_true: Array) -> Array:
     return 2 * (y_pred - y_true)
 
 
+mean_squared_error.steps(mse_steps)
+
+
 @loss(
     "keras.mean_absolute_error",
-    family="regression",
     inputs=PAIR,
     aliases=("mae",),
     formula="mean over the last axis of |p − y|",
@@ -81,9 +90,11 @@ def mean_absolute_error_gradient(y_pred: Array, y_true: Array) -> Array:
     return find_sign(y_pred - y_true)
 
 
+mean_absolute_error.steps(l1_steps)
+
+
 @loss(
     "keras.mean_absolute_percentage_error",
-    family="regression",
     inputs=PAIR,
     aliases=("mape",),
     formula="mean over the last axis of 100 |p − y| / max(|y|, ε), ε = 1e-7",
@@ -110,9 +121,16 @@ def mean_absolute_percentage_error_gradient(y_pred: Array, y_true: Array) -> Arr
     return 100 * find_sign(y_pred - y_true) / at_least(np.abs(y_true), EPSILON)
 
 
+@mean_absolute_percentage_error.steps
+def mean_absolute_percentage_error_steps(x: Array, y: Array) -> Steps:
+    """Explain the absolute error in percent of the true value."""
+    size = np.maximum(np.abs(y), EPSILON)
+    yield from relative_steps(x, y, size, "1e-7")
+    yield Step("loss", "100 |d| / s", 100 * (np.abs(x - y) / size))
+
+
 @loss(
     "keras.mean_squared_logarithmic_error",
-    family="regression",
     inputs=PAIR,
     aliases=("msle",),
     formula="mean over the last axis of (log(1 + max(p, ε)) − log(1 + max(y, ε)))², ε = 1e-7",
@@ -140,9 +158,20 @@ def mean_squared_logarithmic_error_gradient(y_pred: Array, y_true: Array) -> Arr
     return 2 * log1p_difference(predicted, true) / (1 + predicted) * open_half(y_pred - EPSILON)
 
 
+@mean_squared_logarithmic_error.steps
+def mean_squared_logarithmic_error_steps(p: Array, y: Array) -> Steps:
+    """Explain the squared difference of logarithms of amounts that are raised to 1e-7."""
+    yield Step("prediction", "x", p)
+    yield Step("target", "y", y)
+    x, t = np.maximum(p, EPSILON), np.maximum(y, EPSILON)
+    yield Step("clipped prediction", "max(x, 1e-7)", x, before=p)
+    yield Step("clipped target", "max(y, 1e-7)", t, before=y)
+    ratio = np.log1p(np.abs(x - t) / (1 + np.minimum(x, t)))  # cancels nothing
+    yield from log_difference_steps(x, t, np.where(x < t, -ratio, ratio))
+
+
 @loss(
     "keras.huber",
-    family="regression",
     inputs=PAIR,
     formula="mean over the last axis of ½ (p − y)² where |p − y| ≤ δ, δ (|p − y| − ½ δ) elsewhere",
     source="https://keras.io/api/losses/regression_losses/#huber-class",
@@ -170,9 +199,11 @@ def huber_gradient(y_pred: Array, y_true: Array, *, delta: float) -> Array:
     return np.clip(y_pred - y_true, -delta, delta)
 
 
+huber.steps(huber_steps)
+
+
 @loss(
     "keras.log_cosh",
-    family="regression",
     inputs=PAIR,
     formula="mean over the last axis of log cosh(p − y)",
     source="https://keras.io/api/losses/regression_losses/#logcosh-class",
@@ -193,3 +224,6 @@ def log_cosh(y_pred: Array, y_true: Array) -> Array:
 def log_cosh_gradient(y_pred: Array, y_true: Array) -> Array:
     """Return the hyperbolic tangent of the error."""
     return np.tanh(y_pred - y_true)
+
+
+log_cosh.steps(log_cosh_steps)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.core.declaration import Option, loss, real
+from lossctl.losses.core.steps import Step, Steps
 from lossctl.losses.maths.numerics import find_sign
 
 Array = NDArray[Any]
@@ -18,7 +19,7 @@ COLUMNS = "regression.csv#pred_linear regression.csv#target"
 
 @loss(
     "l1",
-    family="regression",
+    library="torch",
     inputs=PAIR,
     aliases=("mae", "mean_absolute_error", "sklearn.mean_absolute_error"),
     formula="|x − y|",
@@ -40,9 +41,23 @@ def l1_gradient(input: Array, target: Array) -> Array:
     return find_sign(input - target)
 
 
+def difference_steps(x: Array, y: Array) -> Steps:
+    """Yield what all of them begin with."""
+    yield Step("prediction", "x", x)
+    yield Step("target", "y", y)
+    yield Step("difference", "d = x − y", x - y)
+
+
+@l1.steps
+def l1_steps(x: Array, y: Array) -> Steps:
+    """Explain the absolute error."""
+    yield from difference_steps(x, y)
+    yield Step("loss", "|d|", np.abs(x - y))
+
+
 @loss(
     "mse",
-    family="regression",
+    library="torch",
     inputs=PAIR,
     aliases=(
         "l2",
@@ -70,9 +85,16 @@ def mse_gradient(input: Array, target: Array) -> Array:
     return 2 * (input - target)
 
 
+@mse.steps
+def mse_steps(x: Array, y: Array) -> Steps:
+    """Explain the squared error."""
+    yield from difference_steps(x, y)
+    yield Step("loss", "d²", (x - y) * (x - y))
+
+
 @loss(
     "smooth_l1",
-    family="regression",
+    library="torch",
     inputs=PAIR,
     formula="½ (x − y)² / β  where |x − y| < β;  |x − y| − ½ β  elsewhere",
     source="Girshick 2015, Fast R-CNN, arXiv:1504.08083",
@@ -115,9 +137,24 @@ def smooth_l1_gradient(input: Array, target: Array, *, beta: float) -> Array:
     return find_sign(error) if beta == 0 else np.clip(error / beta, -1, 1)
 
 
+@smooth_l1.steps
+def smooth_l1_steps(x: Array, y: Array, *, beta: float) -> Steps:
+    """Explain half the square over beta of what is within beta, and the line beyond."""
+    yield from difference_steps(x, y)
+    distance = np.abs(x - y)
+    yield Step("distance", "|d|", distance)
+    if beta == 0:
+        yield Step("loss", "|d|, because β is 0", distance)
+        return
+    within = np.minimum(distance, beta)
+    yield Step("clipped distance", "q = min(|d|, β)", within, before=distance)
+    formula = "½ d² / β where |d| < β; |d| − ½ β elsewhere: q/β (|d| − ½ q)"
+    yield Step("loss", formula, within / beta * (distance - 0.5 * within))
+
+
 @loss(
     "huber",
-    family="regression",
+    library="torch",
     inputs=PAIR,
     aliases=("optax.huber",),
     formula="½ (x − y)²  where |x − y| ≤ δ;  δ (|x − y| − ½ δ)  elsewhere",
@@ -142,3 +179,15 @@ def huber(
 def huber_gradient(input: Array, target: Array, *, delta: float) -> Array:
     """Return the error, clipped to delta."""
     return np.clip(input - target, -delta, delta)
+
+
+@huber.steps
+def huber_steps(x: Array, y: Array, *, delta: float) -> Steps:
+    """Explain half the square of what is within delta, and the line beyond."""
+    yield from difference_steps(x, y)
+    distance = np.abs(x - y)
+    within = np.minimum(distance, delta)
+    yield Step("distance", "|d|", distance)
+    yield Step("clipped distance", "q = min(|d|, δ)", within, before=distance)
+    formula = "½ d² where |d| ≤ δ; δ (|d| − ½ δ) elsewhere: q (|d| − ½ q)"
+    yield Step("loss", formula, within * (distance - 0.5 * within))

@@ -7,15 +7,16 @@ from typing import Any
 from numpy.typing import NDArray
 
 from lossctl.losses.core.declaration import loss, real
+from lossctl.losses.core.steps import Step, Steps
+from lossctl.losses.regression.losses import difference_steps
 
 Array = NDArray[Any]
 
 
 @loss(
     "optax.l2",
-    family="regression",
-    inputs=(real("input", "*", help="predictions"), real("target", "*", help="true values")),
     library="optax",
+    inputs=(real("input", "*", help="predictions"), real("target", "*", help="true values")),
     formula="½ (x − y)²",
     source="https://optax.readthedocs.io/en/latest/api/losses.html",
     example="regression.csv#pred_forest regression.csv#target",
@@ -34,3 +35,10 @@ def l2(input: Array, target: Array) -> Array:
 def l2_gradient(input: Array, target: Array) -> Array:
     """Return the error."""
     return input - target
+
+
+@l2.steps
+def l2_steps(x: Array, y: Array) -> Steps:
+    """Explain half of the squared error."""
+    yield from difference_steps(x, y)
+    yield Step("loss", "½ d²", 0.5 * ((x - y) * (x - y)))

@@ -21,6 +21,7 @@ from lossctl.losses.core.declaration import (
     probability,
     score,
 )
+from lossctl.losses.core.steps import Step, Steps
 from lossctl.losses.maths.numerics import (
     align_classes,
     find_classes,
@@ -28,6 +29,7 @@ from lossctl.losses.maths.numerics import (
 )
 
 Array = NDArray[Any]
+
 PROBABILITIES = either(
     probability("input", "*", help="probability of class 1, or of each class"),
     class_probability("input", "N C *D", "C"),
@@ -40,10 +42,9 @@ CLASSES = either(
 
 @loss(
     "log_loss",
-    family="scoring",
+    library="scikit-learn",
     inputs=(replace(PROBABILITIES, reads_few=True), CLASSES),
     results=("N *D", "", "N *D", ""),
-    library="scikit-learn",
     formula="−log p_y, p clipped to [ε, 1 − ε] with the ε of the file's dtype",
     source="https://scikit-learn.org/stable/modules/generated/sklearn.metrics.log_loss.html",
     example="binary.csv#probability binary.csv#target",
@@ -90,12 +91,36 @@ def log_loss_gradient(input: Array, target: Array) -> Array:
     return gradient
 
 
+@log_loss.steps
+def log_loss_steps(p: Array, y: Array) -> Steps:
+    """Explain the logarithm of the probability of what was right, clipped by the file's dtype."""
+    floor = float(np.finfo(p.dtype).eps)
+    between = f"between {floor:.2g} and 1 − {floor:.2g}"
+    if p.ndim:
+        own = p[int(y)].astype(np.float64)
+        kept = np.clip(own, floor, 1 - floor)
+        yield Step("probabilities", "p", p, mark=int(y))
+        yield Step("target", "y", y)
+        yield Step("probability", "p_y", own)
+        yield Step("clipped probability", f"p_y {between}", kept, before=own)
+        yield Step("log-probability", "log p_y", np.log(kept))
+        yield Step("loss", "−log p_y", -np.log(kept))
+        return
+    given = p.astype(np.float64)
+    kept = np.clip(given, floor, 1 - floor)
+    log = np.where(y == 1, np.log(kept), np.log1p(-kept))
+    yield Step("probability", "p", given)
+    yield Step("target", "y", y)
+    yield Step("clipped probability", f"p {between}", kept, before=given)
+    yield Step("log-probability", "log p for 1, log(1 − p) for 0", log)
+    yield Step("loss", "−log-probability", -log)
+
+
 @loss(
     "brier",
-    family="scoring",
+    library="scikit-learn",
     inputs=(PROBABILITIES, CLASSES),
     results=("N *D", "", "N *D", ""),
-    library="scikit-learn",
     aliases=("brier_score",),
     formula="½ Σ_c (p_c − [c = y])², which is (p − y)² for two classes; without ½ for three or"
     " more, unless asked for",
@@ -148,9 +173,33 @@ def brier_gradient(input: Array, target: Array, *, scale_by_half: str) -> Array:
     return error if halved else 2 * error
 
 
+@brier.steps
+def brier_steps(p: Array, y: Array, *, scale_by_half: str) -> Steps:
+    """Explain the squared distance of probabilities from what happened."""
+    if p.ndim == 0:
+        yield Step("probability", "p", p)
+        yield Step("target", "y", y)
+        yield Step("difference", "p − y", p - y)
+        doubled = scale_by_half == "false"
+        squares = (p - y) * (p - y)
+        yield Step("loss", "2 (p − y)²" if doubled else "(p − y)²", squares * (1 + doubled))
+        return
+    happened = np.arange(len(p)) == int(y)
+    yield Step("probabilities", "p", p, mark=int(y))
+    yield Step("target", "y", y)
+    yield Step("class terms", "(p_c − [c = y])²", (p - happened) * (p - happened))
+    total = ((p - happened) * (p - happened)).sum()
+    halved = scale_by_half == "true" or (scale_by_half == "auto" and len(p) < 3)
+    yield Step(
+        "loss",
+        "½ Σ_c of the class terms" if halved else "Σ_c of the class terms",
+        total * (0.5 if halved else 1),
+    )
+
+
 @loss(
     "zero_one",
-    family="scoring",
+    library="scikit-learn",
     inputs=(
         either(
             class_label("input", "*", help="predicted labels, or scores of the classes"),
@@ -159,7 +208,6 @@ def brier_gradient(input: Array, target: Array, *, scale_by_half: str) -> Array:
         either(class_label("target", "*", help="true labels"), index("target", "N *D", "")),
     ),
     results=("N *D", "", "N *D", ""),
-    library="scikit-learn",
     aliases=("misclassification", "error_rate"),
     formula="0 where the right class is among the k best, 1 elsewhere",
     source="https://scikit-learn.org/stable/modules/generated/sklearn.metrics.zero_one_loss.html",
@@ -198,3 +246,22 @@ def zero_one(
         return wrong
     always = "{are} right whatever the scores, because top_k is not below the number of classes"
     return Terms(wrong, notes={always: np.ones(wrong.shape, bool)})
+
+
+@zero_one.steps
+def zero_one_steps(x: Array, y: Array, *, top_k: int) -> Steps:
+    """Explain whether the answer is wrong."""
+    if x.ndim == 0:
+        yield Step("prediction", "x", x)
+        yield Step("target", "y", y)
+        yield Step("loss", "0 where x = y, 1 elsewhere", (x != y).astype(np.float64))
+        return
+    own = int(y)
+    later = np.arange(len(x)) > own
+    rank = 1 + int(((x > x[own]) | ((x == x[own]) & later)).sum())
+    yield Step("scores", "x", x, mark=own)
+    yield Step("target", "y", y)
+    yield Step("score of the target", "x_y", x[own])
+    yield Step("rank of the target", "1 + how many classes are better", rank)
+    wrong = np.nan if np.isnan(x).any() else float(rank > top_k)
+    yield Step("loss", "0 where the rank is at most k, 1 elsewhere", wrong)

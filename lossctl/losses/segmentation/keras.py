@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lossctl.losses.core.declaration import Option, Terms, loss, real
 from lossctl.losses.core.keras import BATCH, EPSILON
+from lossctl.losses.core.steps import Step, Steps
 
 Array = NDArray[Any]
 
@@ -28,7 +29,6 @@ def _finalize_dice(sums: Mapping[str, Any], _: Mapping[str, Any]) -> Any:
 
 @loss(
     "keras.dice",
-    family="segmentation",
     inputs=MAPS,
     formula="1 − 2 Σ y p / (Σ y + Σ p + 1e-7)",
     source="https://keras.io/api/losses/segmentation_losses/#dice-class",
@@ -54,6 +54,14 @@ def dice_gradient(_: Array, y_true: Array, *, cotangent: dict[str, Array]) -> Ar
     return cotangent["intersection"] * y_true + cotangent["y_pred"]
 
 
+@dice.steps
+def dice_steps(p: Array, y: Array) -> Steps:
+    """Explain what a row adds to the sums of one ratio."""
+    yield Step("probabilities", "p", p)
+    yield Step("target", "y", y)
+    yield Step("intersection", "y p", y * p)
+
+
 def _finalize_tversky(sums: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
     hit = sums["intersection"]
     wrong = options["alpha"] * sums["false_positives"] + options["beta"] * sums["false_negatives"]
@@ -62,7 +70,6 @@ def _finalize_tversky(sums: Mapping[str, Any], options: Mapping[str, Any]) -> An
 
 @loss(
     "keras.tversky",
-    family="segmentation",
     inputs=MAPS,
     formula="1 − Σ y p / (Σ y p + α Σ (1 − y) p + β Σ y (1 − p) + 1e-7)",
     source="Salehi et al. 2017, Tversky loss function, arXiv:1706.05721",
@@ -105,3 +112,11 @@ def tversky_gradient(_: Array, y_true: Array, *, cotangent: dict[str, Array]) ->
         + cotangent["false_positives"] * (1 - y_true)
         - cotangent["false_negatives"] * y_true
     )
+
+
+@tversky.steps
+def tversky_steps(p: Array, y: Array) -> Steps:
+    """Explain what a row adds to the sums, where both kinds of errors have weights."""
+    yield from dice_steps(p, y)
+    yield Step("false positives", "(1 − y) p", (1 - y) * p)
+    yield Step("false negatives", "y (1 − p)", y * (1 - p))

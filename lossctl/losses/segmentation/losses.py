@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import Annotated, Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lossctl.kinds import Kind
 from lossctl.losses.core.declaration import Option, either, index, logit, loss, soft_label
+from lossctl.losses.core.steps import Step, Steps, StepsToArray
 from lossctl.losses.maths.numerics import align_classes, sigmoids
 
 Array = NDArray[Any]
@@ -45,10 +46,9 @@ FREQUENCY_EPS = 1e-7
 
 @loss(
     "optax.dice",
-    family="segmentation",
+    library="optax",
     inputs=MAPS,
     results=("N",),
-    library="optax",
     formula="mean over the classes of 1 − (I + s) / (I + α (P − I) + β (T − I) + s),"
     "  I = Σ p t,  P = Σ p,  T = Σ t over a sample's positions",
     source="Milletari et al. 2016, V-Net, arXiv:1606.04797",
@@ -112,9 +112,73 @@ def dice_gradient(
     return _through_shares(gradient, shares, softmax=apply_softmax)
 
 
+Maps = tuple[Array, Array, Array]
+"""What is claimed of each class at each place, what it lacks to 1, and what is true."""
+
+
+def _map_steps(x: Array, y: Array, *, softmax: bool) -> Generator[Step, None, Maps]:
+    """Yield the maps of the classes (C, *D) in one sample; return p, 1 − p and the target."""
+    claimed, absent, true = (one[0] for one in share(x[None], y[None], softmax=softmax))
+    yield Step("logits" if softmax else "probabilities", "x" if softmax else "p", x)
+    yield Step("target", "y", y)
+    if softmax:
+        formula = "p = softmax(x)" if len(x) > 1 else "p = 1 / (1 + exp(−x))"
+        yield Step("probabilities", formula, claimed)
+    return claimed, absent, true
+
+
+def _overlap_steps(maps: Maps, smooth: float, alpha: float, beta: float, lost: str) -> StepsToArray:
+    """Yield the sums over the places of a sample, one of each class; return their losses."""
+    claimed, absent, true = (one.reshape(len(one), -1) for one in maps)
+    shared = (claimed * true).sum(axis=1)
+    wrong = (claimed * (1 - true)).sum(axis=1)
+    missed = (absent * true).sum(axis=1)
+    yield Step("intersection", "I = Σ p t over the places", shared)
+    yield Step("false positives", "F = Σ p (1 − t)", wrong)
+    yield Step("false negatives", "M = Σ (1 − p) t", missed)
+    lack = alpha * wrong + beta * missed
+    losses = lack / (shared + lack + smooth)
+    yield Step("class losses", f"{lost} / (I + {lost} + s)", losses)
+    return losses
+
+
+def _class_mean_steps(losses: Array, *, background: bool, added: bool = False) -> Steps:
+    """Yield the mean, or the sum, over the classes."""
+    if not background and len(losses) > 1:
+        losses = losses[1:]
+        yield Step("classes that count", "without class 0", losses)
+    formula = f"{'Σ' if added else 'mean'} over the classes"
+    yield Step("loss", formula, losses.sum() if added else losses.mean())
+
+
+@dice.steps
+def dice_steps(
+    x: Array,
+    y: Array,
+    *,
+    class_weights: Array | None,
+    smooth: float,
+    alpha: float,
+    beta: float,
+    apply_softmax: bool,
+    ignore_background: bool,
+    class_reduction: str,
+) -> Steps:
+    """Explain the overlap of each class in one sample."""
+    maps = yield from _map_steps(x, y, softmax=apply_softmax)
+    losses = yield from _overlap_steps(maps, smooth, alpha, beta, "(α F + β M)")
+    if class_weights is not None:
+        yield Step("weight", "w_c", class_weights)
+        losses = losses * class_weights
+        yield Step("class terms", "w_c × class loss", losses)
+    yield from _class_mean_steps(
+        losses, background=not ignore_background, added=class_reduction == "sum"
+    )
+
+
 @loss(
     "binary_dice",
-    family="segmentation",
+    library="optax",
     inputs=(
         logit(
             "input",
@@ -125,7 +189,6 @@ def dice_gradient(
         soft_label("target", "N *D", help="1 for the positive class, 0 for the negative"),
     ),
     results=("N",),
-    library="optax",
     formula="1 − (I + s) / (½ P + ½ T + s),  I = Σ p t,  P = Σ p,  T = Σ t over a sample",
     source="Milletari et al. 2016, V-Net, arXiv:1606.04797",
     example="attributes_logits.npy attributes.npy",
@@ -159,12 +222,24 @@ def binary_dice_gradient(
     return (gradient * claimed * absent if apply_sigmoid else gradient)[:, 0]
 
 
+@binary_dice.steps
+def binary_dice_steps(x: Array, y: Array, *, smooth: float, apply_sigmoid: bool) -> Steps:
+    """Explain the overlap of one class in one sample."""
+    claimed, absent = sigmoids(x) if apply_sigmoid else (x, 1 - x)
+    yield Step("logits" if apply_sigmoid else "probabilities", "x" if apply_sigmoid else "p", x)
+    yield Step("target", "y", y)
+    if apply_sigmoid:
+        yield Step("probabilities", "p = 1 / (1 + exp(−x))", claimed)
+    maps = (claimed[None], absent[None], y[None])
+    losses = yield from _overlap_steps(maps, smooth, 0.5, 0.5, "½ (F + M)")
+    yield Step("loss", "that of the one class", losses[0])
+
+
 @loss(
     "multiclass_generalized_dice",
-    family="segmentation",
+    library="optax",
     inputs=MAPS,
     results=("N",),
-    library="optax",
     aliases=("generalized_dice",),
     formula="mean over the classes of w_c dice_c,  w_c ∝ 1 / (frequency_c² + 1e-7), Σ w = C",
     source="Sudre et al. 2017, Generalised Dice overlap, arXiv:1707.03237",
@@ -211,6 +286,23 @@ def multiclass_generalized_dice_gradient(
         weights = _leave_out_background(weights)
     gradient = _differentiate_miss(*shares, smooth, 0.5, 0.5) * align_classes(weights, input.ndim)
     return _through_shares(gradient, shares, softmax=apply_softmax)
+
+
+@multiclass_generalized_dice.steps
+def multiclass_generalized_dice_steps(
+    x: Array, y: Array, *, smooth: float, apply_softmax: bool, ignore_background: bool, row: int
+) -> Steps:
+    """Explain the overlap in one sample, weighed by how rare each class is in all samples."""
+    _, _, true = share(x, y, softmax=apply_softmax)
+    frequency = true.sum(axis=(0, *range(2, x.ndim)))
+    weights = 1 / (frequency**2 + FREQUENCY_EPS)
+    maps = yield from _map_steps(x[row], y[row], softmax=apply_softmax)
+    losses = yield from _overlap_steps(maps, smooth, 0.5, 0.5, "½ (F + M)")
+    yield Step("frequencies", "places of each class in all samples", frequency)
+    weights = weights / weights.sum() * len(weights)
+    yield Step("weight", "w_c ∝ 1 / (frequency² + 1e-7), Σ w = C", weights)
+    yield Step("class terms", "w_c × class loss", weights * losses)
+    yield from _class_mean_steps(weights * losses, background=not ignore_background)
 
 
 def _leave_out_background(weights: Array) -> Array:

@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 from lossctl.errors import DataError
 from lossctl.losses.core.declaration import Terms, labels, logit, loss
 from lossctl.losses.core.keras import BATCH
+from lossctl.losses.core.steps import Step, Steps
 from lossctl.losses.core.terms import Note
 from lossctl.losses.maths.ctc import negative_log_likelihood
 from lossctl.losses.maths.ctc_posteriors import find_occupation
 from lossctl.losses.maths.numerics import log_softmax
-from lossctl.losses.sequence.losses import IMPOSSIBLE
+from lossctl.losses.sequence.losses import IMPOSSIBLE, alignment_steps
 
 Array = NDArray[Any]
 
 
 @loss(
     "keras.ctc",
-    family="sequence",
     inputs=(
         logit("y_pred", "N T C", help="logits of the classes in each step of time"),
         labels("y_true", "N S", help="labels from 1 on, padded with 0"),
@@ -68,6 +68,15 @@ def ctc_gradient(y_pred: Array, y_true: Array) -> Array:
     log_probs = log_softmax(y_pred)
     counts = np.count_nonzero(y_true, axis=1)
     return np.exp(log_probs) - find_occupation(log_probs, y_true, lengths, counts, 0)
+
+
+@ctc.steps
+def ctc_steps(y_pred: Array, y_true: Array) -> Steps:
+    """Explain the sum over all alignments of logits."""
+    yield Step("frames", "T, all steps of time", np.asarray(len(y_pred)))
+    yield Step("logits", "x", y_pred)
+    labels = y_true[: np.count_nonzero(y_true)]
+    yield from alignment_steps(log_softmax(y_pred), labels, 0, zero_infinity=False)
 
 
 @ctc.prepare

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import lossctl
-from lossctl.errors import DataError, OwnLossError
+from lossctl.errors import CustomLossError, DataError
 from lossctl.losses.core.options import Option, Role
 from lossctl.losses.core.registry import list_losses
 from tests.support.command_line import read_table, run
@@ -168,7 +168,9 @@ def test_two_options_of_one_role_are_refused(tmp_path: Path) -> None:
         return abs(a - b) * (1 + one + two)
     """
     (tmp_path / "twice.py").write_text(textwrap.dedent(code), encoding="utf-8")
-    with pytest.raises(OwnLossError, match="several options with the role 'smoothing': one, two"):
+    with pytest.raises(
+        CustomLossError, match="several options with the role 'smoothing': one, two"
+    ):
         lossctl.compute(f"{tmp_path / 'twice.py'}:twice", [1.0], [2.0])
 
 
