@@ -16,7 +16,7 @@ env/bin/pip install --quiet --disable-pip-version-check scikit-learn==1.9.1 nump
 cat > expected <<'EXPECTED'
 float64 24.2602
 float32 10.8593
-float16 4.8522
+float16 4.8516
 EXPECTED
 
 env/bin/python > seen <<'PROGRAM'
