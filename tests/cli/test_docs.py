@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -78,6 +79,13 @@ def test_tables_are_not_wrapped_on_a_terminal(tmp_path: Path) -> None:
     assert len(wide) > 100
     done = run_on_terminal("docs", "compute", cwd=tmp_path, PAGER="cat")
     assert f"  {wide}\n" in strip_styles(done.out)
+
+
+def test_nothing_of_a_narrow_table_is_cut(tmp_path: Path) -> None:
+    done = run_on_terminal("docs", "architecture", cwd=tmp_path, PAGER="cat")
+    shown = re.sub(r"\s", "", strip_styles(done.out))
+    assert "engine/gradients/re" in shown
+    assert shown.count("…") == read_page("architecture").count("…")
 
 
 def test_pager_is_the_one_of_the_environment(tmp_path: Path) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import ClassVar, TextIO
+from typing import Any, ClassVar, TextIO
 
 from rich.console import Console, ConsoleOptions
-from rich.markdown import CodeBlock, Markdown, MarkdownElement
+from rich.markdown import CodeBlock, Markdown, MarkdownElement, TableElement
+from rich.table import Table
 from rich.text import Text
 
 LOCAL_LINK = re.compile(r"!?\[([^\]]+)\]\((?!\w+:)[^)]*\)")
@@ -23,13 +24,25 @@ class Verbatim(CodeBlock):
             yield Text(f"  {line}", style, no_wrap=True, overflow="ignore")
 
 
+class FoldedTable(TableElement):
+    """A table whose long words go on in the next line, where rich would cut them."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Any]:
+        for drawn in super().__rich_console__(console, options):
+            if isinstance(drawn, Table):
+                for column in drawn.columns:
+                    column.overflow = "fold"
+            yield drawn
+
+
 class Page(Markdown):
-    """Markdown with verbatim blocks of code."""
+    """Markdown with verbatim blocks of code, and tables of which nothing is cut."""
 
     elements: ClassVar[dict[str, type[MarkdownElement]]] = {
         **Markdown.elements,
         "fence": Verbatim,
         "code_block": Verbatim,
+        "table_open": FoldedTable,
     }
 
 
