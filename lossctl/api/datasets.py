@@ -2,57 +2,113 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Sequence
-from functools import partial
 from os import PathLike
 from os.path import realpath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, get_type_hints
 
 from lossctl.api.writers import check_rows, open_rows
-from lossctl.engine.plan.plan import Settings
-from lossctl.engine.run.threads import available_threads
-from lossctl.errors import OverwriteError, UsageError
+from lossctl.errors import OverwriteError
+from lossctl.evaluation.request.evaluation_options import (
+    EvaluationOptions,
+    OptionSpec,
+    Value,
+    list_defaults,
+    list_required,
+    list_specs,
+)
 
 if TYPE_CHECKING:
-    from lossctl.evaluation.request.request import Request
     from lossctl.evaluation.result import Evaluation
     from lossctl.evaluation.suite import SuiteResult
 
+__all__ = [
+    "OptionSpec",
+    "PlannedEvaluation",
+    "Value",
+    "check_evaluation",
+    "check_suite_written",
+    "evaluate",
+    "list_defaults",
+    "list_required",
+    "list_specs",
+    "plan_evaluation",
+    "run_suite",
+]
+
 Path = str | PathLike[str]
+Progress = Callable[[int, "int | None"], None]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-def evaluate(
-    dataset: Any = None,
-    *,
-    pred: Any,
-    loss: Any,
-    target: Any = None,
-    by: Any = None,
-    where: str | None = None,
-    on: str | None = None,
-    how: str | None = None,
-    sample_weight: Any = None,
-    mask: Any = None,
-    id: Any = None,
-    classes: Any = None,
-    ci: float | None = None,
-    ci_method: str = "normal",
-    cluster_by: Any = None,
-    replicates: int = 1000,
-    seed: int = 0,
-    baseline: str | None = None,
-    worst: int = 0,
-    show: Any = None,
-    elements: Path | None = None,
-    min_size: int = 0,
-    fail_if: Any = None,
-    class_axis: int = 1,
-    squeeze: bool = False,
-    nan: str = "propagate",
-    dtype: str = "float64",
-    threads: int | None = None,
-    progress: Callable[[int, int | None], None] | None = None,
-) -> Evaluation:
+def take_options(
+    options: Callable[P, EvaluationOptions],
+) -> Callable[[Callable[[EvaluationOptions], R]], Callable[P, R]]:
+    """Let a function of options have each of them as a parameter, with its type and default."""
+    hints = get_type_hints(options)
+    declared = inspect.signature(options).parameters.values()
+    parameters = [one.replace(annotation=hints[one.name]) for one in declared]
+
+    def spread(function: Callable[[EvaluationOptions], R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def called(*args: P.args, **kwargs: P.kwargs) -> R:
+            return function(options(*args, **kwargs))
+
+        returned = inspect.signature(function).return_annotation
+        shown = inspect.Signature(parameters, return_annotation=returned)
+        called.__signature__ = shown  # type: ignore[attr-defined]
+        return called
+
+    return spread
+
+
+class PlannedEvaluation:
+    """An evaluation that is known to make sense, as far as can be told without the data."""
+
+    def __init__(self, options: EvaluationOptions) -> None:
+        from lossctl.evaluation.request.request import make_request
+
+        self.options = options
+        self.request = make_request(options)
+
+    def check_written(self, path: Path) -> None:
+        """Raise OverwriteError if a file to write is one that the evaluation reads or writes."""
+        from lossctl.evaluation.rows.dataset import refuse_input
+
+        rows = self.options.elements
+        if rows is not None and realpath(path) == realpath(rows):
+            raise OverwriteError(
+                f"{path} would be written twice", "Write the rows to another file."
+            )
+        refuse_input(path, self.request.dataset, self.request.asked)
+
+    def check_columns(self) -> None:
+        """Raise what reading would raise at its beginning."""
+        from lossctl.evaluation.rows.dataset import open_columns, refuse_input
+
+        if self.options.elements is not None:
+            refuse_input(self.options.elements, self.request.dataset, self.request.asked)
+        for source in open_columns(self.request.dataset, self.request.asked).values():
+            source.close()
+
+    def run(self, progress: Progress | None = None) -> Evaluation:
+        """Read the data, and say what the losses say."""
+        from lossctl.evaluation.evaluator import Evaluator
+        from lossctl.evaluation.rows.dataset import refuse_input
+
+        rows = self.options.elements
+        if rows is None:
+            return Evaluator(self.request).run(progress)
+        refuse_input(rows, self.request.dataset, self.request.asked)
+        with open_rows(rows) as write:
+            return Evaluator(self.request).run(progress, write)
+
+
+@take_options(EvaluationOptions)
+def evaluate(options: EvaluationOptions) -> Evaluation:
     """Evaluate predictions of one model or several over a dataset, in one pass.
 
     ``dataset`` is a table file, its shards, or a DataFrame; ``pred``, ``target``, ``by`` and so
@@ -75,45 +131,21 @@ def evaluate(
     Returns an :class:`~lossctl.evaluation.result.Evaluation`. Warns with LossctlWarning. Raises
     UsageError, DataError or FileError.
     """
-    arguments = dict(locals())
-    for name in ("progress", "elements"):
-        del arguments[name]
-    request = _request(**arguments)
-    from lossctl.evaluation.evaluator import Evaluator
-
-    if elements is None:
-        return Evaluator(request).run(progress)
-    from lossctl.evaluation.rows.dataset import refuse_input
-
-    refuse_input(elements, request.dataset, request.asked)
-    with open_rows(elements) as write:
-        return Evaluator(request).run(progress, write)
+    return PlannedEvaluation(options).run(options.progress)
 
 
-def check_evaluation(dataset: Any = None, **arguments: Any) -> None:
+@take_options(EvaluationOptions)
+def plan_evaluation(options: EvaluationOptions) -> PlannedEvaluation:
+    """Take the options of :func:`evaluate`, and raise what is wrong with them without the data."""
+    return PlannedEvaluation(options)
+
+
+@take_options(EvaluationOptions)
+def check_evaluation(options: EvaluationOptions) -> None:
     """Raise what :func:`evaluate` would raise before its work: names, conditions, files."""
-    from lossctl.evaluation.rows.dataset import open_columns, refuse_input
-
-    elements = arguments.pop("elements", None)
-    if elements is not None:
-        check_rows(elements)
-    arguments.pop("progress", None)
-    request = _request(dataset=dataset, **arguments)
-    if elements is not None:
-        refuse_input(elements, request.dataset, request.asked)
-    for source in open_columns(request.dataset, request.asked).values():
-        source.close()
-
-
-def check_written(path: Path, **arguments: Any) -> None:
-    """Raise OverwriteError if a file to write is one that :func:`evaluate` reads or writes."""
-    from lossctl.evaluation.rows.dataset import refuse_input
-
-    elements = arguments.pop("elements", None)
-    if elements is not None and realpath(path) == realpath(elements):
-        raise OverwriteError(f"{path} would be written twice", "Write the rows to another file.")
-    request = _request(**arguments)
-    refuse_input(path, request.dataset, request.asked)
+    if options.elements is not None:
+        check_rows(options.elements)
+    PlannedEvaluation(options).check_columns()
 
 
 def check_suite_written(target: Path, path: Path, jobs: Sequence[str] = ()) -> None:
@@ -124,7 +156,11 @@ def check_suite_written(target: Path, path: Path, jobs: Sequence[str] = ()) -> N
     place = realpath(target)
     if place == realpath(path):
         raise OverwriteError(f"{target} is the suite itself", "Write to another file.")
-    for job in suite.run_suite(chosen, partial(check_written, place)).jobs:
+
+    def check(**settings: Any) -> None:
+        plan_evaluation(**settings).check_written(place)
+
+    for job in suite.run_suite(chosen, check).jobs:
         if isinstance(job.error, OverwriteError):
             raise job.error
 
@@ -135,7 +171,7 @@ def run_suite(
     jobs: Sequence[str] = (),
     check: bool = False,
     threads: int | None = None,
-    progress: Callable[[int, int | None], None] | None = None,
+    progress: Progress | None = None,
 ) -> SuiteResult:
     """Run the evaluations that a TOML file describes, or only check that they can be run.
 
@@ -154,36 +190,3 @@ def run_suite(
     if check:
         return suite.run_suite(chosen, check_evaluation, **given)
     return suite.run_suite(chosen, evaluate, progress=progress, **given)
-
-
-def _request(
-    dataset: Any = None,
-    *,
-    ci: float | None = None,
-    ci_method: str = "normal",
-    replicates: int = 1000,
-    seed: int = 0,
-    class_axis: int = 1,
-    squeeze: bool = False,
-    nan: str = "propagate",
-    dtype: str = "float64",
-    threads: int | None = None,
-    **asked: Any,
-) -> Request:
-    from lossctl.evaluation.request.request import make_request
-    from lossctl.evaluation.uncertainty.uncertainty import Method
-
-    settings = Settings(
-        class_axis=class_axis,
-        squeeze=squeeze,
-        nan=nan,
-        dtype=dtype,
-        threads=available_threads() if threads is None else threads,
-    )
-    if ci is None and ci_method != "normal":
-        raise UsageError(
-            f"--ci-method {ci_method} needs the level of the intervals", "Add --ci 0.95."
-        )
-    level = 0.95 if ci is None else ci
-    method = Method(ci_method, level, replicates, seed)  # type: ignore[arg-type]
-    return make_request(dataset, settings, method=None if ci is None else method, **asked)

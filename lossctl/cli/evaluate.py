@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lossctl.cli.gates import report
 from lossctl.cli.shared import (
-    DATA,
     OUTPUT,
     SHARED,
-    WORK,
     complete_loss,
     make_option,
     take_output,
@@ -21,10 +19,11 @@ from lossctl.cli.shared import (
 from lossctl.cli.values import take_plain_values
 from lossctl.errors import UsageError
 
-LOSSES = "Losses and slices"
-UNCERTAINTY = "Uncertainty"
-COMPARISON = "Comparison and gates"
-ROWS = "Single rows"
+if TYPE_CHECKING:
+    from lossctl.api.datasets import OptionSpec
+
+DATASET = "dataset"
+"""The one option that is no flag."""
 
 EXAMPLE = (
     "lossctl evaluate digits.parquet --pred logit_0:logit_9 --target label "
@@ -38,96 +37,44 @@ HELP = (
 )
 
 
-def _repeated(name: str, help: str, panel: str, *flags: str, **more: Any) -> inspect.Parameter:
-    return make_option(name, list[str], [], help, panel, *flags, envvar=None, **more)
-
-
-def _take_shared(name: str) -> inspect.Parameter:
-    """Return an option that compute has too."""
-    return next(one for one in SHARED if one.name == name)
-
-
 def list_options() -> list[inspect.Parameter]:
-    """Return the options of the command, in the order of its help."""
+    """Return the options of the command, as they are declared, in the order of its help."""
+    from lossctl.api import datasets
+
+    shared = {one.name: one for one in SHARED}
+    defaults = datasets.list_defaults()
+    flags = [
+        make_flag(name, spec, defaults.get(name)) if spec.help else shared[name]
+        for name, spec in datasets.list_specs().items()
+        if name != DATASET
+    ]
     return [
-        _repeated(
-            "pred", "predictions; NAME=REF names the model; again for each model", DATA,
-            metavar="REF",
-        ),
-        make_option("target", str | None, None, "true values", DATA, metavar="REF"),
-        make_option(
-            "sample_weight", str | None, None, "weight of each row", DATA, metavar="REF"
-        ),
-        make_option("mask", str | None, None, "0 leaves a row out", DATA, metavar="REF"),
-        make_option("id", str | None, None, "what names a row", DATA, metavar="REF"),
-        make_option(
-            "on", str | None, None, "join several files by this key, not by position", DATA,
-            metavar="COLUMN",
-        ),
-        make_option(
-            "how", str | None, None, "inner keeps the keys that match; exact is an error (exact)",
-            DATA,
-        ),
-        make_option(
-            "where", str | None, None, "keep the rows where this holds: 'age > 40 and sex == 1'",
-            DATA, metavar="EXPRESSION",
-        ),
-        _take_shared("classes"),
-        _take_shared("class_axis"),
-        _take_shared("squeeze"),
-        _take_shared("nan"),
-        _repeated(
-            "loss", "a loss with its options, such as huber:delta=2; again for each loss", LOSSES,
-            metavar="SPEC", autocompletion=complete_loss,
-        ),
-        _repeated(
-            "by",
-            "slice by a column, a cross (region,device), bins (age:10) or quantiles (age:q4); "
-            "again for each cut",
-            LOSSES,
-            metavar="REF",
-        ),
-        make_option(
-            "min_size", int, 0, "leave out slices of fewer rows", LOSSES, min=0, metavar="N"
-        ),
-        make_option("ci", float | None, None, "level of the intervals, such as 0.95", UNCERTAINTY),
-        make_option(
-            "ci_method", str, "normal", "normal, bootstrap, jackknife or cluster", UNCERTAINTY
-        ),
-        make_option(
-            "cluster_by", str | None, None, "rows of one cluster belong together", UNCERTAINTY,
-            metavar="REF",
-        ),
-        make_option(
-            "replicates", int, 1000, "resamples of the bootstrap", UNCERTAINTY, min=2, metavar="N"
-        ),
-        make_option("seed", int, 0, "seed of the bootstrap", UNCERTAINTY),
-        make_option(
-            "baseline", str | None, None, "the model to compare with (the first)", COMPARISON,
-            metavar="NAME",
-        ),
-        _repeated(
-            "fail_if",
-            "exit with 1 if this holds: 'ce > 0.3', 'ce[region=EU] > 0.4', "
-            "'max(ce by region) > 0.5', 'ce - baseline > 0.01', 'ce worse than baseline'",
-            COMPARISON,
-            metavar="CONDITION",
-        ),
-        make_option("worst", int, 0, "list so many rows that lose most", ROWS, min=0, metavar="N"),
-        make_option(
-            "show", str | None, None, "columns to show beside the worst rows", ROWS,
-            metavar="COLUMNS",
-        ),
-        make_option(
-            "elements", str | None, None, "write every row's losses: .csv .parquet …", ROWS,
-            metavar="FILE",
-        ),
-        make_option("dtype", str, "float64", "float64 or float32: what rows are computed in", WORK),
-        _take_shared("threads"),
-        _take_shared("progress"),
-        _take_shared("debug"),
+        *flags,
+        shared["progress"],
+        shared["debug"],
         *list_output_options("rows in a table of slices; 0 shows all"),
-    ]  # fmt: skip
+    ]
+
+
+def make_flag(name: str, spec: OptionSpec, default: Any) -> inspect.Parameter:
+    """Return the flag of an option of an evaluation."""
+    from lossctl.api.datasets import Value
+
+    kinds: dict[Value, Any] = {Value.NUMBER: float, Value.WHOLE: int, Value.SWITCH: bool}
+    kind = kinds.get(spec.value, str)
+    more: dict[str, Any] = {"metavar": spec.metavar, "min": spec.least}
+    if spec.value == Value.TEXTS:
+        kind, default, more["envvar"] = list[str], default or [], None
+    if spec.names_losses:
+        more["autocompletion"] = complete_loss
+    return make_option(
+        name,
+        kind | None if default is None else kind,
+        default,
+        spec.help,
+        spec.group,
+        **{key: value for key, value in more.items() if value is not None or key == "envvar"},
+    )
 
 
 def list_output_options(limit: str) -> list[inspect.Parameter]:
@@ -160,14 +107,14 @@ def list_output_options(limit: str) -> list[inspect.Parameter]:
 
 def build_command() -> Any:
     """Return the command."""
+    from lossctl.api import datasets
+
+    text = datasets.list_specs()[DATASET].help
     dataset = inspect.Parameter(
-        "dataset",
+        DATASET,
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
-        annotation=Annotated[
-            str | None,
-            typer.Argument(metavar="[DATASET]", help="A table, or a glob of its shards."),
-        ],
+        annotation=Annotated[str | None, typer.Argument(metavar="[DATASET]", help=text)],
     )
     return make_command("evaluate", _run, HELP, EXAMPLE, [dataset, *list_options()])
 
@@ -201,12 +148,16 @@ def _run(values: dict[str, Any]) -> None:
     del values["debug"]
     wanted = values.pop("progress")
     check_output(output.format, output.target)
-    _check_needed(values)
-    values["show"] = values["show"].split(",") if values["show"] else []
+    specs = datasets.list_specs()
+    _check_needed(values, datasets.list_required())
+    for name, value in values.items():
+        if specs[name].value == datasets.Value.NAMES:
+            values[name] = value.split(",") if value else []
+    planned = datasets.plan_evaluation(**values)
     if output.target is not None:
-        datasets.check_written(output.target, **values)
+        planned.check_written(output.target)
     with show_progress(wanted) as progress:
-        evaluation = datasets.evaluate(**values, progress=progress)
+        evaluation = planned.run(progress)
 
     def write() -> None:
         write_evaluation(evaluation, output.format, output.target, output.limit, output.precision)
@@ -214,10 +165,11 @@ def _run(values: dict[str, Any]) -> None:
     report(write, [(one.condition, one) for one in evaluation.verdicts])
 
 
-def _check_needed(values: dict[str, Any]) -> None:
-    missing = [f"--{name}" for name in ("pred", "loss") if not values[name]]
+def _check_needed(values: dict[str, Any], needed: Sequence[str]) -> None:
+    missing = [f"--{name}" for name in needed if not values[name]]
     if missing:
+        flags = " and ".join(f"--{name}" for name in needed)
         raise UsageError(
-            f"lossctl evaluate needs --pred and --loss; missing: {', '.join(missing)}",
+            f"lossctl evaluate needs {flags}; missing: {', '.join(missing)}",
             f"For example: {EXAMPLE}",
         )

@@ -37,50 +37,23 @@ from lossctl.errors import (
     nearest,
     warn,
 )
+from lossctl.evaluation.request.evaluation_options import Value, list_required, list_specs
 from lossctl.evaluation.result import Evaluation
 
 DEFAULTS, JOB = "defaults", "job"
 
-TEXT, TEXTS, NAMES, NUMBER, WHOLE, SWITCH = "text", "texts", "names", "number", "whole", "switch"
 _WORDS = {
-    TEXT: "a text",
-    TEXTS: "a text or a list of texts",
-    NUMBER: "a number",
-    WHOLE: "a whole number",
-    SWITCH: "true or false",
+    Value.TEXT: "a text",
+    Value.TEXTS: "a text or a list of texts",
+    Value.LIST: "a text or a list of texts",
+    Value.NAMES: "a text or a list of texts",
+    Value.NUMBER: "a number",
+    Value.WHOLE: "a whole number",
+    Value.SWITCH: "true or false",
 }
 
-KEYS = {
-    "dataset": TEXT,
-    "pred": TEXTS,
-    "target": TEXT,
-    "sample-weight": TEXT,
-    "mask": TEXT,
-    "id": TEXT,
-    "on": TEXT,
-    "how": TEXT,
-    "where": TEXT,
-    "classes": TEXTS,
-    "class-axis": WHOLE,
-    "squeeze": SWITCH,
-    "nan": TEXT,
-    "loss": TEXTS,
-    "by": TEXTS,
-    "min-size": WHOLE,
-    "ci": NUMBER,
-    "ci-method": TEXT,
-    "cluster-by": TEXT,
-    "replicates": WHOLE,
-    "seed": WHOLE,
-    "baseline": TEXT,
-    "fail-if": TEXTS,
-    "worst": WHOLE,
-    "show": NAMES,
-    "elements": TEXT,
-    "dtype": TEXT,
-    "threads": WHOLE,
-}
-"""The keys of a job, and the type of their values."""
+KEYS = {name.replace("_", "-"): spec.value for name, spec in list_specs().items()}
+"""The keys of a job, and what their values are."""
 
 OF_THE_COMMAND = ("format", "output", "limit", "precision", "progress", "debug")
 """Flags that say how the whole run is shown: they are no keys of a job."""
@@ -178,7 +151,7 @@ def read_suite(path: str | PathLike[str]) -> Suite:
     for name, table in tables.items():
         place = f"{file}: [{JOB}.{name}]"
         settings = defaults | _read_table(table, place)
-        missing = [key for key in ("pred", "loss") if not settings.get(key)]
+        missing = [key for key in list_required() if not settings.get(key)]
         if missing:
             raise UsageError(
                 f"{place} needs {' and '.join(missing)}", "Add them to the job, or to [defaults]."
@@ -219,22 +192,21 @@ def _suggest(key: str) -> str:
     return f"Did you mean {' or '.join(close)}?" if close else f"There is: {', '.join(KEYS)}."
 
 
-def _read_value(value: Any, kind: str, place: str) -> Any:
-    if kind == TEXTS:
+def _read_value(value: Any, kind: Value, place: str) -> Any:
+    if kind in (Value.TEXTS, Value.LIST, Value.NAMES):
         texts = value if isinstance(value, list) else [value]
         if all(isinstance(one, str) for one in texts):
-            return texts
-    elif kind == NAMES:
-        return [name for one in _read_value(value, TEXTS, place) for name in one.split(",")]
-    elif kind == SWITCH:
+            named = kind == Value.NAMES
+            return [name for one in texts for name in one.split(",")] if named else texts
+    elif kind == Value.SWITCH:
         if isinstance(value, bool):
             return value
     elif not isinstance(value, bool) and isinstance(value, _TYPES[kind]):
-        return float(value) if kind == NUMBER else value
+        return float(value) if kind == Value.NUMBER else value
     raise UsageError(f"{place} must be {_WORDS[kind]}, but is {value!r}")
 
 
-_TYPES: Mapping[str, Any] = {TEXT: str, NUMBER: int | float, WHOLE: int}
+_TYPES: Mapping[Value, Any] = {Value.TEXT: str, Value.NUMBER: int | float, Value.WHOLE: int}
 
 
 def run_suite(

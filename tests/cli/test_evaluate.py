@@ -317,7 +317,7 @@ class TestStart:
             (("evaluate", "--help"), "lossctl.cli.evaluate"),
             (
                 ("evaluate", *DIGITS, "--loss", "ce", "--by", "label", "-o", "found.csv"),
-                "lossctl.cli.evaluate lossctl.evaluation",
+                "lossctl.cli.evaluate lossctl.evaluation.evaluator",
             ),
         ],
     )
@@ -327,7 +327,7 @@ class TestStart:
         words = tuple(word.replace("found", str(tmp_path / "found")) for word in words)
         program = (
             "import atexit, sys; from lossctl.cli import main;"
-            "names = ('lossctl.cli.evaluate', 'lossctl.evaluation', 'tomllib', 'pandas',"
+            "names = ('lossctl.cli.evaluate', 'lossctl.evaluation.evaluator', 'tomllib', 'pandas',"
             " 'pyarrow.compute', 'pydantic');"
             "atexit.register(lambda: print(*(n for n in names if n in sys.modules),"
             " file=sys.stderr)); main()"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from lossctl.data.arrays.class_names import ClassNames, load_classes
 from lossctl.data.references.open import is_reference
 from lossctl.engine.plan.plan import NAN_POLICIES, Settings
 from lossctl.errors import UsageError, did_you_mean
+from lossctl.evaluation.request.evaluation_options import EvaluationOptions
 from lossctl.evaluation.request.gates import Gate, Known, read_gates
 from lossctl.evaluation.request.inputs import (
     MASK,
@@ -68,48 +69,30 @@ class Request:
         )
 
 
-def make_request(
-    data: Any,
-    settings: Settings,
-    *,
-    pred: Any,
-    loss: Any,
-    target: Any = None,
-    by: Any = None,
-    where: str | None = None,
-    on: str | None = None,
-    how: str | None = None,
-    sample_weight: Any = None,
-    mask: Any = None,
-    id: Any = None,
-    classes: Any = None,
-    method: Method | None = None,
-    cluster_by: Any = None,
-    baseline: str | None = None,
-    worst: int = 0,
-    show: Any = None,
-    min_size: int = 0,
-    fail_if: Any = None,
-) -> Request:
+def make_request(options: EvaluationOptions) -> Request:
     """Return what is asked for. Raises UsageError for what does not exist or makes no sense."""
-    _check_numbers(settings, worst=worst, min_size=min_size)
-    _check_matching(on, how)
-    _check_cluster(method, cluster_by)
-    specs = parse_losses(loss)
+    settings = _choose_settings(options)
+    method = _choose_method(options)
+    _check_numbers(settings, worst=options.worst, min_size=options.min_size)
+    _check_matching(options.on, options.how)
+    _check_cluster(method, options.cluster_by)
+    specs = parse_losses(options.loss)
     refuse_wholes(specs)
+    data, on = options.dataset, options.on
     dataset = Dataset.open(data, on)
-    models = name_models(pred, dataset)
-    shown = list_texts(show)
-    if shown and not worst:
+    models = name_models(options.pred, dataset)
+    shown, conditions = list_texts(options.show), list_texts(options.fail_if)
+    if shown and not options.worst:
         raise UsageError("--show is for the worst rows, and none are asked for", "Add --worst 20.")
-    identity = on if id is None and data is not None else id
-    asked = _ask(models, target, sample_weight, mask, identity, cluster_by, shown)
-    names = classes if isinstance(classes, ClassNames) else load_classes(_or_none(classes))
-    indexed = index_labels(asked, specs, names)
+    identity = on if options.id is None and data is not None else options.id
+    asked = _ask(models, options, identity, shown)
+    given = options.classes
+    classes = given if isinstance(given, ClassNames) else load_classes(_or_none(given))
+    indexed = index_labels(asked, specs, classes)
     tasks = make_tasks(models, specs, asked, settings)
-    check_gathered(tasks, method, sample_weight)
-    compared = _choose_baseline(baseline, models)
-    slices = parse_by(by or None, dataset.names)
+    check_gathered(tasks, method, options.sample_weight)
+    compared = _choose_baseline(options.baseline, models)
+    slices = parse_by(options.by or None, dataset.names)
     known = Known(
         losses=_name_losses(specs),
         models=list(models),
@@ -117,31 +100,21 @@ def make_request(
         baseline=compared,
         intervals=method is not None,
     )
-    gates = read_gates(list_texts(fail_if), known)
+    gates = read_gates(conditions, known)
     slices = _add_cuts(slices, gates)
     for number, spec in enumerate(slices):
         for place, axis in enumerate(spec.axes):
             asked[BY, number, place] = Asked(axis.given, labels=not axis.bins, what="by")
     for one in asked.values():
         dataset.resolve(one)
-    given = {
-        "dataset": data,
+    resolved = {
         "pred": models,
-        "target": target,
-        "by": by,
-        "where": where,
-        "on": on,
-        "how": None if on is None else how or "exact",
-        "sample_weight": sample_weight,
-        "mask": mask,
+        "how": None if on is None else options.how or "exact",
         "id": identity,
-        "classes": None if names is None else names.names,
-        "cluster_by": cluster_by,
+        "classes": None if classes is None else classes.names,
         "baseline": compared,
-        "worst": worst,
         "show": shown,
-        "min_size": min_size,
-        "fail_if": list_texts(fail_if),
+        "fail_if": conditions,
     }
     return Request(
         dataset=dataset,
@@ -151,38 +124,50 @@ def make_request(
         by=slices,
         asked=asked,
         settings=settings,
-        filter=_read_filter(where, dataset),
-        classes=names,
+        filter=_read_filter(options.where, dataset),
+        classes=classes,
         indexed=indexed,
         turned=find_turned(tasks),
-        how=how or "exact",
+        how=options.how or "exact",
         method=method,
         baseline=compared,
         gates=gates,
-        worst=worst,
+        worst=options.worst,
         show=shown,
-        min_size=min_size,
-        described=describe_settings(given, tasks, settings, method),
+        min_size=options.min_size,
+        described=describe_settings(options, resolved, tasks, method),
     )
 
 
+def _choose_settings(options: EvaluationOptions) -> Settings:
+    """Return those of the options that every computation has."""
+    names = {one.name for one in fields(Settings)} & {one.name for one in fields(options)}
+    return Settings(**{name: getattr(options, name) for name in names})
+
+
+def _choose_method(options: EvaluationOptions) -> Method | None:
+    """Return how intervals are made, if any are."""
+    if options.ci is None and options.ci_method != "normal":
+        raise UsageError(
+            f"--ci-method {options.ci_method} needs the level of the intervals", "Add --ci 0.95."
+        )
+    level = 0.95 if options.ci is None else options.ci
+    method = Method(options.ci_method, level, options.replicates, options.seed)  # type: ignore[arg-type]
+    return None if options.ci is None else method
+
+
 def _ask(
-    models: Mapping[str, Any],
-    target: Any,
-    sample_weight: Any,
-    mask: Any,
-    identity: Any,
-    cluster_by: Any,
-    shown: Sequence[str],
+    models: Mapping[str, Any], options: EvaluationOptions, identity: Any, shown: Sequence[str]
 ) -> dict[Any, Asked]:
     """Return the columns that are to be read, beside those of losses and slices."""
     asked: dict[Any, Asked] = {
         (PRED, place): Asked(given, what="pred") for place, given in enumerate(models.values())
     }
-    for key, given in ((TARGET, target), (WEIGHT, sample_weight), (MASK, mask)):
+    single = ((TARGET, options.target), (WEIGHT, options.sample_weight), (MASK, options.mask))
+    for key, given in single:
         if given is not None:
             asked[key] = Asked(given, what=key)
-    for key, given in ((ID, identity), (CLUSTER, cluster_by)):
+    for key, given in ((ID, identity), (CLUSTER, options.cluster_by)):
         if given is not None:
             asked[key] = Asked(given, labels=True, what=key)
     return asked | {(SHOW, name): Asked(name, labels=True, what="show") for name in shown}

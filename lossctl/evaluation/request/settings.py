@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from lossctl.data.references.open import is_reference
-from lossctl.engine.plan.plan import Settings
 from lossctl.engine.sums.result import LARGE_TENSOR
+from lossctl.evaluation.request.evaluation_options import EvaluationOptions, list_specs
 from lossctl.evaluation.scan import Task
 from lossctl.evaluation.uncertainty.uncertainty import Method
 
@@ -21,25 +21,29 @@ LONGEST = 1000
 
 
 def describe_settings(
-    given: Mapping[str, Any], tasks: Sequence[Task], settings: Settings, method: Method | None
+    options: EvaluationOptions,
+    resolved: Mapping[str, Any],
+    tasks: Sequence[Task],
+    method: Method | None,
 ) -> dict[str, Any]:
-    """Return the settings by the names of the arguments, with defaults filled in.
+    """Return the options by their names, with defaults filled in, but those that change no number.
 
-    ``given`` are those that stay as they were given; of arrays and tables in memory it is told
-    what they are, and their shape. The number of threads changes no bit, and is left out.
+    ``resolved`` are those that became something else than they were given as; of arrays and
+    tables in memory it is told what they are, and their shape.
     """
     resampled = method if method is not None and method.name == RESAMPLING else None
-    return {
-        **{name: describe(value) for name, value in given.items()},
+    made = {
+        **{name: describe(value) for name, value in resolved.items()},
         "loss": [describe_loss(task) for task in tasks if task.model == tasks[0].model],
         "ci": None if method is None else method.level,
         "ci_method": None if method is None else method.name,
         "replicates": None if resampled is None else resampled.replicates,
         "seed": None if resampled is None else resampled.seed,
-        "class_axis": settings.class_axis,
-        "squeeze": settings.squeeze,
-        "nan": settings.nan,
-        "dtype": settings.dtype,
+    }
+    return {
+        name: made[name] if name in made else describe(getattr(options, name))
+        for name, spec in list_specs().items()
+        if spec.changes_numbers
     }
 
 
