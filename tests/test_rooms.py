@@ -31,7 +31,6 @@ LONGEST_FILE = 400
 MOST_MODULES = 14
 HEAVY = ("numpy", "pandas", "pyarrow", "rich", "typer")
 NOT_YET: set[tuple[str, ...]] = {
-    ("Column",),
     ("Place",),
     ("Scan",),
     ("Table",),

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.api.writers import check_gradient, open_gradient
-from lossctl.data import is_live, refuse_overwriting
+from lossctl.data import is_streaming, reject_overwriting
 from lossctl.engine.gradients.result import Gradient, GradientBlock
 from lossctl.engine.gradients.stream import Gradients, make_chain_rule, name_inputs
 from lossctl.engine.plan.call import make_call
@@ -189,13 +189,13 @@ def _name_files(
     files = {name: template.replace(PLACE, name) for name in names}
     for path in files.values():
         check_gradient(path)
-        refuse_overwriting(path, references)
+        reject_overwriting(path, references)
     return files
 
 
 def _refuse_pipes(references: Sequence[Any]) -> None:
     for reference in references:
-        if isinstance(reference, str | PathLike) and is_live(reference):
+        if isinstance(reference, str | PathLike) and is_streaming(reference):
             shown = "standard input" if fspath(reference).startswith("-") else fspath(reference)
             raise UsageError(
                 f"a gradient takes two readings, and {shown} can be read only once",

@@ -11,8 +11,8 @@ from lossctl.checks.findings.catalogue import Evidence, declare
 from lossctl.checks.repairs.repairs import Command, Repair
 from lossctl.checks.repairs.views import peekable
 from lossctl.checks.result import Finding, Severity
-from lossctl.data import Source, is_live, open_sources
-from lossctl.data.arrays.arrow import Column
+from lossctl.data import Source, is_streaming, open_sources
+from lossctl.data.arrays.arrow import ColumnPlace
 from lossctl.data.arrays.cells import CELL, Cells
 from lossctl.data.arrays.class_names import ClassNames, IndexedSource
 from lossctl.data.references.open import is_reference
@@ -102,7 +102,7 @@ def _find_texts(declared: Sequence[Input], references: Sequence[Any]) -> dict[in
     found = {}
     for place, one in enumerate(references):
         named = not declared or any(form.kind.may_be_named for form in declared[place].forms)
-        if place == 0 or not named or not is_reference(one) or is_live(one):
+        if place == 0 or not named or not is_reference(one) or is_streaming(one):
             continue
         names = _read_names(one)
         if names:
@@ -126,7 +126,7 @@ def _read_names(reference: Any) -> list[str]:
             cells: Cells = source.read(start, start + ROWS)  # type: ignore[assignment]
             if not len(cells) or len(names) > MOST_NAMES:
                 break
-            if start == 0 and cells.numbers(Column(source.name, "labels")) is not None:
+            if start == 0 and cells.numbers(ColumnPlace(source.name, "labels")) is not None:
                 return []
             names |= {str(one) for one in cells.encode(source.name)[1] if one is not None}
             start += len(cells)

@@ -12,30 +12,37 @@ from os import PathLike
 
 import numpy as np
 
-from lossctl.data.arrays.cells import wrap_labels
+from lossctl.data.arrays.cells import wrap_cells
 from lossctl.data.arrays.memory import to_memory_array, wrap_memory
 from lossctl.data.arrays.source import Array, ArraySource, Source
-from lossctl.data.references.open import Opener, find_files, is_reference, refuse_overwriting
+from lossctl.data.references.open import Opener, find_files, is_reference, reject_overwriting
 from lossctl.data.references.parse import Reference
 from lossctl.data.tables.columns import choose_columns, find_column
 from lossctl.data.tables.scan import (
-    LabelSource,
+    CellSource,
     SharedScan,
     Table,
     TableSource,
     choose_all,
-    refuse_lists,
+    reject_lists,
 )
 from lossctl.errors import UsageError
 
-__all__ = ["ArraySource", "Source", "is_live", "load_array", "open_sources", "refuse_overwriting"]
+__all__ = [
+    "ArraySource",
+    "Source",
+    "is_streaming",
+    "load_array",
+    "open_sources",
+    "reject_overwriting",
+]
 
 
-def open_sources(references: Sequence[object], labels: Collection[int] = ()) -> list[Source]:
+def open_sources(references: Sequence[object], cells: Collection[int] = ()) -> list[Source]:
     """Open files, shards, columns (``FILE#columns``), standard input (``-``) and array-likes.
 
     A pattern, a directory, or a list of paths is one array in several files. Columns of the
-    same files share one scan. Those at the places ``labels`` are one column each, of anything:
+    same files share one scan. Those at the places ``cells`` are one column each, of anything:
     they are read as cells, as Arrow holds them.
     """
     sources: dict[int, Source] = {}
@@ -46,7 +53,7 @@ def open_sources(references: Sequence[object], labels: Collection[int] = ()) -> 
         for place, given in enumerate(references):
             if not is_reference(given):
                 named = type(given).__name__
-                wrapped = wrap_labels(given, named) if place in labels else wrap_memory(given)
+                wrapped = wrap_cells(given, named) if place in cells else wrap_memory(given)
                 sources[place] = wrapped
                 continue
             files = find_files(given)
@@ -59,7 +66,7 @@ def open_sources(references: Sequence[object], labels: Collection[int] = ()) -> 
                 tables[files.key] = (opened, {})
             tables[files.key][1][place] = files.reference
         for table, columns in tables.values():
-            for place, source in _open_columns(table, columns, labels).items():
+            for place, source in _open_columns(table, columns, cells).items():
                 undo.callback(source.close)
                 sources[place] = source
         undo.pop_all()
@@ -68,7 +75,7 @@ def open_sources(references: Sequence[object], labels: Collection[int] = ()) -> 
     return [sources[place] for place in range(len(references))]
 
 
-def is_live(reference: object) -> bool:
+def is_streaming(reference: object) -> bool:
     """Whether something comes through a pipe, so that it can be read only once."""
     if not is_reference(reference):
         return False
@@ -95,35 +102,35 @@ def load_array(reference: object) -> Array:
 
 
 def _open_columns(
-    table: Table, references: dict[int, Reference], labels: Collection[int]
+    table: Table, references: dict[int, Reference], cells: Collection[int]
 ) -> dict[int, Source]:
     """Open what several references name in one table, as columns of one scan."""
     chosen: dict[int, list[int]] = {}
     for place, reference in references.items():
         table.check_header(reference.fragment)
-        if place in labels:
-            chosen[place] = [_choose_label(table, reference)]
+        if place in cells:
+            chosen[place] = [_choose_cell_column(table, reference)]
             continue
         chosen[place] = (
             choose_all(table)
             if reference.fragment is None
             else choose_columns(reference.fragment, table.names, reference.path)
         )
-        refuse_lists(table, chosen[place], reference.text)
-    numbers = {c for place, columns in chosen.items() if place not in labels for c in columns}
+        reject_lists(table, chosen[place], reference.text)
+    numbers = {c for place, columns in chosen.items() if place not in cells for c in columns}
     everything = {column for columns in chosen.values() for column in columns}
-    table.plain = frozenset(everything - numbers)
+    table.as_cells = frozenset(everything - numbers)
     scan = SharedScan(table, sorted(everything))
     return {
-        place: LabelSource(references[place].text, scan, columns[0])
-        if place in labels
+        place: CellSource(references[place].text, scan, columns[0])
+        if place in cells
         else TableSource(references[place].text, scan, columns, vector=len(columns) == 1)
         for place, columns in chosen.items()
     }
 
 
-def _choose_label(table: Table, reference: Reference) -> int:
-    """Return the one column that a reference to labels names."""
+def _choose_cell_column(table: Table, reference: Reference) -> int:
+    """Return the one column that is meant by a reference whose column is read as cells."""
     if reference.fragment is not None:
         return find_column(reference.fragment, table.names, reference.path)
     columns = [column for column in range(len(table.names)) if not table.hidden(column)]

@@ -25,7 +25,7 @@ from os.path import realpath
 from pathlib import Path
 from typing import Any
 
-from lossctl.data.streams.files import explain_refusal
+from lossctl.data.streams.files import explain_os_error
 from lossctl.errors import (
     Exit,
     FileError,
@@ -164,7 +164,7 @@ def _read_document(file: str) -> dict[str, Any]:
     try:
         return tomllib.loads(Path(file).read_text(encoding="utf-8"))
     except OSError as error:
-        raise explain_refusal(Path(file), error) from error
+        raise explain_os_error(Path(file), error) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} is no TOML: {error}", "See toml.io for the syntax.") from error
 

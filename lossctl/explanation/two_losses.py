@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from lossctl.data import is_live
+from lossctl.data import is_streaming
 from lossctl.engine.plan.build import has_class_axis
 from lossctl.engine.plan.call import Call, is_text
 from lossctl.engine.run.elements import Progress
@@ -48,7 +48,7 @@ def explain_difference(
 
 def refuse_pipes(call: Call) -> None:
     """Raise UsageError for what cannot be read again for another definition."""
-    if any(is_text(one) and is_live(one) for one in call.references):
+    if any(is_text(one) and is_streaming(one) for one in call.references):
         raise UsageError(
             "two definitions take two readings, and standard input or a pipe can be read once",
             "Write it to a file first.",

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lossctl.data import open_sources
-from lossctl.data.streams.prefetch import Ahead
+from lossctl.data.streams.prefetch import Prefetcher
 from lossctl.errors import DataError
 from tests.support.source_files import read_in_pieces, write
 
@@ -24,7 +24,7 @@ def test_items_come_in_order_from_another_thread() -> None:
             makers.append(threading.current_thread())
             yield number
 
-    with closing(Ahead(count())) as items:
+    with closing(Prefetcher(count())) as items:
         assert items.take() == 0
         items.prepare()
         items.prepare()
@@ -40,7 +40,7 @@ def test_errors_come_where_their_item_would() -> None:
         yield 1
         raise DataError("broken")
 
-    with closing(Ahead(fail())) as items:
+    with closing(Prefetcher(fail())) as items:
         assert items.take() == 1
         items.prepare()
         with pytest.raises(DataError, match="broken"):
@@ -57,7 +57,7 @@ def test_closing_waits_for_the_item_that_is_made() -> None:
         made.append(1)
         yield 1
 
-    items = Ahead(wait())
+    items = Prefetcher(wait())
     items.prepare()
     begun.wait()
     threading.Timer(0.01, go.set).start()

@@ -18,7 +18,7 @@ import pytest
 import lossctl
 from lossctl.data import open_sources
 from lossctl.data.formats.npy import StreamSource
-from lossctl.data.streams import prefetch as ahead
+from lossctl.data.streams import prefetch
 from lossctl.engine.plan.blocks import BLOCK_NUMBERS
 from lossctl.engine.run.pool import WorkerPool
 from tests.support.command_line import command, environment
@@ -70,7 +70,7 @@ def test_what_a_thread_reads_from_is_not_closed(
 def test_text_may_be_left_while_a_thread_decompresses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ahead, "PATIENCE", 0.05)
+    monkeypatch.setattr(prefetch, "JOIN_TIMEOUT_S", 0.05)
     read_in_pieces(monkeypatch, 1000)
     text = b"x\n" + np.random.default_rng(1).bytes(3_000_000).hex("\n", 2).encode()
     numbers = text.translate(bytes.maketrans(b"abcdef", b"012345"))

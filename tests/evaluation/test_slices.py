@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lossctl
-from lossctl.data.arrays.cells import wrap_labels
+from lossctl.data.arrays.cells import wrap_cells
 from lossctl.evaluation.request.specs import parse_by, parse_loss
 from lossctl.evaluation.rows import reader as reading
 from lossctl.evaluation.slices import quantiles, slices
@@ -366,7 +366,7 @@ def test_labels_of_any_type_are_numbered_as_they_appear(dtype: str, span: int) -
             column += np.uint64(1 << 63)
         texts = ["(missing)" if value is pd.NA else str(value) for value in column.tolist()]
         seen = list(dict.fromkeys([*seen, *texts]))
-        codes = kept.encode(wrap_labels(column, "by").whole())
+        codes = kept.encode(wrap_cells(column, "by").whole())
         assert [kept.label(code) for code in codes.tolist()] == texts
         assert kept.labels == seen
 

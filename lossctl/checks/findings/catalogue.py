@@ -114,7 +114,7 @@ def detects_rule(rule: Rule, hides: tuple[str, ...] = ()) -> Callable[[Detector]
 
 def severity_of(rule: Rule) -> Severity:
     """Return how severe it is that a rule is broken."""
-    return Severity.ERROR if rule.is_error or rule.grave else Severity.WARNING
+    return Severity.ERROR if rule.is_error or rule.invalidates_result else Severity.WARNING
 
 
 def list_finding_types() -> list[FindingType]:

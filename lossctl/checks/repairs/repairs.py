@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lossctl.data import is_live
+from lossctl.data import is_streaming
 from lossctl.data.references.parse import parse_reference
 from lossctl.losses.core.declaration import Loss, Parameter
 
@@ -49,7 +49,7 @@ class Command:
     def textual(self) -> bool:
         """Whether it can be written as a command: of files, or of standard input given again."""
         return all(
-            isinstance(one, str | PathLike) and (_is_standard(one) or not is_live(one))
+            isinstance(one, str | PathLike) and (_is_standard(one) or not is_streaming(one))
             for one in self.references
         )
 
@@ -144,7 +144,7 @@ class Command:
         reference = parse_reference(ids)
         reader = READERS.get(reference.path.suffix.lower())
         sharded = reader is not None and not reference.path.is_file()  # pandas knows no patterns
-        if not self.textual or is_live(ids) or "mask" in self.options or sharded:
+        if not self.textual or is_streaming(ids) or "mask" in self.options or sharded:
             return Repair(words)
         if reader is None or reference.fragment is None:
             loaded = f"ids = lossctl.load_array({_quote(ids)})"

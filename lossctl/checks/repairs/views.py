@@ -9,7 +9,7 @@ import numpy as np
 
 from lossctl.checks.measurements.profile import Measures, measure
 from lossctl.data.arrays.source import Array, ArraySource, Source
-from lossctl.data.arrays.views import ReplayedSource, SqueezedSource, WrappedSource
+from lossctl.data.arrays.views import DelegatingSource, RewindableSource, SqueezedSource
 
 PEEKED = 1024
 """Rows that are looked at before the scan."""
@@ -20,12 +20,12 @@ LARGEST = 2**27
 
 def peekable(source: Source) -> Source:
     """Return a source whose first rows can be looked at and read again."""
-    return source if source.repeatable else ReplayedSource(source)
+    return source if source.repeatable else RewindableSource(source)
 
 
 def peek(source: Source, rows: int = PEEKED) -> Array:
     """Return the first rows of a source, which stay to be read."""
-    if isinstance(source, ReplayedSource):
+    if isinstance(source, RewindableSource):
         return source.look(rows)
     if isinstance(source, SqueezedSource):
         values = peek(source.source, rows)
@@ -33,7 +33,7 @@ def peek(source: Source, rows: int = PEEKED) -> Array:
     return source.read(0, rows)
 
 
-class ChangedSource(WrappedSource):
+class ChangedSource(DelegatingSource):
     """A source that gives something else than another one."""
 
     def __init__(self, source: Source, trailing: tuple[int, ...], dtype: np.dtype[Any]) -> None:

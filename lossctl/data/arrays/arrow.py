@@ -15,7 +15,7 @@ from lossctl.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ColumnPlace:
     """Where a piece of a column stands, for messages: file, name, first row of the piece."""
 
     path: str
@@ -67,10 +67,10 @@ def list_shape(arrow_type: Any) -> tuple[int, ...]:
     return (size, *list_shape(arrow_type.value_type))
 
 
-def to_array(chunked: Any, column: Column) -> Array:
+def to_array(chunked: Any, column: ColumnPlace) -> Array:
     """Return a chunked Arrow column as an array: (n,), or (n, K, …) where it holds lists."""
     if numpy_dtype(chunked.type) is None:
-        raise refuse_type(chunked.type, str(column))
+        raise reject_type(chunked.type, str(column))
     if not len(chunked):
         return np.empty((0, *list_shape(chunked.type)), numpy_dtype(chunked.type))
     single = chunked.num_chunks == 1
@@ -78,7 +78,7 @@ def to_array(chunked: Any, column: Column) -> Array:
 
 
 def ragged(
-    column: Column, row: int, shape: tuple[int, ...], other: int, different: tuple[int, ...]
+    column: ColumnPlace, row: int, shape: tuple[int, ...], other: int, different: tuple[int, ...]
 ) -> DataError:
     """Return the error for lists of different lengths."""
     lengths = [" × ".join(map(str, sizes)) for sizes in (shape, different)]
@@ -89,7 +89,7 @@ def ragged(
     )
 
 
-def refuse_type(arrow_type: Any, where: str) -> DataError:
+def reject_type(arrow_type: Any, where: str) -> DataError:
     """Return the error for a column that does not hold numbers."""
     import pyarrow as pa
 
@@ -118,7 +118,7 @@ def _is_list(arrow_type: Any) -> bool:
     )
 
 
-def _convert(array: Any, column: Column, per_row: int) -> Array:
+def _convert(array: Any, column: ColumnPlace, per_row: int) -> Array:
     """Convert one chunk, of which ``per_row`` entries belong to each row of the table."""
     import pyarrow as pa
 
@@ -135,7 +135,7 @@ def _convert(array: Any, column: Column, per_row: int) -> Array:
     return _convert_numbers(array)
 
 
-def _convert_lists(array: Any, column: Column, per_row: int) -> Array:
+def _convert_lists(array: Any, column: ColumnPlace, per_row: int) -> Array:
     if array.null_count:
         entry = int(np.argmin(_validity(array)))
         raise DataError(
@@ -173,7 +173,7 @@ def _convert_numbers(array: Any) -> Array:
     if array.null_count == count:  # also where there are no values at all, and no buffer
         dtype = numpy_dtype(array.type)
         if dtype is None:
-            raise refuse_type(array.type, "a column")
+            raise reject_type(array.type, "a column")
         if not count:
             return np.empty(0, dtype)
         return np.full(count, np.nan, dtype if dtype.kind == "f" else np.float64)

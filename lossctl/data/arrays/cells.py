@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lossctl.data.arrays.arrow import Column, numpy_dtype, to_array
+from lossctl.data.arrays.arrow import ColumnPlace, numpy_dtype, to_array
 from lossctl.data.arrays.source import Array, Source
 from lossctl.errors import DataError
 
@@ -81,7 +81,7 @@ class Cells:
             return None
         return _read(self.arrow).astype(np.int64, copy=False)
 
-    def numbers(self, column: Column) -> Array | None:
+    def numbers(self, column: ColumnPlace) -> Array | None:
         """Return the cells as numbers, if their type is one of numbers."""
         import pyarrow as pa
 
@@ -120,7 +120,7 @@ def unpack_cells(content: memoryview) -> Cells:
         return Cells(stream.read_all().column(0))
 
 
-class LabelArray(Source):
+class CellArray(Source):
     """Labels in memory."""
 
     def __init__(self, name: str, arrow: Any) -> None:
@@ -139,13 +139,13 @@ class LabelArray(Source):
         return self._cells
 
 
-def wrap_labels(given: Any, name: str) -> LabelArray:
+def wrap_cells(given: Any, name: str) -> CellArray:
     """Return labels in memory (a list, an array, a pandas or Arrow column) as a source."""
     import pyarrow as pa
 
     values = given if hasattr(given, "dtype") or isinstance(given, list) else list(given)
     if isinstance(given, pa.Array | pa.ChunkedArray):
-        return LabelArray(name, join_cells([Cells(given)]).arrow)
+        return CellArray(name, join_cells([Cells(given)]).arrow)
     if isinstance(values, np.ndarray) and values.ndim != 1:
         raise DataError(f"{name} has {values.ndim} axes, but labels are one per row")
     try:
@@ -153,7 +153,7 @@ def wrap_labels(given: Any, name: str) -> LabelArray:
         if isinstance(cells.arrow.type, pa.BaseExtensionType):  # pandas' periods and intervals
             texts = zip(values, cells.arrow.is_null().to_pylist(), strict=True)
             cells = Cells(pa.array([None if empty else str(one) for one, empty in texts]))
-        return LabelArray(name, cells.arrow)
+        return CellArray(name, cells.arrow)
     except pa.ArrowNotImplementedError as error:
         raise DataError(f"{name} holds no labels: {error}", "Make them texts.") from error
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
@@ -181,7 +181,7 @@ def _read(arrow: Any) -> Array:
     """Return whole numbers; pyarrow's own conversion would import pandas."""
     import pyarrow as pa
 
-    return to_array(pa.chunked_array([arrow]), Column("", ""))
+    return to_array(pa.chunked_array([arrow]), ColumnPlace("", ""))
 
 
 def _wrap(numbers: Array) -> Any:

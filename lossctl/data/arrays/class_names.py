@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.data.arrays.arrow import Column
+from lossctl.data.arrays.arrow import ColumnPlace
 from lossctl.data.arrays.cells import Cells
 from lossctl.data.arrays.source import Source
-from lossctl.data.arrays.views import WrappedSource
+from lossctl.data.arrays.views import DelegatingSource
 from lossctl.errors import DataError, FileError, UsageError, did_you_mean
 
 UNKNOWN = -1
@@ -47,7 +47,7 @@ class ClassNames:
         What is none of the classes is an error, or counted in ``unknown`` (empty cells as "") and
         has the index -1.
         """
-        given = cells.numbers(Column(source.name, what))
+        given = cells.numbers(ColumnPlace(source.name, what))
         if given is not None:
             return given
         codes, found = cells.encode(source.name)
@@ -58,7 +58,7 @@ class ClassNames:
                 if count and indices[code] == UNKNOWN:
                     unknown["" if found[code] is None else str(found[code])] += count
         elif len(values) and values.min() == UNKNOWN:
-            self._refuse(
+            self._reject(
                 values,
                 [found[code] for code in codes[values == UNKNOWN][:1]],
                 source,
@@ -67,7 +67,7 @@ class ClassNames:
             )
         return values
 
-    def _refuse(
+    def _reject(
         self,
         values: NDArray[np.int64],
         first: Sequence[Any],
@@ -91,7 +91,7 @@ class ClassNames:
         )
 
 
-class IndexedSource(WrappedSource):
+class IndexedSource(DelegatingSource):
     """A column of labels as the indices of their classes."""
 
     def __init__(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lossctl.data.arrays.arrow import Column, to_array
+from lossctl.data.arrays.arrow import ColumnPlace, to_array
 from lossctl.data.arrays.dtypes import NUMERIC_KINDS, to_numbers
 from lossctl.data.arrays.source import Array, ArraySource
 from lossctl.errors import DataError, UsageError
@@ -56,11 +56,11 @@ def _convert_arrow(reference: Any, name: str) -> Array | None:
     if isinstance(reference, arrow.Table):
         names = reference.column_names
         arrays = zip(names, reference.columns, strict=True)
-        return _join(names, (to_array(data, Column(name, key)) for key, data in arrays), name)
+        return _join(names, (to_array(data, ColumnPlace(name, key)) for key, data in arrays), name)
     if isinstance(reference, arrow.Array):
         reference = arrow.chunked_array([reference])
     if isinstance(reference, arrow.ChunkedArray):
-        return to_array(reference, Column(name, "values"))
+        return to_array(reference, ColumnPlace(name, "values"))
     return None
 
 

@@ -12,7 +12,7 @@ END = 2**62
 """Behind the last row of anything."""
 
 
-class WrappedSource(Source):
+class DelegatingSource(Source):
     """A source around another one: those that derive from it say what they do otherwise."""
 
     def __init__(
@@ -79,12 +79,12 @@ class WrappedSource(Source):
         self.source.close()
 
 
-def keep_row(source: Source, row: int) -> Source:
+def cache_row(source: Source, row: int) -> Source:
     """Return the source, such that ``read(row, row + 1)`` works after all has been read."""
-    return source if source.repeatable else KeptSource(source, row)
+    return source if source.repeatable else RowCacheSource(source, row)
 
 
-class KeptSource(WrappedSource):
+class RowCacheSource(DelegatingSource):
     """A source of which one row is copied when it is read."""
 
     def __init__(self, source: Source, row: int) -> None:
@@ -108,7 +108,7 @@ class KeptSource(WrappedSource):
         return self.source.read_box(start, stop, box)
 
 
-class ReplayedSource(WrappedSource):
+class RewindableSource(DelegatingSource):
     """A source with rows that were taken off its beginning, which are given out first."""
 
     def __init__(self, source: Source) -> None:
@@ -152,7 +152,7 @@ class ReplayedSource(WrappedSource):
             self.source.skip(row)
 
 
-class SqueezedSource(WrappedSource):
+class SqueezedSource(DelegatingSource):
     """A source whose axes of length 1 are dropped, apart from the sample axis."""
 
     def __init__(self, source: Source) -> None:

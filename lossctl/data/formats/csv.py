@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from lossctl.data.arrays.arrow import Column, numpy_dtype, to_array
+from lossctl.data.arrays.arrow import ColumnPlace, numpy_dtype, to_array
 from lossctl.data.arrays.cells import Cells
 from lossctl.data.arrays.source import Array
 from lossctl.data.formats.csv_records import (
@@ -44,20 +44,22 @@ class CsvTable(TextTable):
         self._quiet = quiet
         self._read_header()
 
-    def misfits(self) -> Mapping[int, str]:
+    def non_numeric_columns(self) -> Mapping[int, str]:
         """Return the columns with no name, and those with cells that are no numbers."""
         data = self._peek()
         everything = list(range(len(self.names)))
         table = self._parse(data, everything)
-        misfits = {}
+        non_numeric_columns = {}
         for column, field in zip(everything, table.schema, strict=True):
             if not self.names[column].strip():
-                misfits[column] = f"(column {column + 1}) has no name; perhaps it is an index"
+                non_numeric_columns[column] = (
+                    f"(column {column + 1}) has no name; perhaps it is an index"
+                )
             elif numpy_dtype(field.type) is None:
                 found = self._find_text(data, column)
                 if found is not None:
-                    misfits[column] = f"holds {show_text(found[1])}"
-        return misfits
+                    non_numeric_columns[column] = f"holds {show_text(found[1])}"
+        return non_numeric_columns
 
     def reopen(self) -> CsvTable:
         """Return the same file at its beginning."""
@@ -150,7 +152,7 @@ class CsvTable(TextTable):
         if is_blank(data):
             return pa.schema([(name, pa.float64()) for name in chosen]).empty_table()
         block = block or BLOCK_BYTES * min(max(len(names) // 32, 1), 16)
-        texts = dict.fromkeys((names[column] for column in self.plain), pa.string())
+        texts = dict.fromkeys((names[column] for column in self.as_cells), pa.string())
         quotes = self._text.quotes
         if quotes % 2:
             self._check_quotes(data)
@@ -211,8 +213,8 @@ class CsvTable(TextTable):
         table = self._parse(data, columns)
         arrays: dict[int, Any] = {}
         for column, values in zip(columns, table.columns, strict=True):
-            where = Column(str(self.path), self.names[column], segment.first_row)
-            if column in self.plain:
+            where = ColumnPlace(str(self.path), self.names[column], segment.first_row)
+            if column in self.as_cells:
                 arrays[column] = Cells(values)
             elif numpy_dtype(values.type) is None:
                 arrays[column] = self._convert_texts(data, column, segment)

@@ -32,7 +32,7 @@ MAGIC = {
     b"ARROW1": Format.ARROW,
     b"\xff\xff\xff\xff": Format.ARROW_STREAM,
 }
-AT_HAND = (Format.NPZ, Format.PARQUET, Format.ARROW)
+NEEDS_SEEK = (Format.NPZ, Format.PARQUET, Format.ARROW)
 """The formats whose end has to be read before their beginning."""
 
 SUFFIXES = {
@@ -90,7 +90,7 @@ def recognise(origin: Origin, begin: bytes) -> Format:
     for magic, kind in MAGIC.items():
         if begin.startswith(magic):
             return kind
-    _refuse_others(origin, begin)
+    _reject_others(origin, begin)
     expected = SUFFIXES.get(origin.suffix)
     if OBJECT.match(begin):
         return Format.JSON_LINES
@@ -101,7 +101,7 @@ def recognise(origin: Origin, begin: bytes) -> Format:
     if expected in TEXTS:
         return expected
     if expected is not None:
-        raise _disappointed(origin, expected, begin)
+        raise _format_mismatch(origin, expected, begin)
     if not _is_text(begin):
         raise DataError(f"{path}: the format is not known: it begins with {begin[:8]!r}.", READABLE)
     if origin.suffix == ".json":
@@ -119,7 +119,7 @@ def expect(name: str) -> Format | None:
     return SUFFIXES.get(Path(lower).suffix)
 
 
-def _refuse_others(origin: Origin, begin: bytes) -> None:
+def _reject_others(origin: Origin, begin: bytes) -> None:
     path = origin.path
     for magic, name in OTHERS.items():
         if begin.startswith(magic):
@@ -130,7 +130,7 @@ def _refuse_others(origin: Origin, begin: bytes) -> None:
         )
 
 
-def _disappointed(origin: Origin, expected: Format, begin: bytes) -> DataError:
+def _format_mismatch(origin: Origin, expected: Format, begin: bytes) -> DataError:
     magic = next(magic for magic, kind in MAGIC.items() if kind is expected)
     article = "a" if expected is Format.PARQUET else "an"
     return DataError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
-from lossctl.data.arrays.arrow import Column, numpy_dtype, to_array
+from lossctl.data.arrays.arrow import ColumnPlace, numpy_dtype, to_array
 from lossctl.data.arrays.cells import Cells
 from lossctl.data.arrays.source import Array
 from lossctl.data.formats.json_records import (
@@ -43,29 +43,29 @@ class JsonTable(TextTable):
         if not self.names and not shard:
             raise DataError(f"{self.path} is empty: it has no fields and no rows.")
 
-    def misfits(self) -> Mapping[int, str]:
+    def non_numeric_columns(self) -> Mapping[int, str]:
         """Return the fields that are lists, and those with values that are no numbers."""
         objects = self._load(self._peek())
-        misfits = {}
+        non_numeric_columns = {}
         for column, name in enumerate(self.names):
             value = objects.find_misfit(name)
             if isinstance(value, list):
-                misfits[column] = "holds lists"
+                non_numeric_columns[column] = "holds lists"
             elif value is not None:
-                misfits[column] = f"holds {show_text(str(value))}"
-        return misfits
+                non_numeric_columns[column] = f"holds {show_text(str(value))}"
+        return non_numeric_columns
 
     def reopen(self) -> JsonTable:
         """Return the same file at its beginning."""
         return JsonTable(self.origin, self.origin.open())
 
     def _read(self, data: Text, columns: Sequence[int], segment: Segment) -> Mapping[int, Any]:
-        plain = [column for column in columns if column in self.plain]
-        numbers = [column for column in columns if column not in self.plain]
-        arrays: dict[int, Any] = self._read_plain(data, plain) if plain else {}
+        as_cells = [column for column in columns if column in self.as_cells]
+        numbers = [column for column in columns if column not in self.as_cells]
+        arrays: dict[int, Any] = self._read_cells(data, as_cells) if as_cells else {}
         return {**arrays, **self._read_numbers(data, numbers, segment)} if numbers else arrays
 
-    def _read_plain(self, data: Text, columns: Sequence[int]) -> dict[int, Cells]:
+    def _read_cells(self, data: Text, columns: Sequence[int]) -> dict[int, Cells]:
         import pyarrow as pa
 
         names = {column: self.names[column] for column in columns}
@@ -96,7 +96,9 @@ class JsonTable(TextTable):
             objects = self._load(data)
             rows = (to_arrow(objects, name, self.path, segment.first_row) for name in names)
         return {
-            column: to_array(values, Column(str(self.path), self.names[column], segment.first_row))
+            column: to_array(
+                values, ColumnPlace(str(self.path), self.names[column], segment.first_row)
+            )
             for column, values in zip(columns, rows, strict=True)
         }
 

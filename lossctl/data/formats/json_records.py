@@ -76,7 +76,7 @@ def to_arrow(objects: Objects, name: str, path: Path, first_row: int) -> Any:
         if value is not None:
             boolean = isinstance(value, bool)
             if value is NOT_A_NUMBER or (booleans is not None and boolean != booleans):
-                raise _refuse(given, name, path, first_row + row, objects.lines[row])
+                raise _reject(given, name, path, first_row + row, objects.lines[row])
             booleans = boolean
         values.append(value)
     try:
@@ -120,7 +120,7 @@ def _is_word(value: Any) -> bool:
 
 def _read_object(text: bytes, path: Path, line: int) -> dict[str, Any]:
     try:
-        value = json.loads(text, object_pairs_hook=_refuse_twins)
+        value = json.loads(text, object_pairs_hook=_reject_twins)
     except UnicodeDecodeError as error:
         raise DataError(f"{path}, line {line}: is not UTF-8 text.", "Write it as UTF-8.") from error
     except (ValueError, RecursionError) as error:
@@ -136,7 +136,7 @@ def _read_object(text: bytes, path: Path, line: int) -> dict[str, Any]:
     return value
 
 
-def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
@@ -145,7 +145,7 @@ def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _refuse(value: Any, name: str, path: Path, row: int, line: int) -> DataError:
+def _reject(value: Any, name: str, path: Path, row: int, line: int) -> DataError:
     return DataError(
         f"{path}: column {name!r}, row {row} (line {line}): "
         f"{_show(json.dumps(value, ensure_ascii=False))} is not a number.",

@@ -84,7 +84,7 @@ class MemberSource(StreamSource):
 def _choose_member(archive: zipfile.ZipFile, origin: Origin, member: str | None) -> zipfile.ZipInfo:
     path = origin.path
     infos = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-    _refuse_lookalikes(archive.namelist(), path)
+    _reject_lookalikes(archive.namelist(), path)
     if not infos:
         raise DataError(f"{path}: the archive is empty.")
     names = list(infos)
@@ -106,7 +106,7 @@ def _choose_member(archive: zipfile.ZipFile, origin: Origin, member: str | None)
     return infos[name]
 
 
-def _refuse_lookalikes(names: Sequence[str], path: Path) -> None:
+def _reject_lookalikes(names: Sequence[str], path: Path) -> None:
     if any(name.endswith("/data.pkl") or name == "data.pkl" for name in names):
         raise DataError(
             f"{path} is a PyTorch file, which holds pickled objects: it is never unpickled.",

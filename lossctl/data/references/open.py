@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lossctl.data.arrays.source import Source
-from lossctl.data.formats.detect import AT_HAND, Format, recognise, recognise_shard
+from lossctl.data.formats.detect import NEEDS_SEEK, Format, recognise, recognise_shard
 from lossctl.data.references.parse import Reference, parse_reference
 from lossctl.data.references.shards import find_shards
-from lossctl.data.streams.files import explain_refusal
+from lossctl.data.streams.files import explain_os_error
 from lossctl.data.streams.origins import (
     STANDARD_INPUT,
     Origin,
@@ -67,7 +67,7 @@ def find_files(given: object) -> Files:
     return Files(reference, tuple(shards), sharded=True)
 
 
-def refuse_overwriting(path: str | PathLike[str], references: Iterable[object]) -> None:
+def reject_overwriting(path: str | PathLike[str], references: Iterable[object]) -> None:
     """Raise OverwriteError if a file to write is one of those that are read."""
     for given in references:
         if is_reference(given) and realpath(path) in find_files(given).key:
@@ -98,7 +98,7 @@ class Opener:
     def _open_standard(self, reference: Reference) -> Source | Table:
         if self._standard is None:
             self._standard = open_standard_input()
-        elif self._standard.live:
+        elif self._standard.streaming:
             raise UsageError(
                 "standard input ('-') is one array here, and cannot stand for several inputs.",
                 "Write it to a file first, or pipe a table with a column for each input.",
@@ -127,7 +127,7 @@ def open_origin(reference: Reference, origin: Origin, shard: int | None = None) 
         try:
             opened = _open_format(reference, origin, file, shard)
         except OSError as error:
-            raise explain_refusal(origin.path, error) from error
+            raise explain_os_error(origin.path, error) from error
         undo.pop_all()
     return opened
 
@@ -136,7 +136,7 @@ def _open_format(
     reference: Reference, origin: Origin, file: BinaryIO, shard: int | None
 ) -> Source | Table:
     kind = (recognise if shard is None else recognise_shard)(origin, peek(file))
-    if kind in AT_HAND and not origin.mapped:
+    if kind in NEEDS_SEEK and not origin.mapped:
         file = origin.spool(file, kind.value)
     match kind:
         case Format.NPY:
@@ -174,7 +174,7 @@ def _open_npy(reference: Reference, origin: Origin, file: BinaryIO) -> Source:
             f"Leave out '#{reference.fragment}'.",
         )
     if not origin.mapped:
-        reopen = None if origin.live else origin.open
+        reopen = None if origin.streaming else origin.open
         return StreamSource(reference.text, file, reopen, packed=origin.packed)
     with file:
         size = origin.location.stat().st_size

@@ -11,7 +11,7 @@ MANY_DIGITS = 1e15
 class Rule:
     """Something that numbers of a kind should satisfy, and what to say where they do not.
 
-    ``text`` follows a count of units; {are} in it is bent to the count.
+    ``text`` follows a count of units; {are} in it is inflected to agree with the count.
     """
 
     code: str
@@ -23,7 +23,7 @@ class Rule:
     """How the first place is told."""
     summary: str = ""
     """What it is, in a few words."""
-    grave: bool = False
+    invalidates_result: bool = False
     """Whether the result means nothing, although it is computed as the reference library does."""
 
     def describe(self, count: int, name: str, value: float, place: str, classes: int) -> str:
@@ -134,7 +134,7 @@ POSITIVE_LOG = Rule(
     "take log_softmax of logits, or the log of probabilities",
     is_error=False,
     summary="log-probabilities above 0, such as logits",
-    grave=True,
+    invalidates_result=True,
 )
 NEGATIVE_PROBABILITY = Rule(
     "negative_probability",
@@ -159,7 +159,7 @@ LOGITS_SUM_TO_ONE = Rule(
     unit="row",
     first="sums to {value} at",
     summary="probabilities where logits are expected, so that a softmax or sigmoid is taken twice",
-    grave=True,
+    invalidates_result=True,
 )
 LOGITS_WITHIN = Rule(
     LOGITS_SUM_TO_ONE.code,
@@ -167,7 +167,7 @@ LOGITS_WITHIN = Rule(
     "a sigmoid over probabilities gives a wrong number quietly; log(p / (1 - p)) is the logit",
     is_error=False,
     summary=LOGITS_SUM_TO_ONE.summary,
-    grave=True,
+    invalidates_result=True,
 )
 CLIPPED = Rule(
     "clipped",
@@ -181,7 +181,7 @@ NOT_A_NUMBER = Rule(
     is_error=False,
     first="is at",
     summary="NaN",
-    grave=True,
+    invalidates_result=True,
 )
 INFINITE = Rule(
     "infinite",

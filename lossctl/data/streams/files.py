@@ -15,10 +15,10 @@ def open_binary(path: Path) -> BinaryIO:
     try:
         return cast("BinaryIO", path.open("rb"))
     except OSError as error:
-        raise explain_refusal(path, error) from error
+        raise explain_os_error(path, error) from error
 
 
-def explain_refusal(path: Path, error: OSError) -> FileError:
+def explain_os_error(path: Path, error: OSError) -> FileError:
     """Return the error that users see for what the operating system said about ``path``."""
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return FileError(f"{path}: there is no such file.", _suggest_files(path))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from lossctl.data.streams.compression import decompress, find_compression
-from lossctl.data.streams.files import explain_refusal, is_regular, open_binary
+from lossctl.data.streams.files import explain_os_error, is_regular, open_binary
 from lossctl.data.streams.spool import Spool
 from lossctl.errors import DataError, UsageError
 
@@ -21,18 +21,18 @@ STANDARD_INPUT = "-"
 class Origin:
     """The bytes of one input, decompressed, as often as they are asked for.
 
-    ``path`` names it in messages, ``called`` is how a reference names it. ``live`` says that
+    ``path`` names it in messages, ``called`` is how a reference names it. ``streaming`` says that
     the bytes come through a pipe: once, and when they come. ``mapped`` says that they are an
     ordinary file as it is, which can be mapped and read anywhere; it is at ``location``.
     """
 
-    def __init__(self, path: Path, file: BinaryIO, called: str, live: bool) -> None:
+    def __init__(self, path: Path, file: BinaryIO, called: str, streaming: bool) -> None:
         self.path = path
         self.called = called
         self.location = path
-        self.live = live
+        self.streaming = streaming
         self._compression = find_compression(peek(file))
-        self.mapped = not live and self._compression is None
+        self.mapped = not streaming and self._compression is None
         self._spool: Spool | None = None
         self._first: BinaryIO | None = self._unpack(file)
 
@@ -52,7 +52,7 @@ class Origin:
         if self._first is not None:
             first, self._first = self._first, None
             return first
-        if self.live:
+        if self.streaming:
             raise DataError(f"{self.path} can be read only once.", "Write it to a file first.")
         return self._unpack(open_binary(self.location))
 
@@ -63,7 +63,7 @@ class Origin:
             self._spool.append_stream(file)
         self._spool.flush()
         self.location = self._spool.location
-        self.live, self.mapped, self._compression = False, True, None
+        self.streaming, self.mapped, self._compression = False, True, None
         return self.open()
 
     def close(self) -> None:
@@ -84,10 +84,10 @@ def open_file(path: Path) -> Origin:
     with ExitStack() as undo:
         file = undo.enter_context(open_binary(path))
         try:
-            live = not is_regular(file)
-            origin = Origin(path, rejoin(file) if live else file, str(path), live)
+            streaming = not is_regular(file)
+            origin = Origin(path, rejoin(file) if streaming else file, str(path), streaming)
         except OSError as error:
-            raise explain_refusal(path, error) from error
+            raise explain_os_error(path, error) from error
         undo.pop_all()
     return origin
 
@@ -99,7 +99,7 @@ def open_standard_input() -> Origin:
             "Standard input ('-') is a terminal: nothing is piped into it.",
             "Pipe data into the command, or name a file.",
         )
-    return Origin(Path("standard input"), rejoin(sys.stdin.buffer), STANDARD_INPUT, live=True)
+    return Origin(Path("standard input"), rejoin(sys.stdin.buffer), STANDARD_INPUT, streaming=True)
 
 
 def peek(file: Any) -> bytes:

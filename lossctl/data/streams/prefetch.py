@@ -8,11 +8,11 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-PATIENCE = 1.0
-"""Seconds to wait for an item that nobody wants: its maker may read from a silent pipe."""
+JOIN_TIMEOUT_S = 1.0
+"""How long to wait for an item that nobody wants: its maker may read from a silent pipe."""
 
 
-class Ahead(Generic[T]):
+class Prefetcher(Generic[T]):
     """An iterator whose next item a thread makes, once it is told to prepare it."""
 
     def __init__(self, items: Iterator[T]) -> None:
@@ -40,7 +40,7 @@ class Ahead(Generic[T]):
         if self._pool is None:
             return True
         self._pool.shutdown(wait=False, cancel_futures=True)
-        busy = wait([self._coming] if self._coming is not None else [], PATIENCE).not_done
+        busy = wait([self._coming] if self._coming is not None else [], JOIN_TIMEOUT_S).not_done
         if not busy:
             self._pool.shutdown()
         self._pool = self._coming = None

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from lossctl.data.arrays.arrow import Column, ragged
+from lossctl.data.arrays.arrow import ColumnPlace, ragged
 from lossctl.data.arrays.cells import CELL, join_cells
 from lossctl.data.arrays.source import Array, Source
-from lossctl.data.streams.prefetch import Ahead
+from lossctl.data.streams.prefetch import Prefetcher
 from lossctl.errors import UsageError
 
 Layout = tuple[np.dtype[Any], tuple[int, ...]]
@@ -35,9 +35,9 @@ class Table(ABC):
     names: list[str]
     length: int | None = None
     text: bool = False
-    live: bool = False
+    streaming: bool = False
     """True where the rows come through a pipe: they are read when they are needed, not ahead."""
-    plain: frozenset[int] = frozenset()
+    as_cells: frozenset[int] = frozenset()
     """Columns that are given as cells, because what they hold need not be numbers."""
 
     @abstractmethod
@@ -52,7 +52,7 @@ class Table(ABC):
         """Return dtype and trailing axes of a column if they are known before it is read."""
 
     @abstractmethod
-    def misfits(self) -> Mapping[int, str]:
+    def non_numeric_columns(self) -> Mapping[int, str]:
         """Return the columns that cannot be part of a matrix of numbers, and why."""
 
     @abstractmethod
@@ -62,7 +62,7 @@ class Table(ABC):
     def start_over(self) -> Table:
         """Return it at its beginning, with the same columns given as cells."""
         again = self.reopen()
-        again.plain = self.plain
+        again.as_cells = self.as_cells
         return again
 
     def expect(self) -> int | None:
@@ -98,11 +98,15 @@ def choose_all(table: Table) -> list[int]:
     columns = [column for column in range(len(table.names)) if not table.hidden(column)]
     if len(columns) == 1:
         return columns
-    misfits = {column: why for column, why in table.misfits().items() if column in columns}
-    if not misfits:
+    non_numeric_columns = {
+        column: why for column, why in table.non_numeric_columns().items() if column in columns
+    }
+    if not non_numeric_columns:
         return columns
-    shown = "; ".join(f"{table.names[column]!r} {why}" for column, why in misfits.items())
-    fitting = [table.names[column] for column in columns if column not in misfits]
+    shown = "; ".join(
+        f"{table.names[column]!r} {why}" for column, why in non_numeric_columns.items()
+    )
+    fitting = [table.names[column] for column in columns if column not in non_numeric_columns]
     example = fitting[0] if fitting else "NAME"
     raise UsageError(
         f"{table.path}: not all of its {len(columns)} columns are plain numbers: {shown}.",
@@ -110,7 +114,7 @@ def choose_all(table: Table) -> list[int]:
     )
 
 
-def refuse_lists(table: Table, columns: Sequence[int], where: str) -> None:
+def reject_lists(table: Table, columns: Sequence[int], where: str) -> None:
     """Raise a UsageError where a list column is named beside others."""
     for column in columns if len(columns) > 1 else ():
         layout = table.layout(column)
@@ -140,7 +144,7 @@ class SharedScan:
     def __init__(self, table: Table, columns: Sequence[int]) -> None:
         self.table = table
         self._columns = columns
-        self._coming = Ahead(table.pieces(columns))
+        self._coming = Prefetcher(table.pieces(columns))
         self._kept: deque[Piece] = deque()
         self._read = 0
         self._ended = False
@@ -163,7 +167,7 @@ class SharedScan:
 
     def measure(self) -> None:
         """Count the rows in a pass of its own, where only reading tells their number."""
-        if self.table.live:
+        if self.table.streaming:
             raise UsageError(
                 f"{self.table.path} has to be read to its end to count its rows, and can be read"
                 " only once",
@@ -211,7 +215,7 @@ class SharedScan:
             while self._read < stop and not self._ended:
                 self._advance()
                 self._drop()
-            if not self._ended and not self.table.live:
+            if not self._ended and not self.table.streaming:
                 self._coming.prepare()
             return [piece for piece in self._kept if piece.start < stop and piece.stop > start]
 
@@ -237,7 +241,7 @@ class SharedScan:
         for column, array in columns.items():
             shape = before.columns[column].shape[1:]
             if array.shape[1:] != shape:
-                where = Column(str(self.table.path), self.table.names[column])
+                where = ColumnPlace(str(self.table.path), self.table.names[column])
                 raise ragged(where, before.start, shape, self._read, array.shape[1:])
 
     def _end(self) -> None:
@@ -368,7 +372,7 @@ class TableSource(Source):
         return joined
 
 
-class LabelSource(TableSource):
+class CellSource(TableSource):
     """One column of a table as cells, whatever it holds."""
 
     def __init__(self, name: str, scan: SharedScan, column: int) -> None:

@@ -154,7 +154,9 @@ class ShardedTable(Table):
                 continue
             self._begun.append((rows, table))
             places = {column: self._find(table, column) for column in columns}
-            table.plain = frozenset(places[column] for column in columns if column in self.plain)
+            table.as_cells = frozenset(
+                places[column] for column in columns if column in self.as_cells
+            )
             for arrays in table.pieces(sorted(places.values())):
                 piece = {column: arrays[place] for column, place in places.items()}
                 self._check_shapes(piece, table.path)
@@ -164,11 +166,11 @@ class ShardedTable(Table):
 
     def layout(self, column: int) -> Layout | None:
         """Return what the first shard says."""
-        return (CELL, ()) if column in self.plain else self._first.layout(column)
+        return (CELL, ()) if column in self.as_cells else self._first.layout(column)
 
-    def misfits(self) -> Mapping[int, str]:
+    def non_numeric_columns(self) -> Mapping[int, str]:
         """Return what does not fit in the first shard."""
-        return self._first.misfits()
+        return self._first.non_numeric_columns()
 
     def hidden(self, column: int) -> bool:
         """Leave out what the first shard leaves out."""
@@ -221,7 +223,7 @@ class ShardedTable(Table):
                 f"but {table.path} has {_list(table.names)}.",
                 "Shards need the same columns.",
             )
-        if column in self.plain:
+        if column in self.as_cells:
             return place
         ours, theirs = self._first.layout(column), table.layout(place)
         if ours is not None and theirs is not None and not _fits(ours, theirs):

@@ -32,7 +32,7 @@ class TextTable(Table):
         self.origin = origin
         self.path = origin.path
         self.called = origin.called
-        self.live = origin.live
+        self.streaming = origin.streaming
         self._text = TextFile(origin, file)
         self._first: Text | None = None
         self._segments: list[Segment] = []
@@ -53,7 +53,7 @@ class TextTable(Table):
             segment.rows = len(next(iter(arrays.values())))
             self._segments.append(segment)
             row += segment.rows
-            if self.live:
+            if self.streaming:
                 self._count_lines(segment, data)
             del data
             self._text.forget()

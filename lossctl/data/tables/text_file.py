@@ -14,7 +14,7 @@ from typing import IO, BinaryIO, Protocol, cast
 import numpy as np
 
 from lossctl.data.streams.origins import Origin
-from lossctl.data.streams.prefetch import Ahead
+from lossctl.data.streams.prefetch import Prefetcher
 
 Text = bytes | memoryview
 
@@ -105,14 +105,14 @@ class TextFile:
 
     def forget(self) -> None:
         """Let go of the memory of what was taken."""
-        if self.origin.live:
+        if self.origin.streaming:
             self._lines += count_line_ends(self._window.slice(self._counted, self.offset))
             self._counted = self.offset
         self._window.forget(self.offset)
 
     def count_lines(self, offset: int) -> int:
         """Return how many lines end before a place in the file."""
-        if self.origin.live:
+        if self.origin.streaming:
             return self._lines + count_line_ends(self._window.slice(self._counted, offset))
         with self.origin.open() as file:
             lines, left = 0, offset
@@ -123,7 +123,7 @@ class TextFile:
 
     def read_again(self, segment: Segment) -> bytes | None:
         """Return the text of a segment that was taken before, if it can be read again."""
-        if self.origin.live:
+        if self.origin.streaming:
             return None
         with self.origin.open() as file:
             if self.origin.mapped:
@@ -236,7 +236,7 @@ class _Stream:
     """
 
     def __init__(self, file: IO[bytes], *, ahead: bool) -> None:
-        self._chunks = Ahead(_read_chunks(file, AHEAD_BYTES if ahead else MORE_BYTES))
+        self._chunks = Prefetcher(_read_chunks(file, AHEAD_BYTES if ahead else MORE_BYTES))
         self._ahead = ahead
         self._map = mmap.mmap(-1, MORE_BYTES)
         self._start = 0

@@ -8,11 +8,11 @@ from re import compile as compile_pattern
 from typing import Any
 
 from lossctl.data.arrays.arrow import (
-    Column,
+    ColumnPlace,
     is_flat,
     list_shape,
     numpy_dtype,
-    refuse_type,
+    reject_type,
     to_array,
 )
 from lossctl.data.arrays.cells import CELL, Cells
@@ -33,25 +33,25 @@ class TypedTable(Table):
         self.origin = origin
         self.path = origin.path
         self.called = origin.called
-        self.live = origin.live
+        self.streaming = origin.streaming
         self._kind = kind
         self._schema: Any = None
 
     def layout(self, column: int) -> Layout | None:
         """Return what the schema says."""
-        if column in self.plain:
+        if column in self.as_cells:
             return CELL, ()
         field = self._schema.field(column)
         dtype = numpy_dtype(field.type)
         if dtype is None:
-            raise refuse_type(field.type, str(Column(str(self.path), field.name)))
+            raise reject_type(field.type, str(ColumnPlace(str(self.path), field.name)))
         return dtype, list_shape(field.type)
 
     def signature(self) -> object:
         """Return names and types of the columns."""
         return tuple((field.name, field.type) for field in self._schema)
 
-    def misfits(self) -> Mapping[int, str]:
+    def non_numeric_columns(self) -> Mapping[int, str]:
         """Return the columns of text, times, lists and the like."""
         return {
             column: f"holds {field.type}"
@@ -71,8 +71,10 @@ class TypedTable(Table):
         """Return the columns of some rows, of which ``first`` is the first."""
         return {
             column: Cells(table.column(place))
-            if column in self.plain
-            else to_array(table.column(place), Column(str(self.path), self.names[column], first))
+            if column in self.as_cells
+            else to_array(
+                table.column(place), ColumnPlace(str(self.path), self.names[column], first)
+            )
             for column, place in self._places(table, columns)
         }
 

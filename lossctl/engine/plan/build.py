@@ -19,8 +19,8 @@ from lossctl.engine.plan.match import (
     load_whole,
     match_inputs,
     prepare,
-    refuse_integers,
-    refuse_no_classes,
+    reject_integers,
+    reject_no_classes,
 )
 from lossctl.engine.plan.options import TensorOption, bind_tensor
 from lossctl.engine.plan.plan import NAN_POLICIES, REDUCTIONS, Plan, Settings
@@ -55,10 +55,10 @@ def make_plan(
         _bind(loss, declared, source, match, batched, options, settings)
         for declared, source in zip(loss.inputs, ordered, strict=True)
     )
-    refuse_integers(inputs)
+    reject_integers(inputs)
     broadcast_inputs(inputs, loss)
     prepare(loss, inputs, sizes, options)
-    refuse_no_classes(inputs, sizes)
+    reject_no_classes(inputs, sizes)
     if loss.needs_all_samples:
         load_whole(loss, inputs, sizes)
     first = inputs[0]

@@ -14,7 +14,7 @@ from typing import Any
 from lossctl.data import load_array, open_sources
 from lossctl.data.arrays.cells import CELL
 from lossctl.data.arrays.class_names import IndexedSource, load_classes
-from lossctl.data.arrays.views import keep_row
+from lossctl.data.arrays.views import cache_row
 from lossctl.engine.plan.build import make_plan
 from lossctl.engine.plan.class_names import find_labels, name_columns
 from lossctl.engine.plan.options import check_options
@@ -127,7 +127,7 @@ def _plan(call: Call, references: list[Any], options: dict[str, Any], row: int |
             source.measure()
         predicates = evaluate_predicates(loss, references, sources)
         if row is not None:
-            sources = [keep_row(source, row) for source in sources]
+            sources = [cache_row(source, row) for source in sources]
         rest = sources[len(references) :]
         plan = make_plan(
             loss,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lossctl.data import is_live
+from lossctl.data import is_streaming
 from lossctl.data.arrays.class_names import ClassNames
 from lossctl.data.references.columns import read_names
 from lossctl.data.references.open import is_reference
@@ -29,7 +29,7 @@ def name_columns(declared: Input, reference: Any, classes: ClassNames) -> Any:
         return np.array(reference, object) if named else reference
     if not is_reference(reference) or not any(CLASSES in form.axes for form in declared.forms):
         return reference
-    if parse_reference(fspath(reference)).fragment is not None or is_live(reference):
+    if parse_reference(fspath(reference)).fragment is not None or is_streaming(reference):
         return reference
     columns = read_names(reference)
     if not set(classes.names) <= set(columns) or any("," in name for name in classes.names):
@@ -55,4 +55,4 @@ def _may_be_names(reference: Any) -> bool:
     fragment = parse_reference(fspath(reference)).fragment
     if fragment is not None:
         return "," not in fragment and ":" not in fragment
-    return not is_live(reference) and len(read_names(reference)) == 1
+    return not is_streaming(reference) and len(read_names(reference)) == 1

@@ -91,7 +91,7 @@ def _arrange(
     return form.axes, tuple(shape[axis] for axis in order)
 
 
-def refuse_integers(inputs: Sequence[BoundInput]) -> None:
+def reject_integers(inputs: Sequence[BoundInput]) -> None:
     """Refuse integers where the shape says probabilities, as torch does; text has no types."""
     for bound in inputs:
         whole = bound.source.dtype.kind in "iub" and not bound.source.text
@@ -105,7 +105,7 @@ def refuse_integers(inputs: Sequence[BoundInput]) -> None:
             )
 
 
-def refuse_no_classes(inputs: Sequence[BoundInput], sizes: dict[str, int | None]) -> None:
+def reject_no_classes(inputs: Sequence[BoundInput], sizes: dict[str, int | None]) -> None:
     """Refuse classes of which there are none, where one of them should be right."""
     chooses = any(one.kind in (Kind.INDEX, Kind.INDEX_LIST, Kind.DISTRIBUTION) for one in inputs)
     if chooses and sizes.get("C") == 0 and sizes["N"] != 0:

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from lossctl.data import is_live, open_sources
+from lossctl.data import is_streaming, open_sources
 from lossctl.data.arrays.source import Source
-from lossctl.data.arrays.views import ReplayedSource
+from lossctl.data.arrays.views import RewindableSource
 from lossctl.engine.plan.blocks import plan_blocks
 from lossctl.losses.core.declaration import InputPredicate, Loss
 
@@ -16,11 +16,11 @@ from lossctl.losses.core.declaration import InputPredicate, Loss
 def evaluate_predicate(predicate: InputPredicate, source: Source) -> bool:
     """Return whether a predicate holds for all of a source; reading ends where that is known.
 
-    A :class:`ReplayedSource` keeps the rows that were read.
+    A :class:`RewindableSource` keeps the rows that were read.
     """
     for region in plan_blocks(math.prod(source.trailing), ()).regions(source.length):
         count = region.stop - region.start
-        if isinstance(source, ReplayedSource):
+        if isinstance(source, RewindableSource):
             values = source.take(count)
         else:
             values = source.read(region.start, region.stop)
@@ -42,8 +42,8 @@ def evaluate_predicates(
     if loss.predicate is None:
         return {}
     place = next(n for n, one in enumerate(loss.inputs) if one.name == loss.predicate.input)
-    if is_live(references[place]):
-        sources[place] = kept = ReplayedSource(sources[place])
+    if is_streaming(references[place]):
+        sources[place] = kept = RewindableSource(sources[place])
         return {loss.predicate.name: evaluate_predicate(loss.predicate, kept)}
     (source,) = open_sources([references[place]])
     try:

@@ -35,7 +35,7 @@ CLAMPED = Rule(
 
 
 NAN_LOSS = Rule(
-    "nan_loss", "{are} NaN", is_error=False, unit="result", first="is at", grave=True,
+    "nan_loss", "{are} NaN", is_error=False, unit="result", first="is at", invalidates_result=True,
     summary="losses that are NaN where the inputs are not",
 )  # fmt: skip
 INFINITE_LOSS = Rule(
