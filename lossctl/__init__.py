@@ -14,6 +14,7 @@ import pkgutil
 from typing import Any
 
 from lossctl.api.writers import register_writers
+from lossctl.errors import register_wording
 from lossctl.losses.core.late_binding import register_compute
 
 __version__ = "0.1.0"
@@ -21,6 +22,7 @@ __version__ = "0.1.0"
 STUB = "__init__.pyi"
 """The one list of public names, beside this file."""
 
+register_wording("lossctl.output.text.words:word")
 register_compute("lossctl.api.computation:compute")
 register_writers(
     open_text="lossctl.output.files.files:open_text",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lossctl.checks.description import arrange, describe, describe_input, profile_alone
 from lossctl.checks.findings import catalogue
-from lossctl.checks.findings.broken_rules import describe_rule, repair_rule
+from lossctl.checks.findings.broken_rules import repair_rule
 from lossctl.checks.findings.catalogue import Evidence, declare
 from lossctl.checks.findings.context import CheckContext
 from lossctl.checks.findings.structure import (
@@ -346,8 +346,12 @@ def _detect(context: CheckContext) -> Iterator[Finding]:
             continue
         finding_type = catalogue.FINDING_TYPES.get(code, REMARK)
         named = finding.name if finding.name != context.plan.loss.key else ""
-        values = {"count": finding.count, "first": finding.value, "place": finding.place}
-        message, severity = describe_rule(finding.rule, finding), None
+        values = {
+            "count": finding.count,
+            "first": finding.value,
+            "place": str(finding.location),
+        }
+        said, severity = replace(finding, advised=False), None
         if code == "nan" and context.plan.settings.nan == "omit":
             severity = Severity.INFO
         elif code == IMPOSSIBLE and context.plan.loss.read_role(
@@ -355,9 +359,9 @@ def _detect(context: CheckContext) -> Iterator[Finding]:
         ):
             severity = Severity.WARNING
         elif code == rules.INFINITE.code and _is_lost(context):
-            message, severity = f"{message}; the loss is NaN", Severity.ERROR
+            said.lost, severity = True, Severity.ERROR
         yield finding_type.report(
-            Evidence(named, message, values, repair_rule(context, finding), severity)
+            Evidence(named, said, values, repair_rule(context, finding), severity, said.location)
         )
     notes = list(context.plan.notes)
     if context.plan.settings.reduction == "mean" and context.plan.loss.mean_note:

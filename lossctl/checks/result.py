@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from lossctl.errors import Location
+
 FORMAT = "lossctl.check/1"
 """Name and version of the JSON object's shape."""
 
@@ -38,6 +40,8 @@ class Finding:
     evidence: Mapping[str, Any] = field(default_factory=dict)
     repair: str = ""
     commands: tuple[str, ...] = ()
+    place: Location | None = None
+    """Where the first of it is, if it is in one place."""
 
 
 @dataclass(frozen=True, slots=True)

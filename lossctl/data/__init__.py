@@ -136,7 +136,7 @@ def _choose_cell_column(table: Table, reference: Reference) -> int:
     columns = [column for column in range(len(table.names)) if not table.hidden(column)]
     if len(columns) != 1:
         raise UsageError(
-            f"{reference.path} has {len(columns)} columns, and one is needed here.",
+            f"{reference.path} has {len(columns)} columns, and one is needed here",
             f"Name it: {table.called}#{table.names[columns[0]] if columns else 'NAME'}",
         )
     return columns[0]
@@ -152,7 +152,7 @@ def _parse_numbers(text: str) -> Array | None:
         return None
     for part, number in zip(parts, numbers, strict=True):
         if number is None:
-            raise UsageError(f"{part!r} in {text!r} is not a number.", "Give a list: 0.5,1.5")
+            raise UsageError(f"{part!r} in {text!r} is not a number", "Give a list: 0.5,1.5")
     array = np.array(numbers, np.float64)
     return array if "," in text else array.reshape(())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -329,7 +329,7 @@ class Evaluator:
         for tally in scan.tallies:
             for finding in tally.partial.findings.values():
                 left_out = omits and finding.rule.code == "nan"
-                told[finding.describe() + (" (left out)" if left_out else "")] = None
+                told[str(replace(finding, left_out=left_out))] = None
             told |= tally.notes
         for one in overall:
             if not one.denominator:

@@ -18,9 +18,9 @@ from lossctl.engine.plan.plan import Plan, Settings
 from lossctl.engine.plan.reduced_axes import COUNT
 from lossctl.engine.run.block import Outcome, process
 from lossctl.engine.run.threads import available_threads, keep_freed_memory
-from lossctl.engine.sums.partial import Contributions, Partial, RuleFinding
-from lossctl.engine.sums.reduce import find_remedy
-from lossctl.errors import DataError, UsageError
+from lossctl.engine.sums.partial import Contributions, Partial
+from lossctl.engine.sums.rule_finding import RuleFinding, find_remedy
+from lossctl.errors import DataError, Location, UsageError
 from lossctl.evaluation.request.specs import LossSpec
 from lossctl.evaluation.rows.dataset import Asked
 from lossctl.evaluation.rows.reader import Chunk, Reader, Recipe
@@ -177,7 +177,7 @@ class Scan:
         key = task.columns[place] if place is not None else None
         if key is None:
             finding.position = (int(numbers[position[0]]), *position[1:]) if position else ()
-            finding.place = f"row {finding.position[0]}" if position else "the only element"
+            finding.location = Location(finding.position[0] if position else None)
             return
         bound = plan.streams[place or 0]
         if bound.batched and position:
@@ -185,23 +185,18 @@ class Scan:
             row = int(numbers[position[axis]])
             position = (*position[:axis], row, *position[axis + 1 :])
             finding.position = position
-        source = self._source(key)
-        finding.place = source.place(position)
-        named = ", column '" in finding.place
-        name = source.name
-        finding.place += f" of {name.rpartition('#')[0] if named and '#' in name else name}"
+        finding.location = self._source(key).locate(position)
 
     def _report(self) -> None:
         """Raise the first error that the checks found."""
         for task, tally in zip(self.tasks, self.tallies, strict=True):
-            findings = tally.partial.findings.values()
-            fatal = [one for one in findings if one.rule.is_error]
+            broken = tally.partial.findings.values()
+            fatal = [one for one in broken if one.rule.is_error]
             if self.settings.nan == "error":
-                fatal += [one for one in findings if one.rule.code in ("nan", "nan_loss")]
+                fatal += [one for one in broken if one.rule.code in ("nan", "nan_loss")]
             if fatal:
                 loss = task.spec.loss
-                remedy = find_remedy(loss, fatal[0], f"--loss {loss.key}:", "=VALUE")
-                raise DataError(fatal[0].describe(), remedy)
+                raise DataError(fatal[0], find_remedy(loss, fatal[0], listed=True))
 
 
 def refuse_wholes(specs: Sequence[LossSpec]) -> None:

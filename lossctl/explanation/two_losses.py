@@ -12,7 +12,7 @@ from lossctl.engine.plan.build import has_class_axis
 from lossctl.engine.plan.call import Call, is_text
 from lossctl.engine.run.elements import Progress
 from lossctl.engine.sums.summary import is_default
-from lossctl.errors import DataError, UsageError
+from lossctl.errors import DataError, Remedy, RemedyKind, Sentence, UsageError
 from lossctl.explanation.comparison import TOLERANCE, compare_walks
 from lossctl.explanation.element import locate_largest, take_losses
 from lossctl.explanation.elements import Run
@@ -95,8 +95,9 @@ def _naming(other: Loss) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        hint = f"Its options are set so: {other.key}:NAME=VALUE."
-        raise DataError(f"for {other.key}, {error.message}", f"{error.remedy}\n{hint}") from error
+        said = Sentence("for {loss}, {finding}", {"loss": other.key, "finding": error.finding})
+        hint = Remedy(RemedyKind.SET_OPTIONS_OF, {"loss": other.key})
+        raise DataError(said, *error.remedies, hint) from error
 
 
 def _locate_gap(first: Run, second: Run, row: int) -> tuple[int, ...]:

@@ -150,12 +150,12 @@ def test_ragged_lines(
 def test_place_names_row_line_and_column(text: Text) -> None:
     path = text('note,a,b\n"x\ny",1,2\n\nz,3,4\nw,5,6\n')
     vector, matrix = open_sources([f"{path}#b", f"{path}#b,a"])
-    assert vector.place((0,)) == "row 0 (line 2), column 'b'"
-    assert vector.place((1,)) == "row 1 (line 5), column 'b'"
-    assert matrix.place((2, 1)) == "row 2 (line 6), column 'a'"
+    assert str(vector.place((0,))) == "row 0 (line 2), column 'b'"
+    assert str(vector.place((1,))) == "row 1 (line 5), column 'b'"
+    assert str(matrix.place((2, 1))) == "row 2 (line 6), column 'a'"
     vector.close()
     matrix.close()
-    assert vector.place((1,)) == "row 1 (line 5), column 'b'"
+    assert str(vector.place((1,))) == "row 1 (line 5), column 'b'"
 
 
 @pytest.mark.usefixtures("short_segments")
@@ -164,9 +164,9 @@ def test_place_of_rows_long_gone(text: Text) -> None:
     (source,) = open_sources([f"{path}#a"])
     for row in range(100):
         source.read(row, row + 1)
-    assert source.place((3,)) == "row 3 (line 5), column 'a'"
-    assert source.place((50,)) == "row 50 (line 52), column 'a'"
-    assert source.place((51,)) == "row 51 (line 54), column 'a'"
+    assert str(source.place((3,))) == "row 3 (line 5), column 'a'"
+    assert str(source.place((50,))) == "row 50 (line 52), column 'a'"
+    assert str(source.place((51,))) == "row 51 (line 54), column 'a'"
     source.close()
 
 
@@ -228,7 +228,7 @@ def test_a_file_without_a_header(text: Text, mark: str) -> None:
     with pytest.warns(LossctlWarning, match=r"no header.*called 0 to 1"):
         (source,) = open_sources([path])
     assert np.array_equal(source.read(0, 5), [[0.5, 1], [1.5, 0]])
-    assert source.place((1, 1)) == "row 1 (line 2), column '1'"
+    assert str(source.place((1, 1))) == "row 1 (line 2), column '1'"
     source.close()
     with pytest.warns(LossctlWarning, match="no header"):
         assert np.array_equal(load(f"{path}#1"), [1, 0])
@@ -245,7 +245,7 @@ def test_without_a_header_in_many_segments(text: Text) -> None:
         assert np.array_equal(first.read(start, start + 9), np.arange(start + 1, start + 10))
         assert second.read(start, start + 9)[0] == start + 1.5
     assert second.whole()[0] == 1.5, "read anew, without a second warning"
-    assert first.place((98,)) == "row 98 (line 99), column '0'"
+    assert str(first.place((98,))) == "row 98 (line 99), column '0'"
     first.close()
     second.close()
 
@@ -310,7 +310,7 @@ def test_csv_out_of_a_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     a, b = open_sources([f"{tmp_path}/pipe#a", f"{tmp_path}/pipe#b"])
     assert np.array_equal(a.read(0, 500), np.arange(500))
     assert np.array_equal(b.whole(), np.arange(500))
-    assert a.place((400,)) == "row 400 (line 402), column 'a'"
+    assert str(a.place((400,))) == "row 400 (line 402), column 'a'"
     writer.join()
     a.close()
     b.close()

@@ -79,7 +79,7 @@ def test_lists_are_matrices(tmp_path: Path, kind: str) -> None:
     path = write(tmp_path / f"eval.{kind}", encode(lists, kind))
     (source,) = open_sources([f"{path}#embedding"])
     assert source.trailing == (4,)
-    assert source.place((3, 1)).endswith("column 'embedding', element 1")
+    assert str(source.place((3, 1))).endswith("column 'embedding', element 1")
     assert equal_bits(read_in_blocks(source, 11), SCORES.reshape(250, 4))
 
 
@@ -192,7 +192,7 @@ def test_the_line_of_a_bad_cell_in_a_compressed_file(tmp_path: Path) -> None:
             read_to_the_end(path)
     (source,) = open_sources([write(tmp_path / "y.csv.gz", gzip.compress(text[:-7]))])
     read_in_blocks(source)
-    assert source.place((2999,)) == "row 2999 (line 3001), column 'x'"
+    assert str(source.place((2999,))) == "row 2999 (line 3001), column 'x'"
 
 
 @pytest.mark.parametrize("kind", TYPED_TABLES)

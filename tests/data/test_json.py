@@ -89,8 +89,8 @@ def test_blank_lines_carriage_returns_and_a_byte_order_mark(text: Text) -> None:
     path = text('\ufeff{"x": 1}\r\n\r\n{"x": 2}\n\n\n{"x": 3}')
     (source,) = open_sources([path])
     assert np.array_equal(read_in_blocks(source, 2), [1, 2, 3])
-    assert source.place((1,)) == "row 1 (line 3), column 'x'"
-    assert source.place((2,)) == "row 2 (line 6), column 'x'"
+    assert str(source.place((1,))) == "row 1 (line 3), column 'x'"
+    assert str(source.place((2,))) == "row 2 (line 6), column 'x'"
 
 
 @pytest.mark.usefixtures("_segments")

@@ -56,7 +56,7 @@ def test_npy_yields_its_rows(tmp_path: Path, dtype: str, order: Any) -> None:
     assert not source.text
     assert np.array_equal(read_in_blocks(source, 7), array)
     assert np.array_equal(source.whole(), array)
-    assert source.place((4, 2, 1)) == "row 4, position (2, 1)"
+    assert str(source.place((4, 2, 1))) == "row 4, position (2, 1)"
 
 
 def test_npy_is_mapped_not_copied(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_npy_of_one_number_and_of_none(tmp_path: Path) -> None:
     np.save(tmp_path / "none.npy", np.empty((0, 4)))
     one, none = open_sources([tmp_path / "one.npy", tmp_path / "none.npy"])
     assert (one.scalar, one.length, one.shape, float(one.whole())) == (True, 1, (), 2.5)
-    assert one.place(()).endswith("only element")
+    assert str(one.place(())).endswith("only element")
     assert (none.length, none.trailing, none.read(0, 9).shape) == (0, (4,), (0, 4))
 
 

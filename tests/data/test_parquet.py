@@ -76,7 +76,7 @@ def test_lists_are_axes(tmp_path: Path, kind: str) -> None:
     source = open_column(tmp_path, pa.array(array.tolist(), types[kind]))
     assert source.shape == shape
     assert source.dtype == np.float64
-    assert source.place((4, *[1] * (len(shape) - 1))).startswith("row 4, column 'x', element ")
+    assert str(source.place((4, *[1] * (len(shape) - 1)))).startswith("row 4, column 'x', element ")
     assert np.array_equal(read_in_blocks(source, 11), array)
 
 

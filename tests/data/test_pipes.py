@@ -177,7 +177,7 @@ def test_rows_of_standard_input_have_lines() -> None:
     with standard_input(b"a,b\n1,2\n\n3,oops\n"):
         (source,) = open_sources(["-#a"])
         read_in_blocks(source)
-        assert source.place((0,)).startswith("row 0")
+        assert str(source.place((0,))).startswith("row 0")
     with (
         standard_input(b"a,b\n1,2\n\n3,oops\n"),
         pytest.raises(DataError, match=r"standard input: column 'b', row 1 \(line 4\): 'oops'"),
@@ -193,7 +193,7 @@ def test_lines_late_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     with standard_input(f"a\n{rows}".encode()):
         (source,) = open_sources(["-"])
         read_in_blocks(source)
-        assert source.place((1999,)) == "row 1999 (line 2001), column 'a'"
+        assert str(source.place((1999,))) == "row 1999 (line 2001), column 'a'"
     with standard_input(f"a\n{rows}oops\n".encode()):
         (source,) = open_sources(["-"])
         with pytest.raises(DataError, match=r"row 2000 \(line 2002\)"):

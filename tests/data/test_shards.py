@@ -179,16 +179,16 @@ def test_place_names_the_shard_and_the_row_in_it(tmp_path: Path) -> None:
     write_arrays(tmp_path / "a", np.column_stack([SCORES, SCORES]))
     source = open_one(f"{tmp_path}/a/*.npy")
     read_in_blocks(source)
-    assert source.place((2, 1)) == f"row 2, column 1 of {tmp_path}/a/part-1.npy"
-    assert source.place((3, 0)) == f"row 0, column 0 of {tmp_path}/a/part-3.npy"
-    assert source.place((999, 0)) == f"row 359, column 0 of {tmp_path}/a/part-11.npy"
+    assert str(source.place((2, 1))) == f"row 2, column 1 of {tmp_path}/a/part-1.npy"
+    assert str(source.place((3, 0))) == f"row 0, column 0 of {tmp_path}/a/part-3.npy"
+    assert str(source.place((999, 0))) == f"row 359, column 0 of {tmp_path}/a/part-11.npy"
     write_tables(tmp_path / "b", "csv")
     source = open_one(f"{tmp_path}/b/*.csv#score")
     read_in_blocks(source)
     path = f"{tmp_path}/b/part"
-    assert source.place((2,)) == f"row 2 (line 4) of {path}-1.csv, column 'score'"
-    assert source.place((100,)) == f"row 0 (line 2) of {path}-4.csv, column 'score'"
-    assert source.place((999,)) == f"row 359 (line 361) of {path}-11.csv, column 'score'"
+    assert str(source.place((2,))) == f"row 2 (line 4) of {path}-1.csv, column 'score'"
+    assert str(source.place((100,))) == f"row 0 (line 2) of {path}-4.csv, column 'score'"
+    assert str(source.place((999,))) == f"row 359 (line 361) of {path}-11.csv, column 'score'"
 
 
 def test_bad_cells_name_their_shard(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_shards_of_json_lines_without_rows(
         source = open_one(reference)
         assert read_in_blocks(source, 2).tolist() == [1, 2, 3]
         assert source.whole().tolist() == [1, 2, 3]
-        assert source.place((2,)) == f"row 0 (line 1) of {tmp_path}/4.{suffix}, column 'x'"
+        assert str(source.place((2,))) == f"row 0 (line 1) of {tmp_path}/4.{suffix}, column 'x'"
         source.close()
     with pytest.raises(DataError, match="is empty"):
         open_sources([tmp_path / f"0.{suffix}"])

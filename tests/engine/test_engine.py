@@ -21,7 +21,8 @@ from lossctl.data.rules.kinds import NOT_A_SIGN, OUT_OF_RANGE
 from lossctl.engine.exact_sum import ExactSum
 from lossctl.engine.plan.blocks import BLOCK_NUMBERS, BlockPlan, Region, plan_blocks
 from lossctl.engine.run import block as work
-from lossctl.engine.sums.partial import Partial, RuleFinding
+from lossctl.engine.sums.partial import Partial
+from lossctl.engine.sums.rule_finding import RuleFinding
 from lossctl.errors import DataError, LossctlWarning
 from tests.support.command_line import Array, environment
 

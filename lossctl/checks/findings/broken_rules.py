@@ -10,8 +10,7 @@ from lossctl.checks.measurements.probes import file_axis
 from lossctl.checks.measurements.profile import Profile
 from lossctl.checks.repairs.conversions import LOG_SOFTMAX, NORMALISATION, SOFTMAX, convert
 from lossctl.checks.repairs.repairs import Repair
-from lossctl.data.rules.rules import Rule
-from lossctl.engine.sums.partial import RuleFinding
+from lossctl.engine.sums.rule_finding import RuleFinding
 from lossctl.kinds import Kind
 
 CLIP = (1e-6, 1 - 1e-6)
@@ -165,10 +164,3 @@ REPAIRS: dict[str, Callable[[CheckContext, Profile, RuleFinding], Repair]] = {
     "infinite": _repair_lacking,
     "clamped": _repair_clamp,
 }
-
-
-def describe_rule(rule: Rule, finding: RuleFinding) -> str:
-    """Return the message of a broken rule, without the remedy that warnings end with."""
-    text = finding.describe()
-    tail = f" ({rule.remedy})"
-    return text.removesuffix(tail) if rule.remedy else text

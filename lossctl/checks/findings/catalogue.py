@@ -19,6 +19,7 @@ from lossctl.checks.result import Finding, Severity
 from lossctl.data.rules import rules
 from lossctl.data.rules.rules import Rule
 from lossctl.engine.run import block as work
+from lossctl.errors import Location, Worded
 
 if TYPE_CHECKING:
     from lossctl.checks.findings.context import CheckContext
@@ -30,11 +31,13 @@ class Evidence:
     """What a detector saw in one input (empty: in several)."""
 
     input: str
-    message: str
+    message: str | Worded
     values: dict[str, Any] = field(default_factory=dict)
     repair: Repair | None = None
     severity: Severity | None = None
     """Where it is not as severe as it is elsewhere."""
+    place: Location | None = None
+    """Where the first of it is, if it is in one place."""
 
 
 Detector = Callable[["CheckContext"], Iterator[Evidence]]
@@ -57,10 +60,11 @@ class FindingType:
             self.code,
             evidence.severity or self.severity,
             evidence.input,
-            evidence.message,
+            str(evidence.message),
             evidence.values,
             "" if repair is None else repair.words,
             () if repair is None else repair.commands,
+            evidence.place,
         )
 
 
@@ -118,7 +122,7 @@ def severity_of(rule: Rule) -> Severity:
 
 
 def list_finding_types() -> list[FindingType]:
-    """Return all symptoms, the severe ones first, by their codes."""
+    """Return all types of findings, the severe ones first, by their codes."""
     _load_detectors()
     order = list(Severity)
     return sorted(FINDING_TYPES.values(), key=lambda one: (order.index(one.severity), one.code))

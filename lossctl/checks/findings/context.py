@@ -17,8 +17,9 @@ from lossctl.checks.measurements.shifts import Shift
 from lossctl.checks.repairs.repairs import Command
 from lossctl.checks.result import Baseline
 from lossctl.engine.plan.plan import Plan
-from lossctl.engine.sums.partial import Partial, RuleFinding
+from lossctl.engine.sums.partial import Partial
 from lossctl.engine.sums.result import Result
+from lossctl.engine.sums.rule_finding import RuleFinding
 from lossctl.kinds import Kind
 from lossctl.losses.core.declaration import Parameter, Role
 

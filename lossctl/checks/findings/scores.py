@@ -44,7 +44,7 @@ MEANINGLESS = (
 def _place(context: CheckContext, name: str, *codes: str) -> dict[str, str]:
     """Return where the first number or row is that the checks of the blocks found."""
     seen = (context.found(code, name) for code in codes)
-    return next(({"place": one.place} for one in seen if one is not None), {})
+    return next(({"place": str(one.location)} for one in seen if one is not None), {})
 
 
 def _rows(profile: Profile) -> dict[str, int | float]:

@@ -10,6 +10,7 @@ import numpy as np
 from lossctl.checks.measurements.profile import Measures, measure
 from lossctl.data.arrays.source import Array, ArraySource, Source
 from lossctl.data.arrays.views import DelegatingSource, RewindableSource, SqueezedSource
+from lossctl.errors import Location
 
 PEEKED = 1024
 """Rows that are looked at before the scan."""
@@ -57,8 +58,8 @@ class ChangedSource(DelegatingSource):
         """Return rows as they would be."""
         return values
 
-    def place(self, position: tuple[int, ...]) -> str:
-        """Say where something is in the source as it was given."""
+    def place(self, position: tuple[int, ...]) -> Location:
+        """Return where something is in the source as it was given."""
         return self.source.place(position[: len(self.source.shape)])
 
 

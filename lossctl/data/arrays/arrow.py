@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lossctl.data.arrays.source import Array
-from lossctl.errors import DataError
+from lossctl.errors import DataError, Remedy, RemedyKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def ragged(
     lengths = [" × ".join(map(str, sizes)) for sizes in (shape, different)]
     return DataError(
         f"{column} holds lists of different lengths: row {row} has {lengths[0]}, "
-        f"row {other} has {lengths[1]}.",
+        f"row {other} has {lengths[1]}",
         "Pad the lists to one length, or split the rows by length.",
     )
 
@@ -95,14 +95,14 @@ def reject_type(arrow_type: Any, where: str) -> DataError:
 
     kinds = pa.types
     if kinds.is_string(arrow_type) or kinds.is_large_string(arrow_type):
-        remedy = "Choose a numeric column; names of classes become indices with --classes."
+        remedy: str | Remedy = Remedy(RemedyKind.CHOOSE_NUMBERS)
     elif kinds.is_temporal(arrow_type):
         remedy = "Choose a numeric column, or write the times as numbers of seconds."
     elif kinds.is_struct(arrow_type):
         remedy = "Write each field as a column of its own."
     else:
         remedy = "Choose a column of numbers, or of lists of numbers of one length."
-    return DataError(f"{where} holds {arrow_type}, not numbers.", remedy)
+    return DataError(f"{where} holds {arrow_type}, not numbers", remedy)
 
 
 def _is_list(arrow_type: Any) -> bool:
@@ -139,7 +139,7 @@ def _convert_lists(array: Any, column: ColumnPlace, per_row: int) -> Array:
     if array.null_count:
         entry = int(np.argmin(_validity(array)))
         raise DataError(
-            f"{column} has no list in row {column.first + entry // per_row} (it is null).",
+            f"{column} has no list in row {column.first + entry // per_row} (it is null)",
             "Fill it in, or drop the row.",
         )
     lengths = _list_lengths(array)

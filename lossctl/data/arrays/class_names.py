@@ -15,7 +15,16 @@ from lossctl.data.arrays.arrow import ColumnPlace
 from lossctl.data.arrays.cells import Cells
 from lossctl.data.arrays.source import Source
 from lossctl.data.arrays.views import DelegatingSource
-from lossctl.errors import DataError, FileError, UsageError, did_you_mean
+from lossctl.errors import (
+    DataError,
+    FileError,
+    OptionName,
+    Remedy,
+    RemedyKind,
+    Sentence,
+    UsageError,
+    did_you_mean,
+)
 
 UNKNOWN = -1
 
@@ -26,7 +35,7 @@ class ClassNames:
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
         if not self.names:
-            raise UsageError("there are no names of classes", "List them: --classes cat,dog")
+            raise UsageError("there are no names of classes", Remedy(RemedyKind.LIST_CLASSES))
         twice = next((name for name in self.names if self.names.count(name) > 1), None)
         if twice is not None:
             raise UsageError(f"the class {twice!r} is named twice", "Name each class once.")
@@ -77,17 +86,24 @@ class ClassNames:
     ) -> None:
         unknown = values == UNKNOWN
         count = int(np.count_nonzero(unknown))
-        place = source.place((int(numbers[int(np.argmax(unknown))]),))
+        place = source.locate((int(numbers[int(np.argmax(unknown))]),))
         empty = first[0] is None
         called = "an empty cell" if empty else repr(str(first[0]))
-        file = source.name.rpartition("#")[0] if ", column '" in place else ""
+        message = Sentence(
+            "{what}: {count} {labels} none of the {classes} classes; the first is {called} at"
+            " {place}",
+            {
+                "what": what,
+                "count": count,
+                "labels": "labels are" if count > 1 else "label is",
+                "classes": len(self.names),
+                "called": called,
+                "place": place,
+            },
+        )
         raise DataError(
-            f"{what}: {count} label{'s are' if count > 1 else ' is'} none of the"
-            f" {len(self.names)} classes; the first is {called} at {place} of"
-            f" {file or source.name}",
-            "Fill empty cells, or leave their rows out (in 'lossctl evaluate' with --where)."
-            if empty
-            else did_you_mean(str(first[0]), self.names),
+            message,
+            Remedy(RemedyKind.FILL_CELLS) if empty else did_you_mean(str(first[0]), self.names),
         )
 
 
@@ -138,7 +154,11 @@ def load_classes(given: Any) -> ClassNames | None:
         names = [name.strip() for name in given.split(",")]
         if len(names) == 1:
             raise UsageError(
-                f"--classes {given!r} is neither a file nor a list", "List the names: cat,dog"
+                Sentence(
+                    "{option} {given!r} is neither a file nor a list",
+                    {"option": OptionName("classes"), "given": given},
+                ),
+                "List the names: cat,dog",
             )
         return ClassNames(names)
     try:

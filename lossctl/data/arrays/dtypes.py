@@ -39,7 +39,7 @@ def check_dtype(dtype: np.dtype[Any], where: str) -> None:
     if dtype.kind in NUMERIC_KINDS or is_bfloat16(dtype):
         return
     what, remedy = _explain(dtype)
-    raise DataError(f"{where}: dtype {dtype} is {what}, not numbers.", remedy)
+    raise DataError(f"{where}: dtype {dtype} is {what}, not numbers", remedy)
 
 
 def _explain(dtype: np.dtype[Any]) -> tuple[str, str]:

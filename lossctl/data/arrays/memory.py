@@ -80,7 +80,7 @@ def _convert_series(series: Any, name: str) -> Array:
     if kind not in NUMERIC_KINDS:
         called = name if series.name is None else f"{name} {str(series.name)!r}"
         raise DataError(
-            f"{called}: dtype {series.dtype} is not numbers.",
+            f"{called}: dtype {series.dtype} is not numbers",
             "Choose numeric columns; names of classes become indices with classes=[...].",
         )
     if not series.isna().any():
@@ -91,7 +91,7 @@ def _convert_series(series: Any, name: str) -> Array:
 def _join(names: Sequence[str], arrays: Iterable[Array], name: str) -> Array:
     columns = list(arrays)
     if not columns:
-        raise UsageError(f"{name} has no columns.")
+        raise UsageError(f"{name} has no columns")
     checked = [
         to_numbers(column, f"{name}: column {key!r}")
         for key, column in zip(names, columns, strict=True)
@@ -101,7 +101,7 @@ def _join(names: Sequence[str], arrays: Iterable[Array], name: str) -> Array:
     for key, column in zip(names, checked, strict=True):
         if column.ndim > 1:
             raise UsageError(
-                f"{name}: column {key!r} holds lists, which is a matrix by itself.",
+                f"{name}: column {key!r} holds lists, which is a matrix by itself",
                 "Give that column alone.",
             )
     joined = np.empty((len(checked[0]), len(checked)), np.result_type(*checked), order="F")
@@ -113,7 +113,7 @@ def _join(names: Sequence[str], arrays: Iterable[Array], name: str) -> Array:
 def _convert_other(reference: Any, name: str) -> Array:
     if reference is None or isinstance(reference, bytes | dict | set):
         raise UsageError(
-            f"A {name} is not an array.", "Give a file, an array, a list of numbers or a number."
+            f"A {name} is not an array", "Give a file, an array, a list of numbers or a number."
         )
     try:
         return np.asarray(_detach(reference))

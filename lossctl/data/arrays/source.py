@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lossctl.errors import Location
 
 Array = NDArray[Any]
 
@@ -72,17 +75,21 @@ class Source(ABC):
     def skip(self, row: int) -> None:  # noqa: B027 - most sources go to any row at once
         """Pass over the rows before this one, which no source of the same file needs."""
 
-    def place(self, position: tuple[int, ...]) -> str:
-        """Say where an element is, as a person would look for it."""
+    def place(self, position: tuple[int, ...]) -> Location:
+        """Return where an element is, as a person would look for it."""
         if not position:
-            return "the only element"
+            return Location()
         row, *rest = position
-        where = f"row {row}"
         if len(rest) == 1:
-            where += f", column {rest[0]}"
-        elif rest:
-            where += f", position ({', '.join(map(str, rest))})"
-        return where
+            return Location(row, column=rest[0])
+        return Location(row, position=tuple(rest))
+
+    def locate(self, position: tuple[int, ...]) -> Location:
+        """Return where an element is, and in which input."""
+        place = self.place(position)
+        file, _, _ = self.name.rpartition("#")
+        in_table = isinstance(place.column, str)  # then the columns need not be said again
+        return replace(place, source=(in_table and file) or self.name)
 
     def release(self, stop: int) -> None:  # noqa: B027 - most sources hold no mapped pages
         """Let go of the memory behind the rows before ``stop``; they can still be read again."""

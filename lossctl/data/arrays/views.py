@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from lossctl.data.arrays.source import Array, ArraySource, Source
+from lossctl.errors import Location
 
 END = 2**62
 """Behind the last row of anything."""
@@ -62,8 +63,8 @@ class DelegatingSource(Source):
         """Let the source pass over rows."""
         self.source.skip(row)
 
-    def place(self, position: tuple[int, ...]) -> str:
-        """Say where an element is in the source."""
+    def place(self, position: tuple[int, ...]) -> Location:
+        """Return where an element is in the source."""
         return self.source.place(position)
 
     def release(self, stop: int) -> None:
@@ -180,8 +181,8 @@ class SqueezedSource(DelegatingSource):
         values = self.source.whole()
         return values.reshape(values.shape[:1] + self.trailing)
 
-    def place(self, position: tuple[int, ...]) -> str:
-        """Say where an element is in the source as it was given."""
+    def place(self, position: tuple[int, ...]) -> Location:
+        """Return where an element is in the source as it was given."""
         rest = iter(position[1:])
         full = [0 if size == 1 else next(rest, 0) for size in self.source.trailing]
         return self.source.place((*position[:1], *full) if len(position) > 1 else position)
@@ -209,8 +210,8 @@ class ReshapedSource(SqueezedSource):
         rows = self.source.read_box(start, stop, (*box[:cut], slice(None), *box[cut:]))
         return rows.squeeze(self.axis)
 
-    def place(self, position: tuple[int, ...]) -> str:
-        """Say where an element is in the source as it was given."""
+    def place(self, position: tuple[int, ...]) -> Location:
+        """Return where an element is in the source as it was given."""
         if self.axis is None:
             return self.source.place(position[: len(self.source.shape)])
         if len(position) < self.axis:

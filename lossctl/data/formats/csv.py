@@ -22,7 +22,7 @@ from lossctl.data.formats.csv_records import (
 from lossctl.data.streams.origins import Origin
 from lossctl.data.tables.text import BLOCK_BYTES, TextTable, count_things, show_text
 from lossctl.data.tables.text_file import Segment, Text, is_blank
-from lossctl.errors import DataError, LossctlWarning
+from lossctl.errors import DataError, LossctlWarning, Remedy, RemedyKind
 
 SEGMENT_BYTES = 8 << 20
 """Twice as much gains nothing measurable, and takes 60 MB more."""
@@ -78,7 +78,7 @@ class CsvTable(TextTable):
                 continue
             raise DataError(
                 f"{self.path}: the header has no {DELIMITER_NAMES[self.delimiter]}s but "
-                f"{count_things(count, DELIMITER_NAMES[other])}: {show_text(self.names[0])}.",
+                f"{count_things(count, DELIMITER_NAMES[other])}: {show_text(self.names[0])}",
                 {
                     "\t": "If it is delimited by tabs, name it .tsv.",
                     ",": "If it is delimited by commas, name it .csv.",
@@ -93,17 +93,17 @@ class CsvTable(TextTable):
             record = self._text.take_record()
         if b"\0" in record:
             raise DataError(
-                f"{self.path} is not text: its first line has zero bytes.",
+                f"{self.path} is not text: its first line has zero bytes",
                 "If it is UTF-16 text, convert it: iconv -f UTF-16 -t UTF-8.",
             )
         if b"\r" in record.rstrip(b"\r\n"):
             raise DataError(
-                f"{self.path}: its lines end in carriage returns alone, so it is one long line.",
+                f"{self.path}: its lines end in carriage returns alone, so it is one long line",
                 "Convert the line ends: tr '\\r' '\\n'.",
             )
         self.names = split_record(record, self.delimiter, self.path)
         if not self.names:
-            raise DataError(f"{self.path} is empty: it has no header and no rows.")
+            raise DataError(f"{self.path} is empty: it has no header and no rows")
         if all(is_number(name) for name in self.names):
             self._question_header(record)
 
@@ -185,13 +185,13 @@ class CsvTable(TextTable):
         if found is None:
             return DataError(
                 f"{self.path}: the text behind line {self._line_of(data)} cannot be told apart"
-                " into rows and fields.",
+                " into rows and fields",
                 "A quotation mark may be missing there, or one too many.",
             )
         line, count = found
         return DataError(
             f"{self.path}, line {self._line_of(data) + line}: {count_things(count, 'field')} "
-            f"where the header has {len(self.names)}.",
+            f"where the header has {len(self.names)}",
             "Every line needs as many fields as the header; a field with a delimiter in it "
             "needs quotes.",
         )
@@ -201,7 +201,7 @@ class CsvTable(TextTable):
         if line is not None:
             raise DataError(
                 f"{self.path}: a quoted field that begins in the record of line "
-                f"{self._line_of(data) + line} never ends.",
+                f"{self._line_of(data) + line} never ends",
                 "The file is cut off, or a quotation mark is missing.",
             )
 
@@ -231,9 +231,8 @@ class CsvTable(TextTable):
             place = "" if line is None else f" (line {self._line_of(data) + line})"
             raise DataError(
                 f"{self.path}: column {self.names[column]!r}, row {segment.first_row + row}"
-                f"{place}: {show_text(text)} is not a number.",
-                "Choose a numeric column, or correct the cell (empty or NaN is a missing value); "
-                "names of classes become indices with --classes.",
+                f"{place}: {show_text(text)} is not a number",
+                Remedy(RemedyKind.CORRECT_CELL),
             )
         cells = self._parse(data, [column], as_text=True).column(0)
         return np.array([float(cell.strip() or b"nan") for cell in cells.to_pylist()])

@@ -31,7 +31,7 @@ def not_utf8(path: Path, byte: int | None = None) -> DataError:
     """Return the error for text in another encoding."""
     found = "" if byte is None else f" (byte 0x{byte:02x})"
     return DataError(
-        f"{path} is not UTF-8 text{found}.",
+        f"{path} is not UTF-8 text{found}",
         f"Convert it, for instance: iconv -f LATIN1 -t UTF-8 {path}",
     )
 

@@ -86,7 +86,7 @@ def recognise(origin: Origin, begin: bytes) -> Format:
     path = origin.path
     if not begin:
         read = "" if origin.called != STANDARD_INPUT else ", or was read before"
-        raise DataError(f"{path} is empty: it has 0 bytes{read}.", "Write it again.")
+        raise DataError(f"{path} is empty: it has 0 bytes{read}", "Write it again.")
     for magic, kind in MAGIC.items():
         if begin.startswith(magic):
             return kind
@@ -96,16 +96,16 @@ def recognise(origin: Origin, begin: bytes) -> Format:
         return Format.JSON_LINES
     if LIST.match(begin) and (expected is Format.JSON_LINES or origin.suffix == ".json"):
         raise DataError(
-            f"{path} is one JSON list.", "Write one object a line: jq -c '.[]' turns it into that."
+            f"{path} is one JSON list", "Write one object a line: jq -c '.[]' turns it into that."
         )
     if expected in TEXTS:
         return expected
     if expected is not None:
         raise _format_mismatch(origin, expected, begin)
     if not _is_text(begin):
-        raise DataError(f"{path}: the format is not known: it begins with {begin[:8]!r}.", READABLE)
+        raise DataError(f"{path}: the format is not known: it begins with {begin[:8]!r}", READABLE)
     if origin.suffix == ".json":
-        raise DataError(f"{path} is JSON.", f"Convert it: {READABLE}")
+        raise DataError(f"{path} is JSON", f"Convert it: {READABLE}")
     header = begin.split(b"\n", 1)[0]
     tabs = origin.called == STANDARD_INPUT and b"\t" in header and b"," not in header
     return Format.TSV if tabs else Format.CSV
@@ -123,10 +123,10 @@ def _reject_others(origin: Origin, begin: bytes) -> None:
     path = origin.path
     for magic, name in OTHERS.items():
         if begin.startswith(magic):
-            raise DataError(f"{path} is {name}.", f"Convert it: {READABLE}")
+            raise DataError(f"{path} is {name}", f"Convert it: {READABLE}")
     if begin.startswith(UTF_16):
         raise DataError(
-            f"{path} is UTF-16 text.", f"Convert it: iconv -f UTF-16 -t UTF-8 {path} > {path}.utf8"
+            f"{path} is UTF-16 text", f"Convert it: iconv -f UTF-16 -t UTF-8 {path} > {path}.utf8"
         )
 
 
@@ -135,7 +135,7 @@ def _format_mismatch(origin: Origin, expected: Format, begin: bytes) -> DataErro
     article = "a" if expected is Format.PARQUET else "an"
     return DataError(
         f"{origin.path} is not {article} {expected.value} file: "
-        f"it should begin with {magic!r}, and begins with {begin[: max(8, len(magic))]!r}.",
+        f"it should begin with {magic!r}, and begins with {begin[: max(8, len(magic))]!r}",
         "If it is text, name it .csv, .tsv or .jsonl." if _is_text(begin) else "Write it again.",
     )
 

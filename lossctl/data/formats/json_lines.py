@@ -41,7 +41,7 @@ class JsonTable(TextTable):
         else:
             self.names = list(self._start.schema.names)
         if not self.names and not shard:
-            raise DataError(f"{self.path} is empty: it has no fields and no rows.")
+            raise DataError(f"{self.path} is empty: it has no fields and no rows")
 
     def non_numeric_columns(self) -> Mapping[int, str]:
         """Return the fields that are lists, and those with values that are no numbers."""

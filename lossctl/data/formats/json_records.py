@@ -87,7 +87,7 @@ def to_arrow(objects: Objects, name: str, path: Path, first_row: int) -> Any:
         return pa.chunked_array([pa.array(_to_floats(values))])
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise DataError(
-            f"{path}: column {name!r} holds numbers in some rows and lists in others.",
+            f"{path}: column {name!r} holds numbers in some rows and lists in others",
             "Write lists of one length in every row.",
         ) from error
 
@@ -122,15 +122,15 @@ def _read_object(text: bytes, path: Path, line: int) -> dict[str, Any]:
     try:
         value = json.loads(text, object_pairs_hook=_reject_twins)
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}, line {line}: is not UTF-8 text.", "Write it as UTF-8.") from error
+        raise DataError(f"{path}, line {line}: is not UTF-8 text", "Write it as UTF-8.") from error
     except (ValueError, RecursionError) as error:
         raise DataError(
-            f"{path}, line {line}: {_show(text)} is not valid JSON: {error}.",
+            f"{path}, line {line}: {_show(text)} is not valid JSON: {error}",
             "Every line needs one whole JSON object: jq -c . writes them so.",
         ) from error
     if not isinstance(value, dict):
         raise DataError(
-            f"{path}, line {line}: {_show(text)} is not a JSON object.",
+            f"{path}, line {line}: {_show(text)} is not a JSON object",
             'Every line needs one object, as {"pred": 0.5, "target": 1}.',
         )
     return value
@@ -148,7 +148,7 @@ def _reject_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _reject(value: Any, name: str, path: Path, row: int, line: int) -> DataError:
     return DataError(
         f"{path}: column {name!r}, row {row} (line {line}): "
-        f"{_show(json.dumps(value, ensure_ascii=False))} is not a number.",
+        f"{_show(json.dumps(value, ensure_ascii=False))} is not a number",
         "Choose a numeric field, or correct the value; null, a missing key "
         'and "NaN" are missing values.',
     )

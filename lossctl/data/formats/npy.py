@@ -60,7 +60,7 @@ def truncated(where: str, header: Header, found: int) -> DataError:
     """Return the error for data that end before what the header promises."""
     return DataError(
         f"{where} is cut off: its header promises shape {header.shape} of {header.dtype}, "
-        f"{header.size:,} bytes, and {found:,} are there.",
+        f"{header.size:,} bytes, and {found:,} are there",
         "Copy or save the file again.",
     )
 
@@ -320,7 +320,7 @@ class StreamSource(Source):
 
     def _restart(self) -> None:
         if self._reopen is None:
-            raise DataError(f"{self.name} can be read only once.", "Write it to a file first.")
+            raise DataError(f"{self.name} can be read only once", "Write it to a file first.")
         self._file.close()
         self._file = self._reopen()
         read_header(self._file, self.name)

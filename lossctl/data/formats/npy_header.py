@@ -73,7 +73,7 @@ def read_header(file: IO[bytes], where: str) -> Header:
     except (ValueError, SyntaxError, TokenError, TypeError, OverflowError) as error:
         raise _broken(where, _explain(text)) from error
     if any(size < 0 for size in shape):
-        raise DataError(f"{where}: the NPY header gives a shape of {shape}.")
+        raise DataError(f"{where}: the NPY header gives a shape of {shape}")
     check_dtype(dtype, where)
     return Header(shape, fortran, dtype, len(begin) + len(text))
 
@@ -85,14 +85,14 @@ def _take(file: IO[bytes], size: int, before: bytes, where: str) -> bytes:
     if len(data) < size:
         raise DataError(
             f"{where} is cut off: it ends within its NPY header, after "
-            f"{len(before) + len(data)} bytes.",
+            f"{len(before) + len(data)} bytes",
             "Copy or save the file again.",
         )
     return data
 
 
 def _broken(where: str, why: str) -> DataError:
-    return DataError(f"{where}: the NPY header is broken: {why}.", "Save the array again.")
+    return DataError(f"{where}: the NPY header is broken: {why}", "Save the array again.")
 
 
 def _explain(text: bytes) -> str:

@@ -35,7 +35,7 @@ def open_member(origin: Origin, file: IO[bytes], where: str, member: str | None)
         archive = zipfile.ZipFile(file)
         info = _choose_member(archive, origin, member)
         if info.flag_bits & ENCRYPTED:
-            raise DataError(f"{where}: the archive member is encrypted.")
+            raise DataError(f"{where}: the archive member is encrypted")
         if info.compress_type == zipfile.ZIP_STORED:
             _check(archive, info)
             start = _find_data(file, info)
@@ -56,7 +56,7 @@ def _check(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
 def broken(where: str, error: Exception) -> DataError:
     """Return the error for an archive that cannot be unpacked."""
     return DataError(
-        f"{where}: the NPZ archive is broken or cut off: {error}.", "Copy or save the file again."
+        f"{where}: the NPZ archive is broken or cut off: {error}", "Copy or save the file again."
     )
 
 
@@ -86,35 +86,35 @@ def _choose_member(archive: zipfile.ZipFile, origin: Origin, member: str | None)
     infos = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
     _reject_lookalikes(archive.namelist(), path)
     if not infos:
-        raise DataError(f"{path}: the archive is empty.")
+        raise DataError(f"{path}: the archive is empty")
     names = list(infos)
     if member is None:
         if len(names) > 1:
             raise UsageError(
                 f"{path} holds {len(names)} arrays: {', '.join(names[:20])}"
-                f"{', …' if len(names) > 20 else ''}.",
+                f"{', …' if len(names) > 20 else ''}",
                 f"Choose one with '#': {origin.called}#{names[0]}",
             )
         return infos[names[0]]
     name = member if member in infos else member.removesuffix(".npy")
     if name not in infos and all(part in infos for part in member.split(",")):
-        raise UsageError(f"{path}#{member} names several arrays.", "Choose one.")
+        raise UsageError(f"{path}#{member} names several arrays", "Choose one.")
     try:
         find_column(name, names, path)
     except UsageError as error:
-        raise UsageError(f"{path} has no array {member!r}.", error.remedy) from None
+        raise UsageError(f"{path} has no array {member!r}", error.remedy) from None
     return infos[name]
 
 
 def _reject_lookalikes(names: Sequence[str], path: Path) -> None:
     if any(name.endswith("/data.pkl") or name == "data.pkl" for name in names):
         raise DataError(
-            f"{path} is a PyTorch file, which holds pickled objects: it is never unpickled.",
+            f"{path} is a PyTorch file, which holds pickled objects: it is never unpickled",
             "Save the tensor as NPY: numpy.save(file, tensor.detach().cpu().numpy()).",
         )
     if "[Content_Types].xml" in names:
         raise DataError(
-            f"{path} is an office document, not an NPZ archive.", "Export the sheet as CSV."
+            f"{path} is an office document, not an NPZ archive", "Export the sheet as CSV."
         )
 
 

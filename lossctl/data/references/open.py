@@ -100,7 +100,7 @@ class Opener:
             self._standard = open_standard_input()
         elif self._standard.streaming:
             raise UsageError(
-                "standard input ('-') is one array here, and cannot stand for several inputs.",
+                "standard input ('-') is one array here, and cannot stand for several inputs",
                 "Write it to a file first, or pipe a table with a column for each input.",
             )
         return open_origin(reference, self._standard)
@@ -170,7 +170,7 @@ def _open_npy(reference: Reference, origin: Origin, file: BinaryIO) -> Source:
 
     if reference.fragment is not None:
         raise UsageError(
-            f"{origin.path} is an NPY file: it holds one array and has no columns.",
+            f"{origin.path} is an NPY file: it holds one array and has no columns",
             f"Leave out '#{reference.fragment}'.",
         )
     if not origin.mapped:
@@ -201,7 +201,7 @@ def _open_shards(files: Files) -> Source | Table:
             undo.callback(first.close)
             if not first.names:
                 raise DataError(
-                    f"{reference.path}: all of its {len(files.paths)} files are empty.",
+                    f"{reference.path}: all of its {len(files.paths)} files are empty",
                     "Write them again.",
                 )
             table = ShardedTable(reference.path, files.paths, open_shard, first)
@@ -215,11 +215,11 @@ def _join_files(references: Sequence[Reference]) -> Files:
     first = references[0]
     if any(one.standard for one in references):
         raise UsageError(
-            f"standard input ({STANDARD_INPUT!r}) cannot be one shard of several.",
+            f"standard input ({STANDARD_INPUT!r}) cannot be one shard of several",
             "Write it to a file first.",
         )
     if any(one.fragment != first.fragment for one in references):
-        raise UsageError("the shards of one input name different columns.", "Name the same ones.")
+        raise UsageError("the shards of one input name different columns", "Name the same ones.")
     paths = tuple(one.path for one in references)
     if len(references) == 1:
         return Files(first, paths)
@@ -231,5 +231,5 @@ def _join_files(references: Sequence[Reference]) -> Files:
 def _to_text(given: object) -> str:
     text = fspath(given)  # type: ignore[call-overload]
     if not isinstance(text, str):
-        raise UsageError(f"{text!r} is not a file name.", "Give it as text.")
+        raise UsageError(f"{text!r} is not a file name", "Give it as text.")
     return text

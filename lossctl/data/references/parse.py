@@ -26,7 +26,7 @@ class Reference:
 def parse_reference(text: str) -> Reference:
     """Split ``FILE#columns``; a path that exists as a whole, ``#`` included, is that file."""
     if not text or "\0" in text:
-        raise UsageError("A file name is empty." if not text else f"{text!r} is not a file name.")
+        raise UsageError("A file name is empty" if not text else f"{text!r} is not a file name")
     name, hash_sign, columns = text.partition("#")
     if name in STANDARD_NAMES:
         fragment = _check_fragment(text, columns) if hash_sign else None
@@ -35,7 +35,7 @@ def parse_reference(text: str) -> Reference:
         return Reference(text, Path(text))
     places = [place for place, character in enumerate(text) if character == "#" and place]
     if not places:
-        raise UsageError(f"{text!r} names columns but no file.", "Write FILE#columns.")
+        raise UsageError(f"{text!r} names columns but no file", "Write FILE#columns.")
     split = next((at for at in reversed(places) if exists(Path(text[:at]))), places[0])
     return Reference(text, Path(text[:split]), _check_fragment(text, text[split + 1 :]))
 
@@ -43,7 +43,7 @@ def parse_reference(text: str) -> Reference:
 def _check_fragment(text: str, fragment: str) -> str:
     if not fragment:
         raise UsageError(
-            f"{text!r} ends with '#' but names no column.",
+            f"{text!r} ends with '#' but names no column",
             "Name one after the '#', or leave the '#' out.",
         )
     return fragment

@@ -27,7 +27,7 @@ def find_shards(path: Path) -> list[Path] | None:
     files = [one for one in found if not one.is_dir()]
     if not files:
         raise FileError(
-            f"{path}: there is no such file, nor any that matches the pattern.",
+            f"{path}: there is no such file, nor any that matches the pattern",
             _show_surroundings(path),
         )
     return sort_naturally(files)
@@ -49,13 +49,13 @@ def _list_directory(path: Path) -> list[Path]:
     kinds = Counter(kind.value for kind in expected.values() if kind is not None)
     if not kinds:
         raise FileError(
-            f"{path}: is a directory in which no file has the suffix of a format that is read.",
+            f"{path}: is a directory in which no file has the suffix of a format that is read",
             _show_names(names) or "It is empty.",
         )
     if len(kinds) > 1:
         counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
         raise UsageError(
-            f"{path} holds files of several formats: {counts}.",
+            f"{path} holds files of several formats: {counts}",
             f"Name those that are meant, for instance '{path}/*.npy', or one file.",
         )
     return sort_naturally([path / name for name, kind in expected.items() if kind is not None])
@@ -66,7 +66,7 @@ def _list_names(path: Path) -> list[str]:
         entries = [one for one in path.iterdir() if not one.name.startswith(HIDDEN)]
         return sorted(one.name for one in entries if not one.is_dir())
     except OSError as error:
-        raise FileError(f"{path}: could not be listed: {error.strerror or error}.") from error
+        raise FileError(f"{path}: could not be listed: {error.strerror or error}") from error
 
 
 def _show_surroundings(path: Path) -> str:

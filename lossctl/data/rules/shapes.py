@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lossctl.errors import DataError
+from lossctl.errors import DataError, Remedy, RemedyKind
 
 Shape = tuple[int | None, ...]
 Pattern = tuple[str, ...]
@@ -124,7 +124,7 @@ def _mismatch(
             return DataError(
                 f"{names[0]} has {first} samples, but {names[furthest]} has {other}"
                 f" (shapes: {listed})",
-                "All inputs must hold the same samples in the same order.",
+                Remedy(RemedyKind.ALIGN_SAMPLES),
             )
     wanted = " or ".join(dict.fromkeys(conflict.expected for conflict in candidates))
     message = f"the shapes do not fit together: {listed}; {names[furthest]} should be {wanted}"
@@ -140,19 +140,19 @@ def _fits(forms: Sequence[Sequence[Pattern]], shapes: Sequence[Shape]) -> bool:
     return False
 
 
-def _remedy(forms: Sequence[Sequence[Pattern]], shapes: Sequence[Shape]) -> str:
-    """Say which flag or change would make the shapes fit."""
+def _remedy(forms: Sequence[Sequence[Pattern]], shapes: Sequence[Shape]) -> Remedy:
+    """Return what would make the shapes fit."""
     if _fits(forms, [tuple(size for size in shape if size != 1) for shape in shapes]):
-        return "Nothing is broadcast. --squeeze drops axes of length 1 from all inputs."
+        return Remedy(RemedyKind.SQUEEZE)
     first = shapes[0]
     if any("C" in pattern for patterns in forms for pattern in patterns[:1]) and len(first) > 2:
         moved = (first[0], first[-1], *first[1:-1])
         if _fits(forms, [moved, *shapes[1:]]):
-            return "If the classes are the last axis, say --class-axis -1."
+            return Remedy(RemedyKind.MOVE_CLASS_AXIS, {"axis": -1})
     swapped = [*shapes[1::-1], *shapes[2:]]
     if swapped != list(shapes) and _fits(forms, swapped):
-        return "They would fit the other way round: predictions come first, then targets."
-    return "Nothing is broadcast: give arrays of the shapes above ('lossctl show' explains them)."
+        return Remedy(RemedyKind.SWAP_INPUTS)
+    return Remedy(RemedyKind.GIVE_SHAPES)
 
 
 def _agree(one: int | None, other: int | None) -> bool:

@@ -58,7 +58,7 @@ class _Decompressed(io.RawIOBase):
             return int(self._stream.readinto(buffer))
         except (EOFError, OSError, zlib.error) as error:
             raise DataError(
-                f"{self._path}: the {self._name} compression is broken or cut off: {error}.",
+                f"{self._path}: the {self._name} compression is broken or cut off: {error}",
                 "Copy or write the file again.",
             ) from error
 

@@ -21,14 +21,14 @@ def open_binary(path: Path) -> BinaryIO:
 def explain_os_error(path: Path, error: OSError) -> FileError:
     """Return the error that users see for what the operating system said about ``path``."""
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return FileError(f"{path}: there is no such file.", _suggest_files(path))
+        return FileError(f"{path}: there is no such file", _suggest_files(path))
     if isinstance(error, IsADirectoryError):
-        return FileError(f"{path}: is a directory, not a file.", "Name a file in it.")
+        return FileError(f"{path}: is a directory, not a file", "Name a file in it.")
     if isinstance(error, PermissionError):
         return FileError(
-            f"{path}: no permission to read it.", f"Allow it, for instance with: chmod u+r {path}"
+            f"{path}: no permission to read it", f"Allow it, for instance with: chmod u+r {path}"
         )
-    return FileError(f"{path}: could not be read: {error.strerror or error}.")
+    return FileError(f"{path}: could not be read: {error.strerror or error}")
 
 
 def is_regular(file: IO[bytes]) -> bool:

@@ -53,7 +53,7 @@ class Origin:
             first, self._first = self._first, None
             return first
         if self.streaming:
-            raise DataError(f"{self.path} can be read only once.", "Write it to a file first.")
+            raise DataError(f"{self.path} can be read only once", "Write it to a file first.")
         return self._unpack(open_binary(self.location))
 
     def spool(self, file: BinaryIO, what: str) -> BinaryIO:
@@ -96,7 +96,7 @@ def open_standard_input() -> Origin:
     """Open what is piped into the program."""
     if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
         raise UsageError(
-            "Standard input ('-') is a terminal: nothing is piped into it.",
+            "Standard input ('-') is a terminal: nothing is piped into it",
             "Pipe data into the command, or name a file.",
         )
     return Origin(Path("standard input"), rejoin(sys.stdin.buffer), STANDARD_INPUT, streaming=True)

@@ -55,7 +55,7 @@ class Spool:
             raise FileError(
                 f"{self._path} is {self._what}, which has to be copied to a temporary file, and is "
                 f"larger than what may be copied to {self._directory}: "
-                f"{self._limit / 2**30:.1f} GiB.",
+                f"{self._limit / 2**30:.1f} GiB",
                 f"{self._remedy}.",
             )
         try:
@@ -112,6 +112,6 @@ class Spool:
     def _explain(self, error: OSError | ValueError) -> FileError:
         said = getattr(error, "strerror", None) or error
         return FileError(
-            f"{self._path}: could not be copied to a temporary file in {self._directory}: {said}.",
+            f"{self._path}: could not be copied to a temporary file in {self._directory}: {said}",
             f"{self._remedy}, or set TMPDIR to a directory with room.",
         )

@@ -30,10 +30,10 @@ def find_column(name: str, names: Sequence[str], path: object) -> int:
         places = [str(place) for place, other in enumerate(names) if other == name]
         raise UsageError(
             f"{path}: the name {name!r} stands over {count} columns "
-            f"(at positions {', '.join(places)}, counted from 0).",
+            f"(at positions {', '.join(places)}, counted from 0)",
             "Give the columns different names.",
         )
-    raise UsageError(f"{path} has no column {name!r}.", did_you_mean(name, names))
+    raise UsageError(f"{path} has no column {name!r}", did_you_mean(name, names))
 
 
 def _choose_part(part: str, names: Sequence[str], path: object) -> list[int]:
@@ -47,7 +47,7 @@ def _choose_part(part: str, names: Sequence[str], path: object) -> list[int]:
     if first > last:
         raise UsageError(
             f"{path}: the range {part!r} is empty: {part[:cut]!r} comes after "
-            f"{part[cut + 1 :]!r} in the file.",
+            f"{part[cut + 1 :]!r} in the file",
             f"Write {part[cut + 1 :]}:{part[:cut]}, or list the columns with commas.",
         )
     return list(range(first, last + 1))

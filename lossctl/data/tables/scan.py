@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -16,7 +16,7 @@ from lossctl.data.arrays.arrow import ColumnPlace, ragged
 from lossctl.data.arrays.cells import CELL, join_cells
 from lossctl.data.arrays.source import Array, Source
 from lossctl.data.streams.prefetch import Prefetcher
-from lossctl.errors import UsageError
+from lossctl.errors import Location, UsageError
 
 Layout = tuple[np.dtype[Any], tuple[int, ...]]
 END = 2**62
@@ -84,10 +84,9 @@ class Table(ABC):
         """Return the line of the file (from 1) on which a row begins, where there are lines."""
         return None
 
-    def describe_row(self, row: int) -> str:
-        """Say where a row is, as a person would look for it."""
-        line = self.line(row)
-        return f"row {row}" if line is None else f"row {row} (line {line})"
+    def locate_row(self, row: int) -> Location:
+        """Return where a row is, as a person would look for it."""
+        return Location(row, self.line(row))
 
     def close(self) -> None:  # noqa: B027 - not every table holds a file open
         """Release what is held open."""
@@ -109,7 +108,7 @@ def choose_all(table: Table) -> list[int]:
     fitting = [table.names[column] for column in columns if column not in non_numeric_columns]
     example = fitting[0] if fitting else "NAME"
     raise UsageError(
-        f"{table.path}: not all of its {len(columns)} columns are plain numbers: {shown}.",
+        f"{table.path}: not all of its {len(columns)} columns are plain numbers: {shown}",
         f"Choose columns with '#', for instance {table.called}#{example}",
     )
 
@@ -121,7 +120,7 @@ def reject_lists(table: Table, columns: Sequence[int], where: str) -> None:
         if layout is not None and layout[1]:
             raise UsageError(
                 f"{where}: column {table.names[column]!r} holds lists, which is a matrix "
-                "by itself and cannot be joined with other columns.",
+                "by itself and cannot be joined with other columns",
                 f"Name it alone: {table.called}#{table.names[column]}",
             )
 
@@ -323,18 +322,14 @@ class TableSource(Source):
         """Pass over rows of the table."""
         self._scan.skip(row)
 
-    def place(self, position: tuple[int, ...]) -> str:
-        """Say row, line of a text file, and column."""
+    def place(self, position: tuple[int, ...]) -> Location:
+        """Return row, line of a text file, and column."""
         row, *rest = position
-        where = self._scan.table.describe_row(row)
+        where = self._scan.table.locate_row(row)
         names = self._scan.table.names
         if self._vector:
-            where += f", column {names[self._columns[0]]!r}"
-            if rest:
-                where += f", element {rest[0] if len(rest) == 1 else tuple(rest)}"
-        elif rest:
-            where += f", column {names[self._columns[rest[0]]]!r}"
-        return where
+            return replace(where, column=names[self._columns[0]], position=tuple(rest))
+        return replace(where, column=names[self._columns[rest[0]]]) if rest else where
 
     def close(self) -> None:
         """Leave the scan."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from lossctl.data.arrays.cells import CELL
 from lossctl.data.arrays.source import Array, Source
 from lossctl.data.tables.columns import find_column
 from lossctl.data.tables.scan import Layout, Table
-from lossctl.errors import DataError
+from lossctl.errors import DataError, Location
 
 OpenShard = Callable[[int], Source | Table]
 
@@ -66,11 +67,11 @@ class ShardedSource(Source):
             array[self._starts[number] : self._starts[number + 1]] = self._turn_to(number).whole()
         return array
 
-    def place(self, position: tuple[int, ...]) -> str:
-        """Say where an element is in its shard, and in which."""
+    def place(self, position: tuple[int, ...]) -> Location:
+        """Return where an element is in its shard, and in which."""
         number = self._find(position[0])
         local = (position[0] - self._starts[number], *position[1:])
-        return f"{super().place(local)} of {self._paths[number]}"
+        return replace(super().place(local), file=str(self._paths[number]))
 
     def release(self, stop: int) -> None:
         """Let go of the memory of the shard that is open."""
@@ -106,7 +107,7 @@ class ShardedSource(Source):
     def _check(self, shard: Source, path: Path) -> None:
         if shard.scalar:
             raise DataError(
-                f"{path} holds one number, without an axis: it cannot be a shard.",
+                f"{path} holds one number, without an axis: it cannot be a shard",
                 "Save an array of at least one axis.",
             )
         if shard.trailing != self.trailing or shard.dtype.type != self.dtype.type:
@@ -184,11 +185,11 @@ class ShardedTable(Table):
         """Return the same shards at their beginning."""
         return ShardedTable(self.path, self._paths, self._open, self._first.reopen())
 
-    def describe_row(self, row: int) -> str:
-        """Say where a row is in its shard, and in which."""
+    def locate_row(self, row: int) -> Location:
+        """Return where a row is in its shard, and in which."""
         number = bisect_right(self._begun, row, key=lambda begun: begun[0]) - 1
         first, table = self._begun[max(number, 0)] if self._begun else (0, self._first)
-        return f"{table.describe_row(row - first)} of {table.path}"
+        return replace(table.locate_row(row - first), file=str(table.path))
 
     def close(self) -> None:
         """Close the shard that is open."""
@@ -220,7 +221,7 @@ class ShardedTable(Table):
         else:
             raise DataError(
                 f"{self._first.path} has the columns {_list(self.names)}, "
-                f"but {table.path} has {_list(table.names)}.",
+                f"but {table.path} has {_list(table.names)}",
                 "Shards need the same columns.",
             )
         if column in self.as_cells:
@@ -254,14 +255,14 @@ def _fits(ours: Layout, theirs: Layout) -> bool:
 def _different(what: str, ours: tuple[Path, Layout], theirs: tuple[Path, Layout]) -> DataError:
     return DataError(
         f"the shards differ: {what} of {ours[0]} are {_describe(*ours[1])}, "
-        f"of {theirs[0]} {_describe(*theirs[1])}.",
+        f"of {theirs[0]} {_describe(*theirs[1])}",
         "Shards need one dtype, and one shape but for their number of rows.",
     )
 
 
 def _mixed(first: Path, other: Path) -> DataError:
     return DataError(
-        f"the shards differ: {first} and {other} are of different formats.",
+        f"the shards differ: {first} and {other} are of different formats",
         "Name files of one format.",
     )
 

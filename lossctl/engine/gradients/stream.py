@@ -26,7 +26,7 @@ from lossctl.engine.sums.partial import Partial
 from lossctl.engine.sums.reduce import fill
 from lossctl.engine.sums.result import Result
 from lossctl.engine.sums.summary import Summary
-from lossctl.errors import UsageError
+from lossctl.errors import Remedy, RemedyKind, UsageError
 from lossctl.losses.core.declaration import Loss, Transform
 
 Array = NDArray[Any]
@@ -44,7 +44,7 @@ def name_inputs(loss: Loss) -> tuple[str, ...]:
     if loss.undifferentiable:
         raise UsageError(
             f"{loss.key} has no gradient: {loss.undifferentiable}",
-            "'lossctl grad --help' lists the losses that have one.",
+            Remedy(RemedyKind.LIST_GRADIENTS),
         )
     if loss.declared_gradient is not None:
         return loss.prediction_inputs

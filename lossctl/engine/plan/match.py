@@ -16,7 +16,7 @@ from lossctl.data.rules import shapes
 from lossctl.data.rules.kinds import not_whole
 from lossctl.engine.plan.binding import BoundInput, class_order
 from lossctl.engine.plan.plan import Settings
-from lossctl.errors import DataError, UsageError, warn
+from lossctl.errors import DataError, Sentence, UsageError, warn
 from lossctl.kinds import Kind
 from lossctl.losses.core.declaration import Form, Loss
 
@@ -197,8 +197,16 @@ def whole_numbers(bound: BoundInput) -> Array:
         if broken.any():
             at = tuple(int(i) for i in np.argwhere(broken)[0])
             raise DataError(
-                f"{bound.name}: {int(broken.sum())} of the values are not whole numbers; the first"
-                f" is {values[at]} at {bound.source.place(at)} of {bound.source.name}",
+                Sentence(
+                    "{name}: {count} of the values are not whole numbers; the first is {value} at"
+                    " {place}",
+                    {
+                        "name": bound.name,
+                        "count": int(broken.sum()),
+                        "value": values[at],
+                        "place": bound.source.locate(at),
+                    },
+                ),
                 f"{bound.name} must be whole numbers.",
             )
     bound.array = values.astype(np.intp, copy=False)

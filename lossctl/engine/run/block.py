@@ -16,7 +16,8 @@ from lossctl.data.rules.rules import Rule
 from lossctl.engine.plan.binding import BoundInput
 from lossctl.engine.plan.blocks import Region
 from lossctl.engine.plan.plan import Plan
-from lossctl.engine.sums.partial import Contributions, Partial, RuleFinding
+from lossctl.engine.sums.partial import Contributions, Partial
+from lossctl.engine.sums.rule_finding import RuleFinding
 from lossctl.kinds import Kind
 from lossctl.losses.core.declaration import Terms
 from lossctl.losses.core.terms import Note
@@ -288,9 +289,9 @@ def _note_marks(plan: Plan, region: Region, terms: Terms, partial: Partial) -> N
             _note(plan, region, rule, mask, terms.losses, partial)
 
 
-def _name(note: str | Note) -> tuple[str, str]:
-    """Return code and words of what a kernel tells; words without a code are one themselves."""
-    return note if isinstance(note, Note) else (note, note)
+def _name(note: str | Note) -> Note:
+    """Return what a kernel tells with its code; words without a code are one themselves."""
+    return note if isinstance(note, Note) else Note(note, note)
 
 
 def _note(

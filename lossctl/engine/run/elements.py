@@ -12,8 +12,9 @@ from lossctl.engine.plan.plan import Plan
 from lossctl.engine.run.block import process
 from lossctl.engine.run.run import work_through
 from lossctl.engine.sums.partial import Partial
-from lossctl.engine.sums.reduce import fill, find_remedy, finish, locate, single_losses
+from lossctl.engine.sums.reduce import fill, finish, locate, single_losses
 from lossctl.engine.sums.result import Result
+from lossctl.engine.sums.rule_finding import find_remedy
 from lossctl.engine.sums.summary import Summary
 from lossctl.errors import DataError
 
@@ -94,4 +95,4 @@ def _report_errors(plan: Plan, partial: Partial) -> None:
         odd = ("nan", "nan_loss")
         fatal += [one for one in partial.findings.values() if one.rule.code in odd]
     if fatal:
-        raise DataError(fatal[0].describe(), find_remedy(plan.loss, fatal[0]))
+        raise DataError(fatal[0], find_remedy(plan.loss, fatal[0]))

@@ -14,7 +14,7 @@ from lossctl.engine.sums.reduce import finish
 from lossctl.engine.sums.result import Result
 from lossctl.engine.sums.state import State
 from lossctl.engine.sums.summary import Summary, plain_option
-from lossctl.errors import FileError, UsageError
+from lossctl.errors import FileError, Remedy, RemedyKind, UsageError
 from lossctl.losses.core.declaration import Loss
 from lossctl.losses.core.registry import find
 
@@ -40,7 +40,7 @@ def _expand(path: Path) -> list[Path]:
 def merge(states: Sequence[State]) -> Result:
     """Add up states; raises UsageError where they do not belong together or parts are missing."""
     if not states:
-        raise UsageError("there is nothing to merge", "Name the files that --save-state wrote.")
+        raise UsageError("there is nothing to merge", Remedy(RemedyKind.NAME_STATES))
     first = states[0]
     for other in states[1:]:
         _compare(first, other)

@@ -9,35 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.data.rules.rules import Rule
 from lossctl.engine.exact_sum import ExactSum, Sums
 from lossctl.engine.sums.axis_sums import merge_sums
-
-Position = tuple[int, ...]
-
-
-@dataclass(slots=True)
-class RuleFinding:
-    """How often something was found in an input, and the first place with its value."""
-
-    rule: Rule
-    name: str
-    count: int
-    position: Position
-    value: float
-    classes: int = 0
-    place: str = ""
-    """The position in words, once it is known."""
-
-    def merge(self, other: RuleFinding) -> None:
-        """Add the other's count, and keep the earlier place."""
-        self.count += other.count
-        if other.position < self.position:
-            self.position, self.value, self.place = other.position, other.value, other.place
-
-    def describe(self) -> str:
-        """Return the message: how many, of what, the first one and where it is."""
-        return self.rule.describe(self.count, self.name, self.value, self.place, self.classes)
+from lossctl.engine.sums.rule_finding import RuleFinding
 
 
 @dataclass(slots=True)
@@ -90,7 +64,7 @@ class Partial:
     """What each sample contributes, where that was asked for; it is not merged."""
 
     def merge(self, other: Partial) -> None:
-        """Add the sums, counts and findings of other blocks."""
+        """Add the sums, counts and broken rules of other blocks."""
         self.total.merge(other.total)
         self.denominator.merge(other.denominator)
         self.denominator_name = other.denominator_name
@@ -106,7 +80,7 @@ class Partial:
             self.note(finding)
 
     def note(self, finding: RuleFinding) -> None:
-        """Add a finding."""
+        """Add a broken rule."""
         key = (finding.rule.code, finding.name)
         if key in self.findings:
             self.findings[key].merge(finding)
@@ -116,4 +90,4 @@ class Partial:
     @property
     def broken(self) -> bool:
         """Whether something was found that makes the result meaningless."""
-        return any(finding.rule.is_error for finding in self.findings.values())
+        return any(one.rule.is_error for one in self.findings.values())

@@ -3,54 +3,37 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lossctl.data.rules.rules import NOT_A_NUMBER
 from lossctl.engine.exact_sum import ExactSum
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.sums.axis_sums import finalize_sums
-from lossctl.engine.sums.partial import Partial, RuleFinding
+from lossctl.engine.sums.partial import Partial
 from lossctl.engine.sums.result import Result
+from lossctl.engine.sums.rule_finding import RuleFinding
 from lossctl.engine.sums.summary import Summary
-from lossctl.errors import warn
-from lossctl.losses.core.declaration import Loss, Role
+from lossctl.errors import Location, Worded, warn
 
 Array = NDArray[Any]
 
 
-def find_remedy(loss: Loss, finding: RuleFinding, before: str = "--", behind: str = "") -> str:
-    """Return what to do about an error of this loss, whose options stand between two texts.
-
-    Labels are left out by the option that the loss has for it, or else with their samples.
-    """
-    remedy = finding.rule.remedy
-    ignoring = loss.roles.get(Role.IGNORED_LABEL)
-    if ignoring is None:
-        remedy = remedy.replace("leave it out with --ignore-index", "mask its sample with --mask")
-    else:
-        remedy = remedy.replace("--ignore-index", f"{before}{ignoring.flag[2:]}{behind}")
-    if finding.name == loss.inputs[0].name and finding.classes > 1:
-        remedy = remedy.replace("(bce_with_logits)", "(ce)")
-    return remedy or "--nan omit leaves them out, --nan propagate computes them."
-
-
 def locate(plan: Plan, finding: RuleFinding) -> None:
-    """Say where a finding is in words, while the sources are known."""
+    """Note where a finding is, while the sources are known."""
     bound = next((one for one in plan.streams if one.name == finding.name), None)
     position = finding.position
-    if bound is None:  # a finding about losses: it is told by the first input
+    if bound is None:  # about losses: it is told by the first input
         bound = plan.inputs[0]
         if bound.batched and bound.order[0] != 0:
-            finding.place = f"sample {position[0]} of {bound.source.name}"
+            finding.location = Location(sample=position[0], source=bound.source.name)
             return
         if len(position) != len(bound.order):
             position = position[:1] if bound.batched else ()
-    finding.place = bound.source.place(position)
-    name = bound.source.name
-    named = ", column '" in finding.place  # then the columns need not be said again
-    finding.place += f" of {name.rpartition('#')[0] if named and '#' in name else name}"
+    finding.location = bound.source.locate(position)
 
 
 def finish(
@@ -59,9 +42,9 @@ def finish(
     """Turn sums and counts into a result, and tell what a person should know of it."""
     total, denominator, name = _quotient(summary, partial, samples)
     omits = summary.settings["nan"] == "omit"
-    notes = [
-        finding.describe() + (" (left out)" if omits and finding.rule.code == "nan" else "")
-        for finding in partial.findings.values()
+    notes: list[Worded | str] = [
+        replace(one, left_out=omits and one.rule.code == NOT_A_NUMBER.code)
+        for one in partial.findings.values()
     ]
     notes += summary.notes if partial.elements else ()
     notes += _tell_unused(summary, partial)
@@ -95,7 +78,7 @@ def finish(
         shape=fill(summary.shape, samples),
         transform=summary.transform if summary.reduction != "none" else "",
         part=summary.part,
-        warnings=tuple(notes),
+        warnings=tuple(map(str, notes)),
     )
 
 

@@ -12,15 +12,16 @@ import hashlib
 import json
 import math
 import os
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lossctl.data.rules.rules import Rule
 from lossctl.engine.exact_sum import ExactSum
-from lossctl.engine.sums.partial import Partial, RuleFinding
+from lossctl.engine.sums.partial import Partial
+from lossctl.engine.sums.rule_finding import RuleFinding
 from lossctl.engine.sums.summary import Summary, plain_option
-from lossctl.errors import DataError, FileError
+from lossctl.errors import DataError, FileError, Location, Remedy, RemedyKind
 
 STATE_FORMAT = "lossctl.state/2"
 SETTINGS = {"dtype", "nan", "class_axis", "squeeze", "sample_weight", "mask", "answers"}
@@ -99,7 +100,7 @@ class State:
             if raw["format"] != STATE_FORMAT:
                 raise DataError(
                     f"{name} is no state of lossctl: its format is {raw['format']!r}",
-                    f"States are written by --save-state; this version reads {STATE_FORMAT!r}.",
+                    Remedy(RemedyKind.SAVE_STATE, {"format": STATE_FORMAT}),
                 )
             _check(raw)
             return cls(
@@ -112,7 +113,7 @@ class State:
             )
         except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
             raise DataError(
-                f"{name} is no state of lossctl, or is damaged", "Save it again with --save-state."
+                f"{name} is no state of lossctl, or is damaged", Remedy(RemedyKind.SAVE_AGAIN)
             ) from error
 
 
@@ -123,9 +124,7 @@ def read_state(path: Path) -> State:
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is no state of lossctl: it is not text") from error
     except OSError as error:
-        raise FileError(
-            f"{path}: {error.strerror}", "Name the files that --save-state wrote."
-        ) from error
+        raise FileError(f"{path}: {error.strerror}", Remedy(RemedyKind.NAME_STATES)) from error
 
 
 def _check(raw: dict[str, Any]) -> None:
@@ -161,6 +160,7 @@ def _encode_finding(finding: RuleFinding) -> dict[str, Any]:
     return {
         "code": rule.code,
         "text": rule.text,
+        "remedy": rule.remedy,
         "unit": rule.unit,
         "first": rule.first,
         "name": finding.name,
@@ -168,7 +168,7 @@ def _encode_finding(finding: RuleFinding) -> dict[str, Any]:
         "position": finding.position,
         "value": repr(finding.value),
         "classes": finding.classes,
-        "place": finding.place,
+        "place": None if finding.location is None else asdict(finding.location),
     }
 
 
@@ -176,6 +176,7 @@ def _decode_finding(raw: dict[str, Any]) -> RuleFinding:
     rule = Rule(
         raw["code"],
         raw["text"],
+        RemedyKind(raw["remedy"]) if raw.get("remedy") else None,
         is_error=False,
         unit=raw["unit"],
         first=raw["first"],
@@ -188,8 +189,15 @@ def _decode_finding(raw: dict[str, Any]) -> RuleFinding:
         position,
         float(raw["value"]),
         int(raw["classes"]),
-        raw["place"],
+        _decode_place(raw["place"]),
     )
+
+
+def _decode_place(raw: dict[str, Any] | str | None) -> Location | None:
+    """Return a place; states of older versions have its words."""
+    if raw is None or isinstance(raw, str):
+        return Location(words=raw or "")
+    return Location(**raw | {"position": tuple(raw["position"])})
 
 
 def _decode_partial(raw: dict[str, Any]) -> Partial:

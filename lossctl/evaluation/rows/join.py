@@ -15,7 +15,7 @@ from lossctl.data.arrays.source import Array, Source
 from lossctl.data.references.columns import read_names
 from lossctl.data.references.open import find_files, is_reference
 from lossctl.data.references.parse import parse_reference
-from lossctl.errors import DataError, UsageError, did_you_mean
+from lossctl.errors import DataError, Location, UsageError, did_you_mean
 from lossctl.evaluation.rows.dataset import Asked, Dataset, is_frame
 
 HOWS = ("exact", "inner")
@@ -56,8 +56,8 @@ class Reordered(Source):
         """Return everything, in the new order."""
         return np.asarray(self.read(0, len(self._places)))
 
-    def place(self, position: tuple[int, ...]) -> str:
-        """Say where an element is in the source as it was given."""
+    def place(self, position: tuple[int, ...]) -> Location:
+        """Return where an element is in the source as it was given."""
         return self.source.place((int(self._places[position[0]]), *position[1:]))
 
     def close(self) -> None:

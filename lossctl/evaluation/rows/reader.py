@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lossctl.data.arrays.cells import Cells
 from lossctl.data.arrays.class_names import ClassNames
 from lossctl.data.arrays.source import Array, Source
-from lossctl.errors import DataError
+from lossctl.errors import DataError, Location
 from lossctl.evaluation.rows.dataset import Asked, Dataset, open_columns
 from lossctl.evaluation.rows.filter import Filter
 from lossctl.evaluation.rows.join import Matching, Reordered, table_of
@@ -67,8 +67,8 @@ class Turned(Source):
         """Return all samples."""
         return self._values
 
-    def place(self, position: tuple[int, ...]) -> str:
-        """Say where an element is in the source as it was given."""
+    def place(self, position: tuple[int, ...]) -> Location:
+        """Return where an element is in the source as it was given."""
         return self.source.place(position)
 
     def close(self) -> None:

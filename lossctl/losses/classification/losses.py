@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lossctl.errors import RemedyKind
 from lossctl.losses.core.declaration import (
     Option,
     Terms,
@@ -44,7 +45,8 @@ PICKED_SHARE = 8
 LOG_TOLERANCE = 1e-6
 POSITIVE_LOG = Note(
     "positive_log_probability",
-    "{are} of positive log-probabilities (take log_softmax of logits, or the log of probabilities)",
+    "{are} of positive log-probabilities",
+    RemedyKind.TAKE_LOG_PROBABILITIES,
 )
 DENOMINATOR_TRAP = "mean divides by Σ weight[target] over what is not ignored"
 

@@ -340,7 +340,7 @@ def loss(
         if not kernel.__module__.startswith(FAMILIES):
             raise ValueError(f"{key!r} is not declared by lossctl: use lossctl.loss")
         if not library:
-            raise ValueError(f"{key!r} does not say whose definition it is: library=...")
+            raise ValueError(f"{key!r} does not say whose definition it is: library=..")
         if key in DECLARED:
             raise ValueError(f"loss {key!r} is declared twice")
         family = kernel.__module__.removeprefix(FAMILIES).partition(".")[0]

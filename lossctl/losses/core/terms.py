@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lossctl.errors import RemedyKind
 from lossctl.losses.core.deprecated import rename_keywords
 
 Array = NDArray[Any]
@@ -22,6 +23,7 @@ class Note(NamedTuple):
 
     code: str
     text: str
+    remedy: RemedyKind | None = None
 
 
 @dataclass(slots=True)

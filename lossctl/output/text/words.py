@@ -1,0 +1,154 @@
+"""The words for what other rooms say as data: places, broken rules, remedies with their flags."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lossctl.engine.sums.rule_finding import RuleFinding
+from lossctl.errors import Location, OptionName, Remedy, Worded
+from lossctl.errors import RemedyKind as Kind
+
+MANY_DIGITS = 1e15
+"""Up to here a whole number is shown in all its digits."""
+
+REMEDIES: dict[Kind, str] = {
+    Kind.CHECK_ORDER: "Class indices are the integers 0 to C-1. If these are scores, check the"
+    " order of the files.",
+    Kind.RELABEL: "Labels start at 0. If yours start at 1, subtract 1; if the value means"
+    " 'no label', {leave_out}.",
+    Kind.END_LISTS: "Each row lists the indices of its classes, then -1.",
+    Kind.TAKE_SIGNS: "Targets of 0 and 1 are for binary cross entropy (bce, bce_with_logits);"
+    " 2*y - 1 turns them into signs.",
+    Kind.TAKE_LOGITS_LOSS: "If these are logits, use the loss that takes logits (bce_with_logits).",
+    Kind.TAKE_CLASS_LOGITS_LOSS: "If these are logits, use the loss that takes logits (ce).",
+    Kind.TAKE_VARIANCES: "If these are log-variances, exponentiate them; if standard deviations,"
+    " square them.",
+    Kind.TAKE_BITS: "The label of the positive class is 1, of the negative class 0; (y + 1) / 2"
+    " turns signs into labels.",
+    Kind.TAKE_CLASS_LABELS: "Scores or probabilities of the classes have an axis more than the"
+    " labels.",
+    Kind.MASK_NOT_POSITIVE: "The loss is defined for positive numbers alone; leave the others out"
+    " with --mask.",
+    Kind.MASK_NEGATIVE: "The loss is defined for counts and amounts; leave the others out with"
+    " --mask.",
+    Kind.MASK_NO_AMOUNTS: "Logarithmic errors are for amounts; leave the others out with --mask.",
+    Kind.TAKE_CORNERS: "A box is its left, top, right and bottom side. Boxes as centre and size,"
+    " or as corner and size, must be turned into corners.",
+    Kind.TAKE_LOG_PROBABILITIES: "take log_softmax of logits, or the log of probabilities",
+    Kind.TAKE_LOGITS_OF_CLASSES: "a softmax over probabilities gives a wrong number quietly; the"
+    " logarithms of probabilities are logits",
+    Kind.TAKE_LOGITS: "a sigmoid over probabilities gives a wrong number quietly; log(p / (1 - p))"
+    " is the logit",
+    Kind.CHOOSE_NAN_POLICY: "--nan omit leaves them out, --nan propagate computes them.",
+    Kind.ALIGN_SAMPLES: "All inputs must hold the same samples in the same order.",
+    Kind.SQUEEZE: "Nothing is broadcast. --squeeze drops axes of length 1 from all inputs.",
+    Kind.MOVE_CLASS_AXIS: "If the classes are the last axis, say --class-axis {axis}.",
+    Kind.SWAP_INPUTS: "They would fit the other way round: predictions come first, then targets.",
+    Kind.GIVE_SHAPES: "Nothing is broadcast: give arrays of the shapes above ('lossctl show'"
+    " explains them).",
+    Kind.CHOOSE_NUMBERS: "Choose a numeric column; names of classes become indices with --classes.",
+    Kind.CORRECT_CELL: "Choose a numeric column, or correct the cell (empty or NaN is a missing"
+    " value); names of classes become indices with --classes.",
+    Kind.LIST_CLASSES: "List them: --classes cat,dog",
+    Kind.FILL_CELLS: "Fill empty cells, or leave their rows out (in 'lossctl evaluate' with"
+    " --where).",
+    Kind.SAVE_STATE: "States are written by --save-state; this version reads {format!r}.",
+    Kind.SAVE_AGAIN: "Save it again with --save-state.",
+    Kind.NAME_STATES: "Name the files that --save-state wrote.",
+    Kind.LIST_GRADIENTS: "'lossctl grad --help' lists the losses that have one.",
+    Kind.SET_OPTIONS_OF: "Its options are set so: {loss}:NAME=VALUE.",
+}
+"""What each kind of remedy is in words."""
+
+
+def word(said: Worded) -> str:
+    """Return the words for something that is said as data."""
+    return WORDING[type(said)](said)
+
+
+def word_option(option: OptionName) -> str:
+    """Return an option as it is written on the command line."""
+    return write_flag(option.name)
+
+
+def write_flag(name: str) -> str:
+    """Return the flag of an option."""
+    return "--" + name.replace("_", "-")
+
+
+def word_remedy(remedy: Remedy) -> str:
+    """Return what to do."""
+    values = dict(remedy.values)
+    if remedy.kind is Kind.RELABEL:
+        values["leave_out"] = _leave_out(remedy.values)
+    return REMEDIES[remedy.kind].format(**values)
+
+
+def _leave_out(values: Mapping[str, Any]) -> str:
+    """Say how labels are left out: by an option of the loss, or else with their samples."""
+    option = values.get("option")
+    if option is None:
+        return "mask its sample with --mask"
+    flag = write_flag(option)
+    if "loss" in values:  # one of several, each with options of its own
+        flag = f"--loss {values['loss']}:{flag[2:]}=VALUE"
+    return f"leave it out with {flag}"
+
+
+def word_location(place: Location) -> str:
+    """Return row, line and column, and in which file."""
+    if place.words:
+        return place.words
+    source = f" of {place.source}" if place.source else ""
+    file = f" of {place.file}" if place.file else ""
+    if place.sample is not None:
+        return f"sample {place.sample}{source}"
+    if place.row is None:
+        return f"the only element{source}"
+    where = f"row {place.row}" if place.line is None else f"row {place.row} (line {place.line})"
+    if isinstance(place.column, str):
+        return f"{where}{file}, column {place.column!r}{_word_element(place.position)}{source}"
+    if place.column is not None:
+        where += f", column {place.column}"
+    elif place.position:
+        where += f", position ({', '.join(map(str, place.position))})"
+    return f"{where}{file}{source}"
+
+
+def _word_element(position: tuple[int, ...]) -> str:
+    if not position:
+        return ""
+    return f", element {position[0] if len(position) == 1 else position}"
+
+
+def word_finding(finding: RuleFinding) -> str:
+    """Return how many, of what, the first one and where it is, and what may be done."""
+    text = _state(finding)
+    if finding.remedy is not None and finding.advised:
+        text += f" ({finding.remedy})"
+    if finding.left_out:
+        text += " (left out)"
+    return f"{text}; the loss is NaN" if finding.lost else text
+
+
+def _state(finding: RuleFinding) -> str:
+    """Return how many, of what, the first one and where it is."""
+    rule, count, value = finding.rule, finding.count, finding.value
+    verbs = ("is", "was", "does") if count == 1 else ("are", "were", "do")
+    text = rule.text.format(classes=finding.classes, are=verbs[0], were=verbs[1], do=verbs[2])
+    ending = "es" if rule.unit.endswith("x") else "s"
+    units = rule.unit if count == 1 else f"{rule.unit}{ending}"
+    whole = isinstance(value, int) or (abs(value) < MANY_DIGITS and value.is_integer())
+    first = rule.first.format(value=int(value) if whole else repr(float(value)))
+    place = "" if finding.location is None else finding.location
+    return f"{finding.name}: {count} {units} {text}; the first {first} {place}"
+
+
+WORDING: dict[type, Callable[[Any], str]] = {
+    Location: word_location,
+    OptionName: word_option,
+    Remedy: word_remedy,
+    RuleFinding: word_finding,
+}
+"""What words each kind of data."""
