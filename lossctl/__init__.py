@@ -39,18 +39,14 @@ def __getattr__(name: str) -> Any:
     """Import parts of the API when they are first asked for: the command starts faster so."""
     if name == "__all__":
         return sorted([*_list_places(), "__version__"])
-    if not name.startswith("_") and name not in _list_places():
-        from lossctl.losses.core.deprecated import rename_public
+    place = "" if name.startswith("__") else _list_places().get(name, "")
+    if not place:
+        from lossctl.api.renamed import rename_public
 
-        name = rename_public(name)
-    if name.startswith("__") or name not in _list_places():
-        from lossctl.api.renamed import follow_rename
-
-        renamed = follow_rename(name)
+        renamed = rename_public(name)
         if renamed is not None:
             return __getattr__(renamed)
         raise AttributeError(f"module 'lossctl' has no attribute {name!r}")
-    place = _list_places()[name]
     if place == __name__:
         return importlib.import_module(f"{place}.{name}")
     return getattr(importlib.import_module(place), name)

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Sequence
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from lossctl.api.writers import check_gradient, open_gradient
-from lossctl.data import is_streaming, reject_overwriting
-from lossctl.engine.gradients.result import Gradient, GradientBlock
-from lossctl.engine.gradients.stream import Gradients, make_chain_rule, name_inputs
+from lossctl.data import reject_overwriting
+from lossctl.engine.gradients.differentiation import check_differentiable, differentiate
+from lossctl.engine.gradients.result import Gradient
 from lossctl.engine.plan.call import make_call
-from lossctl.engine.plan.plan import Plan
-from lossctl.engine.run.elements import Elements, compute
-from lossctl.engine.sums.reduce import fill
 from lossctl.errors import UsageError
 from lossctl.losses.core.declaration import Loss
 
-if TYPE_CHECKING:
-    from lossctl.engine.sums.result import Result
-
-Array = NDArray[Any]
-Shape = tuple[int, ...]
 Progress = Callable[[int, "int | None"], None]
 PLACE = "{input}"
 """What stands for the name of an input in the name of a file."""
@@ -82,98 +70,11 @@ def gradient(
         dtype=dtype,
         threads=threads,
     )
-    declared = call.loss
-    names = name_inputs(declared)
-    if call.settings.reduction == "none":
-        raise UsageError(
-            "a gradient is that of one number, and the reduction none gives many",
-            "The reduction sum gives the derivative of each loss by its own predictions.",
-        )
-    _refuse_pipes(call.references)
+    names = check_differentiable(call)
     files = {} if output is None else _name_files(fspath(output), names, call.references)
-
-    first = Elements(call.plan(), progress and _Half(progress))
-    result = compute(first)
-    # What is held in memory as a whole is not opened and checked again.
-    second = call.plan() if any(one.streamed for one in first.plan.streams) else first.plan
-    rule = make_chain_rule(second, names, result, first.partial, check=check)
-    stream = Gradients(
-        second,
-        rule,
-        result.samples,
-        progress and _Half(progress, result.samples),
+    return differentiate(
+        call, names, files, open_gradient, keep=keep, check=check, progress=progress
     )
-    shapes = _find_shapes(second, names, result.samples)
-    arrays = _fill(stream, files, result, shapes, keep=keep)
-    return Gradient(
-        result=result,
-        measures=tuple(stream.measures.values()),
-        arrays=arrays,
-        files=files,
-        numerical=rule.numerical,
-        note=declared.declared_gradient.note if declared.declared_gradient is not None else "",
-        agreement=stream.agreement if check and not rule.numerical else None,
-    )
-
-
-class _Half:
-    """Half of a progress: two readings of the samples are one piece of work."""
-
-    def __init__(self, progress: Progress, before: int = 0) -> None:
-        self._progress = progress
-        self._before = before
-
-    def __call__(self, done: int, total: int | None) -> None:
-        self._progress((self._before + done) // 2, total)
-
-
-def _fill(
-    stream: Gradients,
-    files: Mapping[str, str],
-    result: Result,
-    shapes: Mapping[str, Shape],
-    *,
-    keep: bool,
-) -> dict[str, Array]:
-    """Put the blocks of a gradient into files, or into arrays."""
-    dtype = stream.plan.dtype
-    for measure in stream.measures.values():
-        measure.shape = shapes[measure.name]
-    if not files and not keep:
-        for _ in stream:
-            continue
-        return {}
-    if not files:
-        arrays = {name: np.zeros(shape, dtype) for name, shape in stream.shapes.items()}
-        for block in stream:
-            arrays[block.name][_box(block)] = block.values
-        return {name: array.reshape(shapes[name]) for name, array in arrays.items()}
-    with ExitStack() as stack:
-        writers = {
-            name: stack.enter_context(
-                open_gradient(path, stream.shapes[name], shapes[name], dtype, result)
-            )
-            for name, path in files.items()
-        }
-        for block in stream:
-            writers[block.name].write(block.start, block.values)
-    return {}
-
-
-def _box(block: GradientBlock) -> tuple[slice, ...]:
-    return tuple(
-        slice(start, start + size)
-        for start, size in zip(block.start, block.values.shape, strict=True)
-    )
-
-
-def _find_shapes(plan: Plan, names: Sequence[str], samples: int) -> dict[str, Shape]:
-    """Return the shapes of the inputs as they were given, with the axes that were dropped."""
-    return {
-        bound.name: fill(bound.source.given_shape, samples)
-        for bound in plan.inputs
-        if bound.name in names
-    }
 
 
 def _name_files(
@@ -191,13 +92,3 @@ def _name_files(
         check_gradient(path)
         reject_overwriting(path, references)
     return files
-
-
-def _refuse_pipes(references: Sequence[Any]) -> None:
-    for reference in references:
-        if isinstance(reference, str | PathLike) and is_streaming(reference):
-            shown = "standard input" if fspath(reference).startswith("-") else fspath(reference)
-            raise UsageError(
-                f"a gradient takes two readings, and {shown} can be read only once",
-                "Write it to a file first.",
-            )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from lossctl.errors import warn
+from lossctl.losses.core.deprecated import warn_renamed
 
-RENAMED = {"Examination": "CheckResult"}
-"""What a name is called now."""
+RENAMED = {"Examination": "CheckResult", "Scan": "InputPredicate"}
+"""What a name of the package is called now."""
 
 
-def follow_rename(name: str) -> str | None:
+def rename_public(name: str) -> str | None:
     """Warn of a name of the version before, and return today's; None for any other name."""
     found = RENAMED.get(name)
     if found is not None:
-        warn(f"lossctl.{name} is called lossctl.{found} now; the old name will go")
+        warn_renamed(f"lossctl.{name}", f"lossctl.{found}")
     return found

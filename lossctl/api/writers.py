@@ -6,23 +6,16 @@ import importlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     import numpy as np
-    from numpy.typing import NDArray
 
+    from lossctl.engine.gradients.differentiation import GradientWriter
     from lossctl.engine.sums.result import Result
 
 Path = str | PathLike[str]
 _places: dict[str, str] = {}
-
-
-class GradientWriter(Protocol):
-    """Writes boxes of an array where they belong in a file."""
-
-    def write(self, start: tuple[int, ...], values: NDArray[Any]) -> None:
-        """Write a box that begins at ``start``."""
 
 
 def register_writers(**places: str) -> None:

@@ -71,5 +71,5 @@ def test_names_of_the_version_before_work_and_warn() -> None:
     assert set(RENAMED.values()) <= set(lossctl.__all__)
     for name, found in RENAMED.items():
         assert name not in lossctl.__all__
-        with pytest.warns(LossctlWarning, match=f"lossctl.{name} is called lossctl.{found} now"):
+        with pytest.warns(LossctlWarning, match=f"lossctl.{name} is now called lossctl.{found}"):
             assert getattr(lossctl, name) is getattr(lossctl, found)

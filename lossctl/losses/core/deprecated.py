@@ -13,17 +13,6 @@ REPLACED = {
 }
 
 
-PUBLIC = {"Scan": "InputPredicate"}
-"""Names of the package in the version before, and what they are called now."""
-
-
-def rename_public(name: str) -> str:
-    """Return what a name of the package is called now, with a warning if that is another name."""
-    if name in PUBLIC:
-        warn_renamed(f"lossctl.{name}", f"lossctl.{PUBLIC[name]}")
-    return PUBLIC.get(name, name)
-
-
 def explain_replacement(name: str, *, flags: bool = False) -> str | None:
     """Say which reduction replaces a deprecated option, in Python's words or as flags."""
     replaced = REPLACED.get(name)
