@@ -20,7 +20,7 @@ from lossctl.evaluation.scan import Progress, Scan, Scored, ask
 from lossctl.evaluation.slices.bins import make_groupings
 from lossctl.evaluation.slices.groups import Categories, Codes, Grouping, GroupSums, add_by
 from lossctl.evaluation.slices.slices import Cut, Slices, sort_worst_first
-from lossctl.evaluation.uncertainty.comparison import Tally, compare
+from lossctl.evaluation.uncertainty.comparison import WinCounts, compare
 from lossctl.evaluation.uncertainty.estimands import Quantity, divide, transformed
 from lossctl.evaluation.uncertainty.uncertainty import Contrast, Ratio, Spread, Uncertainty
 from lossctl.evaluation.worst_rows import Worst, row_losses
@@ -40,13 +40,13 @@ class Collection:
     number: int = 0
     rows: Floats = field(default_factory=lambda: np.zeros(0))
     sums: list[GroupSums] = field(init=False)
-    tallies: dict[int, Tally] = field(init=False)
+    tallies: dict[int, WinCounts] = field(init=False)
     uncertainty: Uncertainty | None = field(init=False)
 
     def __post_init__(self) -> None:
         request = self.request
         self.sums = [GroupSums() for _ in request.tasks]
-        self.tallies = {task: Tally() for task, _ in list_pairs(request)}
+        self.tallies = {task: WinCounts() for task, _ in list_pairs(request)}
         self.uncertainty = (
             None if request.method is None else Uncertainty(self.quantities, request.method)
         )

@@ -14,7 +14,7 @@ from lossctl.engine.sums.partial import Contributions
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class KeptRow:
     """Where a row is, and what is shown of it."""
 
     row: int
@@ -27,7 +27,7 @@ class Worst:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.places: list[Place] = []
+        self.places: list[KeptRow] = []
 
     def add(
         self, numbers: NDArray[np.int64], rows: Contributions, columns: Mapping[str, Any]
@@ -45,7 +45,7 @@ class Worst:
         chosen = candidates[order]
         shown = {name: take_texts(column, chosen) for name, column in columns.items()}
         fresh = [
-            Place(int(numbers[row]), float(values[row]), {n: shown[n][i] for n in shown})
+            KeptRow(int(numbers[row]), float(values[row]), {n: shown[n][i] for n in shown})
             for i, row in enumerate(chosen.tolist())
         ]
         merged = sorted([*self.places, *fresh], key=lambda place: (-place.value, place.row))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lossctl.evaluation.result import Comparison
-from lossctl.evaluation.uncertainty.comparison import Tally, compare
+from lossctl.evaluation.uncertainty.comparison import WinCounts, compare
 from lossctl.evaluation.uncertainty.false_discovery import control
 from lossctl.evaluation.uncertainty.uncertainty import Contrast, Method, Uncertainty
 from tests.evaluation.simulation import A, B, Floats, Integers
@@ -19,7 +19,7 @@ def compare_losses(
 ) -> list[Comparison]:
     count = 1 if slices is None else int(slices.max()) + 1
     ones = np.ones(len(model))
-    tally = Tally()
+    tally = WinCounts()
     tally.add((model, ones), (baseline, ones), slices)
     collected = Uncertainty([Contrast(B, A)], method or Method())
     collected.add([baseline, ones, model, ones], np.arange(len(model)), slices)
@@ -43,7 +43,7 @@ def test_wins_ties_and_losses_are_counted_per_slice() -> None:
     rng = np.random.default_rng(1)
     a, b = rng.integers(0, 4, (2, 5000)).astype(float)
     slices = rng.integers(-1, 50, 5000)
-    tally = Tally()
+    tally = WinCounts()
     for start in range(0, 5000, 700):
         here = slice(start, start + 700)
         ones = np.ones(b[here].size)
@@ -55,7 +55,7 @@ def test_wins_ties_and_losses_are_counted_per_slice() -> None:
 
 
 def test_rows_that_do_not_count_for_both_are_nobodys() -> None:
-    tally = Tally()
+    tally = WinCounts()
     model = np.array([1.0, 0.0, 5.0, math.nan, math.inf]), np.array([1.0, 0.0, 1.0, 1.0, 1.0])
     baseline = np.array([2.0, 2.0, 0.0, 1.0, math.inf]), np.array([1.0, 1.0, 0.0, 1.0, 1.0])
     tally.add(model, baseline)
@@ -63,7 +63,7 @@ def test_rows_that_do_not_count_for_both_are_nobodys() -> None:
 
 
 def test_tallies_merge_and_reach_far_slices() -> None:
-    first, second = Tally(), Tally()
+    first, second = WinCounts(), WinCounts()
     one, two = np.ones(1), np.full(1, 2.0)
     first.add((one, one), (two, one))
     second.add((two, one), (one, one), np.array([10**6]))
@@ -73,7 +73,7 @@ def test_tallies_merge_and_reach_far_slices() -> None:
 
 
 def test_without_intervals_only_differences_and_counts_are_told() -> None:
-    tally = Tally()
+    tally = WinCounts()
     tally.add((np.ones(3), np.ones(3)), (np.zeros(3), np.ones(3)))
     found = compare("mse", "b", "a", np.array([1.0]), tally)[0]
     assert (found.difference, found.losses) == (1.0, 3)

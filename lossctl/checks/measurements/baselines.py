@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.checks.measurements.probes import BITS, LOGITS, SHARES
-from lossctl.checks.measurements.targets import ClassTargets, Table, ValueTargets
+from lossctl.checks.measurements.targets import ClassTargets, TargetTable, ValueTargets
 from lossctl.checks.result import Baseline
 from lossctl.data.arrays.source import ArraySource
 from lossctl.engine.plan.build import make_plan
@@ -193,7 +193,7 @@ class Baselines:
         best = near if loss_near <= loss_far else far
         return best if math.isfinite(min(loss_near, loss_far)) else None
 
-    def _evaluate(self, prediction: Array, table: Table | None = None) -> float | None:
+    def _evaluate(self, prediction: Array, table: TargetTable | None = None) -> float | None:
         """Return the loss of predictions for the targets of a table; None where there is none."""
         table = table or self.table
         plan, target = self.plan, table.values

@@ -36,7 +36,7 @@ LOOK = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class TargetTable:
     """Targets with the weight of each; ``exact`` says whether they stand for all there are."""
 
     values: Array
@@ -48,7 +48,7 @@ class Table:
         """Return the weighted mean of numbers that belong to the targets."""
         return np.asarray(np.average(values, axis=0, weights=self.weights))
 
-    def thin(self, most: int) -> Table:
+    def thin(self, most: int) -> TargetTable:
         """Return at most so many of the targets, those of large weights likelier.
 
         Steps of one size are made through the weights, laid end to end, so that what is met is
@@ -60,12 +60,12 @@ class Table:
         ends = np.cumsum(weights)
         marks = (np.arange(most) + 0.5) / most * ends[-1]
         places, counts = np.unique(np.searchsorted(ends, marks), return_counts=True)
-        return Table(self.values[places], counts.astype(np.float64), exact=False)
+        return TargetTable(self.values[places], counts.astype(np.float64), exact=False)
 
-    def pick(self, step: int) -> Table:
+    def pick(self, step: int) -> TargetTable:
         """Return every so many of the targets."""
         weights = None if self.weights is None else self.weights[::step]
-        return Table(self.values[::step], weights, exact=False)
+        return TargetTable(self.values[::step], weights, exact=False)
 
 
 @dataclass(slots=True)
@@ -102,10 +102,10 @@ class ClassTargets:
         self.weights += piece[0]
         self.labels += piece[1]
 
-    def table(self) -> Table:
+    def table(self) -> TargetTable:
         """Return the classes that occur, with their weights."""
         classes = np.flatnonzero(self.weights)
-        return Table(classes, self.weights[classes])
+        return TargetTable(classes, self.weights[classes])
 
 
 class ValueTargets:
@@ -149,22 +149,22 @@ class ValueTargets:
             self._thin()
         self._count(piece)
 
-    def table(self) -> Table:
+    def table(self) -> TargetTable:
         """Return the targets by value, or those that were kept."""
         if self._counted is not None:
             values = np.array(sorted(self._counted))
             weights = np.array([self._counted[value] for value in values.tolist()])
-            return Table(values[weights != 0], weights[weights != 0])
+            return TargetTable(values[weights != 0], weights[weights != 0])
         if not self._kept:
-            return Table(np.empty(0), np.empty(0))
+            return TargetTable(np.empty(0), np.empty(0))
         values = np.concatenate(self._kept)
         used = np.isfinite(flatten(values)).all(axis=1)
         exact = self._stride == 1
         if not self._weights:
-            return Table(values[used], None, exact)
+            return TargetTable(values[used], None, exact)
         weighted = np.concatenate(self._weights)
         used &= weighted != 0
-        return Table(values[used], weighted[used], exact)
+        return TargetTable(values[used], weighted[used], exact)
 
     def _thin(self) -> None:
         self._kept = [np.concatenate(self._kept)[::2].copy()]

@@ -15,7 +15,7 @@ from lossctl.evaluation.uncertainty.uncertainty import Spread
 Counts = NDArray[np.int64]
 
 
-class Tally:
+class WinCounts:
     """On how many rows of each slice the model loses less, as much, and more than the baseline.
 
     A row that does not count for one of them, or has a loss that is NaN, is left out.
@@ -43,7 +43,7 @@ class Tally:
         else:
             np.add.at(self._counts, (kinds[kept], of[kept]), 1)
 
-    def merge(self, other: Tally) -> None:
+    def merge(self, other: WinCounts) -> None:
         """Add the rows of another tally."""
         self._grow(other._counts.shape[1])
         self._counts[:, : other._counts.shape[1]] += other._counts
@@ -66,7 +66,7 @@ def compare(
     model: str,
     baseline: str,
     differences: Floats,
-    tally: Tally,
+    tally: WinCounts,
     spread: Spread | None = None,
     by: tuple[str, ...] = (),
     labels: Sequence[tuple[str, ...]] = ((),),
