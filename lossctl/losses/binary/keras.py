@@ -49,6 +49,7 @@ def _smooth(target: Array, smoothing: float) -> Array:
     inputs=BINARY,
     aliases=("bce",),
     formula="mean over the axis of −y log p − (1 − y) log(1 − p), y smoothed to y (1 − s) + s/2",
+    unit="nats",
     source="https://keras.io/api/losses/probabilistic_losses/#binarycrossentropy-class",
     example=COLUMNS,
     traps=(

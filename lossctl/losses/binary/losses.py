@@ -34,6 +34,7 @@ LEAST_VARIANCE = float(np.float32(1e-12))
     inputs=(probability("input", "*", help="probability of the positive class"), TARGET),
     aliases=("binary_cross_entropy",),
     formula="−w [y log p + (1 − y) log(1 − p)], logarithms not below −100",
+    unit="nats",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.BCELoss.html",
     example="binary.csv#probability binary.csv#target",
     facts={
@@ -128,6 +129,7 @@ def bce_steps(p: Array, y: Array, *, weight: Array | None) -> Steps:
         "optax.sigmoid_binary_cross_entropy",
     ),
     formula="w [p y log(1 + exp(−x)) + (1 − y) log(1 + exp(x))], p the pos_weight",
+    unit="nats",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.BCEWithLogitsLoss.html",
     example="binary.csv#logit binary.csv#target",
     facts={
@@ -209,6 +211,7 @@ def bce_with_logits_steps(
         soft_label("target", "N *D C", "C", help="1 where the label holds, 0 where not"),
     ),
     formula="(1/C) Σ_c w_c [y_c log(1 + exp(−x_c)) + (1 − y_c) log(1 + exp(x_c))]",
+    unit="nats",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiLabelSoftMarginLoss.html",
     example="attributes_logits.npy attributes.npy",
     facts={

@@ -56,6 +56,7 @@ ALONG: dict[str, Any] = BATCH | {"results": ROWS, "class_axis_option": "axis"}
     "keras.categorical_crossentropy",
     inputs=CATEGORICAL,
     formula="−Σ_c y_c log(p_c / Σ p), y smoothed to y (1 − s) + s/C",
+    unit="nats",
     source="https://keras.io/api/losses/probabilistic_losses/#categoricalcrossentropy-class",
     example="probs.npy one_hot.npy",
     traps=("takes probabilities unless --from-logits", SUM_TRAP, SMOOTHING_TRAP),
@@ -219,6 +220,7 @@ def categorical_focal_crossentropy_steps(
     "keras.sparse_categorical_crossentropy",
     inputs=(SCORES, index("y_true", *ROWS, help="class indices")),
     formula="−log(p_y / Σ p)",
+    unit="nats",
     source="https://keras.io/api/losses/probabilistic_losses/#sparsecategoricalcrossentropy-class",
     example="probs.npy labels.npy",
     traps=(

@@ -45,6 +45,7 @@ LARGEST_PIECE = 4096
     ),
     aliases=("linear_cross_entropy",),
     formula="cross entropy of the logits x·Wᵀ + b, which are formed piece by piece",
+    unit="nats",
     source="https://docs.pytorch.org/docs/stable/generated/"
     "torch.nn.functional.linear_cross_entropy.html",
     example="digits_features.npy labels.npy digits_weight.npy --linear-bias digits_bias.npy",

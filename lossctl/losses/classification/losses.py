@@ -59,6 +59,7 @@ DENOMINATOR_TRAP = "mean divides by Σ weight[target] over what is not ignored"
         index("target", "N *D", "", help="class indices"),
     ),
     formula="−w_y x_y",
+    unit="nats",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.NLLLoss.html",
     example="log_probs.npy labels.npy",
     facts={
@@ -154,6 +155,7 @@ def weigh_terms(
     ),
     formula="−w_y log softmax(x)_y;  (1 − ε) of it + (ε/C) Σ_c w_c (−log softmax(x)_c)"
     " with smoothing ε;  −Σ_c w_c y_c log softmax(x)_c for probabilities y",
+    unit="nats",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html",
     example="preds.npy labels.npy --ignore-index 0",
     facts={

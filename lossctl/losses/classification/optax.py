@@ -31,6 +31,7 @@ Array = NDArray[Any]
         distribution("target", "N C *D", "C", help="probabilities of the classes"),
     ),
     formula="−Σ_c y_c log softmax(x)_c, without the classes of which x is −∞ and y is 0",
+    unit="nats",
     source="https://optax.readthedocs.io/en/latest/api/losses.html",
     example="preds.npy digits_other_probs.npy",
     traps=("a class ruled out (a logit of −∞, a target of 0) costs nothing; for ce it is NaN",),

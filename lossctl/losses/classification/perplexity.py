@@ -34,6 +34,7 @@ def _raise_e(mean: float) -> float:
     ),
     aliases=("ppl",),
     formula="exp of the mean of −log softmax(x)_y",
+    unit="choices; of the losses of elements, nats",
     source="Jelinek et al. 1977, Perplexity: a measure of the difficulty of speech recognition"
     " tasks, doi:10.1121/1.2016299",
     example="preds.npy labels.npy",

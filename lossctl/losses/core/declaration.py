@@ -26,7 +26,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.core import late_binding
-from lossctl.losses.core.documentation import Documentation
 from lossctl.losses.core.gradients import Differentiable, name_options
 from lossctl.losses.core.inputs import (
     Condition,
@@ -63,6 +62,8 @@ from lossctl.losses.core.steps import Step, StepsFunction
 from lossctl.losses.core.terms import Finalize, InputPredicate, Terms, Transform
 
 if TYPE_CHECKING:
+    from typing import TypedDict, Unpack
+
     from lossctl.losses.custom.attribution import CodeOrigin
 
 Array = NDArray[Any]
@@ -111,6 +112,22 @@ __all__ = [
 
 Kernel = Callable[..., "Array | Terms"]
 Preparation = Callable[..., dict[str, Array]]
+
+
+class Documentation:
+    """The docstring of a class, and those of its instances: composed once, when asked for."""
+
+    def __init__(self, text: str | None) -> None:
+        self.text = text
+
+    def __get__(self, instance: Loss | None, owner: type) -> str | None:
+        """Return the docstring of the class, or that of a loss."""
+        if instance is None:
+            return self.text
+        from lossctl.losses.core.documentation import compose
+
+        vars(instance)["__doc__"] = text = compose(instance)
+        return text
 
 
 WRAPPED = [name for name in functools.WRAPPER_ASSIGNMENTS if name != "__doc__"]
@@ -257,6 +274,51 @@ class Loss(Differentiable):
 
 Loss.__doc__ = Documentation(Loss.__doc__)  # type: ignore[assignment]
 
+if TYPE_CHECKING:
+
+    class Details(TypedDict, total=False):
+        """What a declaration may say of a loss beside its inputs, formula and source."""
+
+        unit: str
+        """What the losses are measured in, where it is more than a number: nats, percent."""
+        aliases: tuple[str, ...]
+        """Further names."""
+        traps: tuple[str, ...]
+        """The facts that people stumble over."""
+        results: tuple[str, ...]
+        """The axes of the losses in each form, where they are not those of the samples."""
+        other_orders: tuple[tuple[str, ...], ...]
+        """Further orders of the inputs that are recognised where the shapes leave no doubt."""
+        sample_cost: Callable[[dict[str, int]], int] | None
+        """The numbers to count per sample, from the sizes of the axes, where the sizes of the
+        inputs are no good measure for the size of a block."""
+        mean_note: str
+        """A warning that the reduction ``mean`` gives."""
+        facts: dict[str, str]
+        """In words, what of :data:`FACTS` is not the usual case."""
+        reduction: str
+        """The default reduction."""
+        transform: Transform | None
+        """What is applied to the mean."""
+        finalize: Finalize | None
+        """What makes the loss of the totals of named ``Terms.sums`` (and of ``count``, how many
+        elements they are the sums of), for a loss that is no sum over samples."""
+        reduce_axes: str
+        """Which axes are averaged, or summed and finalized: "last", "all", or the option that lists
+        them."""
+        class_axis_option: str
+        """The option that says which axis of the inputs is ``C``."""
+        needs_all_samples: bool
+        """Whether the kernel sees all samples at once."""
+        predicate: InputPredicate | None
+        """What is evaluated on all of an input before the first block."""
+        squeeze_trailing: bool
+        """Whether the first two inputs may differ by a last axis of 1, as in Keras."""
+        undifferentiable: str
+        """Why a loss has no gradient that would tell anything; every other one of lossctl declares
+        it."""
+
+
 DECLARED: dict[str, Loss] = {}
 """The losses of lossctl itself, by key; those of users are found where they are declared."""
 
@@ -274,49 +336,6 @@ FACTS = {
 
 The usual ``axis`` follows from the shapes: what the losses lack of the axes of the first input.
 """
-
-
-class Details(TypedDict, total=False):
-    """What a declaration may say of a loss beside its inputs, formula and source."""
-
-    unit: str
-    """What the losses are measured in, where it is more than a number: nats, a square, percent."""
-    aliases: tuple[str, ...]
-    """Further names."""
-    traps: tuple[str, ...]
-    """The facts that people stumble over."""
-    results: tuple[str, ...]
-    """The axes of the losses in each form, where they are not those of the samples."""
-    other_orders: tuple[tuple[str, ...], ...]
-    """Further orders of the inputs that are recognised where the shapes leave no doubt."""
-    sample_cost: Callable[[dict[str, int]], int] | None
-    """The numbers to count per sample, from the sizes of the axes, where the sizes of the inputs
-    are no good measure for the size of a block."""
-    mean_note: str
-    """A warning that the reduction ``mean`` gives."""
-    facts: dict[str, str]
-    """In words, what of :data:`FACTS` is not the usual case."""
-    reduction: str
-    """The default reduction."""
-    transform: Transform | None
-    """What is applied to the mean."""
-    finalize: Finalize | None
-    """What makes the loss of the totals of named ``Terms.sums`` (and of ``count``, how many
-    elements they are the sums of), for a loss that is no sum over samples."""
-    reduce_axes: str
-    """Which axes are averaged, or summed and finalized: "last", "all", or the option that lists
-    them."""
-    class_axis_option: str
-    """The option that says which axis of the inputs is ``C``."""
-    needs_all_samples: bool
-    """Whether the kernel sees all samples at once."""
-    predicate: InputPredicate | None
-    """What is evaluated on all of an input before the first block."""
-    squeeze_trailing: bool
-    """Whether the first two inputs may differ by a last axis of 1, as in Keras."""
-    undifferentiable: str
-    """Why a loss has no gradient that would tell anything; every other one of lossctl declares
-    it."""
 
 
 def loss(

@@ -28,6 +28,7 @@ def describe(loss: Loss) -> dict[str, Any]:
         "namesakes": [other.key for other in namesakes(loss)],
         "summary": loss.summary,
         "formula": loss.formula,
+        "unit": loss.unit,
         "inputs": [
             {
                 "name": one.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -10,6 +11,8 @@ from lossctl.kinds import Kind
 from lossctl.losses.core.inputs import Input
 from lossctl.losses.core.options import Parameter
 
+WIDTH = 88
+"""How long the lines below a heading are at most."""
 ANY_NUMBER = {Kind.REAL, Kind.LOGIT, Kind.SCORE, Kind.LOG_AMOUNT}
 """Kinds that every number is of."""
 
@@ -46,20 +49,6 @@ class Documented(Protocol):
         """Return the axes of the losses in a form of the inputs."""
 
 
-class Documentation:
-    """The docstring of a class, and those of its instances: composed once, when asked for."""
-
-    def __init__(self, text: str | None) -> None:
-        self.text = text
-
-    def __get__(self, instance: Documented | None, owner: type) -> str | None:
-        """Return the docstring of the class, or that of a loss."""
-        if instance is None:
-            return self.text
-        vars(instance)["__doc__"] = text = compose(instance)
-        return text
-
-
 def compose(loss: Documented) -> str:
     """Return what a declaration says, in the sections of a docstring."""
     sections = {
@@ -75,8 +64,19 @@ def compose(loss: Documented) -> str:
     parts = [inspect.getdoc(loss.kernel) or ""]
     for heading, lines in sections.items():
         if lines:
-            parts.append("\n    ".join([f"{heading}:", *lines]))
+            parts.append("\n".join([f"{heading}:", *map(_wrap, lines)]))
     return "\n\n".join(parts)
+
+
+def _wrap(line: str) -> str:
+    return textwrap.fill(
+        line,
+        WIDTH,
+        initial_indent=" " * 4,
+        subsequent_indent=" " * 8,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def show_default(default: Any) -> str:
@@ -117,7 +117,7 @@ def _show_returns(loss: Documented) -> Iterator[str]:
     losses = show_losses(loss).replace("--", "")
     yield f"Without a reduction there are these losses: {losses}."
     if loss.unit:
-        yield f"Unit: {loss.unit}."
+        yield f"Their unit: {loss.unit}."
 
 
 def _show_errors(loss: Documented) -> Iterator[str]:

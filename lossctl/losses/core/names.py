@@ -59,7 +59,11 @@ def split(name: str) -> tuple[str, str]:
 
 def fold(name: str) -> str:
     """Return a name without prefix, underscores and a trailing ``loss``."""
-    bare = split(name)[1].replace("_", "")
+    return _fold(split(name)[1])
+
+
+def _fold(bare: str) -> str:
+    bare = bare.replace("_", "")
     return bare.removesuffix("loss") or bare
 
 
@@ -109,11 +113,12 @@ class Names:
         self._first: dict[str, Loss] = {}
         for one in self.losses:
             for name in spell(one):
-                library = split(name)[0]
+                library, bare = split(name)
+                folded = _fold(bare)
                 if not library:
-                    _enter(self._claims, fold(name), one, name)
-                key = (library or one.library.casefold(), fold(name))
-                _enter(self._dialects, key, one, f"{key[0]}.{split(name)[1]}")
+                    _enter(self._claims, folded, one, name)
+                key = (library or one.library.casefold(), folded)
+                _enter(self._dialects, key, one, f"{key[0]}.{bare}")
         for (_, name), one in self._dialects.items():
             self._first.setdefault(name, one)
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Unpack
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 from lossctl.errors import CustomLossError
-from lossctl.losses.core.declaration import Array, Details, Input, Kernel, Loss, Preparation
+from lossctl.losses.core.declaration import Array, Documentation, Input, Kernel, Loss, Preparation
 from lossctl.losses.core.deprecated import rename_keywords, warn_renamed
-from lossctl.losses.core.documentation import Documentation
 from lossctl.losses.core.gradients import DeclaredGradient
 from lossctl.losses.core.steps import Step, StepsFunction
 from lossctl.losses.custom.attribution import attribute_errors, guard, owner_hint, show_place
 from lossctl.losses.custom.gradients import validate_gradient
 from lossctl.losses.custom.validation import validate
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from lossctl.losses.core.declaration import Details
 
 FAMILY = "own"
 """The family of a custom loss that does not name one."""
@@ -106,7 +111,8 @@ def loss(
 
     """
     given: dict[str, Any] = dict(more)
-    older = {name: given.pop(name) for name in [*given] if name not in Details.__annotations__}
+    known = {one.name for one in fields(Loss) if one.init}
+    older = {name: given.pop(name) for name in [*given] if name not in known}
     given |= rename_keywords(older, RENAMED, "loss")
 
     def declare(kernel: Kernel) -> Loss:

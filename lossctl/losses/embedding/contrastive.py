@@ -101,6 +101,7 @@ def _turn(gradient: Array, vectors: Array, epsilon: float) -> Array:
     aliases=("nt_xent",),
     formula="−log(e_ij / (e_ij + Σ_k e_ik)) over the pairs i ≠ j of one label, k of the others;"
     "  e_ij = exp(cos(x_i, x_j) / temperature)",
+    unit="nats",
     source="Chen et al. 2020, A simple framework for contrastive learning, arXiv:2002.05709",
     example="digits_features.npy labels.npy --temperature 0.5",
     traps=(

@@ -116,6 +116,7 @@ def cosine_embedding_steps(x1: Array, x2: Array, y: Array, *, margin: float) -> 
     library="torch",
     inputs=TRIPLETS,
     formula="max(0, ‖a − p + ε‖ₚ − ‖a − n + ε‖ₚ + margin)",
+    unit="that of the embeddings",
     source="Balntas et al. 2016, doi:10.5244/C.30.119",
     example=TRIPLET_FILES,
     traps=("eps is added to every difference before the norm, as in torch's pairwise distance",),

@@ -27,6 +27,7 @@ Array = NDArray[Any]
         )
     ),
     formula="max(0, (Σ|a − p|ᵈ + ε)^(1/d) − (Σ|a − n|ᵈ + ε)^(1/d) + margin)",
+    unit="that of the embeddings",
     source="Balntas et al. 2016, doi:10.5244/C.30.119",
     example="triplets.npz#anchor triplets.npz#positive triplets.npz#negative",
     traps=(

@@ -36,6 +36,7 @@ SUMMED = {"axis": "sum over the last axis"}
     ),
     aliases=("generalized_kl_divergence", "convex_kl_divergence"),
     formula="Σ_c [y_c (log y_c − x_c) + exp(x_c) − y_c]",
+    unit="nats",
     source="https://stanford.edu/~boyd/cvxbook/",
     example="log_probs.npy digits_other_probs.npy",
     traps=(
@@ -74,6 +75,7 @@ def generalized_kl_steps(x: Array, y: Array) -> Steps:
     library="optax",
     inputs=(LOG_PREDICTIONS, density("target", *LAST, help="probabilities")),
     formula="Σ_c y_c (log y_c − x_c)",
+    unit="nats",
     source=KULLBACK,
     example="log_probs.npy digits_other_probs.npy",
     traps=("one loss per sample, summed over its last axis; kl_div has one per element",),
@@ -113,6 +115,7 @@ def _divergence(x: Array, y: Array) -> Array:
     library="optax",
     inputs=(LOG_PREDICTIONS, log_probability("target", *LAST, help="logarithms too")),
     formula="Σ_c exp(y_c) (y_c − x_c)",
+    unit="nats",
     source=KULLBACK,
     example="log_probs.npy log_probs.npy",
     traps=("both inputs hold logarithms of probabilities",),

@@ -27,6 +27,7 @@ def _add(sums: Mapping[str, Any], _: Mapping[str, Any]) -> Any:
     ),
     aliases=("kld", "kullback_leibler_divergence"),
     formula="sum over the last axis of y log(y / p), both clipped to [1e-7, 1]",
+    unit="nats",
     source="https://keras.io/api/losses/probabilistic_losses/#kldivergence-class",
     example="digits_other_probs.npy probs.npy",
     traps=(
@@ -77,6 +78,7 @@ def kl_divergence_steps(p: Array, y: Array) -> Steps:
         real("y_true", *VECTORS, help="observed counts"),
     ),
     formula="mean over the last axis of p − y log(p + 1e-7)",
+    unit="nats",
     source="https://keras.io/api/losses/probabilistic_losses/#poisson-class",
     example="regression.csv#pred_poisson regression.csv#target",
     traps=(

@@ -46,6 +46,7 @@ LOG_RATE: Input = log_amount(
     inputs=(LOG_RATE, TARGET),
     formula="exp(x) − y·x;  x − y·log(x + ε) without log_input;"
     "  + y·log y − y + ½ log(2πy) where y > 1, if full",
+    unit="nats",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.PoissonNLLLoss.html",
     example="regression.csv#log_rate regression.csv#target --full",
     traps=(
@@ -114,6 +115,7 @@ def poisson_nll_steps(x: Array, y: Array, *, log_input: bool, full: bool, eps: f
         variance("var", "*", help="predicted variances", broadcasts=True),
     ),
     formula="½ (log max(v, ε) + (x − y)² / max(v, ε));  + ½ log 2π, if full",
+    unit="nats",
     source="Nix and Weigend 1994, doi:10.1109/ICNN.1994.374138",
     example="regression.csv#pred_forest regression.csv#target regression.csv#var_forest --full",
     facts={
@@ -196,6 +198,7 @@ def gaussian_nll_steps(x: Array, y: Array, var: Array, *, full: bool, eps: float
     ),
     aliases=("kl",),
     formula="y (log y − x);  exp(y) (y − x) with log_target",
+    unit="nats",
     source="Kullback and Leibler 1951, doi:10.1214/aoms/1177729694",
     example="log_probs.npy digits_other_probs.npy -r batchmean",
     traps=(

@@ -28,6 +28,7 @@ LAST = ("N *D C", "C")
         real("target", *LAST, help="how relevant each item is"),
     ),
     formula="−Σ_i w_i y_i log softmax(x)_i over the items of a list that are there",
+    unit="nats",
     source="Cao et al. 2007, Learning to rank: from pairwise approach to listwise approach,"
     " doi:10.1145/1273496.1273513",
     example="attributes_logits.npy attributes.npy",

@@ -71,6 +71,7 @@ def log_cosh_steps(x: Array, y: Array) -> Steps:
     inputs=PAIR,
     aliases=("root_mean_squared_error",),
     formula="√ of the mean of (x − y)²",
+    unit="that of the values; of the losses of elements, its square",
     source="https://scikit-learn.org/stable/modules/generated/"
     "sklearn.metrics.root_mean_squared_error.html",
     example=FOREST,
@@ -150,6 +151,7 @@ def msle_steps(x: Array, y: Array) -> Steps:
     inputs=PAIR,
     aliases=("sklearn.mean_absolute_percentage_error",),
     formula="|x − y| / max(|y|, ε), ε = 2.2e-16",
+    unit="a fraction of the true value",
     source="https://scikit-learn.org/stable/modules/generated/"
     "sklearn.metrics.mean_absolute_percentage_error.html",
     example=FOREST,
@@ -195,6 +197,7 @@ def mape_steps(x: Array, y: Array) -> Steps:
     inputs=PAIR,
     aliases=("symmetric_mean_absolute_percentage_error",),
     formula="2 |x − y| / (|x| + |y|), and 0 where both are 0",
+    unit="a fraction, from 0 to 2",
     source="Makridakis 1993, Accuracy measures: theoretical and practical concerns,"
     " doi:10.1016/0169-2070(93)90079-3",
     example=FOREST,
@@ -242,6 +245,7 @@ def smape_steps(x: Array, y: Array) -> Steps:
     ),
     aliases=("quantile", "mean_pinball"),
     formula="α max(y − x, 0) + (1 − α) max(x − y, 0)",
+    unit="that of the values",
     source="Koenker and Bassett 1978, Regression quantiles, doi:10.2307/1913643",
     example=f"{FOREST} --alpha 0.9",
     traps=("alpha is the quantile that is predicted; 0.5 is half of the absolute error",),

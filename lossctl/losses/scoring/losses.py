@@ -46,6 +46,7 @@ CLASSES = either(
     inputs=(replace(PROBABILITIES, reads_few=True), CLASSES),
     results=("N *D", "", "N *D", ""),
     formula="−log p_y, p clipped to [ε, 1 − ε] with the ε of the file's dtype",
+    unit="nats",
     source="https://scikit-learn.org/stable/modules/generated/sklearn.metrics.log_loss.html",
     example="binary.csv#probability binary.csv#target",
     traps=(

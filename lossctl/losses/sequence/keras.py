@@ -27,6 +27,7 @@ Array = NDArray[Any]
         labels("y_true", "N S", help="labels from 1 on, padded with 0"),
     ),
     formula="−log Σ over all alignments of Π_t softmax(x_t)",
+    unit="nats",
     source="https://keras.io/api/losses/ctc/#ctc-class",
     # Many samples share one time loop: blocks of 64 and more run several times faster.
     sample_cost=lambda sizes: sizes["T"] * sizes["C"] // 32,

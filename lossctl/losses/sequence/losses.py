@@ -34,6 +34,7 @@ IMPOSSIBLE = "impossible_alignment"
     ),
     results=("N", "N", "", ""),
     formula="−log Σ over all alignments of Π_t p_t",
+    unit="nats",
     source="Graves et al. 2006, doi:10.1145/1143844.1143891",
     # Many samples share one time loop: blocks of 64 and more run several times faster.
     sample_cost=lambda sizes: sizes["T"] * sizes["C"] // 32,
