@@ -3,86 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lossctl.engine.exact_sum import ExactSum
+from lossctl.engine.sums.reduce import quotient
+from lossctl.engine.sums.summary import Summary
 from lossctl.errors import warn
+from lossctl.evaluation.collection import Collection, list_estimands, list_pairs
 from lossctl.evaluation.request.gates import judge
-from lossctl.evaluation.request.request import BY, CLUSTER, ID, SHOW, Request
+from lossctl.evaluation.request.request import CLUSTER, ID, SHOW, Request
 from lossctl.evaluation.result import Comparison, Estimate, Evaluation, WorstRow
 from lossctl.evaluation.rows.join import match
 from lossctl.evaluation.rows.reader import Reader, Recipe
-from lossctl.evaluation.scan import Progress, Scan, Scored, ask
+from lossctl.evaluation.scan import Progress, Scan, Scored, TaskSums, evaluate_predicates
 from lossctl.evaluation.slices.bins import make_groupings
-from lossctl.evaluation.slices.groups import Categories, Codes, Grouping, GroupSums, add_by
+from lossctl.evaluation.slices.groups import Categories
 from lossctl.evaluation.slices.slices import Cut, Slices, sort_worst_first
-from lossctl.evaluation.uncertainty.comparison import WinCounts, compare
-from lossctl.evaluation.uncertainty.estimands import Quantity, divide, transformed
-from lossctl.evaluation.uncertainty.uncertainty import Contrast, Ratio, Spread, Uncertainty
-from lossctl.evaluation.worst_rows import Worst, row_losses
+from lossctl.evaluation.tasks import Task
+from lossctl.evaluation.uncertainty.comparison import compare
+from lossctl.evaluation.uncertainty.estimands import divide, transformed
+from lossctl.evaluation.uncertainty.uncertainty import Spread
+from lossctl.evaluation.worst_rows import WorstRows, row_losses
 
-Floats = NDArray[np.float64]
 Sink = Callable[[dict[str, Any]], None]
 """Takes the columns of some rows: their numbers, their ids, and every loss."""
-
-
-@dataclass
-class Collection:
-    """What is collected over all rows (``grouping`` is None), or in the slices by some columns."""
-
-    request: Request
-    quantities: Sequence[Quantity]
-    grouping: Grouping | None = None
-    number: int = 0
-    rows: Floats = field(default_factory=lambda: np.zeros(0))
-    sums: list[GroupSums] = field(init=False)
-    tallies: dict[int, WinCounts] = field(init=False)
-    uncertainty: Uncertainty | None = field(init=False)
-
-    def __post_init__(self) -> None:
-        request = self.request
-        self.sums = [GroupSums() for _ in request.tasks]
-        self.tallies = {task: WinCounts() for task, _ in list_pairs(request)}
-        self.uncertainty = (
-            None if request.method is None else Uncertainty(self.quantities, request.method)
-        )
-
-    @property
-    def size(self) -> int:
-        """How many slices there are by now."""
-        return 1 if self.grouping is None else self.grouping.size
-
-    def add(self, scored: Scored, clusters: Codes | None) -> None:
-        """Add the rows of a chunk."""
-        codes, slices = self._encode(scored)
-        self.rows = add_by(self.rows, codes, None, self.size)
-        for sums, rows in zip(self.sums, scored.scores, strict=True):
-            sums.add(codes, rows, self.size)
-        for task, other in list_pairs(self.request):
-            mine, theirs = scored.scores[task], scored.scores[other]
-            self.tallies[task].add(
-                (mine.totals, mine.denominators), (theirs.totals, theirs.denominators), slices
-            )
-        if self.uncertainty is not None:
-            columns = [one for rows in scored.scores for one in (rows.totals, rows.denominators)]
-            self.uncertainty.add(columns, scored.chunk.numbers, slices, clusters)
-
-    def spreads(self) -> list[Spread | None]:
-        """Return how sure every quantity is, in every slice."""
-        if self.uncertainty is None or not self.size:
-            return [None] * len(self.quantities)
-        return list(self.uncertainty.spreads(self.size))
-
-    def _encode(self, scored: Scored) -> tuple[Codes, Codes | None]:
-        if self.grouping is None:
-            return np.zeros(len(scored.chunk.numbers), np.int64), None
-        axes = range(len(self.grouping.names))
-        codes = self.grouping.encode([scored.chunk.columns[BY, self.number, a] for a in axes])
-        return codes, codes
 
 
 class Evaluator:
@@ -90,9 +36,8 @@ class Evaluator:
 
     def __init__(self, request: Request) -> None:
         self.request = request
-        self.quantities = list_quantities(request)
-        self._totals = [(ExactSum(), ExactSum()) for _ in request.tasks]
-        self._worst = [Worst(request.worst) for _ in request.tasks] if request.worst else []
+        self.estimands = list_estimands(request)
+        self._worst = [WorstRows(request.worst) for _ in request.tasks] if request.worst else []
 
     def run(self, progress: Progress | None = None, sink: Sink | None = None) -> Evaluation:
         """Read all rows once, and say what their losses say. Warns with LossctlWarning."""
@@ -106,13 +51,13 @@ class Evaluator:
             matching,
             request.classes,
             request.indexed,
-            request.turned,
+            request.time_major,
         )
         groupings = make_groupings(request.by, request.asked, recipe)
         collections = [
-            Collection(request, self.quantities),
+            Collection(request, self.estimands),
             *(
-                Collection(request, self.quantities, grouping, number)
+                Collection(request, self.estimands, grouping, number)
                 for number, grouping in enumerate(groupings)
             ),
         ]
@@ -121,7 +66,7 @@ class Evaluator:
             request.tasks,
             request.settings,
             progress,
-            [ask(recipe, request.asked, task) for task in request.tasks],
+            [evaluate_predicates(recipe, request.asked, task) for task in request.tasks],
         )
         clusters = Categories("cluster-by") if CLUSTER in request.asked else None
         for scored in scan:
@@ -135,9 +80,6 @@ class Evaluator:
         return self._finish(scan, collections, notes)
 
     def _add(self, scored: Scored) -> None:
-        for (total, denominator), rows in zip(self._totals, scored.scores, strict=True):
-            total.add(float(np.sum(rows.totals)))
-            denominator.add(float(np.sum(rows.denominators)))
         columns = scored.chunk.columns
         shown = {name: columns[SHOW, name] for name in self.request.show}
         if ID in columns:
@@ -150,7 +92,7 @@ class Evaluator:
     ) -> Evaluation:
         request = self.request
         whole, *parts = collections
-        overall = self._estimate(scan, whole, whole.spreads())
+        overall = self._estimate(scan, whole.spreads())
         labels = [list(part.grouping.labels()) if part.grouping else [] for part in parts]
         spreads = [part.spreads() for part in parts]
         every = Slices(
@@ -192,17 +134,11 @@ class Evaluator:
             settings=request.described,
         )
 
-    def _estimate(
-        self, scan: Scan, whole: Collection, spreads: Sequence[Spread | None]
-    ) -> list[Estimate]:
+    def _estimate(self, scan: Scan, spreads: Sequence[Spread | None]) -> list[Estimate]:
         found = []
-        for place, (task, tally) in enumerate(zip(self.request.tasks, scan.tallies, strict=True)):
-            total, denominator = (one.value for one in self._totals[place])
-            mean = divide(np.array([total]), np.array([denominator]))
-            value = float(transformed(task.spec.loss.transform, mean)[0])
-            if task.gathered:
-                value = float(self._value(whole, place)[0]) if denominator else np.nan
-                total, denominator = value, float(denominator > 0)
+        for place, (task, sums) in enumerate(zip(self.request.tasks, scan.sums, strict=True)):
+            partial = sums.partial
+            value, total, denominator = _reduce(task, sums)
             spread = spreads[place]
             found.append(
                 Estimate(
@@ -213,12 +149,12 @@ class Evaluator:
                     denominator=denominator,
                     denominator_name="rows"
                     if task.spec.reduction == "batchmean"
-                    else tally.partial.denominator_name,
-                    counted=tally.partial.counted,
-                    ignored=tally.partial.ignored,
-                    masked=tally.partial.masked,
-                    omitted=tally.partial.omitted,
-                    nan=tally.partial.nan,
+                    else partial.denominator_name,
+                    counted=partial.counted,
+                    ignored=partial.ignored,
+                    masked=partial.masked,
+                    omitted=partial.omitted,
+                    nan=partial.nan,
                     interval=None if spread is None else spread.interval(),
                 )
             )
@@ -240,7 +176,7 @@ class Evaluator:
             for model in self.request.models:
                 place = self.request.task(model, spec.name)
                 sums, whole = part.sums[place], overall[place]
-                values = self._value(part, place)
+                values = part.values(place)
                 with np.errstate(invalid="ignore"):
                     shares = divide(sums.totals[:size], np.full(size, whole.total))
                     if self.request.tasks[place].gathered:  # parts of a ratio are no shares
@@ -272,7 +208,7 @@ class Evaluator:
     ) -> list[Comparison]:
         """Compare every model with the baseline, over all rows or in each slice that has rows."""
         request = self.request
-        assert request.baseline is not None or not part.tallies
+        assert request.baseline is not None or not part.wins
         found: list[Comparison] = []
         for number, (task, other) in enumerate(list_pairs(request)):
             spread = spreads[len(request.tasks) + number]
@@ -280,7 +216,7 @@ class Evaluator:
             if overall is not None:
                 differences = np.array([overall[task].value - overall[other].value])
             else:
-                differences = self._value(part, task) - self._value(part, other)
+                differences = part.values(task) - part.values(other)
             if spread is not None:
                 differences = spread.values
             compared = compare(
@@ -288,24 +224,13 @@ class Evaluator:
                 request.tasks[task].model,
                 request.baseline or "",
                 differences[:size],
-                part.tallies[task],
+                part.wins[task],
                 spread,
                 () if part.grouping is None else part.grouping.names,
                 labels,
             )
             found += [one for one, rows in zip(compared, part.rows, strict=False) if rows]
         return found
-
-    def _value(self, part: Collection, task: int) -> Floats:
-        sums, size = part.sums[task], part.size
-        if self.request.tasks[task].gathered:
-            totals = {
-                name: np.stack([one[:size] for one in parts], axis=1)
-                for name, parts in sums.sums.items()
-            }
-            return self.request.tasks[task].finish(totals) if totals else np.full(size, np.nan)
-        means = divide(sums.totals[:size], sums.denominators[:size])
-        return transformed(self.request.tasks[task].spec.loss.transform, means)
 
     def _list_worst(self) -> list[WorstRow]:
         return [
@@ -326,11 +251,11 @@ class Evaluator:
         """Return what a person should know: findings, notes, means of nothing."""
         told: dict[str, None] = {}
         omits = self.request.settings.nan == "omit"
-        for tally in scan.tallies:
-            for finding in tally.partial.findings.values():
+        for sums in scan.sums:
+            for finding in sums.partial.findings.values():
                 left_out = omits and finding.rule.code == "nan"
                 told[str(replace(finding, left_out=left_out))] = None
-            told |= tally.notes
+            told |= dict.fromkeys(sums.plan.notes)
         for one in overall:
             if not one.denominator:
                 told[
@@ -352,26 +277,16 @@ class Evaluator:
         return notes
 
 
-def list_pairs(request: Request) -> list[tuple[int, int]]:
-    """Return each task that is compared, with the baseline's task of the same loss."""
-    if request.baseline is None:
-        return []
-    return [
-        (request.task(model, spec.name), request.task(request.baseline, spec.name))
-        for spec in request.specs
-        for model in request.models
-        if model != request.baseline
-    ]
-
-
-def list_quantities(request: Request) -> list[Quantity]:
-    """Return what is estimated: the mean of every task, and the differences to the baseline."""
-    ratios = [
-        Ratio(2 * place, 2 * place + 1, task.spec.loss.transform)
-        for place, task in enumerate(request.tasks)
-    ]
-    pairs = [Contrast(ratios[task], ratios[other]) for task, other in list_pairs(request)]
-    return [*ratios, *pairs]
+def _reduce(task: Task, sums: TaskSums) -> tuple[float, float, float]:
+    """Return the loss of a task over all rows, as ``compute`` does, its total and denominator."""
+    total, denominator, _ = quotient(Summary.of(sums.plan), sums.partial, sums.samples)
+    if task.spec.reduction == "sum_over_batch_size" and not task.gathered:
+        denominator = float(sums.partial.counted)  # as in slices, where no row is ignored
+    mean = divide(np.array([total]), np.array([denominator]))
+    value = float(transformed(task.spec.loss.transform, mean)[0])
+    if task.gathered:
+        return value, value, float(sums.partial.counted > 0)
+    return value, total, denominator
 
 
 def list_elements(request: Request, scored: Scored) -> dict[str, Any]:

@@ -22,7 +22,7 @@ class KeptRow:
     cells: dict[str, str]
 
 
-class Worst:
+class WorstRows:
     """The rows of the largest losses of one model and loss; the earlier of two equal ones."""
 
     def __init__(self, limit: int) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.evaluation.uncertainty.estimands import Contrast, Quantity, Ratio
+from lossctl.evaluation.uncertainty.estimands import Contrast, Estimand, Ratio
 from lossctl.evaluation.uncertainty.uncertainty import Method, Uncertainty
 from lossctl.losses.core.terms import Transform
 
@@ -19,7 +19,7 @@ A, B = Ratio(0, 1), Ratio(2, 3)
 ROOTS = Ratio(0, 1, ROOT), Ratio(2, 3, ROOT)
 EXPONENTIALS = Ratio(0, 1, EXPONENTIAL), Ratio(2, 3, EXPONENTIAL)
 MEAN_A, MEAN_B = 1.0, 1.1
-TRUTHS: dict[str, tuple[Quantity, float]] = {
+TRUTHS: dict[str, tuple[Estimand, float]] = {
     "mean": (A, MEAN_A),
     "rmse": (ROOTS[0], math.sqrt(MEAN_A)),
     "perplexity": (EXPONENTIALS[0], math.exp(MEAN_A)),
@@ -30,7 +30,7 @@ TRUTHS: dict[str, tuple[Quantity, float]] = {
         math.exp(MEAN_B) - math.exp(MEAN_A),
     ),
 }
-QUANTITIES = [quantity for quantity, _ in TRUTHS.values()]
+QUANTITIES = [estimand for estimand, _ in TRUTHS.values()]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -70,7 +70,7 @@ def simulate(count: int, rows: int, seed: int = 0, clustered: bool = False) -> D
 
 
 def measure_coverage(datasets: Datasets, method: Method) -> dict[str, float]:
-    """Return which share of the intervals holds the truth, for each quantity."""
+    """Return which share of the intervals holds the truth, for each estimand."""
     collected = Uncertainty(QUANTITIES, method)
     numbers = np.arange(datasets.size)
     clusters = datasets.clusters if method.name == "cluster" else None

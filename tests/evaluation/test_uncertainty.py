@@ -13,7 +13,7 @@ from lossctl.errors import UsageError
 from lossctl.evaluation.uncertainty import bootstrap, uncertainty
 from lossctl.evaluation.uncertainty import keyed_sums as keyed
 from lossctl.evaluation.uncertainty.bootstrap import BLOCK, BUCKETS, draw_weights
-from lossctl.evaluation.uncertainty.estimands import Quantity
+from lossctl.evaluation.uncertainty.estimands import Estimand
 from lossctl.evaluation.uncertainty.jackknife import scatter
 from lossctl.evaluation.uncertainty.uncertainty import (
     Contrast,
@@ -35,10 +35,10 @@ def collect(
     method: Method,
     cuts: Sequence[int] = (),
     sliced: bool = True,
-    quantities: Sequence[Quantity] = QUANTITIES,
+    estimands: Sequence[Estimand] = QUANTITIES,
     columns: Sequence[Any] = DATA.columns,
 ) -> list[Spread]:
-    collected = Uncertainty(quantities, method)
+    collected = Uncertainty(estimands, method)
     for start, stop in zip((0, *cuts), (*cuts, DATA.size), strict=True):
         here = slice(start, stop)
         collected.add(
@@ -56,8 +56,8 @@ def numbers(spreads: list[Spread]) -> Iterator[bytes]:
             yield b"" if array is None else array.tobytes()
 
 
-def whole(quantity: Quantity, columns: Sequence[Any], method: Method = STANDARD) -> Spread:
-    collected = Uncertainty([quantity], method)
+def whole(estimand: Estimand, columns: Sequence[Any], method: Method = STANDARD) -> Spread:
+    collected = Uncertainty([estimand], method)
     rows = np.arange(len(columns[0]))
     collected.add(columns, rows, None, rows if method.name == "cluster" else None)
     return collected.spreads()[0]
@@ -128,7 +128,7 @@ def test_the_normal_error_is_that_of_a_ratio_of_sums() -> None:
 
 def test_the_clustered_error_is_that_of_sums_of_clusters() -> None:
     over, under = DATA.columns[:2]
-    spread = collect(Method("cluster"), sliced=False, quantities=[A])[0]
+    spread = collect(Method("cluster"), sliced=False, estimands=[A])[0]
     value = over.sum() / under.sum()
     influence = np.bincount(DATA.clusters, (over - value * under) / under.sum())
     count = np.unique(DATA.clusters).size
@@ -144,7 +144,7 @@ def test_the_jackknife_deletes_a_group_at_a_time() -> None:
         a, u, b, v = (column[kept].sum() for column in DATA.columns)
         without.append(math.exp(b / v) - math.exp(a / u))
     error = math.sqrt(99 / 100 * ((np.array(without) - np.mean(without)) ** 2).sum())
-    spread = collect(Method("jackknife"), sliced=False, quantities=[QUANTITIES[5]])[0]
+    spread = collect(Method("jackknife"), sliced=False, estimands=[QUANTITIES[5]])[0]
     assert spread.errors[0] == pytest.approx(error, rel=1e-7)
 
 
@@ -204,8 +204,8 @@ def test_rows_have_buckets_to_themselves_while_there_are_any() -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_a_model_does_not_differ_from_itself(name: Name) -> None:
     same = [DATA.columns[0], DATA.columns[1]] * 2
-    quantities = [one for one in QUANTITIES if isinstance(one, Contrast)]
-    for spread in collect(Method(name, replicates=50), (), True, quantities, same):
+    estimands = [one for one in QUANTITIES if isinstance(one, Contrast)]
+    for spread in collect(Method(name, replicates=50), (), True, estimands, same):
         for array in (spread.values, spread.errors, spread.low, spread.high):
             assert (array == 0).all()
         assert (spread.p_values == 1).all()

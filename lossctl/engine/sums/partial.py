@@ -24,6 +24,8 @@ class Contributions:
     """How many of its losses count: not the ignored, masked and omitted ones."""
     sums: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     """Named contributions of each sample, where the loss is made of their sums: ``(n, …)``."""
+    single: bool = False
+    """Whether each sample has one loss, which counts: denominators and ``counted`` are all 1."""
 
     @classmethod
     def of(
@@ -34,6 +36,9 @@ class Contributions:
     ) -> Contributions:
         """Add up along all axes but the first; denominators are 1 where there are none."""
         flat = losses.reshape(len(losses), math.prod(losses.shape[1:]))
+        if flat.shape[1] == 1 and denominators is None and left_out is None:
+            ones = np.broadcast_to(np.float64(1), len(flat)), np.broadcast_to(1, len(flat))
+            return cls(flat[:, 0].astype(np.float64), *ones, single=True)
         counted = np.full(len(flat), flat.shape[1], np.int64)
         if left_out is not None:
             counted -= np.broadcast_to(left_out, losses.shape).reshape(flat.shape).sum(axis=1)
@@ -41,6 +46,29 @@ class Contributions:
         if denominators is not None:
             shares = denominators.reshape(flat.shape).sum(axis=1, dtype=np.float64)
         return cls(flat.sum(axis=1, dtype=np.float64), shares, counted)
+
+    @classmethod
+    def zeros(cls, count: int) -> Contributions:
+        """Return samples that contribute nothing yet."""
+        return cls(np.zeros(count), np.zeros(count), np.zeros(count, np.int64))
+
+    def take(self, some: slice) -> Contributions:
+        """Return some of the samples."""
+        sums = {name: values[some] for name, values in self.sums.items()}
+        return Contributions(
+            self.totals[some], self.denominators[some], self.counted[some], sums, self.single
+        )
+
+    def add(self, first: int, other: Contributions) -> None:
+        """Add what other samples contribute, or parts of them, from the sample ``first`` on."""
+        some = slice(first, first + len(other.totals))
+        self.totals[some] += other.totals
+        self.denominators[some] += other.denominators
+        self.counted[some] += other.counted
+        for name, values in other.sums.items():
+            if name not in self.sums:
+                self.sums[name] = np.zeros((len(self.totals), values.shape[1]))
+            self.sums[name][some] += values
 
 
 @dataclass(slots=True)

@@ -40,7 +40,7 @@ def finish(
     summary: Summary, partial: Partial, samples: int, elements: Array | None = None
 ) -> Result:
     """Turn sums and counts into a result, and tell what a person should know of it."""
-    total, denominator, name = _quotient(summary, partial, samples)
+    total, denominator, name = quotient(summary, partial, samples)
     omits = summary.settings["nan"] == "omit"
     notes: list[Worded | str] = [
         replace(one, left_out=omits and one.rule.code == NOT_A_NUMBER.code)
@@ -87,7 +87,7 @@ def fill(shape: tuple[int | None, ...], samples: int) -> tuple[int, ...]:
     return tuple(samples if size is None else size for size in shape)
 
 
-def _quotient(summary: Summary, partial: Partial, samples: int) -> tuple[float, float, str]:
+def quotient(summary: Summary, partial: Partial, samples: int) -> tuple[float, float, str]:
     """Return the total, what it is divided by, and what that is."""
     reduction = summary.reduction
     if not summary.single:

@@ -15,7 +15,7 @@ from lossctl.engine.plan.plan import Settings
 from lossctl.errors import UsageError
 from lossctl.evaluation.request.specs import LossSpec
 from lossctl.evaluation.rows.dataset import Asked
-from lossctl.evaluation.scan import Task
+from lossctl.evaluation.tasks import Task
 from lossctl.evaluation.uncertainty.uncertainty import Method
 from lossctl.kinds import Kind
 
@@ -111,21 +111,21 @@ def _read_number(given: Any) -> np.ndarray[Any, Any] | None:
         return None
 
 
-def find_turned(tasks: Sequence[Task]) -> frozenset[Any]:
+def find_time_major(tasks: Sequence[Task]) -> frozenset[Any]:
     """Return the columns whose rows are along the second axis, as CTC has them."""
-    turned: dict[Any, bool] = {}
+    time_major: dict[Any, bool] = {}
     for task in tasks:
         for key, declared in zip(task.inputs, task.spec.loss.inputs, strict=True):
             if isinstance(key, np.ndarray):
                 continue
             second = declared.forms[0].axes[1:2] == ("N",)
-            if turned.setdefault(key, second) != second:
+            if time_major.setdefault(key, second) != second:
                 raise UsageError(
                     f"{task.spec.name} takes {declared.name} in another order of axes than the"
                     " other losses",
                     "Evaluate it alone.",
                 )
-    return frozenset(key for key, second in turned.items() if second)
+    return frozenset(key for key, second in time_major.items() if second)
 
 
 def check_gathered(tasks: Sequence[Task], method: Method | None, sample_weight: Any) -> None:

@@ -20,7 +20,7 @@ from lossctl.evaluation.request.inputs import (
     TARGET,
     WEIGHT,
     check_gathered,
-    find_turned,
+    find_time_major,
     index_labels,
     make_tasks,
 )
@@ -29,7 +29,7 @@ from lossctl.evaluation.request.specs import Axis, BySpec, LossSpec, parse_by, p
 from lossctl.evaluation.rows.dataset import Asked, Dataset, is_frame
 from lossctl.evaluation.rows.filter import Filter
 from lossctl.evaluation.rows.join import HOWS
-from lossctl.evaluation.scan import Task, refuse_wholes
+from lossctl.evaluation.tasks import Task, reject_whole_losses
 from lossctl.evaluation.uncertainty.uncertainty import Method
 
 ID, CLUSTER, BY, SHOW = "id", "cluster", "by", "show"
@@ -50,7 +50,7 @@ class Request:
     filter: Filter | None = None
     classes: ClassNames | None = None
     indexed: frozenset[Any] = frozenset()
-    turned: frozenset[Any] = frozenset()
+    time_major: frozenset[Any] = frozenset()
     how: str = "exact"
     method: Method | None = None
     baseline: str | None = None
@@ -77,7 +77,7 @@ def make_request(options: EvaluationOptions) -> Request:
     _check_matching(options.on, options.how)
     _check_cluster(method, options.cluster_by)
     specs = parse_losses(options.loss)
-    refuse_wholes(specs)
+    reject_whole_losses(specs)
     data, on = options.dataset, options.on
     dataset = Dataset.open(data, on)
     models = name_models(options.pred, dataset)
@@ -127,7 +127,7 @@ def make_request(options: EvaluationOptions) -> Request:
         filter=_read_filter(options.where, dataset),
         classes=classes,
         indexed=indexed,
-        turned=find_turned(tasks),
+        time_major=find_time_major(tasks),
         how=options.how or "exact",
         method=method,
         baseline=compared,

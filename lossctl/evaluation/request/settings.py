@@ -11,7 +11,7 @@ import numpy as np
 from lossctl.data.references.open import is_reference
 from lossctl.engine.sums.result import LARGE_TENSOR
 from lossctl.evaluation.request.evaluation_options import EvaluationOptions, list_specs
-from lossctl.evaluation.scan import Task
+from lossctl.evaluation.tasks import Task
 from lossctl.evaluation.uncertainty.uncertainty import Method
 
 RESAMPLING = "bootstrap"

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from lossctl.data import open_sources
 from lossctl.data.arrays.cells import Cells
-from lossctl.data.arrays.source import Array, Source
+from lossctl.data.arrays.source import Source
+from lossctl.data.arrays.views import DelegatingSource
 from lossctl.data.references.columns import read_names
 from lossctl.data.references.open import find_files, is_reference
 from lossctl.data.references.parse import parse_reference
@@ -34,16 +35,19 @@ class Matching:
     notes: list[str] = field(default_factory=list)
 
 
-class Reordered(Source):
+class ReorderedSource(DelegatingSource):
     """A source whose rows are taken in another order; it is held in memory."""
 
     def __init__(self, source: Source, places: Places) -> None:
-        self.source = source
-        self.name, self.text = source.name, source.text
-        self.length, self.trailing = len(places), source.trailing
+        super().__init__(source)
         self._places = places
         self._values = source.whole()
-        self.dtype = source.dtype
+        self.dtype = source.dtype  # of a text file, it is known when all has been read
+
+    @property
+    def length(self) -> int:  # type: ignore[override]  # known, unlike that of other sources
+        """The number of rows in the new order."""
+        return len(self._places)
 
     def read(self, start: int, stop: int) -> Any:
         """Return rows, in the new order."""
@@ -52,17 +56,24 @@ class Reordered(Source):
             return self._values.take(places)
         return self._values[places]
 
-    def whole(self) -> Array:
+    def whole(self) -> Any:
         """Return everything, in the new order."""
-        return np.asarray(self.read(0, len(self._places)))
+        return self.read(0, len(self._places))
+
+    def count(self) -> int:
+        """Return the number of rows in the new order."""
+        return self.length
+
+    def expect(self) -> int:
+        """Return the number of rows in the new order."""
+        return self.length
 
     def place(self, position: tuple[int, ...]) -> Location:
         """Return where an element is in the source as it was given."""
         return self.source.place((int(self._places[position[0]]), *position[1:]))
 
-    def close(self) -> None:
-        """Close the source."""
-        self.source.close()
+    def release(self, stop: int) -> None:
+        """Keep the rows, which are held in memory."""
 
 
 def identify(reference: Any) -> Any:

@@ -13,15 +13,19 @@ from numpy.typing import NDArray
 from lossctl.data.arrays.cells import Cells
 from lossctl.data.arrays.class_names import ClassNames
 from lossctl.data.arrays.source import Array, Source
-from lossctl.errors import DataError, Location
+from lossctl.data.arrays.views import DelegatingSource
+from lossctl.errors import DataError
 from lossctl.evaluation.rows.dataset import Asked, Dataset, open_columns
 from lossctl.evaluation.rows.filter import Filter
-from lossctl.evaluation.rows.join import Matching, Reordered, table_of
+from lossctl.evaluation.rows.join import Matching, ReorderedSource, table_of
 
 CHUNK_NUMBERS = 1 << 21
 CHUNK_ROWS = 1 << 17
-"""Rows are read by so many numbers, or so many rows. Like the cutting of blocks this depends on the
-shape of a row alone, never on threads or files, so that every run adds up the same chunks."""
+"""Rows come in chunks of so many numbers, or so many rows. As the blocks of a plan, these depend on
+the shape of a row alone, never on threads or files: every run adds up the same chunks."""
+
+CHUNKS_AT_ONCE = 2
+"""Short rows are read by so many chunks: a block of one number a row is as long."""
 
 WHERE = "where"
 
@@ -32,6 +36,8 @@ class Chunk:
 
     numbers: NDArray[np.int64]
     columns: dict[Any, Any]
+    stop: int
+    """The row of the dataset where the next chunk begins."""
 
 
 @dataclass
@@ -44,20 +50,28 @@ class Recipe:
     classes: ClassNames | None = None
     indexed: frozenset[Any] = frozenset()
     """Columns that are class indices, or the names of classes."""
-    turned: frozenset[Any] = frozenset()
+    time_major: frozenset[Any] = frozenset()
     """Arrays whose second axis is the rows: they are held in memory."""
 
+    @property
+    def selective(self) -> bool:
+        """Whether rows may be left out."""
+        return self.filter is not None or self.matching is not None
 
-class Turned(Source):
+
+class TimeMajorSource(DelegatingSource):
     """A source of ``T N …`` as one whose rows are the samples."""
 
     def __init__(self, source: Source) -> None:
         if len(source.shape) < 2:
             raise DataError(f"{source.name} has no second axis for the samples")
-        self.source = source
-        self.name, self.dtype, self.text = source.name, source.dtype, source.text
         self._values = np.moveaxis(source.whole(), 1, 0)
-        self.length, self.trailing = self._values.shape[0], self._values.shape[1:]
+        super().__init__(source, self._values.shape[1:])
+
+    @property
+    def length(self) -> int:  # type: ignore[override]  # known, unlike that of other sources
+        """The number of samples."""
+        return len(self._values)
 
     def read(self, start: int, stop: int) -> Array:
         """Return samples."""
@@ -67,13 +81,16 @@ class Turned(Source):
         """Return all samples."""
         return self._values
 
-    def place(self, position: tuple[int, ...]) -> Location:
-        """Return where an element is in the source as it was given."""
-        return self.source.place(position)
+    def count(self) -> int:
+        """Return the number of samples."""
+        return self.length
 
-    def close(self) -> None:
-        """Close the source."""
-        self.source.close()
+    def expect(self) -> int:
+        """Return the number of samples."""
+        return self.length
+
+    def release(self, stop: int) -> None:
+        """Keep the samples, which are held in memory."""
 
 
 @dataclass
@@ -94,17 +111,19 @@ class Reader:
         wanted = {**self.asked, **where}
         self.sources = open_columns(recipe.dataset, wanted)
         self._kinds: dict[str, str] = {}
-        for key in recipe.turned & self.sources.keys():
-            self.sources[key] = Turned(self.sources[key])
+        for key in recipe.time_major & self.sources.keys():
+            self.sources[key] = TimeMajorSource(self.sources[key])
         if recipe.matching is not None:
             for key, one in wanted.items():
                 places = recipe.matching.places.get(table_of(recipe.dataset, one.given))
                 if places is not None:
-                    self.sources[key] = Reordered(self.sources[key], places)
+                    self.sources[key] = ReorderedSource(self.sources[key], places)
 
     def __iter__(self) -> Iterator[Chunk]:
         try:
-            yield from self._chunks()
+            for chunk in self.chunks():
+                yield chunk
+                self.release(chunk.stop)
         finally:
             self.close()
 
@@ -118,27 +137,61 @@ class Reader:
         for source in self.sources.values():
             source.close()
 
-    def _chunks(self) -> Iterator[Chunk]:
-        lengths = {source.length for source in self.sources.values()} - {None}
-        if len(lengths) > 1:
+    def release(self, stop: int) -> None:
+        """Let go of the memory behind the rows of the dataset before ``stop``."""
+        for source in self.sources.values():
+            source.release(stop)
+
+    def count_selected(self) -> int | None:
+        """Return how many rows will be evaluated; None where it takes reading to tell."""
+        if self.recipe.filter is not None:
+            return None
+        if self.recipe.matching is not None:
+            return int(np.count_nonzero(self.recipe.matching.keep))
+        lengths = (source.length for source in self.sources.values())
+        return next((one for one in lengths if one is not None), None)
+
+    def check_lengths(self) -> None:
+        """Raise DataError where columns are known to differ in length."""
+        if len({source.length for source in self.sources.values()} - {None}) > 1:
             raise self._uneven()
+
+    def read_whole(self, key: Any) -> tuple[Array, NDArray[np.int64] | None]:
+        """Return all rows of one column that are evaluated, and their numbers if some are not."""
+        recipe = self.recipe
+        if recipe.filter is not None:
+            chunks = list(Reader(recipe, {key: self.asked[key]}))
+            numbers = np.concatenate([chunk.numbers for chunk in chunks])
+            return np.concatenate([chunk.columns[key] for chunk in chunks]), numbers
+        values: Any = self.sources[key].whole()
+        numbers = np.arange(len(values))
+        if recipe.matching is not None:
+            numbers = np.flatnonzero(recipe.matching.keep)
+            values = _take(values, recipe.matching.keep)
+        return np.asarray(self._index(key, values, numbers)), numbers
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield the rows, and leave it to the caller to release and close what they are from."""
+        self.check_lengths()
         numbers = sum(math.prod(source.trailing) or 1 for source in self.sources.values())
         step = max(1, min(CHUNK_ROWS, CHUNK_NUMBERS // max(1, numbers)))
+        short = CHUNKS_AT_ONCE * step * numbers <= CHUNK_NUMBERS
+        window = CHUNKS_AT_ONCE * step if short else step
         while True:
             start = self.seen
             columns = {
-                key: source.read(start, start + step) for key, source in self.sources.items()
+                key: source.read(start, start + window) for key, source in self.sources.items()
             }
             counts = {len(column) for column in columns.values()}
             if len(counts) > 1:
                 raise self._uneven()
             count = counts.pop() if counts else 0
-            self.seen += count
-            if count or start == 0:
-                yield self._select(start, count, columns)
-            for source in self.sources.values():
-                source.release(start + count)
-            if count < step:
+            for first in range(0, count or start == 0, step):
+                rows = min(step, count - first)
+                self.seen += rows
+                some = {key: column[first : first + rows] for key, column in columns.items()}
+                yield self._select(start + first, rows, some)
+            if count < window:
                 return
 
     def _select(self, start: int, count: int, columns: dict[Any, Any]) -> Chunk:
@@ -160,10 +213,15 @@ class Reader:
             columns = {key: _take(column, keep) for key, column in columns.items()}
         self.kept += len(numbers)
         for key in recipe.indexed & columns.keys():
-            if isinstance(columns[key], Cells) and recipe.classes is not None:
-                what = self.asked[key].what
-                columns[key] = recipe.classes.index(columns[key], self.sources[key], numbers, what)
-        return Chunk(numbers, columns)
+            columns[key] = self._index(key, columns[key], numbers)
+        return Chunk(numbers, columns, start + count)
+
+    def _index(self, key: Any, column: Any, numbers: NDArray[np.int64]) -> Any:
+        """Return a column with class names as the indices of the classes."""
+        recipe = self.recipe
+        if key not in recipe.indexed or recipe.classes is None or not isinstance(column, Cells):
+            return column
+        return recipe.classes.index(column, self.sources[key], numbers, self.asked[key].what)
 
     def _type(self, name: str, cells: Any) -> Any:
         """Return a column of a text file as numbers, or truths, if its first rows are such."""

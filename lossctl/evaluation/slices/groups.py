@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lossctl.data.arrays.cells import Cells, join_cells
 from lossctl.engine.sums.partial import Contributions
-from lossctl.evaluation.slices.integer_codes import WholeNumbers
+from lossctl.evaluation.slices.integer_codes import IntegerCodes
 
 Codes = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -19,6 +19,9 @@ MISSING = "(missing)"
 """The label of rows whose cell is empty."""
 
 CROSSED = 1 << 32
+SliceSums = tuple["Codes | None", Floats]
+"""The sums of a chunk in all slices, or in those of some codes."""
+
 FEW = 4
 """Sums of a chunk are added up over all slices, unless there are so many more slices than rows."""
 
@@ -41,7 +44,7 @@ class Categories:
         self.labels: list[str] = []
         self._codes: dict[str, int] = {}
         self._others: dict[Any, int] = {}
-        self._whole = WholeNumbers(self._number)
+        self._whole = IntegerCodes(self._number)
 
     def encode(self, values: Any) -> Codes:
         """Return the number of each row's label, the same in every chunk."""
@@ -131,37 +134,58 @@ class GroupSums:
         self.counted = np.zeros(0)
         self.sums: dict[str, list[Floats]] = {}
 
-    def add(self, codes: Codes, rows: Contributions, size: int) -> None:
-        """Add the rows of a chunk; ``size`` slices are known by now."""
-        self.totals = add_by(self.totals, codes, rows.totals, size)
-        self.denominators = add_by(self.denominators, codes, _weigh(rows.denominators), size)
-        self.counted = add_by(self.counted, codes, _weigh(rows.counted), size)
+    def add(self, codes: Codes, rows: Contributions, counts: SliceSums, size: int) -> None:
+        """Add the rows of a chunk, of which ``counts`` are in each of the ``size`` slices."""
+        self.totals = add_by(self.totals, sum_by(codes, rows.totals, size), size)
+        ones = rows.single
+        shares = counts if ones else _weigh(codes, rows.denominators, counts, size)
+        counted = counts if ones else _weigh(codes, rows.counted, counts, size)
+        self.denominators = add_by(self.denominators, shares, size)
+        self.counted = add_by(self.counted, counted, size)
         for name, values in rows.sums.items():
             known = self.sums.setdefault(name, [np.zeros(0)] * values.shape[1])
             self.sums[name] = [
-                add_by(one, codes, values[:, place], size) for place, one in enumerate(known)
+                add_by(one, sum_by(codes, values[:, place], size), size)
+                for place, one in enumerate(known)
             ]
 
 
-def add_by(sums: Floats, codes: Codes, numbers: NDArray[Any] | None, size: int) -> Floats:
-    """Add numbers (None: 1 each) to the sums of their slices, which may have become more."""
+def count_by(codes: Codes, size: int) -> SliceSums:
+    """Return how many rows of a chunk are in each slice."""
+    return sum_by(codes, None, size)
+
+
+def sum_by(codes: Codes, numbers: NDArray[Any] | None, size: int) -> SliceSums:
+    """Return the sums of a chunk's numbers (None: 1 each) by slice.
+
+    Where there are far more slices than rows, these are the sums of the slices that occur, with
+    their codes.
+    """
+    if size == 1:
+        return None, np.array([len(codes) if numbers is None else np.sum(numbers)], np.float64)
+    if size > FEW * len(codes):
+        found, places = np.unique(codes, return_inverse=True)
+        return found, np.bincount(places, numbers, len(found)).astype(np.float64, copy=False)
+    return None, np.bincount(codes, numbers, size).astype(np.float64, copy=False)
+
+
+def add_by(sums: Floats, more: SliceSums, size: int) -> Floats:
+    """Add the sums of a chunk to those of the slices, which may have become more."""
     if len(sums) < size:
         grown = np.zeros(max(size, 2 * len(sums) if size > 1 << 16 else size))
         grown[: len(sums)] = sums
         sums = grown
-    if size == 1:
-        sums[0] += len(codes) if numbers is None else np.sum(numbers)
-    elif len(sums) > FEW * len(codes):
-        found, places = np.unique(codes, return_inverse=True)
-        sums[found] += np.bincount(places, numbers, len(found))
+    codes, added = more
+    if codes is None:
+        sums[:size] += added
     else:
-        sums += np.bincount(codes, numbers, len(sums))
+        sums[codes] += added
     return sums
 
 
-def _weigh(numbers: NDArray[Any]) -> NDArray[Any] | None:
-    """Return None for ones alone: counting is faster than adding."""
-    return None if (numbers == 1).all() else numbers
+def _weigh(codes: Codes, numbers: NDArray[Any], counts: SliceSums, size: int) -> SliceSums:
+    """Return the sums by slice; of ones alone, they are counted already."""
+    return counts if (numbers == 1).all() else sum_by(codes, numbers, size)
 
 
 def write_label(value: Any) -> str:

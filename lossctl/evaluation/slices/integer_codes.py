@@ -13,7 +13,7 @@ WIDEST = 1 << 20
 """Up to so many numbers are looked up in a table of all from the smallest to the largest."""
 
 
-class WholeNumbers:
+class IntegerCodes:
     """The codes of whole numbers; ``number`` makes those of numbers that were not seen before."""
 
     def __init__(self, number: Callable[[int], int]) -> None:

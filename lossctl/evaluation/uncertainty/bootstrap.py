@@ -20,7 +20,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.evaluation.uncertainty.estimands import Floats, Integers, Quantity
+from lossctl.evaluation.uncertainty.estimands import Estimand, Floats, Integers
 from lossctl.evaluation.uncertainty.keyed_sums import Entries
 from lossctl.evaluation.uncertainty.moments import sum_by
 from lossctl.evaluation.uncertainty.student_t import quantiles
@@ -45,7 +45,7 @@ Measured = tuple[Floats, Floats, Integers, Floats, Floats]
 
 def measure(
     entries: Entries,
-    quantities: Sequence[Quantity],
+    estimands: Sequence[Estimand],
     slices: int,
     level: float,
     replicates: int,
@@ -56,7 +56,7 @@ def measure(
     The ends are percentiles of the replicates, set as far apart as Student's t asks for
     (Hesterberg 2015, doi:10.1080/00031305.2015.1089789).
     """
-    stacked = [quantity.terms(entries.columns) for quantity in quantities]
+    stacked = [estimand.terms(entries.columns) for estimand in estimands]
     freedom = [_count_active(terms, entries.slices, slices) - 1 for terms in stacked]
     bounds = np.cumsum([0, *map(len, stacked)])
     terms = np.concatenate(stacked)
@@ -69,11 +69,11 @@ def measure(
         totals = np.stack([sum_by(entries.slices, one, slices) for one in terms])
         for first, sums in _resample(terms, entries, slices, replicates, seed):
             here = slice(first, first + sums.shape[1])
-            for number, quantity in enumerate(quantities):
+            for number, estimand in enumerate(estimands):
                 own = slice(bounds[number], bounds[number + 1])
                 value, error, free, low, high = found[number]
-                value[here] = quantity.estimate(totals[own, here])
-                drawn = quantity.estimate(sums[own])
+                value[here] = estimand.estimate(totals[own, here])
+                drawn = estimand.estimate(sums[own])
                 summary = _summarise(drawn, value[here], free[here], level)
                 error[here], low[here], high[here] = summary
     return found

@@ -7,16 +7,16 @@ and Zeger 1986, doi:10.1093/biomet/73.1.13.
 
 from __future__ import annotations
 
-from lossctl.evaluation.uncertainty.estimands import Floats, Integers, Quantity
+from lossctl.evaluation.uncertainty.estimands import Estimand, Floats, Integers
 from lossctl.evaluation.uncertainty.keyed_sums import Entries
 from lossctl.evaluation.uncertainty.moments import Moments
 
 
 def measure(
-    entries: Entries, quantity: Quantity, slices: int = 1
+    entries: Entries, estimand: Estimand, slices: int = 1
 ) -> tuple[Floats, Floats, Integers]:
     """Return value, standard error and degrees of freedom (clusters less 1) of each slice."""
-    terms = quantity.terms(entries.columns)
+    terms = estimand.terms(entries.columns)
     moments = Moments(len(terms))
     moments.add(terms, entries.slices)
-    return moments.measure(quantity, slices)
+    return moments.measure(estimand, slices)

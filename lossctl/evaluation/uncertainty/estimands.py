@@ -87,7 +87,7 @@ def _ratios(totals: Floats) -> tuple[Floats, Floats]:
     return mine, divide(totals[2], totals[3])
 
 
-Quantity = Ratio | Contrast
+Estimand = Ratio | Contrast
 
 
 def divide(over: Floats, under: Floats) -> Floats:

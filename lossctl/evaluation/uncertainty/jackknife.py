@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.evaluation.uncertainty.estimands import Floats, Integers, Quantity
+from lossctl.evaluation.uncertainty.estimands import Estimand, Floats, Integers
 from lossctl.evaluation.uncertainty.keyed_sums import Entries
 from lossctl.evaluation.uncertainty.moments import sum_by
 
@@ -29,17 +29,17 @@ def scatter(units: Integers, count: int, seed: int = 0) -> Integers:
 
 
 def measure(
-    entries: Entries, quantity: Quantity, slices: int = 1
+    entries: Entries, estimand: Estimand, slices: int = 1
 ) -> tuple[Floats, Floats, Integers]:
     """Return value, standard error and degrees of freedom (groups less 1) of each slice."""
-    terms = quantity.terms(entries.columns)
+    terms = estimand.terms(entries.columns)
     active = (terms != 0).any(axis=0)
     terms, of = terms[:, active], entries.slices[active]
     groups = np.bincount(of, minlength=slices)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         totals = np.stack([sum_by(of, one, slices) for one in terms])
-        without = quantity.estimate(totals[:, of] - terms)
-        value = quantity.estimate(totals)
+        without = estimand.estimate(totals[:, of] - terms)
+        value = estimand.estimate(totals)
         # Distances from the value, not from 0, so that nothing cancels.
         strayed = without - value[of]
         centre = sum_by(of, strayed, slices) / groups

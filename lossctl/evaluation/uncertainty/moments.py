@@ -7,11 +7,11 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.evaluation.uncertainty.estimands import Floats, Integers, Quantity
+from lossctl.evaluation.uncertainty.estimands import Estimand, Floats, Integers
 
 
 class Moments:
-    """Counts, means and centred co-moments of the terms of a quantity, in each slice.
+    """Counts, means and centred co-moments of the terms of a estimand, in each slice.
 
     Blocks of rows are merged as Chan, Golub and LeVeque 1979 do, so that nothing cancels. Rows
     whose terms are all 0 take no part.
@@ -75,21 +75,21 @@ class Moments:
         self.means = np.pad(self.means, ((0, 0), (0, more)))
         self.spread = np.pad(self.spread, ((0, 0), (0, more)))
 
-    def measure(self, quantity: Quantity, slices: int = 1) -> tuple[Floats, Floats, Integers]:
-        """Return value, standard error and degrees of freedom of a quantity in each slice.
+    def measure(self, estimand: Estimand, slices: int = 1) -> tuple[Floats, Floats, Integers]:
+        """Return value, standard error and degrees of freedom of a estimand in each slice.
 
         The linearised variance: the rows' influences, squared, summed, times n / (n - 1).
         """
         self.grow(slices)
         counts, means = self.counts[:slices], self.means[:, :slices]
-        gradient = quantity.gradient(means)
+        gradient = estimand.gradient(means)
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             variance = np.zeros(slices)
             for (i, j), spread in zip(self.pairs, self.spread[:, :slices], strict=True):
                 times = 1 if i == j else 2
                 variance += np.where(spread == 0, 0, times * gradient[i] * gradient[j] * spread)
             error = np.sqrt(np.maximum(variance, 0) / counts / (counts - 1))
-        return quantity.estimate(means), np.where(counts > 1, error, np.nan), counts - 1
+        return estimand.estimate(means), np.where(counts > 1, error, np.nan), counts - 1
 
 
 def locate(keys: Integers) -> tuple[Integers, Integers]:

@@ -17,9 +17,9 @@ from lossctl.evaluation.result import Interval
 from lossctl.evaluation.uncertainty import bootstrap, clusters, jackknife
 from lossctl.evaluation.uncertainty.estimands import (
     Contrast,
+    Estimand,
     Floats,
     Integers,
-    Quantity,
     Ratio,
     slope,
     transformed,
@@ -65,9 +65,9 @@ class Method:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spread:
-    """A quantity in each slice, with its standard error and interval.
+    """A estimand in each slice, with its standard error and interval.
 
-    ``p_values`` are two-sided, of the hypothesis that the quantity is 0; only a
+    ``p_values`` are two-sided, of the hypothesis that the estimand is 0; only a
     :class:`Contrast` has them. What cannot be said (of fewer than two rows) is NaN.
     """
 
@@ -103,18 +103,18 @@ class Spread:
 
 
 class Uncertainty:
-    """Collects rows, and says how sure the quantities are over all of them or in each slice.
+    """Collects rows, and says how sure the estimands are over all of them or in each slice.
 
     Rows come in order, in chunks of any size. ``bootstrap`` and ``jackknife`` resample clusters
     where clusters are given, rows otherwise.
     """
 
-    def __init__(self, quantities: Sequence[Quantity], method: Method) -> None:
-        self.quantities = tuple(quantities)
+    def __init__(self, estimands: Sequence[Estimand], method: Method) -> None:
+        self.estimands = tuple(estimands)
         self.method = method
         self._moments = [
             Moments(4 if isinstance(one, Contrast) else 2)
-            for one in (self.quantities if method.name == "normal" else ())
+            for one in (self.estimands if method.name == "normal" else ())
         ]
         self._sums = KeyedSums(None if method.name == "cluster" else RESAMPLED)
         self._waiting: list[tuple[Floats, Integers, Integers | None]] = []
@@ -165,8 +165,8 @@ class Uncertainty:
         """Take a block of rows."""
         method = self.method
         if method.name == "normal":
-            for moments, quantity in zip(self._moments, self.quantities, strict=True):
-                moments.add(quantity.terms(columns), slices)
+            for moments, estimand in zip(self._moments, self.estimands, strict=True):
+                moments.add(estimand.terms(columns), slices)
             return
         if method.name == "bootstrap":
             buckets = bootstrap.BUCKETS if slices is None else bootstrap.SLICE_BUCKETS
@@ -188,39 +188,39 @@ class Uncertainty:
         self._sums.merge(other._sums)
 
     def spreads(self, slices: int = 1) -> list[Spread]:
-        """Return each quantity's values, errors and intervals in so many slices."""
+        """Return each estimand's values, errors and intervals in so many slices."""
         self._flush()
         method = self.method
         if method.name == "bootstrap":
             found = bootstrap.measure(
-                self._entries(), self.quantities, slices,
+                self._entries(), self.estimands, slices,
                 method.level, method.replicates, method.seed,
             )  # fmt: skip
             return [
-                self._finish(quantity, value, error, freedom, (low, high))
-                for quantity, (value, error, freedom, low, high) in zip(
-                    self.quantities, found, strict=True
+                self._finish(estimand, value, error, freedom, (low, high))
+                for estimand, (value, error, freedom, low, high) in zip(
+                    self.estimands, found, strict=True
                 )
             ]
         return [
-            self._finish(quantity, *measured)
-            for quantity, measured in zip(self.quantities, self._measure(slices), strict=True)
+            self._finish(estimand, *measured)
+            for estimand, measured in zip(self.estimands, self._measure(slices), strict=True)
         ]
 
     def _measure(self, slices: int) -> list[tuple[Floats, Floats, Integers]]:
         if self.method.name == "normal":
-            pairs = zip(self._moments, self.quantities, strict=True)
-            return [moments.measure(quantity, slices) for moments, quantity in pairs]
+            pairs = zip(self._moments, self.estimands, strict=True)
+            return [moments.measure(estimand, slices) for moments, estimand in pairs]
         measure = clusters.measure if self.method.name == "cluster" else jackknife.measure
         entries = self._entries()
-        return [measure(entries, quantity, slices) for quantity in self.quantities]
+        return [measure(entries, estimand, slices) for estimand in self.estimands]
 
     def _entries(self) -> Entries:
-        return self._sums.entries(_count_columns(self.quantities))
+        return self._sums.entries(_count_columns(self.estimands))
 
     def _finish(
         self,
-        quantity: Quantity,
+        estimand: Estimand,
         means: Floats,
         errors: Floats,
         freedom: Integers,
@@ -230,11 +230,11 @@ class Uncertainty:
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             reach = quantiles(self.method.level, freedom) * errors
             low, high = ends or (means - reach, means + reach)
-            if isinstance(quantity, Contrast):
+            if isinstance(estimand, Contrast):
                 strayed = np.where(means == 0, 0, means / errors)
                 p_values = np.where(np.isnan(errors), np.nan, tail(strayed, freedom))
                 return Spread(self.method, means, errors, low, high, p_values)
-            transform = quantity.transform
+            transform = estimand.transform
             errors = np.abs(slope(transform, means)) * errors
             low, high = (transformed(transform, end) for end in (low, high))
             # A mean that cannot be below 0 has a transform from 0 on, such as a square root.
@@ -244,10 +244,10 @@ class Uncertainty:
             return Spread(self.method, transformed(transform, means), errors, low, high)
 
 
-def _count_columns(quantities: Sequence[Quantity]) -> int:
+def _count_columns(estimands: Sequence[Estimand]) -> int:
     ratios = [
         ratio
-        for one in quantities
+        for one in estimands
         for ratio in ((one.model, one.baseline) if isinstance(one, Contrast) else (one,))
     ]
     return 1 + max(max(one.numerator, one.denominator) for one in ratios)
