@@ -12,12 +12,12 @@ from lossctl.explanation.elements import Run
 from lossctl.explanation.result import Explanation
 from lossctl.losses.core.step_names import OF_ALL, OF_ROW, WORDS
 from lossctl.losses.core.steps import LEFT_OUT, Step
-from tests.explanation.explained import find_formula
-from tests.explanation.explained.endings import PARTS, finish_loss
-from tests.explanation.explained.scope import Scope
+from tests.explanation.endings import PARTS, finish_loss
 from tests.explanation.test_golden import KEYS, LOSSES, explain_all, finish
 from tests.losses.cases.case import Case
+from tests.losses.declare import GUIDE, find_formula, home
 from tests.losses.golden_values import load_golden
+from tests.losses.steps.scope import Scope
 
 RELATIVE = 1e-8
 OF_RESULT = {"denominator", "result", "mean", "share of the denominator", "sample weight"}
@@ -71,9 +71,8 @@ def make_scope(case: Case, done: Run, one: Explanation, before: dict[str, Any]) 
         for array, place in zip(case.inputs, places, strict=True)
     ]
     x = tuple(values.astype(np.float64) for values, _ in taken)
-    fixed = 1e-7 if one.loss == "ciou" else None
     return Scope(
-        before, x, done.plan.options, case.inputs, one.row, taken[0][1], one.position, fixed=fixed
+        before, x, done.plan.options, case.inputs, one.row, taken[0][1], one.position, key=one.loss
     )
 
 
@@ -83,7 +82,7 @@ def check(step: Step, scope: Scope, one: Explanation) -> str | None:
     if step.formula.startswith(one.description["formula"]) and step.key == "loss":
         formula = formula or finish_loss
     if formula is None:
-        return "nobody recomputes it"
+        return f"nothing recomputes it: declare it in {home(LOSSES[one.loss])}. Read {GUIDE}."
     scope.told = step.value
     with np.errstate(all="ignore"):
         expected = np.asarray(formula(scope), np.float64)

@@ -13,8 +13,8 @@ import zlib
 import numpy as np
 
 from tests.losses.golden_values import Golden, dump_golden
-from tests.losses.matrix import KEYS, cases, reductions
-from tests.losses.references.references import reference
+from tests.losses.matrix import KEYS, draw_cases, reductions
+from tests.losses.references.references import find_library
 
 SEED = 20261121
 DIGITS = 6
@@ -22,18 +22,18 @@ DIGITS = 6
 
 def make_golden(key: str) -> list[Golden]:
     """Return the cases of a loss with the answers of its reference library."""
-    answer = reference(key).answer
+    answer = find_library(key).answer
     rng = np.random.default_rng([SEED, zlib.crc32(key.encode())])
     return [
         Golden(case, {name: answer(key, case, name) for name in reductions(key, case)})
-        for case in cases(key, rng, DIGITS)
+        for case in draw_cases(key, rng, DIGITS)
     ]
 
 
 def write_all(keys: tuple[str, ...]) -> None:
     """Write a file for each loss, and say how large it is."""
     for key in keys:
-        library = reference(key)
+        library = find_library(key)
         name = f"{library.NAME} {library.VERSION}".strip()
         header = {"loss": key, "reference": name, "seed": SEED}
         golden = make_golden(key)

@@ -10,8 +10,9 @@ import pytest
 from lossctl.losses.core.registry import registry
 from tests.losses.cases.case import Case
 from tests.losses.comparison import disagreements
+from tests.losses.declare import declared_keys
 from tests.losses.golden_values import FOLDER, Golden, decode_golden, encode_golden, load_golden
-from tests.losses.matrix import KEYS, cases
+from tests.losses.matrix import KEYS, draw_cases
 
 SHOWN = 20
 REFERENCES = {
@@ -39,7 +40,7 @@ def test_agrees_with_golden_values(key: str) -> None:
 def test_every_loss_has_golden_values() -> None:
     """A loss that is declared is compared with its library, and none is missing."""
     declared = set(registry())
-    assert set(KEYS) == declared
+    assert set(declared_keys()) == declared
     assert {key for key in KEYS if len(load_golden(key)) > 10} == declared
 
 
@@ -47,7 +48,7 @@ def test_every_loss_has_golden_values() -> None:
 def test_files_hold_the_matrix(key: str) -> None:
     """The cases of a file are those of the matrix, with the same names in the same order."""
     golden = load_golden(key)
-    matrix = cases(key, np.random.default_rng(0))
+    matrix = draw_cases(key, np.random.default_rng(0))
     assert [entry.case.id for entry in golden] == [case.id for case in matrix]
     for entry, case in zip(golden, matrix, strict=True):
         assert [(a.shape, a.dtype) for a in entry.case.inputs] == [
@@ -59,7 +60,7 @@ def test_files_hold_the_matrix(key: str) -> None:
 @pytest.mark.parametrize("key", KEYS)
 def test_options_of_the_matrix_are_all_of_the_options(key: str) -> None:
     """No option of a loss goes untested."""
-    tested = {name for case in cases(key, np.random.default_rng(0)) for name in case.options}
+    tested = {name for case in draw_cases(key, np.random.default_rng(0)) for name in case.options}
     assert tested == {parameter.name for parameter in registry()[key].parameters}
 
 

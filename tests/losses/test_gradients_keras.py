@@ -8,33 +8,23 @@ import numpy as np
 import pytest
 
 import lossctl
-from tests.losses.cases.case import Array, Case
-from tests.losses.cases.keras_losses import KEYS
+from tests.losses.cases.case import Case
 from tests.losses.golden_values import load_golden
-from tests.losses.gradients import differentiate, disagreements
-from tests.losses.matrix import reductions
+from tests.losses.gradients import correct, differentiate, disagreements
+from tests.losses.matrix import keys_of, reductions
 from tests.losses.test_keras import MASKING, RATIOS, weighted, weights_of
 
 pytest.importorskip("torch")
 
 SHOWN = 20
-UNDIFFERENTIABLE = {
-    ("keras.sparse_categorical_crossentropy", "grad_input must be contiguous"),
-}
-"""What Keras's own backward pass refuses."""
-SOFTPLUS = {"keras.circle": 1e-6}
-"""PyTorch's softplus is its argument from 20 on, here with steep slopes behind it."""
-NAN_OF_KERAS = {
-    "keras.cosine_similarity": "zeros",
-    "keras.categorical_generalized_cross_entropy": "ends",
-}
-"""Cases in which autograd multiplies an infinite inner derivative by 0."""
+KEYS = keys_of("keras")
 
 
 @pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
 @pytest.mark.parametrize("key", KEYS)
 def test_agrees_with_autograd(key: str) -> None:
     from tests.losses.references.keras_gradients import backward
+    from tests.losses.references.references import find_reference
 
     wrong: list[str] = []
     compared = refused = 0
@@ -46,13 +36,13 @@ def test_agrees_with_autograd(key: str) -> None:
             try:
                 expected = backward(key, case, reduction)
             except RuntimeError as error:
-                if (key, str(error)) not in UNDIFFERENTIABLE:
+                if str(error) != find_reference(key).refuses:
                     raise
                 refused += 1
                 continue
             actual = differentiate(key, case, reduction)
-            mended = {name: mend(key, case, one, actual[name]) for name, one in expected.items()}
-            wrong += disagreements(f"{key} [{case.id}] {reduction}", actual, mended)
+            expected = correct(key, case, expected, actual)
+            wrong += disagreements(f"{key} [{case.id}] {reduction}", actual, expected)
             compared += 1
     assert not wrong, "\n".join([f"{len(wrong)} disagreements", *wrong[:SHOWN]])
     assert compared > 10
@@ -64,9 +54,11 @@ def test_agrees_with_autograd(key: str) -> None:
 @pytest.mark.parametrize("key", KEYS)
 def test_weights_and_masks_agree_with_autograd(key: str) -> None:
     from tests.losses.references.keras_gradients import backward
+    from tests.losses.references.references import find_reference
 
     random = np.random.default_rng(11)
     compared, wrong = 0, []
+    allowed = find_reference(key).rounding_of_gradients
     for case in weighted(key)[:4]:
         shape = lossctl.compute(key, *case.inputs, reduction="none", **case.options).shape
         for choice in choose(key, case, shape, random):
@@ -76,7 +68,7 @@ def test_weights_and_masks_agree_with_autograd(key: str) -> None:
                 expected = backward(key, case, reduction, **choice)
                 actual = differentiate(key, case, reduction, **choice)
                 where = f"{key} [{case.id}] {reduction} {sorted(choice)}"
-                wrong += disagreements(where, actual, expected, allowed=SOFTPLUS.get(key, 0.0))
+                wrong += disagreements(where, actual, expected, allowed=allowed)
                 compared += 1
     assert not wrong, "\n".join([f"{len(wrong)} disagreements", *wrong[:SHOWN]])
     assert compared > 5
@@ -102,10 +94,3 @@ def choose(
 def spreads(choice: dict[str, Any], shape: tuple[int, ...]) -> bool:
     """Whether a weight has fewer numbers than there are losses."""
     return "sample_weight" in choice and np.shape(choice["sample_weight"]) != shape
-
-
-def mend(key: str, case: Case, expected: Array, actual: Array) -> Array:
-    """Take our finite number for Keras's NaN in the cases that are known for it."""
-    if NAN_OF_KERAS.get(key) != case.id:
-        return expected
-    return np.where(np.isnan(expected) & np.isfinite(actual), actual, expected)

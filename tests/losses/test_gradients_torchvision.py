@@ -10,15 +10,16 @@ import pytest
 from tests.losses.cases.case import Array, Case
 from tests.losses.golden_values import load_golden
 from tests.losses.gradients import differentiate, disagreements
-from tests.losses.matrix import reductions
-from tests.losses.references.torchvision_reference import FUNCTIONS
-from tests.losses.test_torchvision import FUNCTION_NAMES
+from tests.losses.matrix import keys_of, reductions
+from tests.losses.references.references import find_reference
+from tests.losses.references.torchvision_reference import apply_formula
 
 torch = pytest.importorskip("torch")
+KEYS = keys_of("torchvision")
 SHOWN = 20
 
 
-@pytest.mark.parametrize("key", FUNCTIONS)
+@pytest.mark.parametrize("key", KEYS)
 def test_agrees_with_the_formulas(key: str) -> None:
     wrong: list[str] = []
     compared = 0
@@ -35,15 +36,16 @@ def test_agrees_with_the_formulas(key: str) -> None:
     assert compared > 5
 
 
-@pytest.mark.parametrize("key", FUNCTIONS)
+@pytest.mark.parametrize("key", KEYS)
 def test_the_formulas_have_the_gradient_of_torchvision(key: str) -> None:
-    ops = pytest.importorskip("torchvision.ops")
+    pytest.importorskip("torchvision.ops")
+    ask = find_reference(key).find()
     for golden in load_golden(key):
         case = golden.case
         if not case.inputs[0].size:
             continue
         leaf, target = convert(case)
-        losses = getattr(ops, FUNCTION_NAMES[key])(leaf, target, reduction="none", **case.options)
+        losses = ask(leaf, target, reduction="none", **case.options)
         theirs = backward(losses, leaf, "sum")
         ours = backward(*evaluate(key, case), "sum")
         np.testing.assert_allclose(ours["input"], theirs["input"], rtol=1e-12, atol=1e-15)
@@ -58,9 +60,8 @@ def convert(case: Case) -> tuple[Any, Any]:
 def evaluate(key: str, case: Case) -> tuple[Any, Any]:
     """Return the losses by the formulas, and the predictions that they were made of."""
     leaf, target = convert(case)
-    inputs = (leaf, target) if key == "focal" else (leaf.movedim(-1, 0), target.movedim(-1, 0))
     more = {"hold": torch.Tensor.detach} if key == "ciou" else {}
-    return FUNCTIONS[key](*inputs, **case.options, xp=torch, **more), leaf
+    return apply_formula(key, [leaf, target], **case.options, xp=torch, **more), leaf
 
 
 def backward(losses: Any, leaf: Any, reduction: str) -> dict[str, Array]:

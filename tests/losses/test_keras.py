@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import unittest
-import zlib
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,11 @@ import pytest
 
 import lossctl
 from lossctl.errors import DataError
-from tests.losses.cases.case import Array, Case, Draw
-from tests.losses.cases.keras_losses import CASES, KEYS
+from lossctl.losses.core.registry import registry
+from tests.losses.cases.case import Array, Case
 from tests.losses.comparison import differences, disagreements
-from tests.losses.matrix import cases, reductions
+from tests.losses.declare import known
+from tests.losses.matrix import draw_cases, draw_seeded, keys_of, reductions
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 pytest.importorskip("keras")
@@ -29,11 +29,11 @@ SEEDS = (1, 2)
 SHOWN = 20
 REDUCTIONS = ("none", "sum", "sum_over_batch_size", "mean_with_sample_weight")
 WITHOUT_NUMBERS = ("test_config", "test_dtype_arg", "test_session")
-SOFTPLUS = 1e-8
-"""PyTorch's softplus is its argument from 20 on, off by up to 2e-9, here times a weight."""
-MASKING = ("keras.sparse_categorical_crossentropy", "keras.circle")
+KEYS = keys_of("keras")
+MASKING = tuple(key for key in KEYS if (how := known(key).reference) and how.masks_itself)
 """Losses that mask samples by themselves."""
-RATIOS = ("keras.dice", "keras.tversky")
+RATIOS = tuple(key for key in KEYS if registry()[key].over)
+"""Losses of many samples at once, which are not masked."""
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -43,7 +43,7 @@ def test_agrees_with_keras(key: str) -> None:
 
     wrong = []
     for seed in SEEDS:
-        for case in cases(key, np.random.default_rng([seed, zlib.crc32(key.encode())])):
+        for case in draw_seeded(key, seed):
             expected = {name: answer(key, case, name) for name in reductions(key, case)}
             wrong += [f"seed {seed}: {line}" for line in disagreements(key, case, expected)]
     assert not wrong, "\n".join([f"{len(wrong)} disagreements", *wrong[:SHOWN]])
@@ -52,7 +52,7 @@ def test_agrees_with_keras(key: str) -> None:
 def weighted(key: str) -> list[Case]:
     """Return the cases of a loss that have a loss for each of several samples."""
     found = []
-    for case in CASES[key](Draw(np.random.default_rng(5))):
+    for case in draw_cases(key, np.random.default_rng(5)):
         losses = np.asarray(lossctl.compute(key, *case.inputs, reduction="none", **case.options))
         if losses.size > 1 and losses.ndim < 4 and np.isfinite(losses).all():
             found.append(Case(case.id, case.inputs, case.options))
@@ -70,6 +70,7 @@ def weights_of(shape: tuple[int, ...], random: np.random.Generator) -> list[Arra
 def test_weights_and_masks_agree_with_keras(key: str) -> None:
     """Weights multiply, and masks leave out, as Keras does in every reduction."""
     from tests.losses.references.keras_reference import answer
+    from tests.losses.references.references import find_reference
 
     random = np.random.default_rng(11)
     compared, wrong = 0, []
@@ -102,8 +103,7 @@ def test_weights_and_masks_agree_with_keras(key: str) -> None:
                     continue  # nothing left is NaN here, and 0 in Keras
                 actual = np.asarray(result)
                 allowed = 1e-12 * np.abs(expected) + 1e-15
-                if key == "keras.circle":
-                    allowed += SOFTPLUS
+                allowed += find_reference(key).rounding_of_values
                 where = f"{key} [{case.id}] {reduction} {sorted(choice)}"
                 wrong += [f"{where}{line}" for line in differences(actual, expected, allowed)]
                 compared += 1

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import zlib
-
 import mpmath
 import numpy as np
 import pytest
 
 import lossctl
-from lossctl.losses.core.registry import find, registry
+from lossctl.losses.core.registry import find
 from tests.losses.comparison import disagreements
-from tests.losses.matrix import CASES, cases, reductions
+from tests.losses.matrix import draw_seeded, keys_of, reductions
 
 pytest.importorskip("optax")
 
-KEYS = tuple(key for key in CASES if registry()[key].library == "optax")
+KEYS = keys_of("optax")
 SHOWN = 20
 RANDOM = np.random.default_rng(5)
 SAME_NUMBER = {
@@ -40,7 +38,7 @@ def test_agrees_with_optax(key: str, every: int) -> None:
     from tests.losses.references.optax_reference import answer
 
     wrong = []
-    for case in cases(key, np.random.default_rng([1, zlib.crc32(key.encode())]))[::every]:
+    for case in draw_seeded(key, 1)[::every]:
         expected = {name: answer(key, case, name) for name in reductions(key, case)}
         wrong += disagreements(key, case, expected)
     assert not wrong, "\n".join([f"{len(wrong)} disagreements", *wrong[:SHOWN]])

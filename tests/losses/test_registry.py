@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import json
 import re
 import shlex
@@ -17,40 +18,17 @@ from lossctl.losses.core.declaration import Loss
 from lossctl.losses.core.description import describe
 from lossctl.losses.core.names import fold, split
 from lossctl.losses.core.registry import find, names, registry
+from tests.losses.declare import GOLDEN, GUIDE, declared_keys, known, missing
 from tests.losses.golden_values import FOLDER, load_golden
+from tests.losses.matrix import keys_of
 from tests.support.command_line import SAMPLE_DATA, run
 
 PACKAGE = Path(lossctl.__file__).parent
 LOSSES = registry()
 KEYS = tuple(LOSSES)
-TORCH_NAMES = {
-    "l1": ("L1Loss", "l1_loss"),
-    "mse": ("MSELoss", "mse_loss"),
-    "smooth_l1": ("SmoothL1Loss", "smooth_l1_loss"),
-    "huber": ("HuberLoss", "huber_loss"),
-    "bce": ("BCELoss", "binary_cross_entropy"),
-    "bce_with_logits": ("BCEWithLogitsLoss", "binary_cross_entropy_with_logits"),
-    "nll": ("NLLLoss", "nll_loss"),
-    "ce": ("CrossEntropyLoss", "cross_entropy"),
-    "linear_ce": ("LinearCrossEntropyLoss", "linear_cross_entropy"),
-    "poisson_nll": ("PoissonNLLLoss", "poisson_nll_loss"),
-    "gaussian_nll": ("GaussianNLLLoss", "gaussian_nll_loss"),
-    "kl_div": ("KLDivLoss", "kl_div"),
-    "margin_ranking": ("MarginRankingLoss", "margin_ranking_loss"),
-    "hinge_embedding": ("HingeEmbeddingLoss", "hinge_embedding_loss"),
-    "soft_margin": ("SoftMarginLoss", "soft_margin_loss"),
-    "multi_margin": ("MultiMarginLoss", "multi_margin_loss"),
-    "multilabel_margin": ("MultiLabelMarginLoss", "multilabel_margin_loss"),
-    "multilabel_soft_margin": ("MultiLabelSoftMarginLoss", "multilabel_soft_margin_loss"),
-    "cosine_embedding": ("CosineEmbeddingLoss", "cosine_embedding_loss"),
-    "triplet_margin": ("TripletMarginLoss", "triplet_margin_loss"),
-    "triplet_margin_with_distance": (
-        "TripletMarginWithDistanceLoss",
-        "triplet_margin_with_distance_loss",
-    ),
-    "ctc": ("CTCLoss", "ctc_loss"),
-}
-WITHOUT_TRAPS = {"l1": "the same in every library, with no option and no case to mind"}
+TORCH = keys_of("torch")
+CLASSES_OF_TORCH = 22
+"""How many losses torch.nn has."""
 SOURCE = re.compile(r"^https://\S+$|^\S.* \d{4}, .*(doi:10\.\d{4,}/\S+|arXiv:\d{4}\.\d{4,5})$")
 LONGEST_SUMMARY = 90
 MENTIONED_AT_MOST = 3
@@ -59,13 +37,44 @@ MENTIONED_AT_MOST = 3
 every_loss = pytest.mark.parametrize("key", KEYS)
 
 
+@every_loss
+def test_its_test_file_declares_what_is_tested(key: str) -> None:
+    assert missing(LOSSES[key]) == []
+
+
+def test_no_test_file_declares_what_is_no_loss() -> None:
+    assert set(declared_keys()) <= set(LOSSES)
+
+
+def test_what_a_test_file_lacks_is_said_with_the_page_to_read() -> None:
+    """A loss that no test file knows of: each thing is named with its place and the guide."""
+    planted = dataclasses.replace(LOSSES["l1"], key="planted", family="boxes", library="torch")
+    told = missing(planted)
+    assert [re.search(r"has no @?(\w+)", line)[1] for line in told] == [
+        "cases", "reference", "definition",
+    ]  # fmt: skip
+    for line in told:
+        assert "tests/losses/boxes/torch.py declares it" in line
+        assert GUIDE in line
+
+
 def test_the_losses_of_torch_are_there() -> None:
-    assert {key for key, loss in LOSSES.items() if loss.library == "torch"} == set(TORCH_NAMES)
+    classes = {find_class(key) for key in TORCH}
+    assert len(classes) == len(TORCH) == CLASSES_OF_TORCH
+
+
+def find_class(key: str) -> str:
+    """Return the name of torch's class of a loss."""
+    reference = known(key).reference
+    assert reference is not None
+    assert re.fullmatch(r"[A-Z]\w+Loss", reference.class_name)
+    return reference.class_name
 
 
 @every_loss
 def test_has_golden_values(key: str) -> None:
-    assert (FOLDER / f"{key}.json").is_file()
+    there = (FOLDER / f"{key}.json").is_file()
+    assert there, f"write the golden values of {key}: {GOLDEN} {key}. Read {GUIDE}."
     assert load_golden(key)
 
 
@@ -82,7 +91,7 @@ def test_says_what_it_is(key: str) -> None:
 
 @every_loss
 def test_says_what_to_mind_or_why_nothing(key: str) -> None:
-    assert bool(LOSSES[key].traps) is not bool(WITHOUT_TRAPS.get(key))
+    assert bool(LOSSES[key].traps) is not bool(known(key).no_pitfalls)
 
 
 @every_loss
@@ -161,9 +170,9 @@ def test_list_of_a_family_has_its_losses(family: str) -> None:
     assert listed == [key for key, loss in LOSSES.items() if loss.family == family]
 
 
-@pytest.mark.parametrize("key", TORCH_NAMES)
+@pytest.mark.parametrize("key", TORCH)
 def test_is_found_by_the_names_of_torch(key: str) -> None:
-    class_name, function = TORCH_NAMES[key]
+    class_name, function = find_class(key), known(key).reference.path.rpartition(".")[2]
     spellings = [class_name, f"nn.{class_name}", f"torch.nn.{class_name}", class_name.lower()]
     spellings += [function, f"F.{function}", f"torch.nn.functional.{function}", function.upper()]
     spellings += [key.replace("_", "-"), f"{key}_loss", f"{key}-loss"]

@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 
 from lossctl.errors import DataError
 from tests.losses.comparison import compute, differences, disagreements, tolerance
-from tests.losses.matrix import TORCH_KEYS, cases, reductions
+from tests.losses.matrix import draw_seeded, keys_of, reductions
 
 if TYPE_CHECKING:
     from tests.losses.references.torch_samples import Sample
 
 pytest.importorskip("torch")
 
+KEYS = keys_of("torch")
 SEEDS = (1, 2, 3)
 SHOWN = 20
 SAMPLES_RELATIVE = 1e-9
 AGREED_AT_LEAST = 1000
 
 
-@pytest.mark.parametrize("key", TORCH_KEYS)
+@pytest.mark.parametrize("key", KEYS)
 def test_agrees_with_torch(key: str) -> None:
     """Every case of the matrix agrees, on inputs of full precision and several seeds."""
     from tests.losses.references.torch_reference import answer
 
     wrong = []
     for seed in SEEDS:
-        for case in cases(key, np.random.default_rng([seed, zlib.crc32(key.encode())])):
+        for case in draw_seeded(key, seed):
             expected = {name: answer(key, case, name) for name in reductions(key, case)}
             wrong += [f"seed {seed}: {line}" for line in disagreements(key, case, expected)]
     assert not wrong, "\n".join([f"{len(wrong)} disagreements", *wrong[:SHOWN]])
@@ -57,7 +56,7 @@ def test_agrees_on_the_samples_of_torch() -> None:
     assert not wrong, "\n".join([f"{len(wrong)} disagreements", *wrong[:SHOWN]])
     assert agreed.total() >= AGREED_AT_LEAST, (agreed, refused)
     # Every sample of margin_ranking has a 0 among its signs.
-    assert set(agreed) == set(TORCH_KEYS) - {"margin_ranking"}
+    assert set(agreed) == set(KEYS) - {"margin_ranking"}
     assert set(refused) == {"targets that are not signs", "targets that torch broadcasts"}, refused
 
 

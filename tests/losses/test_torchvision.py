@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
-
 import numpy as np
 import pytest
 
@@ -12,36 +10,33 @@ from lossctl.errors import DataError, LossctlWarning, UsageError
 from lossctl.losses.core.registry import find
 from tests.losses.cases.case import Array
 from tests.losses.comparison import disagreements
-from tests.losses.matrix import cases, reductions
-from tests.losses.references.torchvision_reference import FUNCTIONS, answer
+from tests.losses.matrix import draw_cases, draw_seeded, keys_of, reductions
+from tests.losses.references.references import find_reference
+from tests.losses.references.torchvision_reference import answer
 
-FUNCTION_NAMES = {
-    "focal": "sigmoid_focal_loss",
-    "giou": "generalized_box_iou_loss",
-    "diou": "distance_box_iou_loss",
-    "ciou": "complete_box_iou_loss",
-}
+KEYS = keys_of("torchvision")
 BOX = np.array([[0.0, 0.0, 2.0, 2.0]] * 3)
 
 
-@pytest.mark.parametrize("key", FUNCTIONS)
+@pytest.mark.parametrize("key", KEYS)
 def test_agrees_with_the_formulas(key: str) -> None:
     """Every case of the matrix agrees, on inputs of full precision and several seeds."""
     wrong = []
     for seed in (1, 2):
-        for case in cases(key, np.random.default_rng([seed, zlib.crc32(key.encode())])):
+        for case in draw_seeded(key, seed):
             expected = {name: answer(key, case, name) for name in reductions(key, case)}
             wrong += [f"seed {seed}: {line}" for line in disagreements(key, case, expected)]
     assert not wrong, "\n".join([f"{len(wrong)} disagreements", *wrong[:20]])
 
 
-@pytest.mark.parametrize("key", FUNCTIONS)
+@pytest.mark.parametrize("key", KEYS)
 def test_the_formulas_are_those_of_torchvision(key: str) -> None:
     torch = pytest.importorskip("torch")
-    ops = pytest.importorskip("torchvision.ops")
-    for case in cases(key, np.random.default_rng(4)):
+    pytest.importorskip("torchvision.ops")
+    ask = find_reference(key).find()
+    for case in draw_cases(key, np.random.default_rng(4)):
         tensors = [torch.from_numpy(array.astype(np.float64)) for array in case.inputs]
-        theirs = getattr(ops, FUNCTION_NAMES[key])(*tensors, reduction="none", **case.options)
+        theirs = ask(*tensors, reduction="none", **case.options)
         ours = answer(key, case, "none")
         np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-15, err_msg=case.id)
 
@@ -89,7 +84,8 @@ class TestBoxes:
 
 
 def test_is_found_by_the_name_of_its_function() -> None:
-    for key, name in FUNCTION_NAMES.items():
+    for key in KEYS:
+        name = find_reference(key).path.rpartition(".")[2]
         for prefix in ("", "torchvision.ops.", "torchvision."):
             assert find(prefix + name).key == key
 

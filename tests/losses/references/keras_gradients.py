@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tests.losses.cases.case import Array, Case
-from tests.losses.references.keras_reference import keras, loss_class, mend
+from tests.losses.references.keras_reference import keras, mend
+from tests.losses.references.references import find_reference
 
 torch = pytest.importorskip("torch")
 
@@ -33,10 +34,10 @@ def backward(
             y_true, predicted, ref_labels=labels, ref_embeddings=others, **options
         )
         mask = losses > 0
-    elif key == "keras.ctc":
-        losses = keras.losses.ctc(y_true.astype(np.int64), predicted)
+    elif (reference := find_reference(key)).adapt is not None:
+        losses = reference.ask(y_true, predicted, **options)
     else:
-        instance = loss_class(key)(reduction=reduction, **options)
+        instance = reference.find()(reduction=reduction, **options)
         value = instance(y_true, predicted, sample_weight=sample_weight)
         return {"y_pred": differentiate(value, predicted)}
     value = reduce_weighted_values(

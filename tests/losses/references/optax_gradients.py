@@ -8,14 +8,8 @@ import numpy as np
 
 from lossctl.losses.core.registry import registry
 from tests.losses.cases.case import Array, Case
-from tests.losses.references.optax_reference import (
-    CLASSES_LAST,
-    FUNCTIONS,
-    convert,
-    jax,
-    jnp,
-    optax,
-)
+from tests.losses.references.optax_reference import convert, convert_options, jax
+from tests.losses.references.references import find_reference
 
 
 def backward(key: str, case: Case, reduction: str) -> dict[str, Array]:
@@ -23,10 +17,7 @@ def backward(key: str, case: Case, reduction: str) -> dict[str, Array]:
     names = [one.name for one in registry()[key].inputs]
     predictions = registry()[key].prediction_inputs
     inputs = [convert(key, array) for array in case.inputs]
-    options = {
-        name: jnp.asarray(value) if isinstance(value, np.ndarray) else value
-        for name, value in case.options.items()
-    }
+    options = convert_options(case.options)
     places = tuple(names.index(name) for name in predictions)
     found = jax.grad(
         lambda *values: reduce(key, values, options, reduction), argnums=places, allow_int=True
@@ -39,22 +30,19 @@ def backward(key: str, case: Case, reduction: str) -> dict[str, Array]:
 
 def reduce(key: str, inputs: Any, options: dict[str, Any], reduction: str) -> Any:
     """Return the reduced loss."""
-    if key == "ntxent":  # a mean over pairs
-        labels = np.asarray(inputs[1])
-        pairs = (labels[:, np.newaxis] == labels).sum() - len(labels)
-        return optax.losses.ntxent(*inputs, **options) * (pairs if reduction == "sum" else 1)
-    if key == "multiclass_generalized_dice":
-        mean = optax.losses.multiclass_generalized_dice_loss(*inputs, **options)
-        return mean * (len(inputs[0]) if reduction == "sum" else 1)
-    losses = FUNCTIONS[key](*inputs, **options)
+    reference = find_reference(key)
+    if reference.count is not None:  # optax has the mean alone
+        count = reference.count(*inputs) if reduction == "sum" else 1
+        return reference.find()(*inputs, **options) * count
+    losses = reference.ask(*inputs, **dict(options))
     if reduction == "sum":
         return losses.sum()
-    if key == "ranking_softmax" and "where" in options:  # lists without an item do not count
-        there = jnp.broadcast_to(options["where"] != 0, inputs[0].shape)
-        return losses.sum() / there.any(axis=-1).sum()
+    if reference.mean is not None:
+        return reference.mean(reference.find(), losses, inputs, options)
     return losses.mean()
 
 
 def restore(key: str, given: Array, found: Array) -> Array:
     """Put the classes back where lossctl has them."""
-    return np.moveaxis(found, -1, 1) if key in CLASSES_LAST and given.ndim > 1 else found
+    last = find_reference(key).classes_last and given.ndim > 1
+    return np.moveaxis(found, -1, 1) if last else found

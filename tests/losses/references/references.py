@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 from lossctl.losses.core.registry import registry
+from tests.losses.declare import Reference, known, missing
 
 MODULES = {
     "torch": "tests.losses.references.torch_reference",
@@ -17,6 +18,13 @@ MODULES = {
 }
 
 
-def reference(key: str) -> Any:
+def find_library(key: str) -> Any:
     """Return the module with NAME, VERSION and ``answer`` of a loss's library."""
     return importlib.import_module(MODULES[registry()[key].library])
+
+
+def find_reference(key: str) -> Reference:
+    """Return how a loss's library is asked; fail where no test file says so."""
+    found = known(key).reference
+    assert found is not None, "\n".join(missing(registry()[key]))
+    return found

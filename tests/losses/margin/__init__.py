@@ -1,0 +1,1 @@
+"""What the tests hold of the losses of the family margin."""

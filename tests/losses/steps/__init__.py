@@ -1,0 +1,1 @@
+"""How the steps that losses tell are recomputed."""
