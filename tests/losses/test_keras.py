@@ -32,7 +32,7 @@ WITHOUT_NUMBERS = ("test_config", "test_dtype_arg", "test_session")
 KEYS = keys_of("keras")
 MASKING = tuple(key for key in KEYS if (how := known(key).reference) and how.masks_itself)
 """Losses that mask samples by themselves."""
-RATIOS = tuple(key for key in KEYS if registry()[key].over)
+RATIOS = tuple(key for key in KEYS if registry()[key].reduce_axes == "axis")
 """Losses of many samples at once, which are not masked."""
 
 
