@@ -11,8 +11,11 @@ import pytest
 from hypothesis import settings
 
 from tests.support.command_line import Run, compute, save
+from tests.support.guide import pytest_runtest_makereport
 from tests.support.own_code import PREDICTED, TRUE, WING
 from tests.support.small_files import GOOD, Refuse
+
+__all__ = ["pytest_runtest_makereport"]
 
 # How long an example takes says more about the machine than about the program.
 settings.register_profile("steady", deadline=None)

@@ -41,6 +41,7 @@ def test_every_loss_has_golden_values() -> None:
     """A loss that is declared is compared with its library, and none is missing."""
     declared = set(registry())
     assert set(declared_keys()) == declared
+    assert {path.stem for path in FOLDER.glob("*.json")} == declared
     assert {key for key in KEYS if len(load_golden(key)) > 10} == declared
 
 

