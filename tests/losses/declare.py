@@ -30,7 +30,7 @@ from tests.losses.cases.case import Array, Case, Draw
 from tests.losses.definitions.points import Points
 from tests.losses.steps.scope import Formula
 
-GUIDE = '.github/CONTRIBUTING.md, "Add a loss"'
+GUIDE = '.github/CONTRIBUTING.md, "A loss"'
 """The page that says how a loss is added, and its section."""
 GOLDEN = ".ci/task golden"
 """The command that writes golden values."""
