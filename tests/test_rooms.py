@@ -202,6 +202,11 @@ def test_what_is_right_now_has_left_the_list() -> None:
     assert NOT_YET - find_all_that_is_wrong() == set(), "take these out of NOT_YET"
 
 
+def test_no_room_has_the_name_of_a_public_function() -> None:
+    """Importing a room would put it in the function's place."""
+    assert [room for room in ROOMS if callable(getattr(lossctl, room, None))] == []
+
+
 def test_only_the_package_itself_is_excepted() -> None:
     """It may import any room: that it does is why it is excepted."""
     rooms = {find_room(one) for one in draw_graph({EXCEPTED: SOURCES[EXCEPTED]})[EXCEPTED]}

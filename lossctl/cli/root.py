@@ -328,7 +328,10 @@ def list_command(
         bool, typer.Option("--json", help="Print everything the declarations know, as JSON.")
     ] = False,
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="Print Markdown tables (the README's).")
+        bool,
+        typer.Option(
+            "--markdown", help="Print Markdown tables, as 'lossctl docs losses' has them."
+        ),
     ] = False,
     format: Annotated[
         str | None, typer.Option("-f", "--format", help="table, json or markdown")

@@ -1,4 +1,4 @@
-"""The largest size of each case in two short tables, for the README."""
+"""The largest size of each case in two short tables, for the page on speed."""
 
 from __future__ import annotations
 
