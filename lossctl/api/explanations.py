@@ -31,7 +31,7 @@ def explain(
     progress: Progress | None = None,
     **options: Any,
 ) -> Explanation:
-    """Tell how the loss of one row comes about, step by step, and what it adds to the mean.
+    """Explain how the loss of one row comes about, step by step, and what it adds to the mean.
 
     Takes what :func:`~lossctl.compute` takes; ``reduction`` is any but none. ``row`` is counted
     from 0; where a row has several losses (the pixels of an image), ``row=(3, 10, 20)`` names one
@@ -91,7 +91,7 @@ def explain_difference(
     progress: Progress | None = None,
     **options: Any,
 ) -> Difference:
-    """Walk through two definitions over the same row, and tell at which step they part.
+    """Explain the same row by two definitions, and find the step at which they diverge.
 
     ``other`` may have options of its own (``"keras.huber:delta=2"``); it gets those of ``loss``
     that it has too, and each is reduced in its own way unless ``reduction`` is given. Without a
@@ -100,7 +100,7 @@ def explain_difference(
 
     >>> import lossctl
     >>> found = lossctl.explain_difference("mse", "optax.l2", [1.0, 5.0], [1.0, 2.0])
-    >>> found.left.row, found.pairs[found.parting].key
+    >>> found.left.row, found.pairs[found.divergence].key
     (1, 'loss')
 
     Returns a :class:`~lossctl.explanation.result.Difference`. Raises what :func:`explain` raises.

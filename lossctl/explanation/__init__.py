@@ -1,6 +1,5 @@
-"""How does a number come about? Each loss tells its computation as a sequence of named steps.
+"""How does a number come about? A sequence of named steps shows it, from the inputs to the mean.
 
-A module for each family of losses holds functions that walk through one element of a loss: they
-are attached to its declaration with :func:`~lossctl.losses.core.steps.steps`, and found by reading
-all modules of this room. Nothing here is imported before an explanation is asked for.
+The steps of a loss are declared beside its kernel (:meth:`Loss.steps`); here are those that follow
+them for any loss, and the comparison of two definitions.
 """

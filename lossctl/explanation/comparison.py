@@ -1,4 +1,4 @@
-"""Two walks over one row, side by side: where do the definitions part?"""
+"""The steps of two losses on one row, side by side: where do the definitions diverge?"""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ REDUCED = ("mean", "result")
 """Steps that are of all rows."""
 
 
-def compare_walks(losses: Sequence[Loss], left: Explanation, right: Explanation) -> Difference:
-    """Lay the walks of two losses side by side, and find the step at which they part."""
+def compare_steps(losses: Sequence[Loss], left: Explanation, right: Explanation) -> Difference:
+    """Align the steps of two losses, and find the one at which they diverge."""
     pairs = tuple(align(left, right))
     readings = find_readings(left.steps[0], right.steps[0])
-    parting = find_parting(pairs, differently_read=readings is not None)
+    divergence = find_divergence(pairs, differently_read=readings is not None)
     declared = compare(losses)
-    key = None if parting is None else pairs[parting].key
+    key = None if divergence is None else pairs[divergence].key
     if key == "loss" and any(one.key == AVERAGED and one.same is None for one in pairs):
         key = AVERAGED
     return Difference(
         left=left,
         right=right,
         pairs=pairs,
-        parting=parting,
-        readings=readings if parting == 0 else None,
+        divergence=divergence,
+        readings=readings if divergence == 0 else None,
         facts=tuple(choose_facts(declared, key)),
     )
 
@@ -72,7 +72,7 @@ def _align_rest(left: Explanation, right: Explanation) -> Iterator[Pair]:
 
 
 def _read_alike(one: Step, other: Step) -> bool:
-    """Tell whether two first steps read one thing: a prediction may be anything."""
+    """Return whether two first steps read one thing: a prediction may be anything."""
     if one.key == other.key:
         return True
     if not {one.key, other.key} <= GIVEN:
@@ -88,7 +88,7 @@ def find_readings(one: Step, other: Step) -> tuple[str, str] | None:
 
 
 def has_same_value(left: Explanation, one: Step, right: Explanation, other: Step) -> bool:
-    """Tell whether two steps have one value.
+    """Return whether two steps have one value.
 
     Where one loss has an element of its own at each place of an axis, and the other takes the
     whole axis, the place is compared with the same place of the axis.
@@ -109,7 +109,7 @@ def _pick(step: Step, beside: Step, at: Explanation) -> Any:
     return value
 
 
-def find_parting(pairs: Sequence[Pair], *, differently_read: bool) -> int | None:
+def find_divergence(pairs: Sequence[Pair], *, differently_read: bool) -> int | None:
     """Return the first step by which the numbers differ.
 
     Where the losses differ, it is an input that they take for different things; or the first step
@@ -133,7 +133,7 @@ def find_parting(pairs: Sequence[Pair], *, differently_read: bool) -> int | None
 
 
 def _changes_alone(pair: Pair) -> bool:
-    """Tell whether a step of one loss alone changes something."""
+    """Return whether a step of one loss alone changes something."""
     step = pair.left or pair.right
     return pair.same is None and step is not None and bool(step.changes)
 

@@ -25,7 +25,7 @@ from lossctl.explanation.element import (
     show_index,
     take_element,
 )
-from lossctl.explanation.ending import Ending, end
+from lossctl.explanation.final_steps import Reduced, add_final_steps
 from lossctl.explanation.result import Explanation, Place
 from lossctl.losses.core.declaration import Loss
 from lossctl.losses.core.description import describe
@@ -77,8 +77,8 @@ class Run:
         """Return the explanation of one element."""
         plan, result = self.plan, self.result
         element = take_element(plan, row, position, result.samples)
-        ending = Ending(self.loss, element, result, plan.options, _name_gathered(plan), self.totals)
-        steps = tuple(map(_make_plain, end(_walk_element(self.loss, element), ending)))
+        known = Reduced(self.loss, element, result, plan.options, _name_gathered(plan), self.totals)
+        steps = tuple(map(_make_plain, add_final_steps(_list_steps(self.loss, element), known)))
         if not element.left_out and not self.totals:
             _compare_with_kernel(self.loss, steps, element)
         return Explanation(
@@ -94,13 +94,13 @@ class Run:
                 _find_place(plan, bound, element, result.samples) for bound in plan.streams
             ),
             value=element.loss,
-            contribution=ending.contribution,
+            contribution=known.contribution,
             result=result,
             classes=self.classes,
         )
 
 
-def _walk_element(loss: Loss, element: Element) -> list[Step]:
+def _list_steps(loss: Loss, element: Element) -> list[Step]:
     """Return the steps of a loss, or only the inputs where they may be no valid ones."""
     if element.left_out in (IGNORED, MASKED) and not loss.needs_all_samples:
         return list(input_steps(loss, element.given))
@@ -141,7 +141,7 @@ def _plain(value: Any) -> Any:
 
 
 def _name_gathered(plan: Plan) -> str:
-    """Say over what the values of a walk are averaged or added up within a row."""
+    """Say over what the values of the steps are averaged or added up within a row."""
     axis_reduction = plan.axis_reduction
     if axis_reduction is None or (axis_reduction.over_samples and not axis_reduction.has_finalize):
         return ""
@@ -155,17 +155,17 @@ def _name_gathered(plan: Plan) -> str:
 
 def _compare_with_kernel(loss: Loss, steps: Sequence[Step], element: Element) -> None:
     """Warn where the steps end at another number than the loss: they are then not its steps."""
-    told = next((step.value for step in steps if step.key == "loss"), None)
-    if element.loss is None or told is None:
+    found = next((step.value for step in steps if step.key == "loss"), None)
+    if element.loss is None or found is None:
         return
-    if np.ndim(told) or math.isnan(element.loss):
+    if np.ndim(found) or math.isnan(element.loss):
         return
     terms = [abs(step.value) for step in steps if isinstance(step.value, float)]
     size = max((term for term in terms if math.isfinite(term)), default=0.0)
     slack = ROUNDING * size  # terms may cancel
-    same = math.isclose(float(told), element.loss, rel_tol=TOLERANCE, abs_tol=slack)
+    same = math.isclose(float(found), element.loss, rel_tol=TOLERANCE, abs_tol=slack)
     if not same:
-        warn(f"the steps of {loss.key} end at {float(told)!r}, but its loss is {element.loss!r}")
+        warn(f"the steps of {loss.key} end at {float(found)!r}, but its loss is {element.loss!r}")
 
 
 def _find_place(plan: Plan, bound: BoundInput, element: Element, samples: int) -> Place:

@@ -1,4 +1,4 @@
-"""What an explanation is: the steps of one element of a loss, and of two laid side by side."""
+"""What an explanation is: the steps of one element of a loss, and of two side by side."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lossctl.engine.sums.result import Result
+from lossctl.losses.core.deprecated import warn_renamed
 from lossctl.losses.core.steps import Step
 
 FORMAT = "lossctl.explanation/1"
@@ -67,7 +68,7 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A step of two walks, or of one of them."""
+    """A step of two losses, or of one of them."""
 
     key: str
     left: Step | None
@@ -78,25 +79,31 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Two definitions over the same row, and the step at which they part.
+    """Two definitions over the same row, and the step at which they diverge.
 
-    ``parting`` is the place in ``pairs`` of the first step by which the two numbers differ; the
+    ``divergence`` is the place in ``pairs`` of the first step by which the two numbers differ; the
     result where no row differs and the results do; None where they do not differ on this row.
     """
 
     left: Explanation
     right: Explanation
     pairs: tuple[Pair, ...]
-    parting: int | None
+    divergence: int | None
     readings: tuple[str, str] | None = None
-    """What each takes the first input for, where they part because of that."""
+    """What each takes the first input for, where they diverge because of that."""
     facts: tuple[tuple[str, str, str], ...] = ()
     """The declared differences: a fact, and what each definition says of it."""
     farthest: int | None = None
     """The row on which the mean losses differ most; None if they differ on none, or the row that
-    was named tells already."""
+    was named shows it already."""
     chosen: bool = False
     """Whether that row is the one explained, because none was named."""
+
+    @property
+    def parting(self) -> int | None:
+        """What ``divergence`` was called in the version before."""
+        warn_renamed("Difference.parting", "divergence")
+        return self.divergence
 
     @property
     def labels(self) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""One row of a call: everything is computed, and the row is kept and walked through."""
+"""One row of a call: everything is computed, and the row is kept and explained."""
 
 from __future__ import annotations
 

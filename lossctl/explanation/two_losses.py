@@ -13,7 +13,7 @@ from lossctl.engine.plan.call import Call, is_text
 from lossctl.engine.run.elements import Progress
 from lossctl.engine.sums.summary import is_default
 from lossctl.errors import DataError, Remedy, RemedyKind, Sentence, UsageError
-from lossctl.explanation.comparison import TOLERANCE, compare_walks
+from lossctl.explanation.comparison import TOLERANCE, compare_steps
 from lossctl.explanation.element import locate_largest, take_losses
 from lossctl.explanation.elements import Run
 from lossctl.explanation.result import Difference
@@ -69,11 +69,11 @@ def _compare(
         each.explain(row, each.find(row, each.fit(shown)), chosen=not position)
         for each in (one, other)
     )
-    found = compare_walks([first.loss, second.loss], left, right)
-    if found.parting is None and found.results_differ:
+    found = compare_steps([first.loss, second.loss], left, right)
+    if found.divergence is None and found.results_differ:
         farthest = _find_farthest(first, second) if place is not None else farthest
-        if farthest is None:  # no row tells: they part where all rows are brought together
-            found = replace(found, parting=[pair.key for pair in found.pairs].index("result"))
+        if farthest is None:  # no row shows it: they diverge where all rows are reduced
+            found = replace(found, divergence=[pair.key for pair in found.pairs].index("result"))
     return replace(found, farthest=farthest, chosen=place is None)
 
 

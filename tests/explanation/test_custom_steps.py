@@ -117,7 +117,7 @@ def test_in_a_session() -> None:
 
     assert lossctl.explain(gap, [1.0, 2.0], [1.0, 5.0], row=1, power=2)["loss"] == 9.0
     found = lossctl.explain_difference("mse", gap, [1.0, 2.0], [1.0, 5.0], row=1)
-    assert found.pairs[found.parting].key == "loss"
+    assert found.pairs[found.divergence].key == "loss"
 
 
 def test_an_option_cannot_be_called_row() -> None:

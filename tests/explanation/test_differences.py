@@ -27,7 +27,7 @@ KEYS = tuple(registry())
 
 
 def parting(found: lossctl.Difference) -> str | None:
-    return None if found.parting is None else found.pairs[found.parting].key
+    return None if found.divergence is None else found.pairs[found.divergence].key
 
 
 def explain(*arguments: Any, **options: Any) -> lossctl.Difference:
@@ -90,7 +90,7 @@ def test_where_they_part(
 def test_a_loss_does_not_differ_from_itself(key: str) -> None:
     case = next(one.case for one in load_golden(key) if one.case.inputs[0].size)
     found = explain(key, key, *case.inputs, row=0, **case.options)
-    assert found.parting is None
+    assert found.divergence is None
     assert all(pair.same for pair in found.pairs)
     assert (found.facts, found.results_differ, found.readings) == ((), False, None)
 
@@ -133,7 +133,7 @@ def test_without_a_row_it_is_that_where_they_differ_most() -> None:
 
 def test_without_a_row_where_they_never_differ() -> None:
     found = explain("bce_with_logits", "keras.bce:from_logits=true", X, Y)
-    assert (found.left.row, found.farthest, found.chosen, found.parting) == (0, None, True, None)
+    assert (found.left.row, found.farthest, found.chosen, found.divergence) == (0, None, True, None)
 
 
 @pytest.mark.parametrize("row", [None, 1])
@@ -154,7 +154,7 @@ def test_one_loss_is_told_apart_by_its_options() -> None:
 
 def test_another_row_is_pointed_to() -> None:
     found = explain("bce", "keras.binary_crossentropy", P, Y, row=0)
-    assert (found.parting, found.results_differ, found.farthest) == (None, True, 1)
+    assert (found.divergence, found.results_differ, found.farthest) == (None, True, 1)
 
 
 def test_many_blocks_that_are_cut_differently() -> None:
@@ -182,7 +182,7 @@ def test_one_place_beside_a_whole_axis() -> None:
 
 def test_options_that_both_have_are_lent() -> None:
     found = explain("huber", "keras.huber", X, Y, row=1, delta=2.0)
-    assert (found.right.name, found.parting) == ("keras.huber(delta=2.0)", None)
+    assert (found.right.name, found.divergence) == ("keras.huber(delta=2.0)", None)
     found = explain("huber", "keras.huber:delta=3", X, Y, row=2, delta=2.0)
     assert (found.right.name, parting(found)) == ("keras.huber(delta=3.0)", "clipped distance")
     found = explain(
@@ -190,7 +190,7 @@ def test_options_that_both_have_are_lent() -> None:
         LOGITS, LABELS, row=1, ignore_index=0,
     )  # fmt: skip
     assert found.right.name.endswith("(from_logits=true, ignore_class=0)")
-    assert found.parting is None
+    assert found.divergence is None
 
 
 def test_weights_and_masks_are_for_both() -> None:
@@ -203,14 +203,14 @@ def test_weights_and_masks_are_for_both() -> None:
     same = {pair.key: pair.same for pair in found.pairs}
     assert (same["sample weight"], same["weighted loss"]) == (True, True)
     found = explain("mse", "keras.mse", X, Y, row=1, mask=[1, 0, 1, 1])
-    assert found.parting is None
+    assert found.divergence is None
     assert "left out" in [pair.key for pair in found.pairs]
 
 
 def test_a_reduction_that_is_named_is_for_both() -> None:
     found = explain("ce", "poly_ce:epsilon=0", LOGITS, LABELS, row=1, reduction="sum")
     assert (found.left.result.reduction, found.right.result.reduction) == ("sum", "sum")
-    assert found.parting is None
+    assert found.divergence is None
 
 
 @pytest.mark.parametrize("axis", [1, -1])
@@ -219,9 +219,9 @@ def test_the_classes_are_where_the_first_has_them(axis: int) -> None:
     logits = np.moveaxis(logits, 1, axis)
     other = "keras.sparse_categorical_crossentropy"
     found = explain("ce", f"{other}:from_logits=true", logits, labels, class_axis=axis)
-    assert (found.parting, found.results_differ) == (None, False)
+    assert (found.divergence, found.results_differ) == (None, False)
     found = explain(other, "ce", logits, labels, axis=axis, from_logits=True)
-    assert (found.parting, found.results_differ) == (None, False)
+    assert (found.divergence, found.results_differ) == (None, False)
 
 
 def test_trouble_says_with_which_definition() -> None:
@@ -253,3 +253,9 @@ def test_every_fact_of_a_step_is_declared() -> None:
     from lossctl.losses.core.step_names import WORDS
 
     assert {find_fact(word) for word in WORDS} <= {"", *FACTS}
+
+
+def test_the_old_name_of_the_divergence() -> None:
+    found = lossctl.explain_difference("mse", "optax.l2", [1.0, 5.0], [1.0, 2.0])
+    with pytest.warns(LossctlWarning, match=r"Difference\.parting is now called divergence"):
+        assert found.parting == found.divergence is not None

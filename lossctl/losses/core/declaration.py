@@ -315,7 +315,7 @@ if TYPE_CHECKING:
         squeeze_trailing: bool
         """Whether the first two inputs may differ by a last axis of 1, as in Keras."""
         undifferentiable: str
-        """Why a loss has no gradient that would tell anything; every other one of lossctl declares
+        """Why a loss has no useful gradient; every other one of lossctl declares
         it."""
 
 

@@ -1,4 +1,4 @@
-"""The libraries whose losses are spoken here, and how a name is told from its prefix.
+"""The libraries whose losses there are, and how a name is split from its prefix.
 
 A loss whose key begins with its library (``keras.huber``) has its names in that dialect alone;
 any other loss claims its names without a prefix, and has them in its library's dialect too. A

@@ -1,4 +1,4 @@
-"""The words for steps: two walks are laid side by side by them, so that one thing has one word."""
+"""The names of steps: those of two losses are aligned by them, so that one thing has one name."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ Finalize = Callable[[Mapping[str, Any], Mapping[str, Any]], Any]
 
 
 class Note(NamedTuple):
-    """Words to tell something with, and the code by which it is known."""
+    """The words of a note, and its code."""
 
     code: str
     text: str
@@ -33,8 +33,8 @@ class Terms:
     ``weights`` are the per-element denominators of the mean (None: one each), named by
     ``denominator``. ``ignored`` marks elements that do not count. ``clamped`` marks elements
     whose value was clamped, because of what ``clamp`` says. ``mean_divisors`` divide ``losses``
-    in the mean only. ``notes`` marks elements that a person should be told of, each under the
-    words to tell it with. ``sums`` replaces ``losses`` where the loss is no sum over samples:
+    in the mean only. ``notes`` marks elements that a person should know of, each under the
+    words of the note. ``sums`` replaces ``losses`` where the loss is no sum over samples:
     named contributions, which the engine adds up and the declaration's ``finalize`` turns into
     the loss.
     """

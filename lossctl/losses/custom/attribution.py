@@ -1,4 +1,4 @@
-"""Whose code is at fault: errors of a user's code are told as theirs, with the file and line."""
+"""Whose code is at fault: errors of a user's code are reported as theirs, with file and line."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class CodeOrigin:
 
 
 def guard(function: Callable[..., Any], origin: CodeOrigin) -> Callable[..., Any]:
-    """Return a function of a user's whose errors are told as theirs, with their line."""
+    """Return a function of a user's whose errors are reported as theirs, with their line."""
 
     @functools.wraps(function)
     def call(*inputs: Any, **options: Any) -> Any:
@@ -86,12 +86,12 @@ class attribute_errors:  # noqa: N801 - a context manager, read as a verb
         if error is None or isinstance(error, LossctlError | MemoryError | BrokenPipeError):
             return
         if isinstance(error, Exception | SystemExit):
-            raise CustomLossError(_tell(error, self.origin), owner_hint(self.origin)) from error
+            raise CustomLossError(_describe(error, self.origin), owner_hint(self.origin)) from error
 
 
 @contextlib.contextmanager
 def loading(origin: CodeOrigin) -> Iterator[None]:
-    """Blame for what runs when user's code is loaded; what it prints is no result."""
+    """Attribute errors of what runs when user's code is loaded; what it prints is no result."""
     with attribute_errors(origin), contextlib.redirect_stdout(sys.stderr):
         yield
 
@@ -101,7 +101,7 @@ def owner_hint(origin: CodeOrigin) -> str:
     return f"This is in {origin.owner}, not in lossctl. --debug shows the traceback."
 
 
-def _tell(error: BaseException, origin: CodeOrigin) -> str:
+def _describe(error: BaseException, origin: CodeOrigin) -> str:
     """Say what was raised, and at which of their lines."""
     said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if isinstance(error, SyntaxError):
@@ -109,7 +109,7 @@ def _tell(error: BaseException, origin: CodeOrigin) -> str:
         if error.filename:
             return f"{show_place(error.filename, error.lineno or 0, '')}: {said}"
     place = ""
-    for frame, line in _walk(error.__traceback__):
+    for frame, line in _list_frames(error.__traceback__):
         code, module = frame.f_code, str(frame.f_globals.get("__name__", ""))
         if origin.owns(module, code.co_filename):
             function = "" if code.co_name == "<module>" else code.co_name
@@ -121,7 +121,7 @@ def _tell(error: BaseException, origin: CodeOrigin) -> str:
     return f"{place}: {said}{shown}" if place else said
 
 
-def _walk(traceback: TracebackType | None) -> Iterator[tuple[Any, int]]:
+def _list_frames(traceback: TracebackType | None) -> Iterator[tuple[Any, int]]:
     while traceback is not None:
         yield traceback.tb_frame, traceback.tb_lineno
         traceback = traceback.tb_next

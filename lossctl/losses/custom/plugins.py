@@ -1,7 +1,7 @@
 """Losses that installed packages offer through the entry points ``lossctl.losses``.
 
 An entry point names a declared loss, or a module in which there are some. A package that cannot be
-loaded is told of in a warning, and nothing else suffers.
+loaded is named in a warning, and nothing else suffers.
 """
 
 from __future__ import annotations

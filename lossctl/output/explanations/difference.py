@@ -67,7 +67,7 @@ def describe_heading(difference: Difference) -> Iterator[str]:
     if difference.chosen and difference.farthest is not None:
         yield f"no row was named; on this one they differ most: --row {left.row}"
     elif difference.chosen:
-        place = difference.parting
+        place = difference.divergence
         none = place is None or difference.pairs[place].key == "result"
         same = "they differ on none" if none else "the means of all are the same"
         yield f"no row was named, and {same}"
@@ -83,7 +83,7 @@ def build_steps(difference: Difference, precision: int, between: str) -> Grid:
         columns.append(Column(name, lines=True))
     grid = Grid(columns, [])
     for place, pair in enumerate(difference.pairs):
-        parts = place == difference.parting
+        parts = place == difference.divergence
         sign = "→" if parts else {True: "=", False: "≠", None: ""}[pair.same]
         digits = _find_precision(pair, precision)
         cells = [
@@ -124,12 +124,12 @@ def conclude(difference: Difference, precision: int) -> Iterator[str]:
         losses = difference.labels
         yield f"They part at the first input: {losses[0]} takes it for {first},"
         yield f"{losses[1]} for {second}"
-    elif difference.parting == 0 and (sizes := _tell_sizes(difference.pairs[0])):
+    elif difference.divergence == 0 and (sizes := _tell_sizes(difference.pairs[0])):
         losses = difference.labels
         yield f"They part at the first input: a row of {losses[0]} is {sizes[0]} of it,"
         yield f"one of {losses[1]} is {sizes[1]}"
-    elif difference.parting is not None:
-        pair = difference.pairs[difference.parting]
+    elif difference.divergence is not None:
+        pair = difference.pairs[difference.divergence]
         yield f"They part at: {pair.key}"
         for step, label in zip((pair.left, pair.right), difference.labels, strict=True):
             yield f"{label}: {_tell(step, precision)}"
@@ -157,7 +157,7 @@ def _tell(step: Step | None, precision: int) -> str:
 
 
 def build_facts(difference: Difference, between: str) -> list[Grid]:
-    """Return what the declarations say of the differences, that of the parting first.
+    """Return what the declarations say of the differences, that of the divergence first.
 
     The cases of a formula are joined so.
     """
@@ -182,7 +182,7 @@ def encode_difference(difference: Difference, encoding: str) -> Iterator[str]:
             "row": difference.left.row,
             "chosen": difference.chosen,
             "farthest": difference.farthest,
-            "parting": None if difference.parting is None else pairs[difference.parting].key,
+            "parting": None if difference.divergence is None else pairs[difference.divergence].key,
             "results_differ": difference.results_differ,
             "steps": [
                 {

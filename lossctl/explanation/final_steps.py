@@ -20,15 +20,15 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """What is known of an element and of all of them when its walk is over."""
+class Reduced:
+    """What is known of an element and of all of them when its steps are known."""
 
     loss: Loss
     element: Element
     result: Result
     options: Mapping[str, Any]
     gathered: str = ""
-    """Over what the values of a walk are averaged, or added up, to make a loss or its sums."""
+    """Over what the values of the steps are averaged, or added up, to make a loss or its sums."""
     totals: Mapping[str, Array] = field(default_factory=dict)
     """The named sums over all rows, where the loss is made of those alone."""
 
@@ -41,59 +41,61 @@ class Ending:
         return self.element.total / denominator if denominator else np.nan
 
 
-def end(walked: Sequence[Step], ending: Ending) -> Steps:
-    """Yield the steps of a walk, and those that follow them."""
-    if ending.element.sums:
-        yield from walked
-        yield from _add_sums(ending, walked[-1].key)
-    elif ending.gathered and walked[-1].key == "loss":
-        *walked, last = walked
-        yield from walked
+def add_final_steps(steps: Sequence[Step], known: Reduced) -> Steps:
+    """Yield the steps of a loss, and those that follow them."""
+    if known.element.sums:
+        yield from steps
+        yield from _add_sums(known, steps[-1].key)
+    elif known.gathered and steps[-1].key == "loss":
+        *steps, last = steps
+        yield from steps
         yield replace(last, key="element losses")
-        yield Step("loss", f"mean over {ending.gathered}", ending.element.loss)
+        yield Step("loss", f"mean over {known.gathered}", known.element.loss)
     else:
-        yield from walked
-    if ending.totals:
-        yield from _finish_totals(ending)
+        yield from steps
+    if known.totals:
+        yield from _finalize_totals(known)
     else:
-        yield from _weigh(ending)
-    yield from _finish(ending.loss, ending.result, "losses" if ending.totals else "contributions")
+        yield from _weigh(known)
+    yield from _reduced_steps(
+        known.loss, known.result, "losses" if known.totals else "contributions"
+    )
 
 
-def _add_sums(ending: Ending, last: str) -> Steps:
+def _add_sums(known: Reduced, last: str) -> Steps:
     """Yield the sums that a loss is made of: of the row, and of all rows."""
-    sums = {name: value for name, value in ending.element.sums.items() if name != COUNT}
-    inputs = {one.name for one in ending.loss.inputs}
+    sums = {name: value for name, value in known.element.sums.items() if name != COUNT}
+    inputs = {one.name for one in known.loss.inputs}
     words = {name: name if name in inputs else name.replace("_", " ") for name in sums}
-    over = f" over {ending.gathered}" if ending.gathered else ""
+    over = f" over {known.gathered}" if known.gathered else ""
     for name, word in words.items():
         summand = word if len(words) > 1 else f"of the {last}"
         yield Step(OF_ROW.format(word), f"Σ {summand}{over}", sums[name])
-    if not ending.totals:
-        yield Step("loss", ending.loss.formula, ending.element.loss)
+    if not known.totals:
+        yield Step("loss", known.loss.formula, known.element.loss)
         return
     for name, word in words.items():
-        yield Step(OF_ALL.format(word), "the same over all rows", ending.totals[name])
+        yield Step(OF_ALL.format(word), "the same over all rows", known.totals[name])
 
 
-def _finish_totals(ending: Ending) -> Steps:
+def _finalize_totals(known: Reduced) -> Steps:
     """Yield the loss of all rows, and what it would be without this one."""
-    assert ending.loss.finalize is not None
-    sums = ending.element.sums
-    rest = {name: total - sums[name] for name, total in ending.totals.items()}
+    assert known.loss.finalize is not None
+    sums = known.element.sums
+    rest = {name: total - sums[name] for name, total in known.totals.items()}
     with np.errstate(all="ignore"):
-        value = ending.loss.finalize(ending.totals, ending.options)
-        without = ending.loss.finalize(rest, ending.options)
-    yield Step("loss", f"{ending.loss.formula}, of the sums over all rows", value)
+        value = known.loss.finalize(known.totals, known.options)
+        without = known.loss.finalize(rest, known.options)
+    yield Step("loss", f"{known.loss.formula}, of the sums over all rows", value)
     yield Step("loss without the row", "the same of the sums without it", without)
     yield Step("effect of the row", "loss − loss without the row", value - without)
-    if np.ndim(value) and ending.result.reduction != "sum":
-        yield Step("denominator", ending.result.denominator_name, ending.result.denominator)
+    if np.ndim(value) and known.result.reduction != "sum":
+        yield Step("denominator", known.result.denominator_name, known.result.denominator)
 
 
-def _weigh(ending: Ending) -> Steps:
+def _weigh(known: Reduced) -> Steps:
     """Yield what becomes of the loss of an element up to its part of the mean."""
-    element, result = ending.element, ending.result
+    element, result = known.element, known.result
     shown = "loss"
     if element.left_out:
         yield Step(LEFT_OUT, f"{element.left_out}: it adds nothing", True)
@@ -111,10 +113,10 @@ def _weigh(ending: Ending) -> Steps:
     if not element.left_out and (element.share != 1 or result.denominator_name.startswith("Σ")):
         yield Step("share of the denominator", "what the row adds to it", element.share)
     yield Step("denominator", result.denominator_name, result.denominator)
-    yield Step("contribution", f"{shown} / denominator", ending.contribution)
+    yield Step("contribution", f"{shown} / denominator", known.contribution)
 
 
-def _finish(loss: Loss, result: Result, summands: str) -> Steps:
+def _reduced_steps(loss: Loss, result: Result, summands: str) -> Steps:
     """Yield the reduced loss."""
     if loss.transform is not None:
         mean = result.total / result.denominator if result.denominator else np.nan
