@@ -11,12 +11,11 @@ from lossctl.api.writers import open_text
 from lossctl.engine.plan.call import make_call
 from lossctl.engine.run import elements as engine
 from lossctl.engine.sums.result import Result
-from lossctl.errors import UsageError, did_you_mean
+from lossctl.errors import UsageError
 from lossctl.losses.core.declaration import Loss
 from lossctl.losses.core.description import compare as compare_declarations
 from lossctl.losses.core.description import describe as describe_declaration
-from lossctl.losses.core.names import name_library
-from lossctl.losses.core.registry import find, list_file, list_losses
+from lossctl.losses.core.registry import choose_losses, find, list_file, list_losses
 
 Path = str | PathLike[str]
 
@@ -155,16 +154,7 @@ def describe_all(
     described instead.
     """
     losses = list_losses() if file is None else list_file(str(file))
-    every = [describe_declaration(one) for one in losses]
-    label = None if library is None else name_library(library)
-    for what, chosen in (("library", label), ("family", family)):
-        if chosen is None:
-            continue
-        known = list(dict.fromkeys(one[what] for one in every))
-        if chosen not in known:
-            raise UsageError(f"there is no {what} {chosen!r}", did_you_mean(chosen, known))
-        every = [one for one in every if one[what] == chosen]
-    return every
+    return [describe_declaration(one) for one in choose_losses(losses, family, library)]
 
 
 def compare_definitions(*losses: str | Loss) -> dict[str, Any]:

@@ -10,12 +10,12 @@ import functools
 import importlib
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from lossctl.errors import UsageError
+from lossctl.errors import UsageError, did_you_mean
 from lossctl.losses.core.declaration import DECLARED, Loss
-from lossctl.losses.core.names import LIBRARIES, Names, rank, split
+from lossctl.losses.core.names import LIBRARIES, Names, name_library, rank, split
 
 ROOM = __name__.removesuffix(".core.registry")
 MACHINERY = ("core", "maths", "custom")
@@ -111,6 +111,22 @@ def list_losses() -> list[Loss]:
     from lossctl.losses.custom.plugins import offered
 
     return [*registry().values(), *offered().losses]
+
+
+def choose_losses(
+    losses: Sequence[Loss], family: str | None = None, library: str | None = None
+) -> list[Loss]:
+    """Return the losses of a library and a family; raises UsageError for one that is not there."""
+    chosen = list(losses)
+    wanted = {"library": None if library is None else name_library(library), "family": family}
+    for what, name in wanted.items():
+        if name is None:
+            continue
+        known = list(dict.fromkeys(getattr(one, what) for one in chosen))
+        if name not in known:
+            raise UsageError(f"there is no {what} {name!r}", did_you_mean(name, known))
+        chosen = [one for one in chosen if getattr(one, what) == name]
+    return chosen
 
 
 def list_file(path: str) -> list[Loss]:
