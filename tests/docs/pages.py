@@ -1,5 +1,5 @@
 """The README and the pages of the documents as data: their command blocks and Python blocks, the
-tables of losses and findings.
+tables of losses, findings and examples.
 
 ``.ci/task docs [PAGE…]`` writes what the commands print, and the tables, into the files.
 """
@@ -8,22 +8,32 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
+import lossctl
 from lossctl.checks.findings.catalogue import list_finding_types
 from tests.support.command_line import ROOT, SAMPLE_DATA, command, environment, run
 
 README = ROOT / "README.md"
 DOCS = ROOT / "lossctl" / "docs"
-PAGES = {"README": README, **{path.stem: path for path in sorted(DOCS.glob("*.md"))}}
+PAGES = {
+    "README": README,
+    "sample_data": SAMPLE_DATA / "README.md",
+    **{path.stem: path for path in sorted(DOCS.glob("*.md"))},
+}
 TABLE = re.compile(r"(?<=<!-- losses -->\n).*?(?=<!-- /losses -->)", re.DOTALL)
 FINDINGS = re.compile(r"(?<=<!-- findings -->\n).*?(?=<!-- /findings -->)", re.DOTALL)
+EXAMPLES = re.compile(r"(?<=<!-- examples -->\n).*?(?=<!-- /examples -->)", re.DOTALL)
+ROW = re.compile(r"^\| (.+?) \| `lossctl (compute .+?)` \| (\S+) \|$", re.MULTILINE)
+"""What a command computes, the command, and the value shown."""
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROMPT = "$ "
 COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)\n?", re.MULTILINE)
@@ -125,10 +135,32 @@ def read_findings() -> str:
     return "\n".join(["| finding | severity | what it is |", "|---|---|---|", *rows]) + "\n"
 
 
+def is_shown_as(value: float, shown: str) -> bool:
+    """Whether a value, rounded to the digits shown, is what is shown."""
+    exponent = Decimal(shown).as_tuple().exponent
+    assert isinstance(exponent, int)
+    return abs(Decimal(value) - Decimal(shown)) <= Decimal(5).scaleb(exponent - 1)
+
+
+def read_examples(old: str, folder: Path) -> str:
+    """Return the table of a command for each loss; a value that the old one shows stays so."""
+    before = {line: shown for _, line, shown in ROW.findall(old)}
+    rows = ["| loss | command | value |", "|---|---|---|"]
+    for one in lossctl.describe_all():
+        line = one["example"].removeprefix("lossctl ")
+        value = run(*shlex.split(line), "-f", "value", cwd=folder).value
+        shown = before.get(line, "")
+        if not shown or not is_shown_as(value, shown):
+            shown = f"{value:.6g}"
+        rows.append(f"| {one['key']} | `lossctl {line}` | {shown} |")
+    return "\n".join(rows) + "\n"
+
+
 def fill(text: str, folder: Path) -> str:
     """Return a page with the real tables, and the real output behind every prompt."""
     text = TABLE.sub(lambda _: read_table(), text)
     text = FINDINGS.sub(lambda _: read_findings(), text)
+    text = EXAMPLES.sub(lambda found: read_examples(found[0], folder), text)
     return BLOCK.sub(lambda found: "".join(_fill_block(found, folder)), text)
 
 

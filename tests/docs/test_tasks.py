@@ -7,11 +7,9 @@ import subprocess
 
 import pytest
 
-from tests.docs.pages import BLOCK
 from tests.support.command_line import ROOT
 
 TASKS = ["lint", "types", "test", "golden", "docs", "bench"]
-GUIDE = ROOT / ".github" / "CONTRIBUTING.md"
 
 
 def run_task(*words: str) -> subprocess.CompletedProcess[str]:
@@ -62,9 +60,3 @@ def test_failure_of_a_tool_is_that_of_the_task() -> None:
 )
 def test_tasks_that_are_named_exist(file: str, named: set[str]) -> None:
     assert set(find_tasks(file)) == named
-
-
-def test_links_of_the_guide_lead_to_files() -> None:
-    targets = re.findall(r"\]\(([^)#:]+)\)", BLOCK.sub("", GUIDE.read_text(encoding="utf-8")))
-    assert targets
-    assert [target for target in targets if not (GUIDE.parent / target).exists()] == []
