@@ -86,9 +86,9 @@ def work_through(
 
     This is the one way through the data: losses (:func:`~lossctl.engine.run.block.process`),
     gradients, checks and evaluations hand in what they do with a block, and the blocks are the
-    same for all of them. ``work(plan, region, blocks)`` gets what
-    the streams of the plan (inputs, sample weight, mask) hold in the region, as it is stored; to
-    check, arrange and compute it there are the steps ``take_inputs``, ``arrange``, ``call_kernel``
+    same for all of them. ``work(plan, region, blocks)`` gets what the streams of the plan
+    (inputs, sample weight, mask) hold in the region, as it is stored. To check, arrange and
+    compute it there are the steps that losses take: ``take_inputs``, ``arrange``, ``call_kernel``
     and ``accumulate`` of :mod:`lossctl.engine.run.block`. It returns something with a ``region``.
 
     ``read`` yields the blocks, for those who hand over more with them, or have rows of their own
