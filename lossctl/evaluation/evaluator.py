@@ -20,7 +20,7 @@ from lossctl.evaluation.rows.reader import Reader, Recipe
 from lossctl.evaluation.scan import Progress, Scan, Scored, TaskSums, evaluate_predicates
 from lossctl.evaluation.slices.bins import make_groupings
 from lossctl.evaluation.slices.groups import Categories
-from lossctl.evaluation.slices.slices import Cut, Slices, sort_worst_first
+from lossctl.evaluation.slices.slices import GroupedSlices, Slices, sort_worst_first
 from lossctl.evaluation.tasks import Task
 from lossctl.evaluation.uncertainty.comparison import compare
 from lossctl.evaluation.uncertainty.estimands import divide, transformed
@@ -97,9 +97,9 @@ class Evaluator:
         spreads = [part.spreads() for part in parts]
         every = Slices(
             [
-                cut
+                group
                 for part, names, spread in zip(parts, labels, spreads, strict=True)
-                for cut in self._cut(part, names, spread, overall, 1)
+                for group in self._group_slices(part, names, spread, overall, 1)
             ]
         )
         comparisons = self._compare(whole, [()], whole.spreads(), overall)
@@ -109,13 +109,13 @@ class Evaluator:
         if request.min_size > 1:
             slices = Slices(
                 [
-                    cut
+                    group
                     for part, names, spread in zip(parts, labels, spreads, strict=True)
-                    for cut in self._cut(part, names, spread, overall, request.min_size)
+                    for group in self._group_slices(part, names, spread, overall, request.min_size)
                 ]
             )
-            notes += self._tell_small(parts)
-        notes += self._tell(scan, overall)
+            notes += self._note_small_slices(parts)
+        notes += self._list_notes(scan, overall)
         for note in notes:
             warn(note)
         reader = scan.reader
@@ -160,18 +160,18 @@ class Evaluator:
             )
         return found
 
-    def _cut(
+    def _group_slices(
         self,
         part: Collection,
         labels: Sequence[tuple[str, ...]],
         spreads: Sequence[Spread | None],
         overall: Sequence[Estimate],
         smallest: int,
-    ) -> list[Cut]:
+    ) -> list[GroupedSlices]:
         assert part.grouping is not None
         size = part.size
         kept = np.flatnonzero(part.rows[:size] >= smallest)
-        cuts = []
+        groups = []
         for spec in self.request.specs:
             for model in self.request.models:
                 place = self.request.task(model, spec.name)
@@ -182,8 +182,8 @@ class Evaluator:
                     if self.request.tasks[place].gathered:  # parts of a ratio are no shares
                         shares = np.full(size, np.nan)
                     gaps = values - whole.value
-                cuts.append(
-                    Cut(
+                groups.append(
+                    GroupedSlices(
                         by=part.grouping.names,
                         labels=labels,
                         model=model,
@@ -197,7 +197,7 @@ class Evaluator:
                         spread=spreads[place],
                     )
                 )
-        return cuts
+        return groups
 
     def _compare(
         self,
@@ -247,24 +247,24 @@ class Evaluator:
             for rank, place in enumerate(worst.places, 1)
         ]
 
-    def _tell(self, scan: Scan, overall: Sequence[Estimate]) -> list[str]:
+    def _list_notes(self, scan: Scan, overall: Sequence[Estimate]) -> list[str]:
         """Return what a person should know: findings, notes, means of nothing."""
-        told: dict[str, None] = {}
+        found: dict[str, None] = {}
         omits = self.request.settings.nan == "omit"
         for sums in scan.sums:
             for finding in sums.partial.findings.values():
                 left_out = omits and finding.rule.code == "nan"
-                told[str(replace(finding, left_out=left_out))] = None
-            told |= dict.fromkeys(sums.plan.notes)
+                found[str(replace(finding, left_out=left_out))] = None
+            found |= dict.fromkeys(sums.plan.notes)
         for one in overall:
             if not one.denominator:
-                told[
+                found[
                     f"{one.loss} of {one.model}: nothing is left to average of"
                     f" {scan.reader.kept} rows: the result is NaN"
                 ] = None
-        return list(told)
+        return list(found)
 
-    def _tell_small(self, parts: Sequence[Collection]) -> list[str]:
+    def _note_small_slices(self, parts: Sequence[Collection]) -> list[str]:
         notes = []
         for part in parts:
             rows = part.rows[: part.size]

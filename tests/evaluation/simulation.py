@@ -30,7 +30,7 @@ TRUTHS: dict[str, tuple[Estimand, float]] = {
         math.exp(MEAN_B) - math.exp(MEAN_A),
     ),
 }
-QUANTITIES = [estimand for estimand, _ in TRUTHS.values()]
+ESTIMANDS = [estimand for estimand, _ in TRUTHS.values()]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -71,7 +71,7 @@ def simulate(count: int, rows: int, seed: int = 0, clustered: bool = False) -> D
 
 def measure_coverage(datasets: Datasets, method: Method) -> dict[str, float]:
     """Return which share of the intervals holds the truth, for each estimand."""
-    collected = Uncertainty(QUANTITIES, method)
+    collected = Uncertainty(ESTIMANDS, method)
     numbers = np.arange(datasets.size)
     clusters = datasets.clusters if method.name == "cluster" else None
     collected.add(datasets.columns, numbers, datasets.slices, clusters)

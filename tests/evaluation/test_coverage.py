@@ -7,7 +7,7 @@ import pytest
 
 from lossctl.evaluation.uncertainty import bootstrap
 from lossctl.evaluation.uncertainty.uncertainty import Method, Uncertainty
-from tests.evaluation.simulation import QUANTITIES, TRUTHS, Datasets, measure_coverage, simulate
+from tests.evaluation.simulation import ESTIMANDS, TRUTHS, Datasets, measure_coverage, simulate
 
 DATASETS = 2000
 ROWS = 200
@@ -57,7 +57,7 @@ def test_clusters() -> None:
 def test_clusters_are_resampled(method: str) -> None:
     datasets = simulate(500, 400, clustered=True)
     datasets.columns = [column.copy() for column in datasets.columns]
-    collected = Uncertainty(QUANTITIES, Method(method, replicates=200))
+    collected = Uncertainty(ESTIMANDS, Method(method, replicates=200))
     rows = np.arange(datasets.size)
     collected.add(datasets.columns, rows, datasets.slices, datasets.clusters)
     for (_, truth), spread in zip(TRUTHS.values(), collected.spreads(500), strict=True):
@@ -74,10 +74,10 @@ def test_the_order_of_the_rows_does_not_matter(method: str) -> None:
 def cover_one_by_one(count: int, rows: int, replicates: int) -> dict[str, float]:
     """Return the coverage of datasets that are no slices, each by itself."""
     datasets = simulate(count, rows, seed=3)
-    hits = np.zeros(len(QUANTITIES))
+    hits = np.zeros(len(ESTIMANDS))
     for number in range(count):
         here = slice(number * rows, (number + 1) * rows)
-        collected = Uncertainty(QUANTITIES, Method("bootstrap", replicates=replicates))
+        collected = Uncertainty(ESTIMANDS, Method("bootstrap", replicates=replicates))
         collected.add([column[here] for column in datasets.columns], np.arange(rows))
         for place, (spread, (_, truth)) in enumerate(
             zip(collected.spreads(), TRUTHS.values(), strict=True)

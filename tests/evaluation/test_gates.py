@@ -135,9 +135,9 @@ def test_names_are_those_of_the_results() -> None:
     gate, other, third = read_gates(
         ["cross_entropy > 1", "b.npy:huber:delta=2 > 1", "ce[region=EU] by device > 1"], TWO
     )
-    assert (gate.loss, gate.models, gate.cut) == ("ce", ("b.npy", "c.npy"), ())
+    assert (gate.loss, gate.models, gate.grouping) == ("ce", ("b.npy", "c.npy"), ())
     assert (other.loss, other.models) == ("huber(delta=2)", ("b.npy",))
-    assert third.cut == ("region", "device")
+    assert third.grouping == ("region", "device")
     assert read_gates(["ce > 1"], ONE)[0].models == ("a.npy",)
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lossctl.evaluation.slices import integer_codes as whole_numbers
+from lossctl.evaluation.slices import integer_codes
 from lossctl.evaluation.slices.groups import Categories
 from lossctl.evaluation.slices.slices import sort_worst_first
 
 
 @pytest.mark.parametrize("widest", [0, 50, 1 << 20])
-def test_whole_numbers_over_ranges_that_grow(widest: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(whole_numbers, "WIDEST", widest)
+def test_integers_over_ranges_that_grow(widest: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(integer_codes, "WIDEST", widest)
     rng = np.random.default_rng(4)
     kept = Categories()
     seen: list[str] = []

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from lossctl.errors import UsageError
-from lossctl.evaluation.uncertainty import bootstrap, uncertainty
-from lossctl.evaluation.uncertainty import keyed_sums as keyed
+from lossctl.evaluation.uncertainty import bootstrap, keyed_sums, uncertainty
 from lossctl.evaluation.uncertainty.bootstrap import BLOCK, BUCKETS, draw_weights
 from lossctl.evaluation.uncertainty.estimands import Estimand
 from lossctl.evaluation.uncertainty.jackknife import scatter
@@ -23,7 +22,7 @@ from lossctl.evaluation.uncertainty.uncertainty import (
     Spread,
     Uncertainty,
 )
-from tests.evaluation.simulation import EXPONENTIAL, QUANTITIES, A, B, simulate
+from tests.evaluation.simulation import ESTIMANDS, EXPONENTIAL, A, B, simulate
 
 METHODS = get_args(Name)
 DATA = simulate(40, 250, seed=5)
@@ -35,7 +34,7 @@ def collect(
     method: Method,
     cuts: Sequence[int] = (),
     sliced: bool = True,
-    estimands: Sequence[Estimand] = QUANTITIES,
+    estimands: Sequence[Estimand] = ESTIMANDS,
     columns: Sequence[Any] = DATA.columns,
 ) -> list[Spread]:
     collected = Uncertainty(estimands, method)
@@ -69,7 +68,7 @@ def test_chunks_do_not_change_a_bit(
     name: Name, sliced: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(uncertainty, "BLOCK", 1024)
-    monkeypatch.setattr(keyed, "PENDING", 512)
+    monkeypatch.setattr(keyed_sums, "PENDING", 512)
     method = Method(name, replicates=50)
     want = list(numbers(collect(method, (), sliced)))
     for cuts in ((1,), (1024, 2048), (5000, 5000, 9999), range(7, DATA.size, 97)):
@@ -81,7 +80,7 @@ def test_a_slice_is_a_dataset_of_its_own(name: Name) -> None:
     method = Method(name, replicates=50)
     together = collect(method)
     here = slice(7 * 250, 8 * 250)
-    alone = Uncertainty(QUANTITIES, method)
+    alone = Uncertainty(ESTIMANDS, method)
     alone.add(
         [one[here] for one in DATA.columns],
         ROWS[here],
@@ -98,7 +97,7 @@ def test_a_slice_is_a_dataset_of_its_own(name: Name) -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_merging_is_adding(name: Name, sliced: bool) -> None:
     method = Method(name, replicates=50)
-    parts = [Uncertainty(QUANTITIES, method) for _ in range(3)]
+    parts = [Uncertainty(ESTIMANDS, method) for _ in range(3)]
     for part, (start, stop) in zip(parts, ((0, 1), (1, 4000), (4000, DATA.size)), strict=True):
         here = slice(start, stop)
         part.add(
@@ -144,7 +143,7 @@ def test_the_jackknife_deletes_a_group_at_a_time() -> None:
         a, u, b, v = (column[kept].sum() for column in DATA.columns)
         without.append(math.exp(b / v) - math.exp(a / u))
     error = math.sqrt(99 / 100 * ((np.array(without) - np.mean(without)) ** 2).sum())
-    spread = collect(Method("jackknife"), sliced=False, estimands=[QUANTITIES[5]])[0]
+    spread = collect(Method("jackknife"), sliced=False, estimands=[ESTIMANDS[5]])[0]
     assert spread.errors[0] == pytest.approx(error, rel=1e-7)
 
 
@@ -204,7 +203,7 @@ def test_rows_have_buckets_to_themselves_while_there_are_any() -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_a_model_does_not_differ_from_itself(name: Name) -> None:
     same = [DATA.columns[0], DATA.columns[1]] * 2
-    estimands = [one for one in QUANTITIES if isinstance(one, Contrast)]
+    estimands = [one for one in ESTIMANDS if isinstance(one, Contrast)]
     for spread in collect(Method(name, replicates=50), (), True, estimands, same):
         for array in (spread.values, spread.errors, spread.low, spread.high):
             assert (array == 0).all()
@@ -260,7 +259,7 @@ def test_one_row_says_nothing_of_its_error(name: Name) -> None:
 @pytest.mark.parametrize("sliced", [False, True])
 @pytest.mark.parametrize("name", METHODS)
 def test_no_rows_have_no_interval(name: Name, sliced: bool) -> None:
-    collected = Uncertainty(QUANTITIES, Method(name))
+    collected = Uncertainty(ESTIMANDS, Method(name))
     if sliced:
         nothing = np.zeros(0, np.int64)
         collected.add([np.zeros(0)] * 4, nothing, nothing, nothing)
@@ -330,7 +329,7 @@ def test_ends_are_transformed() -> None:
 
 def test_a_square_root_starts_at_0() -> None:
     losses = np.array([0.0, 0.0, 9.0])
-    spread = whole(QUANTITIES[1], [losses, np.ones(3)])
+    spread = whole(ESTIMANDS[1], [losses, np.ones(3)])
     assert spread.low[0] == 0
     assert spread.high[0] > spread.values[0]
 

@@ -26,7 +26,7 @@ class Gate:
     """Each of them must not meet the condition."""
 
     @property
-    def cut(self) -> tuple[str, ...]:
+    def grouping(self) -> tuple[str, ...]:
         """The columns of the slices that it looks at; none for all rows."""
         picked = (column for column, _ in self.condition.where)
         return tuple(dict.fromkeys((*picked, *self.condition.by)))
@@ -55,7 +55,7 @@ def _resolve(condition: Condition, known: Known) -> Gate:
     model, loss = _find_subject(condition, known)
     several = [one for one in known.models if one != known.baseline]
     gate = Gate(condition, loss, (model,) if model else tuple(several or known.models))
-    for column in gate.cut:
+    for column in gate.grouping:
         if column not in known.columns:
             hint = did_you_mean(column, known.columns) or "Name it with --by."
             if column.rpartition(":")[0] in known.columns:
@@ -141,7 +141,7 @@ def _judge(
     rows: Sequence[Any] = overall
     if condition.against_baseline:
         rows = comparisons
-    elif gate.cut:
+    elif gate.grouping:
         rows = slices
     records = [one for one in rows if one.loss == gate.loss and one.model in gate.models]
     chosen = list(_choose(records, gate))
@@ -149,9 +149,9 @@ def _judge(
         return Verdict(condition.text, False, None, condition.limit, _explain(records, gate))
     found = list(_combine(chosen, condition.function, gate.models))
     found = [_decide(one, condition) for one in found]
-    told = [one for one in found if one.met is not None] or found[:1]
+    known = [one for one in found if one.met is not None] or found[:1]
     lowest = condition.operator in ("<", "<=")
-    met = [one for one in told if one.met is not False] or told
+    met = [one for one in known if one.met is not False] or known
     odd = [one for one in met if math.isnan(one.value)]
     worst = (odd or sorted(met, key=lambda one: one.value, reverse=not lowest))[0]
     detail = ", ".join(
@@ -168,10 +168,10 @@ def _names_model(gate: Gate, rows: Sequence[Any]) -> bool:
 
 def _choose(records: Sequence[Any], gate: Gate) -> Iterator[_Candidate]:
     """Yield the numbers of the slices that a gate looks at."""
-    cut, where = set(gate.cut), gate.condition.where
+    grouping, where = set(gate.grouping), gate.condition.where
     for one in records:
         by = getattr(one, "by", ())
-        if set(by) != cut:
+        if set(by) != grouping:
             continue
         labels = dict(zip(by, one.labels, strict=True)) if by else {}
         if any(labels[column] != label for column, label in where):
@@ -224,15 +224,15 @@ def _decide(one: _Candidate, condition: Condition) -> _Candidate:
 
 def _explain(records: Sequence[Any], gate: Gate) -> str:
     """Say why there is nothing that a gate could look at."""
-    if not gate.cut:
+    if not gate.grouping:
         return "there is nothing to judge"
     wanted = ", ".join(f"{column}={label}" for column, label in gate.condition.where)
     if not wanted:
-        return f"there is no slice by {', '.join(gate.cut)}"
+        return f"there is no slice by {', '.join(gate.grouping)}"
     there = {
         label
         for one in records
-        if set(getattr(one, "by", ())) == set(gate.cut)
+        if set(getattr(one, "by", ())) == set(gate.grouping)
         for column, label in zip(one.by, one.labels, strict=True)
         if (column, label) not in gate.condition.where and column in dict(gate.condition.where)
     }

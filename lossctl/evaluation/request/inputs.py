@@ -62,13 +62,13 @@ def make_tasks(
     for place, model in enumerate(models):
         for number, spec in enumerate(specs):
             options = check_options(spec.loss, spec.options, load_array)
-            feeds = [
-                _feed(spec, name, (PRED, place), number, asked)
+            inputs = [
+                _find_input(spec, name, (PRED, place), number, asked)
                 for name in (one.name for one in spec.loss.inputs)
             ]
             weight = WEIGHT if WEIGHT in asked else None
             mask = MASK if MASK in asked else None
-            tasks.append(Task(model, spec, options, tuple(feeds), weight, mask))
+            tasks.append(Task(model, spec, options, tuple(inputs), weight, mask))
     if settings.class_axis != 1:
         for spec in specs:
             if not any(form.axes[:2] == ("N", "C") for form in spec.loss.inputs[0].forms):
@@ -76,7 +76,7 @@ def make_tasks(
     return tuple(tasks)
 
 
-def _feed(spec: LossSpec, name: str, pred: Any, number: int, asked: dict[Any, Asked]) -> Any:
+def _find_input(spec: LossSpec, name: str, pred: Any, number: int, asked: dict[Any, Asked]) -> Any:
     """Return what feeds an input: the key of a column, or an array that all rows share."""
     loss = spec.loss
     declared = next(one for one in loss.inputs if one.name == name)

@@ -101,7 +101,7 @@ def make_request(options: EvaluationOptions) -> Request:
         intervals=method is not None,
     )
     gates = read_gates(conditions, known)
-    slices = _add_cuts(slices, gates)
+    slices = _add_groupings(slices, gates)
     for number, spec in enumerate(slices):
         for place, axis in enumerate(spec.axes):
             asked[BY, number, place] = Asked(axis.given, labels=not axis.bins, what="by")
@@ -285,13 +285,15 @@ def _name_losses(specs: Sequence[LossSpec]) -> dict[str, str]:
     return names
 
 
-def _add_cuts(slices: tuple[BySpec, ...], gates: Sequence[Gate]) -> tuple[BySpec, ...]:
+def _add_groupings(slices: tuple[BySpec, ...], gates: Sequence[Gate]) -> tuple[BySpec, ...]:
     """Add the slices that conditions speak of."""
     found = list(slices)
     axes = {axis.name: axis for spec in slices for axis in spec.axes}
     for gate in gates:
-        if gate.cut and set(gate.cut) not in [set(spec.names) for spec in found]:
-            found.append(BySpec(tuple(axes.get(name) or Axis(name, name) for name in gate.cut)))
+        if gate.grouping and set(gate.grouping) not in [set(spec.names) for spec in found]:
+            found.append(
+                BySpec(tuple(axes.get(name) or Axis(name, name) for name in gate.grouping))
+            )
     return tuple(found)
 
 

@@ -1,4 +1,4 @@
-"""Whole numbers as labels: each is given a code when it is first seen, many at a time."""
+"""Integers as labels: each is given a code when it is first seen, many at a time."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 Codes = NDArray[np.int64]
 
 WIDEST = 1 << 20
-"""Up to so many numbers are looked up in a table of all from the smallest to the largest."""
+"""Up to so many integers are looked up in a table of all from the smallest to the largest."""
 
 
 class IntegerCodes:
-    """The codes of whole numbers; ``number`` makes those of numbers that were not seen before."""
+    """The codes of integers; ``number`` makes those of numbers that were not seen before."""
 
     def __init__(self, number: Callable[[int], int]) -> None:
         self._number = number

@@ -23,7 +23,7 @@ BLOCK = 50_000
 
 
 @dataclass(frozen=True)
-class Cut:
+class GroupedSlices:
     """The slices by some columns, for one model and loss; ``order`` has the worst first."""
 
     by: tuple[str, ...]
@@ -96,9 +96,9 @@ class Cut:
 class Slices(Sequence[SliceRow]):
     """All slices: by the columns asked for, then loss, then model, and the worst first."""
 
-    def __init__(self, cuts: Sequence[Cut]) -> None:
-        self.cuts = tuple(cuts)
-        self._starts = np.cumsum([0, *map(len, self.cuts)])
+    def __init__(self, groups: Sequence[GroupedSlices]) -> None:
+        self.groups = tuple(groups)
+        self._starts = np.cumsum([0, *map(len, self.groups)])
 
     def __len__(self) -> int:
         return int(self._starts[-1])
@@ -116,21 +116,23 @@ class Slices(Sequence[SliceRow]):
         if not 0 <= wanted < len(self):
             raise IndexError(place)
         number = int(np.searchsorted(self._starts, wanted, side="right")) - 1
-        return self.cuts[number].row(wanted - int(self._starts[number]))
+        return self.groups[number].row(wanted - int(self._starts[number]))
 
     def __iter__(self) -> Iterator[SliceRow]:
-        for cut in self.cuts:
-            yield from map(cut.row, range(len(cut)))
+        for group in self.groups:
+            yield from map(group.row, range(len(group)))
 
     def frame(self) -> pd.DataFrame:
         """Return all slices as one DataFrame; a column that does not slice them is missing."""
         import pandas as pd
 
-        frames = [cut.frame() for cut in self.cuts]
+        frames = [group.frame() for group in self.groups]
         if not frames:
             return pd.DataFrame()
         taken = list_taken(SliceRow)
-        names = {name: None for cut in self.cuts for name in rename(cut.by, "by", taken).values()}
+        names = {
+            name: None for group in self.groups for name in rename(group.by, "by", taken).values()
+        }
         joined = pd.concat(frames, ignore_index=True)
         return joined[[*names, *(name for name in joined.columns if name not in names)]]
 

@@ -138,8 +138,8 @@ def draw_weights(seed: int, block: int, replicates: int) -> Floats:
 @functools.cache
 def _table() -> NDArray[np.uint8]:
     """Return the Poisson number (mean 1) that each 16-bit number stands for."""
-    cuts = np.cumsum([math.exp(-1) / math.factorial(k) for k in range(9)])
-    return np.searchsorted(cuts[:8], (np.arange(65_536) + 0.5) / 65_536).astype(np.uint8)
+    bounds = np.cumsum([math.exp(-1) / math.factorial(k) for k in range(9)])
+    return np.searchsorted(bounds[:8], (np.arange(65_536) + 0.5) / 65_536).astype(np.uint8)
 
 
 def _summarise(
