@@ -66,7 +66,7 @@ def test_page_is_drawn_on_a_terminal(tmp_path: Path, pager: str) -> None:
     assert "\x1b[" in done.out
     shown = strip_styles(done.out).splitlines()
     assert "Evaluate a dataset" in shown[0].strip()
-    assert "Slice" in [line.strip() for line in shown]
+    assert "Slices" in [line.strip() for line in shown]
     assert not any(line.startswith(("#", "```")) for line in shown)
     assert max(len(line) for line in shown if not line.startswith("  ")) <= 80
     rows = [line for line in read_page("evaluate").splitlines() if line[:1] == "│"]
