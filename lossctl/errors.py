@@ -75,13 +75,14 @@ class Location(Worded):
 
 @dataclass(frozen=True, slots=True)
 class OptionName(Worded):
-    """An option of a call, which is a flag on the command line."""
+    """An option of a call, which is a flag on the command line, and its value if it has one."""
 
     name: str
+    value: Any = None
 
 
 class RemedyKind(StrEnum):
-    """What can be done about something that is wrong; the words stand in ``output/text``."""
+    """What can be done about something that is wrong; the words stand in ``output/text/words``."""
 
     # Numbers that break the rule of an input's kind.
     CHECK_ORDER = "check_order"
@@ -125,7 +126,8 @@ class RemedyKind(StrEnum):
 class Remedy(Worded):
     """What to do about something that is wrong: its kind, and what that kind needs to be said."""
 
-    kind: RemedyKind
+    kind: StrEnum
+    """A :class:`RemedyKind`, or one of a room's own."""
     values: Mapping[str, Any] = field(default_factory=dict)
 
 

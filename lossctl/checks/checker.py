@@ -35,7 +35,8 @@ from lossctl.checks.measurements.shifts import Shifts, can_shift
 from lossctl.checks.measurements.targets import ClassTargets, plan_targets
 from lossctl.checks.opening import Opened, name_found, open_inputs, report_texts
 from lossctl.checks.repairs.proposals import Candidate, rank_losses
-from lossctl.checks.repairs.repairs import Command, Repair
+from lossctl.checks.repairs.remedies import Repair, RepairKind
+from lossctl.checks.repairs.repairs import Command
 from lossctl.checks.repairs.views import peek
 from lossctl.checks.result import CheckResult, Finding, Proposal, Severity
 from lossctl.data import load_array
@@ -49,7 +50,7 @@ from lossctl.engine.run.elements import Progress
 from lossctl.engine.sums.reduce import finish
 from lossctl.engine.sums.result import Result
 from lossctl.engine.sums.summary import Summary
-from lossctl.errors import LossctlWarning, UsageError
+from lossctl.errors import LossctlWarning, Remedy, UsageError
 from lossctl.kinds import Kind
 from lossctl.losses.core.declaration import Loss, Role
 from lossctl.losses.sequence.losses import IMPOSSIBLE
@@ -266,10 +267,13 @@ class _Checker:
             samples = max(samples, profile.samples)
             facts.append(describe_input(profile, profile.samples))
         proposals = self._propose(candidates)
-        findings = [_suggest(one, proposals) for one in settled.findings]
+        assert settled.refusal is not None, "there is a plan"
+        finding_type, evidence = settled.refusal
+        if finding_type is SHAPES and proposals:
+            evidence = replace(evidence, repair=_suggest(evidence.repair, proposals[0]))
         return CheckResult(
             loss.key, None, self.asked.settings.reduction, samples, tuple(facts),
-            (*findings, *report_texts(self.opened, loss, settled.call)),
+            (finding_type.report(evidence), *report_texts(self.opened, loss, settled.call)),
             proposals=proposals,
         )  # fmt: skip
 
@@ -285,21 +289,16 @@ class _Checker:
             "",
             f"no loss fits {shapes}",
             {"shapes": [list(one.shape) for one in facts]},
-            Repair("name the loss that is meant, to see what does not fit: lossctl check LOSS …"),
+            Repair.of(RepairKind.NAME_LOSS),
         )
         return CheckResult("", None, "", samples, tuple(facts), (NO_LOSS.report(evidence),))
 
 
-def _suggest(finding: Finding, proposals: Sequence[Proposal]) -> Finding:
-    """Return the finding that shapes do not fit with the loss that they fit best."""
-    if finding.code != SHAPES.code or not proposals:
-        return finding
-    best = proposals[0]
-    return replace(
-        finding,
-        repair=f"{finding.repair} Or compute {best.loss}, which fits these inputs.".lstrip(),
-        commands=(best.command,),
-    )
+def _suggest(repair: Repair | None, best: Proposal) -> Repair:
+    """Return the repair of shapes that do not fit with the loss that they fit best."""
+    remedies = () if repair is None else repair.remedies
+    other = Remedy(RepairKind.COMPUTE_OTHER, {"loss": best.loss})
+    return Repair((*remedies, other), (best.command,))
 
 
 def _choose_hashed(plan: Plan) -> tuple[int, ...]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lossctl.checks.findings.catalogue import Evidence, declare
-from lossctl.checks.repairs.repairs import Command, Repair
+from lossctl.checks.repairs.remedies import Repair, RepairKind
+from lossctl.checks.repairs.repairs import Command
 from lossctl.checks.repairs.views import peekable
 from lossctl.checks.result import Finding, Severity
 from lossctl.data import Source, is_streaming, open_sources
@@ -17,7 +18,7 @@ from lossctl.data.arrays.cells import CELL, Cells
 from lossctl.data.arrays.class_names import ClassNames, IndexedSource
 from lossctl.data.references.open import is_reference
 from lossctl.engine.plan.class_names import find_labels, name_columns
-from lossctl.errors import LossctlError
+from lossctl.errors import LossctlError, Remedy
 from lossctl.losses.core.declaration import Input, Loss
 
 MADE = ("label_out_of_range",)
@@ -155,16 +156,11 @@ def report_texts(opened: Opened, loss: Loss, call: Command, classes: int = 1) ->
         name = loss.inputs[place].name
         shown = ", ".join(names.names[:MOST_LISTED])
         more = ", …" if len(names.names) > MOST_LISTED else ""
-        repair = Repair(
-            "name the classes in the order of the predictions' columns (here by alphabet)",
-            (call.change(classes=",".join(names.names)).spell(),),
-        )
+        repair = call.advise(RepairKind.NAME_CLASSES, classes=",".join(names.names))
         if not _can_list(names.names):
-            repair = Repair(
-                "name the classes with --classes FILE, one a line, without outer spaces"
-            )
+            repair = Repair.of(RepairKind.LIST_CLASSES_IN_FILE)
         if classes > 1 and len(names.names) != classes:
-            repair = Repair(f"name all {classes} classes with --classes, and correct other labels")
+            repair = Repair.of(RepairKind.NAME_ALL_CLASSES, count=classes)
         evidence = Evidence(
             name,
             f"{name} holds texts: {len(names.names)} different labels ({shown}{more}), of which no"
@@ -182,18 +178,14 @@ def report_texts(opened: Opened, loss: Loss, call: Command, classes: int = 1) ->
             for label, count in counts.most_common(MOST_LISTED)
         )
         total = sum(counts.values())
-        remedies = ["add them to --classes, or correct them"] if set(counts) != {""} else []
-        remedies += (
-            ["fill empty cells, or leave their rows out (in 'lossctl evaluate' with --where)"]
-            if "" in counts
-            else []
-        )
+        remedies = [RepairKind.ADD_CLASSES] if set(counts) != {""} else []
+        remedies += [RepairKind.FILL_CELLS] if "" in counts else []
         evidence = Evidence(
             name,
             f"{total} label{' of' if total == 1 else 's of'} {name}"
             f" {'is' if total == 1 else 'are'} none of the classes: {shown}",
             {"labels": dict(counts.most_common(MOST_LISTED)), "count": total},
-            Repair("; ".join(remedies)),
+            Repair(tuple(map(Remedy, remedies))),
         )
         found.append(UNKNOWN.report(evidence))
     return found

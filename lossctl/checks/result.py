@@ -40,6 +40,8 @@ class Finding:
     evidence: Mapping[str, Any] = field(default_factory=dict)
     repair: str = ""
     commands: tuple[str, ...] = ()
+    remedy: str = ""
+    """The kind of the repair, which is stable."""
     place: Location | None = None
     """Where the first of it is, if it is in one place."""
 

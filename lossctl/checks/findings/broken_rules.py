@@ -9,9 +9,12 @@ from lossctl.checks.findings.numbers import keep_rows
 from lossctl.checks.measurements.probes import file_axis
 from lossctl.checks.measurements.profile import Profile
 from lossctl.checks.repairs.conversions import LOG_SOFTMAX, NORMALISATION, SOFTMAX, convert
-from lossctl.checks.repairs.repairs import Repair
+from lossctl.checks.repairs.remedies import Repair, RepairKind
 from lossctl.engine.sums.rule_finding import RuleFinding
+from lossctl.errors import OptionName, Remedy
 from lossctl.kinds import Kind
+
+MakeRepair = Callable[[CheckContext, Profile, RuleFinding], Repair]
 
 CLIP = (1e-6, 1 - 1e-6)
 """Well inside of where losses clamp, also when rows are divided by their sums."""
@@ -28,18 +31,20 @@ def repair_rule(context: CheckContext, finding: RuleFinding) -> Repair | None:
     return None if repair is None else repair(context, profile, finding)
 
 
-def _keep(words: str, condition: str) -> Callable[[CheckContext, Profile, RuleFinding], Repair]:
+def _keep(
+    remedy: RepairKind, condition: str
+) -> Callable[[CheckContext, Profile, RuleFinding], Repair]:
     def repair(context: CheckContext, profile: Profile, _: RuleFinding) -> Repair:
         text = keep_rows(profile, condition.format(x=profile.bound.name))
-        return context.call.keep(words, text)
+        return context.call.keep(remedy, text)
 
     return repair
 
 
-def _write(words: str, text: str) -> Callable[[CheckContext, Profile, RuleFinding], Repair]:
+def _write(remedy: RepairKind, text: str) -> MakeRepair:
     def repair(context: CheckContext, profile: Profile, _: RuleFinding) -> Repair:
         name = profile.bound.name
-        return context.call.rewrite(words, **{name: text.format(x=name)})
+        return context.call.rewrite(remedy, **{name: text.format(x=name)})
 
     return repair
 
@@ -53,23 +58,21 @@ def _repair_label(context: CheckContext, profile: Profile, finding: RuleFinding)
     both = found.low < 0 and found.high >= classes
     same = lone and not both and finding.value == one
     if profile.bound.kind == Kind.INDEX and option is not None and same:
-        return context.call.advise(
-            f"if {one:.0f} means 'no label', say {option.flag} {one:.0f}; else correct the labels",
-            **{option.name: int(one)},
-        )
+        label = f"{one:.0f}"
+        values = {"label": label, "option": OptionName(option.name, label)}
+        remedy = Remedy(RepairKind.IGNORE_OR_CORRECT, values)
+        return context.call.advise(remedy, **{option.name: int(one)})
     low = -1 if profile.bound.kind == Kind.INDEX_LIST else 0
     condition = f"({name} >= {low}) & ({name} < {classes})"
-    return context.call.keep("leave them out, or correct them", keep_rows(profile, condition))
+    return context.call.keep(RepairKind.LEAVE_OUT_OR_CORRECT, keep_rows(profile, condition))
 
 
 def _repair_whole(context: CheckContext, profile: Profile, finding: RuleFinding) -> Repair:
     name = profile.bound.name
     if profile.measures.nan:
-        return _keep("leave samples without a label out", "np.isfinite({x})")(
-            context, profile, finding
-        )
+        return _keep(RepairKind.LEAVE_OUT_UNLABELLED, "np.isfinite({x})")(context, profile, finding)
     return context.call.rewrite(
-        "if they are indices that were not stored exactly, round them",
+        RepairKind.ROUND,
         **{name: f"np.rint({name}).astype(int)"},
     )
 
@@ -77,18 +80,21 @@ def _repair_whole(context: CheckContext, profile: Profile, finding: RuleFinding)
 def _repair_sign(context: CheckContext, profile: Profile, _: RuleFinding) -> Repair:
     name = profile.bound.name
     if profile.measures.are_bits:
-        return context.call.rewrite("labels 0 and 1 as signs are", **{name: f"2.0 * {name} - 1"})
-    return context.call.rewrite("take their signs", **{name: f"np.where({name} > 0, 1, -1)"})
+        signs = f"2.0 * {name} - 1"
+        return context.call.rewrite(RepairKind.TURN_BITS_INTO_SIGNS, **{name: signs})
+    return context.call.rewrite(
+        RepairKind.TAKE_THEIR_SIGNS, **{name: f"np.where({name} > 0, 1, -1)"}
+    )
 
 
 def _repair_bit(context: CheckContext, profile: Profile, _: RuleFinding) -> Repair:
     name, found = profile.bound.name, profile.measures
     if found.are_signs:
-        return context.call.rewrite("signs as labels are", **{name: f"({name} + 1) / 2"})
+        return context.call.rewrite(RepairKind.TURN_SIGNS_INTO_BITS, **{name: f"({name} + 1) / 2"})
     if profile.bound.kind == Kind.SOFT_LABEL and found.low == 0:
-        return context.call.rewrite("scale them to [0, 1]", **{name: f"{name} / {found.high:g}"})
+        return context.call.rewrite(RepairKind.SCALE, **{name: f"{name} / {found.high:g}"})
     return context.call.rewrite(
-        "as labels 0 and 1", **{name: f"({name} > {(found.low + found.high) / 2:g}) * 1.0"}
+        RepairKind.THRESHOLD, **{name: f"({name} > {(found.low + found.high) / 2:g}) * 1.0"}
     )
 
 
@@ -96,70 +102,68 @@ def _repair_box(context: CheckContext, profile: Profile, _: RuleFinding) -> Repa
     name = profile.bound.name
     corners = f"np.concatenate([{name}[:, :2], {name}[:, :2] + {name}[:, 2:]], axis=1)"
     if profile.measures.lows is not None and (profile.measures.lows[2:] >= 0).all():
-        return context.call.rewrite(
-            "if they are corner and size, as corners they are", **{name: corners}
-        )
+        return context.call.rewrite(RepairKind.TURN_SIZES_INTO_CORNERS, **{name: corners})
     ordered = (
         f"np.concatenate([np.minimum({name}[:, :2], {name}[:, 2:]),"
         f" np.maximum({name}[:, :2], {name}[:, 2:])], axis=1)"
     )
-    return context.call.rewrite("put their corners into order", **{name: ordered})
+    return context.call.rewrite(RepairKind.ORDER_CORNERS, **{name: ordered})
 
 
 def _repair_clamp(context: CheckContext, profile: Profile, _: RuleFinding) -> Repair:
     name = profile.bound.name
     text = f"np.clip({name}.astype(float), {CLIP[0]}, {1 - CLIP[0]!r})"
-    words = "keep logits, from which nothing is lost; or clip openly"
-    return context.call.rewrite(words, **{name: text})
+    remedy = RepairKind.KEEP_LOGITS_OR_CLIP
+    return context.call.rewrite(remedy, **{name: text})
 
 
 def _repair_sum(context: CheckContext, profile: Profile, _: RuleFinding) -> Repair:
-    return convert(context, profile, NORMALISATION, "divide them by their sums")
+    return convert(context, profile, NORMALISATION, RepairKind.NORMALISE)
 
 
 def _repair_negative(context: CheckContext, profile: Profile, _: RuleFinding) -> Repair:
     name = profile.bound.name
     if profile.number == 0:
-        return convert(context, profile, SOFTMAX, "if these are logits, take the softmax")
+        return convert(context, profile, SOFTMAX, RepairKind.SOFTMAX_OF_LOGITS)
     axis = file_axis(profile.bound, profile.bound.axes.index("C") if "C" in profile.bound.axes
                      else len(profile.bound.axes) - 1)  # fmt: skip
     text = f"(lambda p: p / p.sum({axis}, keepdims=True))(np.maximum({name}, 0))"
-    return context.call.rewrite("raise them to 0 and divide by the sums", **{name: text})
+    return context.call.rewrite(RepairKind.RAISE_AND_NORMALISE, **{name: text})
 
 
 def _repair_log(context: CheckContext, profile: Profile, _: RuleFinding) -> Repair:
-    return convert(context, profile, LOG_SOFTMAX, "if these are logits, take log_softmax")
+    return convert(context, profile, LOG_SOFTMAX, RepairKind.LOG_SOFTMAX_OF_LOGITS)
 
 
 def _repair_lacking(context: CheckContext, profile: Profile, finding: RuleFinding) -> Repair:
     """Leave out what is NaN and what is infinite together, as both have to go."""
     found = profile.measures
     if found.nan and found.infinite:
-        words = "leave samples with NaN or infinity out"
-        return _keep(words, "np.isfinite({x})")(context, profile, finding)
+        remedy = RepairKind.LEAVE_OUT_NOT_FINITE
+        return _keep(remedy, "np.isfinite({x})")(context, profile, finding)
     if found.infinite:
-        return _keep("leave samples with infinity out", "~np.isinf({x})")(context, profile, finding)
-    words = "leave samples with NaN out (or --nan omit)"
-    return _keep(words, "~np.isnan({x})")(context, profile, finding)
+        return _keep(RepairKind.LEAVE_OUT_INFINITE, "~np.isinf({x})")(context, profile, finding)
+    remedy = RepairKind.LEAVE_OUT_NAN
+    return _keep(remedy, "~np.isnan({x})")(context, profile, finding)
 
 
-REPAIRS: dict[str, Callable[[CheckContext, Profile, RuleFinding], Repair]] = {
+REPAIRS: dict[str, MakeRepair] = {
     "not_whole": _repair_whole,
     "label_out_of_range": _repair_label,
     "not_a_sign": _repair_sign,
-    "not_a_probability": _write("clip them", "np.clip({x}, 0, 1)"),
-    "negative_variance": _write("if these are log-variances, exponentiate them", "np.exp({x})"),
+    "not_a_probability": _write(RepairKind.CLIP, "np.clip({x}, 0, 1)"),
+    "negative_variance": _write(RepairKind.EXPONENTIATE_LOGS, "np.exp({x})"),
     "not_binary": _repair_bit,
-    "not_positive": _keep("leave these samples out", "{x} > 0"),
-    "negative": _keep("leave these samples out", "{x} >= 0"),
-    "not_above_minus_one": _keep("leave these samples out", "{x} > -1"),
+    "not_positive": _keep(RepairKind.LEAVE_OUT, "{x} > 0"),
+    "negative": _keep(RepairKind.LEAVE_OUT, "{x} >= 0"),
+    "not_above_minus_one": _keep(RepairKind.LEAVE_OUT, "{x} > -1"),
     "turned_box": _repair_box,
-    "empty_box": _keep("leave boxes without an area out", "{x}[:, 2:] > {x}[:, :2]"),
+    "empty_box": _keep(RepairKind.LEAVE_OUT_EMPTY_BOXES, "{x}[:, 2:] > {x}[:, :2]"),
     "not_a_soft_label": _repair_bit,
     "positive_log_probability": _repair_log,
     "negative_probability": _repair_negative,
     "sum_not_one": _repair_sum,
-    "clipped": _write("clip them openly", "np.clip({x}, 0, 1)"),
+    "clipped": _write(RepairKind.CLIP_OPENLY, "np.clip({x}, 0, 1)"),
     "nan": _repair_lacking,
     "infinite": _repair_lacking,
     "clamped": _repair_clamp,

@@ -23,7 +23,7 @@ from lossctl.errors import Location, Worded
 
 if TYPE_CHECKING:
     from lossctl.checks.findings.context import CheckContext
-    from lossctl.checks.repairs.repairs import Repair
+    from lossctl.checks.repairs.remedies import Repair
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,9 @@ class FindingType:
             evidence.input,
             str(evidence.message),
             evidence.values,
-            "" if repair is None else repair.words,
-            () if repair is None else repair.commands,
+            "" if repair is None else str(repair),
+            () if repair is None else tuple(map(str, repair.commands)),
+            "" if repair is None else repair.kind,
             evidence.place,
         )
 

@@ -9,9 +9,10 @@ import numpy as np
 from lossctl.checks.findings.catalogue import Evidence, finding_type
 from lossctl.checks.findings.context import CheckContext
 from lossctl.checks.measurements.confusion import Order
-from lossctl.checks.repairs.repairs import Repair
+from lossctl.checks.repairs.remedies import Repair, RepairKind
 from lossctl.checks.result import Severity
 from lossctl.engine.sums.reduce import describe_unused
+from lossctl.errors import Remedy
 from lossctl.kinds import Kind
 
 SURENESS = 6.0
@@ -35,7 +36,7 @@ def find_labels_from_one(context: CheckContext) -> Iterator[Evidence]:
         ignored = context.plan.ignored_label
         if not found.whole or found.high != classes or found.low < 1 or ignored in (0, classes):
             continue
-        repair = context.call.rewrite("subtract 1 from them", **{name: f"{name} - 1"})
+        repair = context.call.rewrite(RepairKind.SUBTRACT_1, **{name: f"{name} - 1"})
         ones = "" if found.low == 1 else f" (the least is {found.low:g})"
         yield Evidence(
             name,
@@ -60,7 +61,7 @@ def find_single_class(context: CheckContext) -> Iterator[Evidence]:
             plan.inputs[0].name,
             "the class axis has length 1: a softmax over one class is always 1",
             {"classes": 1},
-            Repair("for one score and a label of 0 or 1 per sample take a binary loss"),
+            Repair.of(RepairKind.TAKE_BINARY_LOSS),
         )
 
 
@@ -102,8 +103,7 @@ def find_ignored_never(context: CheckContext) -> Iterator[Evidence]:
             describe_unused(value, result.counted),
             {"value": value, "labels": result.counted},
             Repair(
-                "leave the option out, or give the value that means 'no label'",
-                (context.call.leave_out(option.name).spell(),),
+                (Remedy(RepairKind.DROP_IGNORED_LABEL),), (context.call.leave_out(option.name),)
             ),
         )
 
@@ -124,13 +124,13 @@ def find_nothing_left(context: CheckContext) -> Iterator[Evidence]:
     left_out = {name: getattr(result, name) for name in ("ignored", "masked", "omitted")}
     why = ", ".join(f"{count} {name}" for name, count in left_out.items() if count)
     option = context.ignoring
-    repair = Repair("change what is left out")
+    repair = Repair.of(RepairKind.CHANGE_WHAT_IS_LEFT_OUT)
     if result.ignored and option is not None:
         value = context.plan.ignored_label
-        repair = Repair(f"each label is {value}, which means 'no label': name the labels' column")
+        repair = Repair.of(RepairKind.NAME_LABELS, label=value)
         if option.name in context.call.options:
-            words = f"{value} is a real label here: leave the option out, or choose another value"
-            repair = Repair(words, (context.call.leave_out(option.name).spell(),))
+            remedy = Remedy(RepairKind.CHANGE_IGNORED_LABEL, {"label": value})
+            repair = Repair((remedy,), (context.call.leave_out(option.name),))
     yield Evidence(
         context.plan.inputs[min(1, len(context.plan.inputs) - 1)].name,
         f"nothing is left to average of {context.partial.elements} elements"
@@ -189,18 +189,18 @@ def _repair_order(context: CheckContext, order: Order) -> Repair:
     predicted, true = context.plan.inputs[:2]
     if true.name in context.call.texts:
         names = dict(zip(order.columns, context.call.options["classes"].split(","), strict=True))
-        words = "name the classes in the order of the predictions' columns"
-        return context.call.advise(words, classes=",".join(names[one] for one in sorted(names)))
+        remedy = RepairKind.ORDER_CLASS_NAMES
+        return context.call.advise(remedy, classes=",".join(names[one] for one in sorted(names)))
     axis = predicted.axes.index("C") if "C" in predicted.axes else None
     if (axis is not None and context.labels is not None) or (
         axis is not None and len(order.columns) == context.plan.classes
     ):
         place = predicted.order[axis - (not predicted.batched)]
         text = f"np.take({predicted.name}, {list(order.columns)}, axis={place})"
-        words = "put the columns into the order of the labels"
-        return context.call.rewrite(words, **{predicted.name: text})
+        remedy = RepairKind.ORDER_COLUMNS
+        return context.call.rewrite(remedy, **{predicted.name: text})
     turned = f"-{true.name}" if true.kind == Kind.SIGN else f"1 - {true.name}"
-    return context.call.rewrite("exchange the labels", **{true.name: turned})
+    return context.call.rewrite(RepairKind.EXCHANGE_LABELS, **{true.name: turned})
 
 
 @finding_type(
@@ -221,7 +221,7 @@ def find_one_class_predicted(context: CheckContext) -> Iterator[Evidence]:
             f" {int(counts[:, predicted[0]].sum() - counts[predicted[0], predicted[0]])} name"
             " another one",
             {"class": int(predicted[0]), "labels": int(counts.sum())},
-            Repair("look at the model: its scores do not tell the classes apart"),
+            Repair.of(RepairKind.LOOK_AT_MODEL),
         )
 
 
@@ -239,7 +239,7 @@ def find_float_indices(context: CheckContext) -> Iterator[Evidence]:
                 name,
                 f"{name} holds whole {source.dtype} numbers, which are taken as class indices",
                 {"dtype": str(source.dtype)},
-                context.call.rewrite("save integers", **{name: f"{name}.astype(int)"}),
+                context.call.rewrite(RepairKind.SAVE_INTEGERS, **{name: f"{name}.astype(int)"}),
             )
 
 

@@ -9,8 +9,9 @@ import numpy as np
 from lossctl.checks.findings.catalogue import Evidence, finding_type
 from lossctl.checks.findings.context import CheckContext
 from lossctl.checks.measurements.profile import LARGEST_HALF, Profile
-from lossctl.checks.repairs.repairs import Repair
+from lossctl.checks.repairs.remedies import Repair, RepairKind
 from lossctl.checks.result import Severity
+from lossctl.errors import OptionName, Remedy
 from lossctl.kinds import Kind
 
 MANY = 20
@@ -45,7 +46,7 @@ def find_half_overflow(context: CheckContext) -> Iterator[Evidence]:
             f" overflowed half precision, which ends at {LARGEST_HALF:g}",
             {"infinite": lost, "at_the_end": found.halves, "numbers": found.count},
             context.call.keep(
-                "save float32 where they are computed; here, leave these samples out",
+                RepairKind.SAVE_FLOAT32,
                 keep_rows(profile, f"np.abs({name}) < {LARGEST_HALF:g}"),
             ),
         )
@@ -104,9 +105,12 @@ def _unwrap(context: CheckContext, profile: Profile, signed: str, value: int) ->
     name = profile.bound.name
     option = context.ignoring
     if profile.bound.kind == Kind.INDEX and option is not None:
-        words = f"leave them out: {option.flag} {value} (or save {signed})"
-        return context.call.advise(words, **{option.name: value})
-    return context.call.rewrite(f"read it as {signed}", **{name: f"{name}.astype(np.{signed})"})
+        values = {"option": OptionName(option.name, value), "dtype": signed}
+        remedy = Remedy(RepairKind.IGNORE_WRAPPED, values)
+        return context.call.advise(remedy, **{option.name: value})
+    return context.call.rewrite(
+        Remedy(RepairKind.READ_AS, {"dtype": signed}), **{name: f"{name}.astype(np.{signed})"}
+    )
 
 
 @finding_type(
@@ -129,7 +133,8 @@ def find_unsigned_difference(context: CheckContext) -> Iterator[Evidence]:
             " (here it is taken in double precision)",
             {"below": together.below, "compared": together.compared, "dtype": str(dtypes[0])},
             context.call.rewrite(
-                "save floats", **{one.name: f"{one.name}.astype(float)" for one in (first, rest[0])}
+                RepairKind.SAVE_FLOATS,
+                **{one.name: f"{one.name}.astype(float)" for one in (first, rest[0])},
             ),
         )
 
@@ -149,7 +154,7 @@ def find_constant_predictions(context: CheckContext) -> Iterator[Evidence]:
             profile.bound.name,
             f"all {profile.rows} rows of {profile.bound.name} are the same",
             {"rows": profile.rows, "columns": profile.columns},
-            Repair("look at the model, or at how its predictions were saved"),
+            Repair.of(RepairKind.LOOK_AT_PREDICTIONS),
         )
 
 
@@ -172,7 +177,7 @@ def find_constant_targets(context: CheckContext) -> Iterator[Evidence]:
                 profile.bound.name,
                 f"all {profile.rows} targets are the same{shown}",
                 {"rows": profile.rows},
-                Repair("check that the right column was named"),
+                Repair.of(RepairKind.CHECK_COLUMN),
             )
 
 
@@ -199,7 +204,7 @@ def find_constant_columns(context: CheckContext) -> Iterator[Evidence]:
                 f"{which} {shown}{more} of {profile.columns} never change"
                 f"{'s' if len(constant) == 1 else ''}{f' (always {value:g})' if same else ''}",
                 {"columns": constant[:MOST_LISTED].tolist(), "count": len(constant)},
-                Repair("check that the model, or the file, fills them"),
+                Repair.of(RepairKind.CHECK_FILLED),
             )
 
 

@@ -10,8 +10,9 @@ from lossctl.checks.findings.catalogue import Evidence, finding_type
 from lossctl.checks.findings.context import CheckContext
 from lossctl.checks.measurements.baselines import PERFECT
 from lossctl.checks.repairs.conversions import repair_form
-from lossctl.checks.repairs.repairs import Repair
+from lossctl.checks.repairs.remedies import Repair, RepairKind
 from lossctl.checks.result import Severity
+from lossctl.errors import Remedy
 from lossctl.kinds import Kind
 
 FEW = 10
@@ -53,7 +54,7 @@ def find_duplicate_rows(context: CheckContext) -> Iterator[Evidence]:
             "again": repeats.again,
             "estimated": repeats.estimated,
         },
-        context.call.keep("leave all but the first of them out", kept),
+        context.call.keep(RepairKind.KEEP_FIRST_SAMPLES, kept),
         None if share >= MANY_REPEATS else Severity.INFO,
     )
 
@@ -69,9 +70,9 @@ def find_duplicate_ids(context: CheckContext) -> Iterator[Evidence]:
     if repeats is None or not repeats.count:
         return
     of = f" of {context.id_source}" if context.id_source else ""
-    repair = Repair("leave all but the first of each out")
+    repair = Repair.of(RepairKind.KEEP_FIRST_IDS)
     if context.id_source and context.call.textual:
-        repair = context.call.keep_first(repair.words, context.id_source)
+        repair = context.call.keep_first(RepairKind.KEEP_FIRST_IDS, context.id_source)
     yield Evidence(
         "",
         f"{repeats.count} of {context.samples} ids{of} were there before: that"
@@ -126,14 +127,14 @@ def _realign(
     if not start:
         own, other = ends if later else ends[::-1]
         expressions = {first: f"{first}{own}", **{name: f"{name}{other}" for name in others}}
-        return context.call.rewrite("drop the rows that have no partner", **expressions)
+        return context.call.rewrite(RepairKind.DROP_UNPAIRED_ROWS, **expressions)
     # Some rows are missing, or too many, near the start: they go from the longer side.
     place = f"np.r_[{start}:{start + step}]"
     wrong, right = (others, [first]) if later else ([first], others)
     expressions = {name: f"np.delete({name}, {place}, axis=0)" for name in wrong}
     expressions |= {name: f"{name}{ends[0]}" for name in right}
-    words = f"find the rows that are missing or too many near row {start}; roughly"
-    return context.call.rewrite(words, **expressions)
+    remedy = Remedy(RepairKind.FIND_ROWS_NEAR, {"row": start})
+    return context.call.rewrite(remedy, **expressions)
 
 
 @finding_type(
@@ -153,7 +154,7 @@ def find_identical_inputs(context: CheckContext) -> Iterator[Evidence]:
             "",
             f"all {together.compared} numbers of {first.name} equal those of {second.name}",
             {"compared": together.compared},
-            Repair("check that each input names its own file or column"),
+            Repair.of(RepairKind.CHECK_INPUTS),
         )
 
 
@@ -182,7 +183,7 @@ def find_other_scale(context: CheckContext) -> Iterator[Evidence]:
         f" {'+' if pairs.offset >= 0 else '−'} {abs(pairs.offset):.4g}",
         {"correlation": correlation, "slope": pairs.slope, "offset": pairs.offset},
         context.call.rewrite(
-            "bring both to one scale; fitted, that is",
+            RepairKind.RESCALE,
             **{first.name: f"{pairs.slope:.6g} * {first.name} + {pairs.offset:.6g}"},
         ),
     )
@@ -240,7 +241,7 @@ def find_guessing(context: CheckContext) -> Iterator[Evidence]:
         f"the loss, {result.value:.6g}, is no better than that of the {best.name},"
         f" {best.value:.6g}",
         {"loss": result.value, "guess": best.name, "guess_loss": best.value},
-        Repair("check that predictions and targets belong together, and are what the loss takes"),
+        Repair.of(RepairKind.CHECK_PAIRING),
     )
 
 
@@ -253,4 +254,6 @@ def find_no_samples(context: CheckContext) -> Iterator[Evidence]:
     """Find inputs without rows."""
     seen = context.partial.elements or any(profile.measures.count for profile in context.profiles)
     if not seen:
-        yield Evidence("", "there are no samples: the loss is NaN", {}, Repair("check the files"))
+        yield Evidence(
+            "", "there are no samples: the loss is NaN", {}, Repair.of(RepairKind.CHECK_FILES)
+        )

@@ -14,9 +14,10 @@ from lossctl.checks.repairs.conversions import (
     convert,
     repair_form,
 )
-from lossctl.checks.repairs.repairs import Repair
+from lossctl.checks.repairs.remedies import Repair, RepairKind
 from lossctl.checks.result import Severity
 from lossctl.data.rules import rules
+from lossctl.errors import OptionName, Remedy
 from lossctl.kinds import Kind
 
 FAR_BELOW, FAR_ABOVE = -0.5, 1.5
@@ -178,7 +179,7 @@ def find_unnormalised_logs(context: CheckContext) -> Iterator[Evidence]:
             f"the exponentials of {sums.rows - sums.log_simplex} of {sums.rows} rows do not sum"
             f" to 1: {name} is not normalised",
             {"rows": sums.rows, "normalised": sums.log_simplex},
-            convert(context, profile, LOG_SOFTMAX, "normalise them: take log_softmax"),
+            convert(context, profile, LOG_SOFTMAX, RepairKind.NORMALISE_LOGS),
         )
 
 
@@ -225,7 +226,7 @@ def find_softmax_twice(context: CheckContext) -> Iterator[Evidence]:
             f"each of the {sums.rows} rows is the softmax of numbers in [0, 1] that sum to 1, and"
             f" no number is above {profile.measures.high:.4g}: a softmax was applied twice",
             {"rows": sums.rows, "sharp": sums.sharp, "maximum": profile.measures.high},
-            context.call.rewrite("undo one of them", **{name: written}),
+            context.call.rewrite(RepairKind.UNDO_SOFTMAX, **{name: written}),
         )
 
 
@@ -236,11 +237,12 @@ def find_class_axis_elsewhere(context: CheckContext) -> Iterator[Evidence]:
         if profile.number or not _lies_elsewhere(profile):
             continue
         sums, name = profile.measures.sums, profile.bound.name
-        words = "say where the classes are: --class-axis -1"
-        repair = Repair("the loss looks for the classes along another axis: move the axis")
+        repair = Repair.of(RepairKind.MOVE_CLASS_AXIS)
         option = context.plan.loss.class_axis_option
         if not option and profile.bound.source.shape[-1] == context.plan.classes:
-            repair = context.call.advise(words, class_axis=-1)
+            values = {"option": OptionName("class_axis", -1)}
+            remedy = Remedy(RepairKind.SAY_CLASS_AXIS, values)
+            repair = context.call.advise(remedy, class_axis=-1)
         yield Evidence(
             name,
             f"{name} sums to 1 over its last axis in all {sums.elsewhere_rows} places, and over"

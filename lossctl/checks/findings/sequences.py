@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lossctl.checks.findings.catalogue import Evidence, finding_type
 from lossctl.checks.findings.context import CheckContext
+from lossctl.checks.repairs.remedies import RepairKind
 from lossctl.checks.result import Severity
 from lossctl.engine.plan.plan import Plan
 from lossctl.kinds import Kind
@@ -89,6 +90,6 @@ def find_impossible_alignments(context: CheckContext) -> Iterator[Evidence]:
         f"the labels of {len(rows)} of {len(bad)} samples do not fit into their frames"
         f"{' (their loss counts as 0)' if zero else ''}: {shown}{more}",
         {"count": len(rows), "samples": listed},
-        context.call.keep("leave them out, or count them as 0 where the loss can", left_out),
+        context.call.keep(RepairKind.LEAVE_OUT_IMPOSSIBLE, left_out),
         Severity.WARNING if zero else None,
     )

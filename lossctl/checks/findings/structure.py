@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from lossctl.checks.findings.catalogue import Evidence, FindingType, declare
-from lossctl.checks.repairs.repairs import Command, Repair
+from lossctl.checks.repairs.remedies import Repair, RepairKind
+from lossctl.checks.repairs.repairs import Command
 from lossctl.checks.repairs.views import (
     ArgmaxSource,
     LimitedSource,
@@ -25,7 +26,7 @@ from lossctl.data.rules.shapes import show
 from lossctl.engine.plan.build import make_plan
 from lossctl.engine.plan.match import match_inputs
 from lossctl.engine.plan.plan import Plan, Settings
-from lossctl.errors import DataError, LossctlError
+from lossctl.errors import DataError, LossctlError, OptionName, Remedy
 from lossctl.kinds import Kind
 from lossctl.losses.core.declaration import Loss
 
@@ -99,6 +100,8 @@ class Settled:
     call: Command
     offsets: tuple[int, ...] = ()
     """By how many rows predictions may be out of step, beside one."""
+    refusal: tuple[FindingType, Evidence] | None = None
+    """Why there is no plan."""
 
 
 def settle(setup: Setup) -> Settled:
@@ -121,10 +124,9 @@ def settle(setup: Setup) -> Settled:
         return Settled(plan, found, last.setup.call, offsets)
     fits = _match(setup)
     finding_type = REFUSED if fits else SHAPES
-    evidence = Evidence(
-        "", first.message, _shapes(setup), Repair(first.remedy) if first.remedy else None
-    )
-    return Settled(None, [finding_type.report(evidence)], setup.call)
+    repair = Repair(first.remedies) if first.remedies else None
+    evidence = Evidence("", first.finding, _shapes(setup), repair)
+    return Settled(None, [], setup.call, refusal=(finding_type, evidence))
 
 
 def _chain_changes(setup: Setup) -> Iterator[list[Change]]:
@@ -161,7 +163,7 @@ def _squeeze(setup: Setup) -> Iterator[Change]:
     if setup.settings.squeeze or not any(1 in one.shape for one in setup.sources):
         return
     call = setup.call.change(squeeze=True)
-    words = "drop the axes of length 1: --squeeze"
+    remedy = Remedy(RepairKind.DROP_AXES, {"option": OptionName("squeeze", True)})
     long = max(setup.sources, key=lambda one: len(one.shape))
     place = setup.sources.index(long)
     evidence = Evidence(
@@ -169,7 +171,7 @@ def _squeeze(setup: Setup) -> Iterator[Change]:
         f"the shapes are {_list_shapes(setup)}: an axis of length 1 is too many, and would be"
         " broadcast elsewhere",
         _shapes(setup),
-        Repair(words, (call.spell(),)),
+        Repair((remedy,), (call,)),
     )
     settings = replace(setup.settings, squeeze=True)
     yield Change(TRAILING, evidence, replace(setup, settings=settings, call=call))
@@ -187,11 +189,12 @@ def _move_classes(setup: Setup) -> Iterator[Change]:
         return
     for axis in (-1, *range(2, rank - 1)):
         call = setup.call.change(class_axis=axis)
+        remedy = Remedy(RepairKind.SAY_CLASS_AXIS, {"option": OptionName("class_axis", axis)})
         evidence = Evidence(
             setup.loss.inputs[0].name,
             f"the shapes {_list_shapes(setup)} fit when the classes are along axis {axis}",
             _shapes(setup) | {"class_axis": axis},
-            Repair(f"say where the classes are: --class-axis {axis}", (call.spell(),)),
+            Repair((remedy,), (call,)),
         )
         settings = replace(setup.settings, class_axis=axis)
         yield Change(CLASS_AXIS, evidence, replace(setup, settings=settings, call=call))
@@ -210,7 +213,7 @@ def _swap(setup: Setup) -> Iterator[Change]:
         f"the shapes {_list_shapes(setup)} fit the other way round: predictions come first, then"
         " targets",
         _shapes(setup),
-        Repair("exchange the inputs", (call.spell(),)),
+        Repair((Remedy(RepairKind.EXCHANGE_INPUTS),), (call,)),
     )
     sources = tuple(setup.sources[place] for place in order)
     yield Change(SWAPPED, evidence, replace(setup, sources=sources, call=call))
@@ -222,9 +225,7 @@ def _turn(setup: Setup) -> Iterator[Change]:
         if turned is None:
             continue
         name = declared.name
-        repair = setup.call.rewrite(
-            "exchange its first two axes", **{name: f"{name}.swapaxes(0, 1)"}
-        )
+        repair = setup.call.rewrite(RepairKind.EXCHANGE_AXES, **{name: f"{name}.swapaxes(0, 1)"})
         evidence = Evidence(
             name,
             f"the shapes are {_list_shapes(setup)}, and fit with {show(turned.shape)} for {name}:"
@@ -257,7 +258,7 @@ def _cut(setup: Setup) -> Iterator[Change]:
         "; ".join(f"{name} has {count} samples" for name, count in counts.items()),
         counts,
         setup.call.rewrite(
-            "find the rows that are missing; if they are the last ones, cut the others off",
+            RepairKind.FIND_MISSING_ROWS,
             **{name: f"{name}[:{rows}]" for name, count in counts.items() if count > rows},
         ),
     )
@@ -281,9 +282,7 @@ def _encode_labels(setup: Setup) -> Iterator[Change]:
     if Kind.INDEX in kinds and len(target.shape) == len(first.shape):
         axis = _class_axis(setup, target)
         if target.shape[axis] != 1 and is_one_hot(peek(target), axis):
-            repair = call.rewrite(
-                "turn them into indices", **{name: f"{plain}.argmax(axis={axis})"}
-            )
+            repair = call.rewrite(RepairKind.TAKE_INDICES, **{name: f"{plain}.argmax(axis={axis})"})
             evidence = Evidence(
                 name,
                 f"{name} {show(target.shape)} holds one-hot labels, where the indices of the"
@@ -306,7 +305,7 @@ def _encode_labels(setup: Setup) -> Iterator[Change]:
         whole = values.size and (values == values.astype(int)).all()
         if whole and values.min() >= 0 and values.max() <= classes:
             text = f"np.moveaxis(np.eye({classes})[{plain}.astype(int)], -1, {axis})"
-            repair = call.rewrite("turn them into rows of 0 with a 1", **{name: text})
+            repair = call.rewrite(RepairKind.TAKE_ONE_HOT, **{name: text})
             evidence = Evidence(
                 name,
                 f"{name} {show(target.shape)} holds class indices, where a share of each class is"
@@ -346,7 +345,7 @@ def follow_lengths(counts: dict[str, int], call: Command) -> Finding:
         "; ".join(f"{name} has {count} samples" for name, count in counts.items()),
         dict(counts),
         call.rewrite(
-            "find the rows that are missing; if they are the last ones, cut the others off",
+            RepairKind.FIND_MISSING_ROWS,
             **{
                 name: f"{name}[:{rows}]"
                 for name, count in counts.items()
@@ -361,6 +360,5 @@ def compare_ids(ids: int, samples: int) -> Iterator[Finding]:
     """Yield the finding that there are not as many ids as samples."""
     if ids != samples:
         counts = {"ids": ids, "samples": samples}
-        words = "name the ids of these rows, in their order"
         message = f"there are {ids} ids for {samples} samples"
-        yield LENGTHS.report(Evidence("", message, counts, Repair(words)))
+        yield LENGTHS.report(Evidence("", message, counts, Repair.of(RepairKind.NAME_IDS)))

@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from lossctl.checks.findings.context import CheckContext
 from lossctl.checks.measurements.probes import LOGITS, LOGS, SHARES, file_axis, find_class_axis
 from lossctl.checks.measurements.profile import Profile
-from lossctl.checks.repairs.repairs import Repair, mention
+from lossctl.checks.repairs.remedies import Repair, RepairKind
 from lossctl.data.arrays.source import ArraySource
 from lossctl.engine.plan.binding import kind_under
 from lossctl.engine.plan.build import make_plan
 from lossctl.engine.plan.plan import Plan, Settings
 from lossctl.engine.plan.predicates import evaluate_predicate
 from lossctl.engine.run.elements import Elements, compute
-from lossctl.errors import LossctlError, LossctlWarning
+from lossctl.errors import LossctlError, LossctlWarning, OptionName, Remedy
 from lossctl.kinds import Kind
 from lossctl.losses.core.declaration import Loss
 from lossctl.losses.core.registry import registry
@@ -44,7 +44,7 @@ TRIED = 200
 class Conversion:
     """A function from one form to another, and how it is written, with {x} and {axis}."""
 
-    words: str
+    kind: RepairKind
     apply: Callable[[Array, int], Array]
     text: str
 
@@ -62,36 +62,38 @@ def _log_softmax(x: Array, axis: int) -> Array:
 _CLIP = f"np.clip({{x}}.astype(float), {LEAST}, 1)"
 _INSIDE = f"np.clip({{x}}.astype(float), {LEAST}, 1 - {LEAST})"
 LOG = Conversion(
-    "take their logarithms", lambda x, _: np.log(np.clip(x, LEAST, 1)), f"np.log({_CLIP})"
+    RepairKind.TAKE_LOGARITHMS, lambda x, _: np.log(np.clip(x, LEAST, 1)), f"np.log({_CLIP})"
 )
 ODDS = Conversion(
-    "take log(p / (1 - p))",
+    RepairKind.TAKE_ODDS,
     lambda x, _: np.log(np.clip(x, LEAST, 1 - LEAST)) - np.log1p(-np.clip(x, LEAST, 1 - LEAST)),
     f"(lambda p: np.log(p) - np.log1p(-p))({_INSIDE})",
 )
-LOG_AMOUNT = Conversion("take their logarithms", lambda x, _: np.log(x), "np.log({x})")
-EXPONENTIAL = Conversion("exponentiate them", lambda x, _: np.exp(x), "np.exp({x})")
+LOG_AMOUNT = Conversion(RepairKind.TAKE_LOGARITHMS, lambda x, _: np.log(x), "np.log({x})")
+EXPONENTIAL = Conversion(RepairKind.EXPONENTIATE, lambda x, _: np.exp(x), "np.exp({x})")
 SIGMOID = Conversion(
-    "take the sigmoid", lambda x, _: 1 / (1 + np.exp(-x)), "1 / (1 + np.exp(-{x}.astype(float)))"
+    RepairKind.TAKE_SIGMOID,
+    lambda x, _: 1 / (1 + np.exp(-x)),
+    "1 / (1 + np.exp(-{x}.astype(float)))",
 )
 LOG_SIGMOID = Conversion(
-    "take the logarithm of the sigmoid",
+    RepairKind.TAKE_LOG_SIGMOID,
     lambda x, _: -np.logaddexp(0, -x),
     "-np.logaddexp(0, -{x})",
 )
 SOFTMAX = Conversion(
-    "take the softmax",
+    RepairKind.TAKE_SOFTMAX,
     _softmax,
     "(lambda e: e / e.sum({axis}, keepdims=True))(np.exp({x} - {x}.max({axis}, keepdims=True)))",
 )
 LOG_SOFTMAX = Conversion(
-    "take log_softmax",
+    RepairKind.TAKE_LOG_SOFTMAX,
     _log_softmax,
     "(lambda z: z - np.log(np.exp(z).sum({axis}, keepdims=True)))"
     "({x} - {x}.max({axis}, keepdims=True))",
 )
 NORMALISATION = Conversion(
-    "divide them by their sums",
+    RepairKind.NORMALISE,
     lambda x, axis: x / x.sum(axis, keepdims=True),
     "{x} / {x}.sum({axis}, keepdims=True)",
 )
@@ -132,27 +134,30 @@ def name_form(kind: Kind) -> str:
 
 def repair_form(context: CheckContext, profile: Profile, have: str) -> Repair:
     """Return the repair where an input is of another form than its kind asks for."""
-    words = f"these are {CALLED[have]}"
+    form = {"form": CALLED[have]}
     option = _find_option(context, profile, have)
     if option is not None:
-        shown, changed = option
-        return context.call.advise(f"{words}: say {shown}", **changed)
+        remedy = Remedy(RepairKind.SAY_FORM, {**form, "option": option})
+        return context.call.advise(remedy, **{option.name: option.value})
     conversion = _choose(context, profile, have)
     if conversion is None:
-        return Repair(f"{words}: convert them")
+        return Repair.of(RepairKind.CONVERT, **form)
     for other in _list_siblings(context, profile, have):
         if _agree(context, profile, conversion, other):
-            call = context.call.change(loss=other)
-            return Repair(f"{words}: {other.key} takes them", (call.spell(),))
-    return convert(context, profile, conversion, f"{words}: {conversion.words}")
+            remedy = Remedy(RepairKind.TAKE_OTHER_LOSS, {**form, "loss": other.key})
+            return Repair((remedy,), (context.call.change(loss=other),))
+    values = {**form, "conversion": Remedy(conversion.kind)}
+    return convert(context, profile, conversion, Remedy(RepairKind.CONVERT_BY, values))
 
 
-def convert(context: CheckContext, profile: Profile, conversion: Conversion, words: str) -> Repair:
+def convert(
+    context: CheckContext, profile: Profile, conversion: Conversion, remedy: Remedy | RepairKind
+) -> Repair:
     """Return the repair that converts an input."""
     bound = profile.bound
     axis = file_axis(bound, _score_axis(profile))
     text = conversion.text.format(x=bound.name, axis=axis)
-    return context.call.rewrite(words, **{bound.name: text})
+    return context.call.rewrite(remedy, **{bound.name: text})
 
 
 def _score_axis(profile: Profile) -> int:
@@ -170,9 +175,7 @@ def _choose(context: CheckContext, profile: Profile, have: str) -> Conversion | 
     return CONVERSIONS.get((have, wanted, classes))
 
 
-def _find_option(
-    context: CheckContext, profile: Profile, have: str
-) -> tuple[str, dict[str, Any]] | None:
+def _find_option(context: CheckContext, profile: Profile, have: str) -> OptionName | None:
     """Return a switch of the loss under which it takes the form that is there."""
     loss, plan = context.plan.loss, context.plan
     declared = loss.inputs[profile.number]
@@ -183,7 +186,7 @@ def _find_option(
         value = not plan.options[parameter.name]
         kind = kind_under(declared, form, {**plan.options, parameter.name: value})
         if kind in FORMS[have] and kind != profile.bound.kind:
-            return mention(parameter, value), {parameter.name: value}
+            return OptionName(parameter.name, value)
     return None
 
 

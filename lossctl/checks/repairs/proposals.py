@@ -71,7 +71,7 @@ class Candidate:
         pairs = zip(self.loss.inputs, self.kinds, strict=True)
         reason = "; ".join(f"{one.name}: {kind.label}" for one, kind in pairs)
         call = Command(self.loss, tuple(references))
-        return Proposal(self.loss.key, self.loss.summary, reason, call.spell())
+        return Proposal(self.loss.key, self.loss.summary, reason, str(call))
 
 
 def rank_losses(sources: Sequence[Source], settings: Settings) -> list[Candidate]:

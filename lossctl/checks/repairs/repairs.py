@@ -1,41 +1,29 @@
-"""What to do about a finding: in words, and as commands that do it."""
+"""What to do about a finding: the computation that is checked, changed so that it is right."""
 
 from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike, fspath
 from pathlib import PurePath
 from typing import Any
 
-import numpy as np
-
+from lossctl.checks.repairs.remedies import Program, Repair, RepairKind
 from lossctl.data import is_streaming
 from lossctl.data.references.parse import parse_reference
-from lossctl.losses.core.declaration import Loss, Parameter
+from lossctl.errors import Remedy, Worded
+from lossctl.losses.core.declaration import Loss
 
 FIXED = "-fixed.npy"
 KEPT = "keep.npy"
 READERS = {".csv": "read_csv", ".tsv": "read_csv", ".parquet": "read_parquet"}
-PLAIN = re.compile(r"[\w@%+=:,./-][\w@%+=:,./#-]*", re.ASCII)
 TAB = ", sep=chr(9)"
-MOST_WRITTEN = 64
-"""Numbers of an array that are written out in a command."""
 
 
 @dataclass(frozen=True, slots=True)
-class Repair:
-    """What to do, and the commands that do it (none where no command can)."""
-
-    words: str
-    commands: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Worded):
     """The computation that is checked, as a person wrote it."""
 
     loss: Loss
@@ -78,48 +66,28 @@ class Command:
         """Return the same computation with the inputs in another order."""
         return replace(self, references=tuple(self.references[place] for place in order))
 
-    def spell(self) -> str:
-        """Return the line that computes it: of a shell, or of Python for arrays."""
-        origin = self.loss.origin
-        name = self.loss.key if origin is None else origin.refer(self.loss.key)
-        if self.textual:
-            words = [quote(fspath(one)) for one in self.references]
-            words += [word for item in self.options.items() for word in self._spell_flag(*item)]
-            return " ".join(["lossctl compute", quote(name), *words])
-        arguments = [json.dumps(name), *map(_spell_input, self.names, self.references)]
-        arguments += [f"{name}={_spell_value(value)}" for name, value in self.options.items()]
-        return f"lossctl.compute({', '.join(arguments)})"
-
-    def _spell_flag(self, name: str, value: Any) -> list[str]:
-        flag = "--" + name.replace("_", "-")
-        if isinstance(value, bool):
-            return [flag if value else f"--no-{flag[2:]}"]
-        shown = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-        return [flag, quote(shown)]
-
-    def advise(self, words: str, **options: Any) -> Repair:
+    def advise(self, remedy: Remedy | RepairKind, **options: Any) -> Repair:
         """Return the repair by options of the same computation."""
-        return Repair(words, (self.change(**options).spell(),))
+        return Repair((_take(remedy),), (self.change(**options),))
 
-    def rewrite(self, words: str, **expressions: str) -> Repair:
+    def rewrite(self, remedy: Remedy | RepairKind, **expressions: str) -> Repair:
         """Return the repair that writes inputs anew, each by an expression of all of them.
 
         An expression may be that of the ``mask``, which leaves samples out.
         """
+        repair = Repair((_take(remedy),))
         if not self._can_load(expressions):
-            return Repair(words)
+            return repair
         if not self.textual:
-            lines = [f"{name} = {text}" for name, text in expressions.items()]
+            lines = tuple(f"{name} = {text}" for name, text in expressions.items())
             changed = self.change(mask=Name("mask")) if "mask" in expressions else self
-            return Repair(words, ("; ".join(lines), changed.spell()))
+            return replace(repair, commands=(Program(lines, files=False), changed))
         files = self._name_files(expressions)
         used = self._list_used(expressions)
         loaded = dict(zip(self.names, self.references, strict=True))
         piped = [name for name in used if _is_standard(loaded[name])]
         if len(piped) > 1:
-            return Repair(f"{words} (save standard input to a file, and check that)")
-        if piped:
-            words += " (give standard input again)"
+            return replace(repair, aside=Remedy(RepairKind.SAVE_INPUT))
         parts = ["import lossctl, numpy as np"]
         parts += [f"{name} = lossctl.load_array({_quote(loaded[name])})" for name in used]
         mask = self.options.get("mask")
@@ -133,35 +101,37 @@ class Command:
         repaired = replace(self, references=references)
         if "mask" in files:
             repaired = repaired.change(mask=files["mask"])
-        return Repair(words, (f"python -c {shlex.quote('; '.join(parts))}", repaired.spell()))
+        aside = Remedy(RepairKind.GIVE_INPUT_AGAIN) if piped else None
+        return replace(repair, commands=(Program(tuple(parts)), repaired), aside=aside)
 
-    def keep(self, words: str, expression: str) -> Repair:
+    def keep(self, remedy: Remedy | RepairKind, expression: str) -> Repair:
         """Return the repair that leaves out the samples for which an expression is false."""
-        return self.rewrite(words, mask=expression)
+        return self.rewrite(remedy, mask=expression)
 
-    def keep_first(self, words: str, ids: str) -> Repair:
+    def keep_first(self, remedy: Remedy | RepairKind, ids: str) -> Repair:
         """Return the repair that leaves out samples whose id was there before."""
         reference = parse_reference(ids)
         reader = READERS.get(reference.path.suffix.lower())
         sharded = reader is not None and not reference.path.is_file()  # pandas knows no patterns
         if not self.textual or is_streaming(ids) or "mask" in self.options or sharded:
-            return Repair(words)
+            return Repair((_take(remedy),))
         if reader is None or reference.fragment is None:
             loaded = f"ids = lossctl.load_array({_quote(ids)})"
             firsts = "np.unique(ids, return_index=True)[1]"
-            program = (
-                f"import lossctl, numpy as np; {loaded}; np.save({_quote(KEPT)},"
-                f" np.isin(np.arange(len(ids)), {firsts}))"
+            statements: tuple[str, ...] = (
+                "import lossctl, numpy as np",
+                loaded,
+                f"np.save({_quote(KEPT)}, np.isin(np.arange(len(ids)), {firsts}))",
             )
         else:
             path = _quote(str(reference.path))
             table = f"pd.{reader}({path}{TAB if reference.path.suffix.lower() == '.tsv' else ''})"
-            program = (
-                f"import numpy as np, pandas as pd; np.save({_quote(KEPT)},"
-                f" ~{table}[{_quote(reference.fragment)}].duplicated().to_numpy())"
+            kept = f"~{table}[{_quote(reference.fragment)}].duplicated().to_numpy()"
+            statements = (
+                "import numpy as np, pandas as pd",
+                f"np.save({_quote(KEPT)}, {kept})",
             )
-        line = f"python -c {shlex.quote(program)}"
-        return Repair(words, (line, self.change(mask=KEPT).spell()))
+        return Repair((_take(remedy),), (Program(statements), self.change(mask=KEPT)))
 
     def _can_load(self, expressions: Mapping[str, str]) -> bool:
         """Whether inputs are numbers, and their names and variables not in each other's way."""
@@ -202,32 +172,12 @@ SHARED = ("class_axis", "classes", "squeeze", "sample_weight", "mask", "nan")
 """Options that every computation has."""
 
 
-def quote(word: str) -> str:
-    """Return a word as a shell takes it; a # within it needs no quotes."""
-    return word if PLAIN.fullmatch(word) else shlex.quote(word)
-
-
-def mention(parameter: Parameter, value: Any) -> str:
-    """Return an option with a value as a person writes it in a sentence."""
-    if isinstance(value, bool):
-        return parameter.flag if value else f"--no-{parameter.flag[2:]}"
-    return f"{parameter.flag} {value}"
+def _take(remedy: Remedy | RepairKind) -> Remedy:
+    return remedy if isinstance(remedy, Remedy) else Remedy(remedy)
 
 
 def _is_standard(given: Any) -> bool:
     return str(given).partition("#")[0] == "-"
-
-
-def _spell_input(name: str, given: Any) -> str:
-    return json.dumps(fspath(given)) if isinstance(given, str | PathLike) else name
-
-
-def _spell_value(value: Any) -> str:
-    if isinstance(value, Name):
-        return str(value)
-    if isinstance(value, np.ndarray) and value.size <= MOST_WRITTEN:
-        return repr(value.tolist())
-    return "…" if isinstance(value, np.ndarray) else repr(value)
 
 
 def _quote(given: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import asdict, fields
 from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TextIO
@@ -49,6 +49,10 @@ KINDS: dict[str, type] = {
     "exact": bool,
 }
 """The columns of flat records, each with the type of its cells."""
+
+
+EMPTY: tuple[Any, ...] = (None, "", ())
+"""What is not known of a place, and so not told."""
 
 
 def check_output(format: str | None, target: str | PathLike[str] | None) -> FileFormat:
@@ -142,7 +146,12 @@ def read_records(result: CheckResult) -> Iterator[Record]:
 
 def _describe(record: Any) -> Record:
     described = {one.name: getattr(record, one.name) for one in fields(record)}
-    return {name: str(value) if name == "severity" else value for name, value in described.items()}
+    if "severity" in described:
+        described["severity"] = str(described["severity"])
+    if described.get("place") is not None:
+        place = asdict(described["place"])
+        described["place"] = {name: value for name, value in place.items() if value not in EMPTY}
+    return described
 
 
 def _flatten(record: Record) -> Record:

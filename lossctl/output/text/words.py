@@ -64,12 +64,22 @@ REMEDIES: dict[Kind, str] = {
 
 def word(said: Worded) -> str:
     """Return the words for something that is said as data."""
-    return WORDING[type(said)](said)
+    found = WORDING.get(type(said))
+    if found is None:
+        from lossctl.output.checks.repair_words import WORDING as OF_CHECKS
+
+        found = OF_CHECKS[type(said)]
+    return found(said)
 
 
 def word_option(option: OptionName) -> str:
     """Return an option as it is written on the command line."""
-    return write_flag(option.name)
+    flag = write_flag(option.name)
+    if option.value is False:
+        return f"--no-{flag[2:]}"
+    if option.value is None or option.value is True:
+        return flag
+    return f"{flag} {option.value}"
 
 
 def write_flag(name: str) -> str:
@@ -79,6 +89,10 @@ def write_flag(name: str) -> str:
 
 def word_remedy(remedy: Remedy) -> str:
     """Return what to do."""
+    if not isinstance(remedy.kind, Kind):
+        from lossctl.output.checks.repair_words import word_remedy as word_repair
+
+        return word_repair(remedy)
     values = dict(remedy.values)
     if remedy.kind is Kind.RELABEL:
         values["leave_out"] = _leave_out(remedy.values)
