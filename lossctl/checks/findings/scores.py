@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from lossctl.checks.findings.catalogue import Evidence, detects, detects_rule, finding_type
 from lossctl.checks.findings.context import CheckContext
@@ -42,10 +43,24 @@ MEANINGLESS = (
 """What is said of a loss that was computed of the wrong numbers."""
 
 
-def _place(context: CheckContext, name: str, *codes: str) -> dict[str, str]:
-    """Return where the first number or row is that the checks of the blocks found."""
-    seen = (context.found(code, name) for code in codes)
-    return next(({"place": str(one.location)} for one in seen if one is not None), {})
+def _show_form(
+    context: CheckContext,
+    profile: Profile,
+    have: str,
+    message: str,
+    values: dict[str, Any],
+    *codes: str,
+) -> Evidence:
+    """Return the evidence that an input is of another form than its kind asks for.
+
+    Where the checks of the blocks found one of the codes, it is there first.
+    """
+    seen = (context.found(code, profile.bound.name) for code in codes)
+    place = next((one.location for one in seen if one is not None), None)
+    if place is not None:
+        values = {**values, "place": str(place)}
+    repair = repair_form(context, profile, have)
+    return Evidence(profile.bound.name, message, values, repair, place=place)
 
 
 def _rows(profile: Profile) -> dict[str, int | float]:
@@ -60,16 +75,14 @@ def find_probabilities_as_logits(context: CheckContext) -> Iterator[Evidence]:
         found, name = profile.measures, profile.bound.name
         sums = found.sums
         if sums.are_probabilities and sums.rows >= FEW_ROWS and context.plan.classes > 1:
-            yield Evidence(
-                name,
+            yield _show_form(
+                context,
+                profile,
+                "shares",
                 f"all {sums.rows} rows lie in [0, 1] and sum to 1: {name} holds probabilities, and"
                 " the loss takes a softmax of them, as of logits",
-                {
-                    **_rows(profile),
-                    "rows_that_sum_to_1": sums.simplex,
-                    **_place(context, name, rules.LOGITS_SUM_TO_ONE.code),
-                },
-                repair_form(context, profile, "shares"),
+                {**_rows(profile), "rows_that_sum_to_1": sums.simplex},
+                rules.LOGITS_SUM_TO_ONE.code,
             )
         elif (
             not sums.rows
@@ -78,12 +91,13 @@ def find_probabilities_as_logits(context: CheckContext) -> Iterator[Evidence]:
             and found.low < 0.5 < found.high
             and not found.whole
         ):
-            yield Evidence(
-                name,
+            yield _show_form(
+                context,
+                profile,
+                "shares",
                 f"all {found.count} numbers lie in [0, 1], on both sides of 1/2: {name} holds"
                 " probabilities, and the loss takes a sigmoid of them, as of logits",
                 {"numbers": found.count, "minimum": found.low, "maximum": found.high},
-                repair_form(context, profile, "shares"),
             )
 
 
@@ -107,8 +121,10 @@ def find_logits_as_probabilities(context: CheckContext) -> Iterator[Evidence]:
         if found.low >= 0 and found.high <= 100:  # per cent, or counts
             continue
         what = "logarithms of probabilities" if logs else "logits"
-        yield Evidence(
-            name,
+        yield _show_form(
+            context,
+            profile,
+            "logs" if logs else "logits",
             f"{name} goes from {found.low:.4g} to {found.high:.4g}, with {found.outside} of"
             f" {found.count} numbers outside [0, 1]: {what}, where probabilities are expected",
             {
@@ -116,9 +132,8 @@ def find_logits_as_probabilities(context: CheckContext) -> Iterator[Evidence]:
                 "maximum": found.high,
                 "numbers": found.count,
                 "outside": found.outside,
-                **_place(context, name, *OUTSIDE),
             },
-            repair_form(context, profile, "logs" if logs else "logits"),
+            *OUTSIDE,
         )
 
 
@@ -129,17 +144,14 @@ def find_positive_logs(context: CheckContext) -> Iterator[Evidence]:
         found, name = profile.measures, profile.bound.name
         if found.high <= 1e-6 or found.within(0, 1):
             continue
-        yield Evidence(
-            name,
+        yield _show_form(
+            context,
+            profile,
+            "logits",
             f"{found.above} of {found.count} numbers are above 0 (the largest is"
             f" {found.high:.4g}), which no log-probability is: {name} holds logits",
-            {
-                "numbers": found.count,
-                "above_0": found.above,
-                "maximum": found.high,
-                **_place(context, name, rules.POSITIVE_LOG.code),
-            },
-            repair_form(context, profile, "logits"),
+            {"numbers": found.count, "above_0": found.above, "maximum": found.high},
+            rules.POSITIVE_LOG.code,
         )
 
 
@@ -154,12 +166,13 @@ def find_probabilities_as_logs(context: CheckContext) -> Iterator[Evidence]:
     for profile in context.inputs(*LOGS):
         found, name = profile.measures, profile.bound.name
         if found.within(0, 1) and found.high > 0:
-            yield Evidence(
-                name,
+            yield _show_form(
+                context,
+                profile,
+                "shares",
                 f"{name} lies in [0, 1], from {found.low:.4g} to {found.high:.4g}: probabilities,"
                 " where their logarithms are expected",
                 {"numbers": found.count, "minimum": found.low, "maximum": found.high},
-                repair_form(context, profile, "shares"),
             )
 
 
