@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import lossctl
+from lossctl.cli.shared import SHARED
 from lossctl.engine.plan.call import Call, make_call
 from lossctl.engine.plan.plan import Settings
 from lossctl.errors import UsageError
@@ -56,6 +57,15 @@ def test_every_verb_makes_one_call_of_all_that_it_is_given(module: str, verb: st
     settings = {one.name for one in fields(Settings)} | {"sample_weight", "mask", "classes"}
     taken = set(inspect.signature(getattr(lossctl, verb)).parameters) & settings
     assert taken <= passed
+
+
+def test_the_flags_of_every_command_have_the_defaults_of_the_verbs() -> None:
+    parameters = inspect.signature(lossctl.compute).parameters
+    flags = {one.name: one.default for one in SHARED if one.name in parameters}
+    del flags["progress"]  # a switch of the command, a function in Python
+    assert flags.pop("reduction") == "mean"  # each loss puts its own there
+    assert len(flags) > 8
+    assert flags == {name: parameters[name].default for name in flags}
 
 
 class TestCall:

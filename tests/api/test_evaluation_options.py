@@ -14,8 +14,15 @@ import pytest
 import lossctl
 from lossctl.api import datasets
 from lossctl.evaluation import suite
-from lossctl.evaluation.request.evaluation_options import Value, list_defaults, list_specs
-from tests.support.command_line import environment
+from lossctl.evaluation.request import request
+from lossctl.evaluation.request.evaluation_options import (
+    EvaluationOptions,
+    Value,
+    list_defaults,
+    list_specs,
+)
+from lossctl.evaluation.request.request import Request, make_request
+from tests.support.command_line import environment, run
 
 PACKAGE = Path(lossctl.__file__).parent
 DECLARATIONS = Path("evaluation/request/evaluation_options.py")
@@ -108,6 +115,26 @@ def test_a_result_tells_every_option_that_changes_its_numbers() -> None:
     settings = lossctl.evaluate(pred=[1.0], target=[2.0], loss="mse").settings
     assert set(list_specs()) - set(settings) == {"elements", "threads"}
     assert set(settings) <= set(list_specs())
+
+
+@pytest.mark.parametrize("words", [(), ("-o", "found.json"), ("--elements", "rows.csv")])
+def test_a_command_plans_its_evaluation_once(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = []
+
+    def count(options: EvaluationOptions) -> Request:
+        planned.append(options)
+        return make_request(options)
+
+    monkeypatch.setattr(request, "make_request", count)
+    monkeypatch.chdir(tmp_path)
+    Path("t.csv").write_text("p,y\n1,2\n", encoding="utf-8")
+    asked = ("evaluate", "t.csv", "--pred", "p", "--target", "y", "--loss", "mse")
+    assert run(*asked, *words).code == 0
+    assert [one.dataset for one in planned] == ["t.csv"]
+    for file in words[1:]:
+        assert Path(file).is_file()
 
 
 def test_what_is_no_option_is_refused() -> None:
