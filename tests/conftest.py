@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import signal
 from pathlib import Path
@@ -26,6 +27,12 @@ settings.load_profile("steady")
 for _name in ("SIGINT", "SIGHUP"):
     if signal.getsignal(getattr(signal, _name)) is signal.SIG_IGN:
         signal.signal(getattr(signal, _name), lambda *_: None)
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over all that was loaded: it stays to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
