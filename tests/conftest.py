@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from tests.support.command_line import Run, compute, save
+from tests.support.command_line import Run, compute, save, starter
 from tests.support.guide import pytest_runtest_makereport
 from tests.support.own_code import PREDICTED, TRUE, WING
 from tests.support.small_files import GOOD, Refuse
@@ -33,6 +33,12 @@ def pytest_collection_finish() -> None:
     """Let the garbage collector pass over all that was loaded: it stays to the end."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """End the process that started others."""
+    if starter.cache_info().currsize:
+        starter().close()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -81,12 +82,17 @@ def find_room(module: str) -> str:
     return module.split(".")[1]
 
 
-def find_imports(source: str) -> Iterator[str]:
-    """Yield the full names of all that a file imports.
+@cache
+def find_imports(source: str) -> list[str]:
+    """Return the full names of all that a file imports.
 
     Imports inside of functions and those for type checkers count, and so does a string that is
     the name of a module of the package, by which it is imported later.
     """
+    return list(_find_imports(source))
+
+
+def _find_imports(source: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (one.name for one in node.names)
@@ -170,7 +176,12 @@ def find_shared_names(sources: Mapping[str, str]) -> set[str]:
 
 
 SOURCES = {module: read_source(module) for module in MODULES}
-GRAPH = draw_graph({key: source for key, source in SOURCES.items() if key != EXCEPTED})
+
+
+@cache
+def read_graph() -> dict[str, set[str]]:
+    """Return which modules the modules of the package import."""
+    return draw_graph({key: source for key, source in SOURCES.items() if key != EXCEPTED})
 
 
 @pytest.mark.parametrize("module", [one for one in MODULES if one != EXCEPTED])
@@ -185,13 +196,13 @@ def test_every_module_is_of_a_room_of_the_table() -> None:
 
 
 def test_no_modules_import_each_other() -> None:
-    assert find_circles(GRAPH) - NOT_YET == set()
+    assert find_circles(read_graph()) - NOT_YET == set()
 
 
 def find_all_that_is_wrong() -> set[tuple[str, ...]]:
     """Return every entry that the list of what is not yet right could have."""
     wrong: set[tuple[str, ...]] = {(name,) for name in find_shared_names(SOURCES) - list_shared()}
-    wrong |= find_circles(GRAPH)
+    wrong |= find_circles(read_graph())
     for module, source in SOURCES.items():
         if module != EXCEPTED:
             wrong |= {(module, one) for one in find_trespasses(MODULES[module], source)}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import os
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from lossctl.data import load_array, open_sources
 from lossctl.data.arrays.dtypes import raise_bfloat16
 from lossctl.data.streams import spool as spools
 from lossctl.errors import DataError, FileError, UsageError
-from tests.support.command_line import command, environment
+from tests.support.command_line import run_process
 from tests.support.source_files import (
     COMPRESSIONS,
     TABLES,
@@ -272,16 +271,8 @@ def test_a_real_process(tmp_path: Path, kind: str) -> None:
     values = []
     for name in ("-", "/dev/stdin", f"eval.{kind}"):
         words = ("compute", "mse", "-f", "value", "--", f"{name}#score", f"{name}#label")
-        done = subprocess.run(
-            command(*words),
-            cwd=tmp_path,
-            env=environment(),
-            input=CONTENTS[kind],
-            capture_output=True,
-            timeout=60,
-            check=True,
-        )
-        assert done.stderr == b""
-        values.append(done.stdout)
+        done = run_process(*words, cwd=tmp_path, given=CONTENTS[kind])
+        assert done.err == ""
+        values.append(done.value)
     assert len(set(values)) == 1
-    assert float(values[0]) == pytest.approx(np.mean((SCORES - LABELS) ** 2), rel=1e-14)
+    assert values[0] == pytest.approx(np.mean((SCORES - LABELS) ** 2), rel=1e-14)

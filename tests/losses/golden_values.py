@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,19 @@ class Golden:
 
 
 def load_golden(key: str) -> list[Golden]:
-    """Return the golden cases of a loss."""
+    """Return the golden cases of a loss, whose arrays cannot be written to."""
+    return list(_read_golden(key))
+
+
+@cache
+def _read_golden(key: str) -> list[Golden]:
     document = json.loads((FOLDER / f"{key}.json").read_text(encoding="utf-8"))
-    return [decode_golden(entry) for entry in document["cases"]]
+    found = [decode_golden(entry) for entry in document["cases"]]
+    for golden in found:
+        for value in (*golden.case.inputs, *golden.case.options.values()):
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
+    return found
 
 
 def decode_golden(entry: dict[str, Any]) -> Golden:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
 import json
@@ -12,8 +13,10 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,7 @@ from typer.testing import CliRunner
 
 import lossctl
 from lossctl.cli import app
+from tests.support.starter import Starter
 
 Array = NDArray[Any]
 
@@ -34,6 +38,8 @@ DECIDES_OUTPUT = (
     "NO_COLOR", "FORCE_COLOR", "COLORTERM", "COLUMNS", "LINES", "TERM", "TTY_COMPATIBLE",
     "PYTHONWARNINGS", "PYTHONIOENCODING",
 )  # fmt: skip
+SECONDS = 60
+"""How long a process may take."""
 
 
 @dataclass(frozen=True)
@@ -88,18 +94,51 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, "PYTHONPATH": path, **more}
 
 
-def run_process(*words: object, cwd: Path | None = None, **env: str) -> Run:
-    """Run ``lossctl`` as a process of its own."""
-    done = subprocess.run(
-        command(*words),
-        cwd=cwd,
-        env=environment(**env),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return Run(done.returncode, done.stdout, done.stderr)
+def run_process(
+    *words: object, cwd: Path | None = None, given: bytes | None = None, **env: str
+) -> Run:
+    """Run ``lossctl`` as a process of its own, with what is given in a pipe on standard input."""
+    out, theirs = os.pipe()
+    if given is None:
+        return _run_process(words, cwd, environment(**env), (0, theirs), lambda: read_pipe(out))
+    stdin, ours = os.pipe()
+    with ThreadPoolExecutor(1) as writer:
+        writer.submit(_write_pipe, ours, given)
+        streams = (stdin, theirs)
+        return _run_process(words, cwd, environment(**env), streams, lambda: read_pipe(out))
+
+
+def _run_process(
+    words: Sequence[object],
+    cwd: Path | None,
+    env: dict[str, str],
+    streams: tuple[int, int],
+    read_out: Callable[[], str],
+) -> Run:
+    """Run a process with two streams that are given, and standard error in a pipe."""
+    err, theirs = os.pipe()
+    stdin, stdout = streams
+    wait: Callable[[float], int]
+    if starter().can_start(env):
+        wait = starter().start([*map(str, words)], cwd, env, [stdin, stdout, theirs]).wait
+    else:
+        process = subprocess.Popen(
+            command(*words), cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=theirs
+        )
+        wait = process.wait
+    for one in {stdin, stdout, theirs} - {0}:
+        os.close(one)
+    with ThreadPoolExecutor(2) as readers:
+        shown, errors = readers.submit(read_out), readers.submit(read_pipe, err)
+        return Run(wait(SECONDS), shown.result(), errors.result())
+
+
+@cache
+def starter() -> Starter:
+    """Return what starts the processes of these tests."""
+    made = Starter(environment())
+    atexit.register(made.close)
+    return made
 
 
 def run_shell(line: str, cwd: Path) -> Run:
@@ -121,19 +160,14 @@ def run_on_terminal(*words: object, cwd: Path, columns: int = 80, **env: str) ->
     """Run ``lossctl`` with standard output on a terminal, and standard error in a pipe."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 25, columns, 0, 0))
-    process = subprocess.Popen(
-        command(*words),
-        cwd=cwd,
-        env=environment(TERM="xterm-256color") | env,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    os.close(theirs)
-    shown = read_terminal(ours)
-    _, err = process.communicate(timeout=60)
-    return Run(process.returncode, shown, err)
+    surroundings = environment(TERM="xterm-256color") | env
+    return _run_process(words, cwd, surroundings, (theirs, theirs), lambda: read_terminal(ours))
+
+
+def read_pipe(ours: int) -> str:
+    """Return what comes through a pipe until its other end is closed, and close ours."""
+    with open(ours, encoding="utf-8") as pipe:
+        return pipe.read()
 
 
 def read_terminal(ours: int) -> str:
@@ -144,6 +178,12 @@ def read_terminal(ours: int) -> str:
             received += part
     os.close(ours)
     return received.decode().replace("\r\n", "\n")
+
+
+def _write_pipe(ours: int, content: bytes) -> None:
+    """Write into a pipe until its other end is closed, and close ours."""
+    with contextlib.suppress(BrokenPipeError), open(ours, "wb") as pipe:
+        pipe.write(content)
 
 
 def strip_styles(text: str) -> str:
