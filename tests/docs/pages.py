@@ -20,7 +20,7 @@ from pathlib import Path
 
 import lossctl
 from lossctl.checks.findings.catalogue import list_finding_types
-from tests.support.command_line import ROOT, SAMPLE_DATA, command, environment, run
+from tests.support.command_line import ROOT, SAMPLE_DATA, command, environment, run, run_merged
 
 README = ROOT / "README.md"
 DOCS = ROOT / "lossctl" / "docs"
@@ -38,6 +38,8 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROMPT = "$ "
 COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)\n?", re.MULTILINE)
 """A command line behind a prompt; one that ends in a backslash goes on below."""
+PLAIN = re.compile(r"""lossctl (?:[^|&;<>$`*?~#!()\[\]{}\\'"\n]|(?<=\S)#|\\\n|'[^']*')*""")
+"""A command line that means the same without a shell."""
 END = "end of the output"
 NUMBER = re.compile(r"(\d+\.\d+(?:e[-+]?\d+)?)")
 FULL_DIGITS = 15
@@ -84,6 +86,17 @@ def read_commands(block: str) -> list[Command]:
 
 
 def run_commands(lines: list[str], folder: Path) -> list[str]:
+    """Run command lines, and return what each prints on either stream.
+
+    Lines of plain words need no shell, and are quicker without.
+    """
+    if all(PLAIN.fullmatch(line) for line in lines):
+        split = [shlex.split(line.replace("\\\n", " "))[1:] for line in lines]
+        return [run_merged(*words, cwd=folder) for words in split]
+    return run_in_shell(lines, folder)
+
+
+def run_in_shell(lines: list[str], folder: Path) -> list[str]:
     """Run command lines in one shell, and return what each prints on either stream."""
     program = " ".join(command())
     script = [f'lossctl() {{ {program} "$@"; }}']

@@ -18,6 +18,7 @@ from tests.docs.pages import (
     DOCS,
     FINDINGS,
     PAGES,
+    PLAIN,
     TABLE,
     Block,
     agree,
@@ -27,6 +28,7 @@ from tests.docs.pages import (
     read_page,
     read_table,
     run_commands,
+    run_in_shell,
 )
 from tests.support.command_line import ROOT, SAMPLE_DATA, environment
 
@@ -61,6 +63,17 @@ def test_commands_print_what_is_shown(name: str, block: Block, folder: Path) -> 
     for one, output in zip(commands, outputs, strict=True):
         shown = f"$ {one.line}\n{output}\n--- shown:\n{one.shown}\n--- {AGAIN}"
         assert agree(output, one.shown), shown
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "block"), CONSOLE, ids=name_block)
+def test_commands_print_what_is_shown_in_a_shell(name: str, block: Block, folder: Path) -> None:
+    """Those of plain words too, each in a process that is started anew."""
+    commands = read_commands(block.text)
+    outputs = run_in_shell([one.line for one in commands], folder)
+    assert [agree(output, one.shown) for one, output in zip(commands, outputs, strict=True)] == [
+        True
+    ] * len(commands)
 
 
 @pytest.mark.parametrize("name", WITH_PYTHON)
@@ -189,6 +202,19 @@ def test_shell_keeps_exit_codes_variables_and_both_streams(tmp_path: Path) -> No
     *outputs, version = run_commands(lines, tmp_path)
     assert outputs == ["", "1\n", "", "kept\nkept\n"]
     assert version.startswith("lossctl ")
+
+
+def test_plain_words_mean_the_same_without_a_shell(tmp_path: Path) -> None:
+    lines = ["lossctl show --compare \\\n    ce 'bce'", "lossctl show nothing", "lossctl --version"]
+    assert all(PLAIN.fullmatch(line) for line in lines)
+    assert run_commands(lines, tmp_path) == run_in_shell(lines, tmp_path)
+    for line in (
+        "lossctl list | head",
+        "lossctl show $x",
+        "lossctl check *.npy",
+        "lossctl list # all",
+    ):
+        assert not PLAIN.fullmatch(line)
 
 
 @pytest.mark.slow

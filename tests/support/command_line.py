@@ -108,6 +108,20 @@ def run_process(
         return _run_process(words, cwd, environment(**env), streams, lambda: read_pipe(out))
 
 
+def run_merged(*words: object, cwd: Path) -> str:
+    """Run ``lossctl`` as a process of its own; return what it prints on either stream, in order."""
+    out, theirs = os.pipe()
+    with open(os.devnull, "rb") as nothing:  # noqa: PTH123
+        process = starter().start(
+            [*map(str, words)], cwd, environment(), [nothing.fileno(), theirs, theirs]
+        )
+    os.close(theirs)
+    with ThreadPoolExecutor(1) as reader:
+        shown = reader.submit(read_pipe, out)
+        process.wait(SECONDS)
+        return shown.result()
+
+
 def _run_process(
     words: Sequence[object],
     cwd: Path | None,
