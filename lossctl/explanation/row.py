@@ -31,7 +31,7 @@ def explain_row(call: Call, row: Row | None, progress: Progress | None) -> Expla
 
 
 def parse_row(row: Row | None) -> tuple[int, ...]:
-    """Return a row, and a position in it, as whole numbers."""
+    """Return a row, and a position in it, as integers."""
     if row is None:
         raise UsageError("no row is named", "Rows are counted from 0: --row 0 is the first one.")
     try:
@@ -44,7 +44,7 @@ def parse_row(row: Row | None) -> tuple[int, ...]:
         places = ()
     if not places:
         raise UsageError(
-            f"{row!r} is no row", "A row is a whole number from 0 on; 3,10,20 is a place in row 3."
+            f"{row!r} is not a row", "A row is an integer from 0 on; 3,10,20 is a place in row 3."
         )
     return places
 

@@ -112,7 +112,7 @@ class TestCall:
 
     def test_a_call_that_names_no_loss_has_none(self) -> None:
         call = Call(None, (X, Y), {}, Settings())
-        with pytest.raises(AssertionError):
+        with pytest.raises(UsageError, match="neither the name of a loss"):
             _ = call.loss
         assert make_call(find("mse"), [X], {}).loss is find("mse")
 

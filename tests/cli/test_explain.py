@@ -149,7 +149,7 @@ def test_help_ends_with_a_command_that_runs(key: str) -> None:
         ("cee preds.npy labels.npy --row 1", Exit.USAGE, "there is no loss named 'cee'"),
         ("ce preds.npy labels.npy --row 899", Exit.USAGE, "preds.npy has 899 rows"),
         ("ce preds.npy labels.npy --row -1", Exit.USAGE, "Rows are counted from 0"),
-        ("ce preds.npy labels.npy --row x", Exit.USAGE, "'x' is no row"),
+        ("ce preds.npy labels.npy --row x", Exit.USAGE, "'x' is not a row"),
         ("ce preds.npy labels.npy --row 3,1", Exit.USAGE, "row 3 has one loss, and no position 1"),
         (f"ce {SEGMENTS} --row 3,50,1", Exit.USAGE, "losses of shape (24, 30), and none at 50,1"),
         ("ce preds.npy labels.npy", Exit.USAGE, "no row is named"),

@@ -88,7 +88,7 @@ class TestRows:
 
     @pytest.mark.parametrize("row", ["x", "1,", "1.5", 1.5, [1.0], [[1]], {3}, (1, None), ()])
     def test_what_is_no_row(self, row: Any) -> None:
-        with pytest.raises(UsageError, match="is no row"):
+        with pytest.raises(UsageError, match="is not a row"):
             lossctl.explain("ce", LOGITS, LABELS, row=row)
 
     @pytest.mark.parametrize("row", ["3", 3, (3,), [np.int64(3)], np.array([3]), np.uint8(3)])

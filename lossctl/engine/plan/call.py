@@ -41,9 +41,8 @@ class Call:
 
     @property
     def loss(self) -> Loss:
-        """The loss, of a call that names one."""
-        assert self.named is not None
-        return self.named
+        """The loss; raises UsageError where a call that needs one names none."""
+        return find(self.named)
 
     @property
     def references(self) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""Cross entropies that weigh easy and hard answers otherwise."""
+"""Focal losses: cross entropies that down-weight easy examples."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Array = NDArray[Any]
 
 LOGITS = logit("input", "*", help="logits of the positive class")
 TARGET: Input = soft_label("target", "*", help="1 for the positive class, 0 for the negative")
-GAMMA = Option("power of what was missing to a sure answer; 0 is cross entropy", at_least=0)
+GAMMA = Option("power of 1 − p of the right answer; 0 is cross entropy", at_least=0)
 SCORES = "binary.csv#logit binary.csv#target"
 SMALL_TAIL = 0.06
 FOCAL_SOURCE = "Lin et al. 2017, Focal loss for dense object detection, arXiv:1708.02002"
@@ -60,7 +60,7 @@ def focal(
     ] = 0.25,
     gamma: Annotated[float, GAMMA] = 2.0,
 ) -> Array:
-    """Binary cross entropy of logits that fades for answers which are right and sure.
+    """Binary cross entropy of logits that down-weights easy examples.
 
     input and target have the same shape (*). Stable for logits of any size.
     """
@@ -136,7 +136,7 @@ def sigmoid_focal_gradient(
 def focusing_steps(
     y: Array, p: Array, q: Array, log_p: Array, log_q: Array, gamma: float, alpha: float | None
 ) -> Steps:
-    """Yield a cross entropy times what is missing to a sure answer, and times class weights."""
+    """Yield a cross entropy times (1 − p_t)^γ, and times class weights."""
     yield from term_steps(y, log_p, log_q)
     entropy = -(y * log_p) - (1 - y) * log_q
     yield Step("cross entropy", "positive term + negative term", entropy)

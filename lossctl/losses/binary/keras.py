@@ -151,7 +151,7 @@ def binary_focal_crossentropy(
     label_smoothing: Annotated[float, BINARY_SMOOTHING] = 0.0,
     axis: Annotated[int, MEAN_AXIS] = -1,
 ) -> Terms:
-    """Binary cross entropy in which confident right answers count little.
+    """Binary cross entropy that down-weights easy examples.
 
     y_pred and y_true have the same shape (N, *D, C), or (N); a last axis of 1 may be missing.
     """

@@ -46,7 +46,7 @@ FACTS = {
 } | CLIPPING
 SUM_TRAP = "probabilities are divided by their sum first, then clipped to [1e-7, 1 − 1e-7]"
 SMOOTHING_TRAP = (
-    "label smoothing counts the classes along axis, as mended in keras#23437;"
+    "label smoothing counts the classes along axis, as fixed in keras#23437;"
     " Keras 3.15.1 counts the last axis"
 )
 ALONG: dict[str, Any] = BATCH | {"results": ROWS, "class_axis_option": "axis"}
@@ -160,7 +160,7 @@ def categorical_focal_crossentropy(
     label_smoothing: Annotated[float, SMOOTHING] = 0.0,
     axis: Annotated[int, CLASS_AXIS] = -1,
 ) -> Terms:
-    """Cross entropy over classes in which confident right answers count little.
+    """Cross entropy over classes that down-weights easy examples.
 
     y_pred and y_true have the same shape, with the classes along axis.
     """
@@ -199,7 +199,7 @@ def categorical_focal_crossentropy_gradient(
 def categorical_focal_crossentropy_steps(
     p: Array, y: Array, *, alpha: float, gamma: float, from_logits: bool, label_smoothing: float
 ) -> Steps:
-    """Explain the cross entropy in which sure answers count little."""
+    """Explain the cross entropy that down-weights easy examples."""
     yield Step(
         "logits" if from_logits else "probabilities", "x" if from_logits else "p", p, right_class(y)
     )

@@ -1,4 +1,4 @@
-"""Keras's cross entropy that wrong labels harm little."""
+"""Keras's cross entropy that is robust to wrong labels."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def categorical_generalized_cross_entropy(
     *,
     q: Annotated[float, Option("robustness to wrong labels", above=0, below=1)] = 0.5,
 ) -> Array:
-    """Loss of the right class's probability that wrong labels harm little.
+    """Loss of the right class's probability that is robust to wrong labels.
 
     y_pred is (N, *D, C) or (C); y_true holds class indices (N, *D), (N, *D, 1) or one index.
     """

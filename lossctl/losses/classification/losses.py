@@ -165,7 +165,7 @@ def weigh_terms(
         "smoothing": "(1 − ε) y + ε / C",
     },
     traps=(
-        "takes logits, not probabilities: a softmax applied twice gives a wrong number quietly",
+        "takes logits, not probabilities: a softmax applied twice gives a silently wrong value",
         DENOMINATOR_TRAP,
         "with probability targets mean divides by N (times the further axes), weighted or not",
         "an ignored target's smoothing term is left out too",

@@ -127,7 +127,7 @@ def poly_ce_gradient(input: Array, target: Array, *, epsilon: float) -> Array:
 
 @poly_ce.steps
 def poly_ce_steps(x: Array, y: Array, *, epsilon: float) -> Steps:
-    """Explain the cross entropy, and what is missing to a sure answer."""
+    """Explain the cross entropy, and 1 − p of the right class."""
     yield Step("logits", "x", x, mark=right_class(y))
     yield Step("target", "y", y, mark=None if y.ndim == 0 else right_class(y))
     logs = yield from log_softmax_steps(x)

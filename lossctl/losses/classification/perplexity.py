@@ -54,7 +54,7 @@ def perplexity(
         int, Option("target value that is left out", role=Role.IGNORED_LABEL)
     ] = -100,
 ) -> Terms:
-    """Among how many equally likely classes the model is at a loss, on average.
+    """Exponential of the mean NLL: the effective number of choices.
 
     input is (N, C, *D) or (C); target holds class indices (N, *D) or one index. A label outside
     [0, C) is an error unless it is ignore_index.

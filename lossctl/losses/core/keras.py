@@ -66,7 +66,7 @@ SMOOTHING = Option(
 BINARY_SMOOTHING = Option("squeezes labels towards 0.5", at_least=0, at_most=1, role=Role.SMOOTHING)
 MEAN_AXIS = Option("the axis that is averaged over")
 CLASS_AXIS = Option("the axis of the classes")
-GAMMA = Option("how little confident right answers count", at_least=0)
+GAMMA = Option("power of 1 − p of the right answer; 0 is cross entropy", at_least=0)
 
 BINARY = (
     clipped("y_pred", *VECTORS, help=PREDICTED, kind_if=(("from_logits", Kind.LOGIT),)),

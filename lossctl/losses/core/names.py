@@ -37,7 +37,7 @@ LIBRARIES = {
     ),
     "torchvision": Library("torchvision, torchvision.ops", ("torchvision.ops", "torchvision")),
     "optax": Library("Optax, optax.losses", ("optax.losses", "optax")),
-    "literature": Library("the literature", ("literature",)),
+    "literature": Library("other", ("literature",)),
 }
 """The libraries in the order in which a name without prefix is looked up in them."""
 

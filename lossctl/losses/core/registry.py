@@ -19,7 +19,7 @@ from lossctl.losses.core.names import LIBRARIES, Names, name_library, rank, spli
 
 ROOM = __name__.removesuffix(".core.registry")
 MACHINERY = ("core", "maths", "custom")
-"""The folders of this room that are no family of losses."""
+"""The folders of this room that are not families of losses."""
 
 
 @functools.cache
@@ -57,12 +57,12 @@ def names() -> Iterable[str]:
     return iter(built_in())
 
 
-def find(name: str | Loss) -> Loss:
+def find(name: str | Loss | None) -> Loss:
     """Return the loss of that name.
 
     Ignores case, ``-`` against ``_`` and a trailing ``Loss``. A prefix (``torch.nn.``, ``F.``,
     ``keras.losses.``, ``optax.``) asks for the definition of that library. ``FILE.py:NAME`` is a
-    loss of one's own. Raises UsageError with the nearest names.
+    custom loss. Raises UsageError with the nearest names.
     """
     if isinstance(name, Loss):
         return name
@@ -135,7 +135,7 @@ def list_file(path: str) -> list[Loss]:
 
     reference = split_reference(path)
     if reference is None or reference[1]:
-        raise UsageError(f"{path!r} is no Python file", "Give a path that ends with .py.")
+        raise UsageError(f"{path!r} is not a Python file", "Give a path that ends with .py.")
     return list(load_file(reference[0]).values())
 
 

@@ -97,7 +97,7 @@ def loading(origin: CodeOrigin) -> Iterator[None]:
 
 
 def owner_hint(origin: CodeOrigin) -> str:
-    """Return whose it is to mend something."""
+    """Say who can fix it."""
     return f"This is in {origin.owner}, not in lossctl. --debug shows the traceback."
 
 

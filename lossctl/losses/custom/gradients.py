@@ -32,7 +32,7 @@ def validate_gradient(
     """
     if not isinstance(gradient.function, FunctionType):
         raise TypeError(
-            f"@loss.gradient stands before a function, but {gradient.function!r} is none"
+            f"@loss.gradient decorates a function, and {gradient.function!r} is not one"
         )
     gradient = replace(gradient, function=_rename_cotangent(gradient.function))
     for objection in _object(loss, gradient):
@@ -81,7 +81,7 @@ def _object(loss: Loss, gradient: DeclaredGradient) -> Iterator[str]:
         known.add(loss.predicate.name)
     for one in parameters:
         if one.kind is one.KEYWORD_ONLY and one.name not in known:
-            yield f"the gradient takes {one.name!r}, which is no option of {loss.key}"
+            yield f"the gradient takes {one.name!r}, which is not an option of {loss.key}"
 
 
 def _check_returns(

@@ -71,7 +71,7 @@ def _load(point: EntryPoint) -> list[Loss]:
     elif isinstance(value, ModuleType):
         losses = list(collect(value, value.__name__).values())
     else:
-        raise CustomLossError(f"its entry point {point.name} = {point.value} is no loss")
+        raise CustomLossError(f"its entry point {point.name} = {point.value} is not a loss")
     for loss in losses:
         assert loss.origin is not None
         loss.origin = replace(loss.origin, package=_package(point))

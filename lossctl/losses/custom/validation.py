@@ -51,7 +51,7 @@ def validate(loss: Loss) -> Loss:
     """
     kernel = loss.kernel
     if not isinstance(kernel, FunctionType):
-        raise TypeError(f"@loss(...) stands before a function, but {kernel!r} is none")
+        raise TypeError(f"@loss(...) decorates a function, and {kernel!r} is not one")
     origin = CodeOrigin(
         kernel.__module__ or "__main__", inspect.unwrap(kernel).__globals__.get("__file__")
     )
@@ -85,7 +85,7 @@ def _object(loss: Loss) -> Iterator[str]:
         yield f"says library={loss.library!r}; the library of your own loss is its file"
     for one in loss.inputs:
         if not isinstance(one, Input):
-            yield f"has an input that is none: {one!r}; say real('input', '*') and the like"
+            yield f"has an input that is not one: {one!r}; say real('input', '*') and the like"
             return
         if not one.forms:
             yield f"does not say the shape of {one.name!r}; '*' is any shape"
@@ -96,7 +96,7 @@ def _object(loss: Loss) -> Iterator[str]:
     yield from _object_to_roles(loss)
     for fact in loss.facts:
         if fact not in FACTS:
-            yield f"says {fact!r}, which is none of the facts {', '.join(FACTS)}"
+            yield f"says {fact!r}, which is not a fact; valid facts: {', '.join(FACTS)}"
 
 
 def _object_to_roles(loss: Loss) -> Iterator[str]:
@@ -173,7 +173,7 @@ def _object_to_values(one: Parameter, hint: Any) -> str | None:
     if one.default is None:
         return None if one.optional else f"has {one.name} = None; say {kind} | None of it"
     if not isinstance(one.default, VALUES[one.type]):
-        return f"has a default of another type: {one.name} = {one.default!r} is no {kind}"
+        return f"has a default of another type: {one.name} = {one.default!r} is not of type {kind}"
     broken = one.option.objection(one.default)
     return f"has a default out of bounds: {one.name} {broken}" if broken else None
 

@@ -40,7 +40,7 @@ def cosine_distance(
     *,
     epsilon: Annotated[float, Option("least square of a length", at_least=0)] = 0.0,
 ) -> Array:
-    """One less the cosine of the angle between two embeddings.
+    """Cosine distance: 1 − the cosine of the angle between two embeddings.
 
     input and target are (N, *D, F) or (F); the losses are (N, *D) or one number.
     """
@@ -75,7 +75,7 @@ def cosine_steps(x: Array, y: Array, floor: float, shown: str) -> StepsToArray:
 
 @cosine_distance.steps
 def cosine_distance_steps(x: Array, y: Array, *, epsilon: float) -> Steps:
-    """Explain one less the cosine."""
+    """Explain 1 − the cosine."""
     yield Step("prediction", "x", x)
     yield Step("target", "y", y)
     cosine = yield from cosine_steps(x, y, float(np.sqrt(epsilon)), "√ε")
@@ -120,7 +120,7 @@ def ntxent(
 ) -> Terms:
     """Cross entropy of telling the samples of the same label from all the others, by angle.
 
-    input is (N, F); target holds labels (N), any whole numbers. Without a pair of one label it
+    input is (N, F); target holds labels (N), any integers. Without a pair of one label it
     is NaN.
     """
     unit = _shorten(input, float(np.finfo(input.dtype).eps))

@@ -58,7 +58,7 @@ def circle(
 ) -> Terms:
     """Cost of embeddings of one label far apart, and of others close together, of all pairs.
 
-    y_pred is (N, F); y_true holds labels (N) or (N, 1), any whole numbers. With ref_embeddings
+    y_pred is (N, F); y_true holds labels (N) or (N, 1), any integers. With ref_embeddings
     (R, F) and ref_labels (R), samples are compared with those instead of each other.
     """
     labels = y_true.reshape(-1)

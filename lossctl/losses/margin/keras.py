@@ -30,7 +30,7 @@ LABEL_TRAP = "labels of 0 and 1 are taken as -1 and +1 if the whole of y_true is
 
 
 def _lack(y_pred: Array, y_true: Array, binary: bool) -> Array:
-    """Return what a score lacks of a margin of 1."""
+    """Return the margin violation of a score, for a margin of 1."""
     signs = 2 * y_true - 1 if binary else y_true
     lack = 1 - signs * y_pred
     return at_least(lack, 0, out=lack)
@@ -48,7 +48,7 @@ def _lack(y_pred: Array, y_true: Array, binary: bool) -> Array:
     **AVERAGE,
 )
 def hinge(y_pred: Array, y_true: Array, *, binary: bool) -> Array:
-    """Lack of a margin of 1 in a score, averaged over the last axis.
+    """Margin violation of a score, for a margin of 1, averaged over the last axis.
 
     y_pred and y_true have the same shape (N, *D, C), or (N); a last axis of 1 may be missing.
     """
@@ -92,7 +92,7 @@ def hinge_steps(x: Array, y: Array, *, binary: bool) -> Steps:
     **AVERAGE,
 )
 def squared_hinge(y_pred: Array, y_true: Array, *, binary: bool) -> Array:
-    """Square of what a score lacks of a margin of 1, averaged over the last axis.
+    """Squared margin violation of a score, for a margin of 1, averaged over the last axis.
 
     y_pred and y_true have the same shape (N, *D, C), or (N); a last axis of 1 may be missing.
     """
@@ -133,7 +133,7 @@ def squared_hinge_steps(x: Array, y: Array, *, binary: bool) -> Steps:
     **BATCH,
 )
 def categorical_hinge(y_pred: Array, y_true: Array) -> Array:
-    """Lack of a margin of 1 between the right class's score and the best wrong one.
+    """Margin violation of the right class's score against the best wrong one, for a margin of 1.
 
     y_pred and y_true have the same shape (N, *D, C), or (C).
     """

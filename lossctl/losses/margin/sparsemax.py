@@ -162,7 +162,7 @@ def multiclass_hinge_steps(x: Array, y: Array) -> Steps:
     traps=("targets are 1 and 0, not +1 and -1", "0 from a lead of 1 on, where softmax never is"),
 )
 def sparsemax(input: Array, target: Array) -> Array:
-    """Cross entropy's twin that is 0 for answers which are right by 1 or more.
+    """Analogue of cross entropy that is 0 for answers that are right by 1 or more.
 
     input and target have the same shape (*). A target that is not 0 or 1 is an error.
     """

@@ -53,7 +53,7 @@ CLASSES = either(
         "takes probabilities; for logits there is ce, and bce_with_logits for two classes",
         "one confident mistake costs 36.04 in a float64 file and 15.94 in a float32 file, because"
         " ε is that of the dtype: 2.2e-16, 1.2e-7",
-        "rows are not divided by their sum; those that do not sum to 1 are told",
+        "rows are not divided by their sum; those that do not sum to 1 are reported",
     ),
     facts={"clipping": "probabilities to [ε, 1 − ε], ε of the file's dtype"},
 )

@@ -41,7 +41,7 @@ def _finalize_dice(sums: Mapping[str, Any], _: Mapping[str, Any]) -> Any:
 def dice(
     y_pred: Array, y_true: Array, *, axis: Annotated[tuple[int, ...] | None, AXES] = None
 ) -> Terms:
-    """One less the overlap of two maps: twice their intersection over their sizes.
+    """Dice loss: 1 − overlap of two maps, twice their intersection over their sizes.
 
     y_pred and y_true have the same shape (N, *D); the losses have the axes that are not added up.
     """
@@ -76,7 +76,7 @@ def _finalize_tversky(sums: Mapping[str, Any], options: Mapping[str, Any]) -> An
     example="probs.npy one_hot.npy --alpha 0.3 --beta 0.7",
     traps=(
         RATIO_TRAP,
-        "alpha weighs false positives and beta false negatives, as mended in keras#23333;"
+        "alpha weighs false positives and beta false negatives, as fixed in keras#23333;"
         " Keras 3.15.1 has them the other way round",
     ),
     facts=FACTS,

@@ -40,7 +40,7 @@ SMOOTH = Option("added above and below, so that nothing against nothing is right
 SOFTMAX = Option("the input holds logits, not probabilities")
 BACKGROUND = Option("leave out class 0")
 PER_SAMPLE = {"axis": "all but the first: one loss per sample"}
-RATIOS = "each sample has its ratio; Keras's dice is one ratio of everything, unless told the axes"
+RATIOS = "each sample has its ratio; Keras's dice is one ratio of everything, unless axes are given"
 FREQUENCY_EPS = 1e-7
 
 

@@ -57,7 +57,7 @@ def ctc(y_pred: Array, y_true: Array) -> Terms:
             Note(IMPOSSIBLE, "{are} infinite: no alignment, the input is too short"): np.isposinf(
                 losses
             ),
-            "{were} computed with a 0 among the labels, which is no padding": before.any(axis=1),
+            "{were} computed with a 0 among the labels, which is not padding": before.any(axis=1),
         },
     )
 

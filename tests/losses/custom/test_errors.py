@@ -37,8 +37,8 @@ BROKEN_FILES = {
         "line 5",
         "choices=",
     ),
-    "fraction": (own_loss("return input", "a: int = 1.5"), "line 4", "a = 1.5 is no int"),
-    "text": (own_loss("return input", "a: float = 'b'"), "line 4", "a = 'b' is no float"),
+    "fraction": (own_loss("return input", "a: int = 1.5"), "line 4", "a = 1.5 is not of type int"),
+    "text": (own_loss("return input", "a: float = 'b'"), "line 4", "a = 'b' is not of type float"),
     "none": (own_loss("return input", "a: float = None"), "line 4", "say float | None"),
     "bounds": (
         "from typing import Annotated\n"

@@ -201,7 +201,7 @@ class TestReferences:
 
     def test_list_of_what_is_no_python_file(self, folder: Path) -> None:
         done = run("list", "p.npy")
-        assert (done.code, "no Python file" in done.err) == (2, True)
+        assert (done.code, "is not a Python file" in done.err) == (2, True)
 
     @pytest.mark.parametrize("value", [3, np.abs, None])
     def test_what_is_neither_name_nor_loss(self, value: Any) -> None:

@@ -72,7 +72,7 @@ class TestDeclared:
             ({"returned": "input.astype(str)"}, "an array of <U32 as the gradient by input"),
             ({"returned": "np.multiply(input, 2, out=input)"}, "ValueError: output array is read"),
             ({"parameters": "input"}, "takes the inputs input, target, but its function has input"),
-            ({"parameters": "input, target, *, powr"}, "takes 'powr', which is no option"),
+            ({"parameters": "input, target, *, powr"}, "takes 'powr', which is not an option"),
             ({"decorator": '@mine.gradient(by=("inptu",))'}, "is by 'inptu', but the inputs are"),
         ],
     )
@@ -91,7 +91,7 @@ class TestDeclared:
             """Return the input."""
             return input * 1.0
 
-        with pytest.raises(TypeError, match="stands before a function"):
+        with pytest.raises(TypeError, match="decorates a function"):
             plain.gradient(np.sign)
 
 

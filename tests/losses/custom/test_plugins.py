@@ -85,7 +85,7 @@ BROKEN = {
     "gone": ("", "broken:gone", "gone"),
     "no module": ("", "elsewhere", "elsewhere"),
     "nothing": ("", "broken", "declares no loss"),
-    "number": ("one = 1\n", "broken:one", "broken:one is no loss"),
+    "number": ("one = 1\n", "broken:one", "broken:one is not a loss"),
     "declaration": (own_loss("return input", "a: dict = {}"), "broken", "of type dict"),
     "clash": (WING + WING.replace('"wing",', '"wing2",').replace("f wing", "f w2"), "broken",
               "means both"),
