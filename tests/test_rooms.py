@@ -31,10 +31,6 @@ OPEN_TO_ALL = {"lossctl.errors", "lossctl.__version__"}
 LONGEST_FILE = 400
 MOST_MODULES = 14
 HEAVY = ("numpy", "pandas", "pyarrow", "rich", "typer")
-NOT_YET: set[tuple[str, ...]] = set()
-"""What is against the rules and still to go: imports against the table, imports that close a
-circle, public classes whose name has a second meaning. What is right must leave the list.
-"""
 
 
 def read_rows(page: str, heading: str) -> list[list[str]]:
@@ -186,31 +182,16 @@ def read_graph() -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("module", [one for one in MODULES if one != EXCEPTED])
 def test_imports_stay_within_the_table(module: str) -> None:
-    found = find_trespasses(MODULES[module], SOURCES[module])
-    assert [one for one in found if (module, one) not in NOT_YET] == []
+    assert find_trespasses(MODULES[module], SOURCES[module]) == []
 
 
 def test_every_module_is_of_a_room_of_the_table() -> None:
     rooms = {find_room(module) for module in MODULES if module != EXCEPTED}
-    assert rooms <= set(ROOMS)
+    assert rooms == set(ROOMS)
 
 
 def test_no_modules_import_each_other() -> None:
-    assert find_circles(read_graph()) - NOT_YET == set()
-
-
-def find_all_that_is_wrong() -> set[tuple[str, ...]]:
-    """Return every entry that the list of what is not yet right could have."""
-    wrong: set[tuple[str, ...]] = {(name,) for name in find_shared_names(SOURCES) - list_shared()}
-    wrong |= find_circles(read_graph())
-    for module, source in SOURCES.items():
-        if module != EXCEPTED:
-            wrong |= {(module, one) for one in find_trespasses(MODULES[module], source)}
-    return wrong
-
-
-def test_what_is_right_now_has_left_the_list() -> None:
-    assert NOT_YET - find_all_that_is_wrong() == set(), "take these out of NOT_YET"
+    assert find_circles(read_graph()) == set()
 
 
 def test_no_room_has_the_name_of_a_public_function() -> None:
@@ -236,8 +217,8 @@ def list_shared() -> set[str]:
 
 
 def test_one_name_means_one_thing() -> None:
-    allowed = list_shared() | {one[0] for one in NOT_YET if len(one) == 1}
-    assert find_shared_names(SOURCES) - allowed == set(), "name the idea in glossary.md, or rename"
+    found = find_shared_names(SOURCES)
+    assert found - list_shared() == set(), "name the one idea in glossary.md, or rename"
 
 
 def test_the_glossary_lists_no_name_that_is_not_shared() -> None:
