@@ -12,11 +12,12 @@ import pytest
 from hypothesis import settings
 
 from tests.support.command_line import Run, compute, save, starter
+from tests.support.duration import pytest_sessionstart
 from tests.support.guide import pytest_runtest_makereport
 from tests.support.own_code import PREDICTED, TRUE, WING
 from tests.support.small_files import GOOD, Refuse
 
-__all__ = ["pytest_runtest_makereport"]
+__all__ = ["pytest_runtest_makereport", "pytest_sessionstart"]
 
 # How long an example takes says more about the machine than about the program.
 settings.register_profile("steady", deadline=None)
