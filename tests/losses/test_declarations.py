@@ -28,6 +28,7 @@ SAID: dict[str, Any] = {
     "source": "https://example.org",
     "example": "a.npy b.npy",
 }
+READ = "read .github/CONTRIBUTING.md, 'A loss'"
 
 every_loss = pytest.mark.parametrize("key", LOSSES)
 
@@ -74,7 +75,7 @@ def find_faults(loss: Loss) -> Iterator[str]:
 
 @every_loss
 def test_stands_in_one_place_with_gradient_and_steps(key: str) -> None:
-    assert list(find_faults(LOSSES[key])) == [], "see .github/CONTRIBUTING.md, 'a loss'"
+    assert list(find_faults(LOSSES[key])) == [], READ
 
 
 def test_what_is_missing_is_found() -> None:
@@ -139,7 +140,7 @@ def test_steps_and_keys_are_declared_once() -> None:
 
 def test_every_module_of_a_family_declares_losses() -> None:
     homes = {loss.kernel.__module__ for loss in LOSSES.values()}
-    assert set(family_modules()) == homes
+    assert set(family_modules()) == homes, READ
 
 
 def find_missing(loss: Loss, text: str) -> list[str]:
@@ -163,7 +164,7 @@ def find_missing(loss: Loss, text: str) -> list[str]:
 @every_loss
 def test_the_docstring_has_all_that_is_declared(key: str) -> None:
     loss = LOSSES[key]
-    assert find_missing(loss, loss.__doc__ or "") == []
+    assert find_missing(loss, loss.__doc__ or "") == [], READ
     lines = (loss.__doc__ or "").splitlines()
     assert [one for one in lines if len(one) > 100 and "https:" not in one] == []
     assert inspect.getdoc(loss) == loss.__doc__
