@@ -13,7 +13,8 @@ EXAMPLE = "lossctl docs evaluate"
 
 HELP = (
     "Show a page of the documents; without a name, list the pages.\n\n"
-    "On a terminal a page comes in a pager (PAGER names one, else less), in a pipe as Markdown."
+    "On a terminal a page comes in a pager (PAGER names one, else less, where the arrow keys reach "
+    "what runs over the edge), in a pipe as Markdown."
 )
 
 

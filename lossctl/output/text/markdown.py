@@ -10,9 +10,13 @@ from rich.console import Console, ConsoleOptions
 from rich.markdown import CodeBlock, Markdown, MarkdownElement, TableElement
 from rich.table import Table
 from rich.text import Text
+from rich.theme import Theme
 
 LOCAL_LINK = re.compile(r"!?\[([^\]]+)\]\((?!\w+:)[^)]*\)")
 """A link to a file beside the page, which a terminal cannot follow."""
+
+STYLES = Theme({"markdown.code": "cyan"})
+"""Without rich's black behind code, which stands out on a light terminal."""
 
 
 class Verbatim(CodeBlock):
@@ -48,7 +52,7 @@ class Page(Markdown):
 
 def draw(text: str, stream: TextIO) -> str:
     """Return the Markdown drawn for a terminal of the stream's width, with its styles."""
-    console = Console(file=stream, highlight=False, emoji=False)
+    console = Console(file=stream, highlight=False, emoji=False, theme=STYLES)
     plain = LOCAL_LINK.sub(r"\1", text).replace("<br>", ", ")
     with console.capture() as capture:
         console.print(Page(plain), crop=False)
