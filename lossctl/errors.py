@@ -40,7 +40,7 @@ class Worded:
         return str(getattr(importlib.import_module(module), name)(self))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sentence(Worded):
     """A sentence with data in it, such as a place, which get their words with it."""
 
@@ -51,7 +51,7 @@ class Sentence(Worded):
         return self.text.format(**self.values)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Location(Worded):
     """Where an element is, as a person would look for it."""
 
@@ -73,7 +73,7 @@ class Location(Worded):
     """What a state of an older version says of the place."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OptionName(Worded):
     """An option of a call, which is a flag on the command line, and its value if it has one."""
 
@@ -122,7 +122,7 @@ class RemedyKind(StrEnum):
     SET_OPTIONS_OF = "set_options_of"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Remedy(Worded):
     """What to do about something that is wrong: its kind, and what that kind needs to be said."""
 

@@ -12,7 +12,7 @@ from lossctl.checks.measurements.baselines import PERFECT
 from lossctl.checks.repairs.conversions import repair_form
 from lossctl.checks.repairs.remedies import Repair, RepairKind
 from lossctl.checks.result import Severity
-from lossctl.errors import Remedy
+from lossctl.errors import Location, Remedy
 from lossctl.kinds import Kind
 
 FEW = 10
@@ -56,6 +56,7 @@ def find_duplicate_rows(context: CheckContext) -> Iterator[Evidence]:
         },
         context.call.keep(RepairKind.KEEP_FIRST_SAMPLES, kept),
         None if share >= MANY_REPEATS else Severity.INFO,
+        Location(sample=int(repeats.again)),
     )
 
 
@@ -79,6 +80,7 @@ def find_duplicate_ids(context: CheckContext) -> Iterator[Evidence]:
         f" of row {repeats.again} is that of row {repeats.first}",
         {"count": repeats.count, "first": repeats.first, "again": repeats.again},
         repair,
+        place=Location(sample=int(repeats.again), source=context.id_source),
     )
 
 

@@ -13,6 +13,7 @@ from lossctl.checks.findings.context import CheckContext
 from lossctl.checks.repairs.remedies import RepairKind
 from lossctl.checks.result import Severity
 from lossctl.engine.plan.plan import Plan
+from lossctl.errors import Location
 from lossctl.kinds import Kind
 from lossctl.losses.core.declaration import Role
 from lossctl.losses.sequence.losses import IMPOSSIBLE
@@ -92,4 +93,5 @@ def find_impossible_alignments(context: CheckContext) -> Iterator[Evidence]:
         {"count": len(rows), "samples": listed},
         context.call.keep(RepairKind.LEAVE_OUT_IMPOSSIBLE, left_out),
         Severity.WARNING if zero else None,
+        Location(sample=int(rows[0])),
     )

@@ -102,7 +102,7 @@ def _choose_member(archive: zipfile.ZipFile, origin: Origin, member: str | None)
     try:
         find_column(name, names, path)
     except UsageError as error:
-        raise UsageError(f"{path} has no array {member!r}", error.remedy) from None
+        raise UsageError(f"{path} has no array {member!r}", *error.remedies) from None
     return infos[name]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import textwrap
 from pathlib import Path
@@ -73,6 +74,21 @@ def test_every_option_called_so_has_the_role() -> None:
         for one in loss.parameters:
             if one.name in set().union(*names.values()):
                 assert one.option.role is not None, (loss.key, one.name)
+
+
+def test_no_other_room_knows_the_options_by_name() -> None:
+    package = Path(lossctl.__file__).parent
+    names = {one.name for loss in list_losses() for one in loss.roles.values()}
+    assert len(names) >= 4
+    known = [
+        f"{path.relative_to(package)}: {node.value}"
+        for path in package.rglob("*.py")
+        if path.relative_to(package).parts[0] != "losses"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if node.value.removeprefix("--").replace("-", "_") in names
+    ]
+    assert known == []
 
 
 @pytest.mark.parametrize(
