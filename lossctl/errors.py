@@ -244,4 +244,4 @@ def did_you_mean(name: str, candidates: Sequence[str]) -> str:
     if close:
         return f"Did you mean {' or '.join(close)}?"
     shown = ", ".join(candidates[:12])
-    return f"There is: {shown}{', …' if len(candidates) > 12 else ''}." if shown else ""
+    return f"Available: {shown}{', …' if len(candidates) > 12 else ''}." if shown else ""

@@ -15,7 +15,7 @@ TRUE, FALSE = {"1", "true", "yes", "on", "t", "y"}, {"0", "false", "no", "off", 
 MARK = "\0"
 """Stands before a word that begins with a dash and is no flag; no word of a shell has it."""
 
-WORDS = {int: "a whole number", float: "a number", bool: "true or false"}
+WORDS = {int: "an integer", float: "a number", bool: "true or false"}
 
 
 def take_plain_values(command: Any) -> Any:

@@ -43,12 +43,12 @@ from lossctl.evaluation.result import Evaluation
 DEFAULTS, JOB = "defaults", "job"
 
 _WORDS = {
-    Value.TEXT: "a text",
-    Value.TEXTS: "a text or a list of texts",
-    Value.LIST: "a text or a list of texts",
-    Value.NAMES: "a text or a list of texts",
+    Value.TEXT: "a string",
+    Value.TEXTS: "a string or a list of strings",
+    Value.LIST: "a string or a list of strings",
+    Value.NAMES: "a string or a list of strings",
     Value.NUMBER: "a number",
-    Value.WHOLE: "a whole number",
+    Value.WHOLE: "an integer",
     Value.SWITCH: "true or false",
 }
 
@@ -166,7 +166,9 @@ def _read_document(file: str) -> dict[str, Any]:
     except OSError as error:
         raise explain_os_error(Path(file), error) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} is no TOML: {error}", "See toml.io for the syntax.") from error
+        raise UsageError(
+            f"{file} is not valid TOML: {error}", "See toml.io for the syntax."
+        ) from error
 
 
 def _read_table(table: Any, place: str) -> dict[str, Any]:
@@ -189,7 +191,7 @@ def _suggest(key: str) -> str:
     if key in OF_THE_COMMAND:
         return f"It belongs to the command: lossctl run SUITE --{key} …"
     close = nearest(key, list(KEYS))
-    return f"Did you mean {' or '.join(close)}?" if close else f"There is: {', '.join(KEYS)}."
+    return f"Did you mean {' or '.join(close)}?" if close else f"Available: {', '.join(KEYS)}."
 
 
 def _read_value(value: Any, kind: Value, place: str) -> Any:

@@ -81,7 +81,7 @@ class TestCall:
         assert make_call("mse", [X, Y], {}).settings.threads is None
         with pytest.raises(UsageError, match="threads must be at least 1, but is 0"):
             make_call("mse", [X, Y], {}, threads=0).plan()
-        with pytest.raises(UsageError, match="threads must be a whole number, but is 'all'"):
+        with pytest.raises(UsageError, match="threads must be an integer, but is 'all'"):
             make_call("mse", [X, Y], {}, threads="all").plan()
 
     def test_inputs_are_given_in_their_place_or_by_name(self) -> None:

@@ -64,7 +64,7 @@ class TestWords:
             (("mse", "--nan", "drop"), ("'drop'", "propagate", "omit", "error")),
             (("mse", "--dtype", "float16"), ("'float16'", "float64", "float32")),
             (("mse", "-j", 0), ("threads", "at least 1", "0")),
-            (("mse", "-j", "two"), ("--threads", "whole number", "'two'")),
+            (("mse", "-j", "two"), ("--threads", "integer", "'two'")),
             (("mse", "--limit", -1), ("--limit", "at least 0", "-1")),
             (("mse", "--precision", 0), ("--precision", "at least 1", "0")),
             (("mse", "--precision", 18), ("--precision", "at most 17", "18")),
@@ -87,7 +87,7 @@ class TestWords:
     def test_bounds_of_class_losses(self, here: Path) -> None:
         for options, expected in (
             (("ce", "--label-smoothing", 1.5), ("label_smoothing", "at least 0, at most 1", "1.5")),
-            (("ce", "--ignore-index", 1.5), ("--ignore-index", "whole number", "'1.5'")),
+            (("ce", "--ignore-index", 1.5), ("--ignore-index", "integer", "'1.5'")),
             (("ce", "--weight", "1,two,3"), ("'two'", "1,two,3", "number")),
             (("ce", "--class-axis", 4), ("(4, 3)", "axis 4")),
             (("multi_margin", "--p", 3), ("p of multi_margin", "1, 2", "3")),

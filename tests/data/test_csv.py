@@ -211,7 +211,7 @@ def test_duplicate_names(text: Text) -> None:
     path = text("a,b,a\n1,2,3\n")
     assert np.array_equal(load(f"{path}#b"), [2])
     assert np.array_equal(load(path), [[1, 2, 3]])
-    with pytest.raises(UsageError, match="'a' stands over 2 columns"):
+    with pytest.raises(UsageError, match="'a' appears 2 times"):
         open_sources([f"{path}#a"])
 
 

@@ -195,7 +195,7 @@ def test_versions_that_are_not_known(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros(3))
     content = (tmp_path / "x.npy").read_bytes()
     (tmp_path / "x.npy").write_bytes(content.replace(b"\x93NUMPY\1\0", b"\x93NUMPY\7\1"))
-    with pytest.raises(DataError, match=r"version 7\.1 of the format is not known"):
+    with pytest.raises(DataError, match=r"version 7\.1 of the format is not supported"):
         open_sources([tmp_path / "x.npy"])
 
 
@@ -211,7 +211,7 @@ def test_content_counts_before_the_suffix(tmp_path: Path) -> None:
         (b"\x89HDF\r\n\x1a\n", "HDF5"),
         (b"\x80\x04\x95abc", "pickle"),
         (b"\x1f\x8b\x08", "gzip"),
-        (b"\x00\x01\x02", "format is not known"),
+        (b"\x00\x01\x02", "unrecognised format"),
         (b"", "is empty"),
     ],
 )

@@ -168,7 +168,7 @@ def test_nothing_matches(tmp_path: Path) -> None:
     with pytest.raises(FileError, match=r"(?s)is a directory in which no file.*It is empty"):
         open_sources([tmp_path / "empty"])
     write(tmp_path / "empty/notes.txt", b"a")
-    with pytest.raises(FileError, match=r"(?s)is a directory.*There is: notes.txt"):
+    with pytest.raises(FileError, match=r"(?s)is a directory.*Available: notes.txt"):
         open_sources([tmp_path / "empty"])
     write(tmp_path / "shards/part-1.csv.gz", gzip.compress(b"x\n1\n"))
     with pytest.raises(UsageError, match="several formats: 1 CSV, 6 NPY"):

@@ -273,7 +273,7 @@ def test_a_reversed_range_says_so() -> None:
 def test_ambiguous_names_are_errors_only_when_used() -> None:
     names = ["a", "b", "a"]
     assert choose_columns("b", names, "file") == [1]
-    with pytest.raises(UsageError, match="stands over 2 columns"):
+    with pytest.raises(UsageError, match="appears 2 times"):
         choose_columns("a", names, "file")
 
 

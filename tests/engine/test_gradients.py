@@ -172,7 +172,7 @@ class TestHandingOver:
         found = lossctl.gradient("margin_ranking", [1.0], [2.0], [1.0])
         with pytest.raises(UsageError, match=r"by 2 inputs \(input1, input2\)"):
             np.asarray(found)
-        with pytest.raises(UsageError, match="no gradient by 'input'") as raised:
+        with pytest.raises(UsageError, match="no gradient with respect to 'input'") as raised:
             found["input"]
         assert "input1" in raised.value.remedy
 

@@ -219,7 +219,7 @@ class TestRefusals:
     )
     def test_no_state(self, parts: list[Path], text: str) -> None:
         parts[0].write_text(text)
-        with pytest.raises(DataError, match="no state of lossctl"):
+        with pytest.raises(DataError, match="not a lossctl state"):
             lossctl.merge(parts)
         parts[0].unlink()
         with pytest.raises(FileError):
@@ -316,5 +316,5 @@ def test_notes_of_any_part_are_kept(tmp_path: Path) -> None:
 def test_a_damaged_state_is_refused(tmp_path: Path, damage: dict[str, Any]) -> None:
     (path,) = save_parts(tmp_path, 1, "mse", np.arange(9.0), np.zeros(9))
     path.write_text(json.dumps(json.loads(path.read_text()) | damage))
-    with pytest.raises(DataError, match="no state of lossctl, or is damaged"):
+    with pytest.raises(DataError, match="not a lossctl state, or is damaged"):
         lossctl.merge([path])

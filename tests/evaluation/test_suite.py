@@ -93,17 +93,17 @@ class TestReading:
             ("[job.a]\nprd = 'x'", "[job.a] has an unknown key 'prd'\nDid you mean pred"),
             ("[defaults]\nfail_iff = 'x'\n[job.a]", "[defaults] has an unknown key 'fail_iff'"),
             ("[job.a]\noutput = 'x'", "It belongs to the command: lossctl run SUITE --output"),
-            ("[job.a]\nqqqqqqqqq = 1", "There is: dataset, pred"),
+            ("[job.a]\nqqqqqqqqq = 1", "Available: dataset, pred"),
             ("[job.a]\nci = '0.9'", "[job.a]: ci must be a number, but is '0.9'"),
             ("[job.a]\nci = true", "ci must be a number, but is True"),
-            ("[job.a]\nseed = 1.5", "seed must be a whole number, but is 1.5"),
-            ("[job.a]\npred = [1]", "pred must be a text or a list of texts, but is [1]"),
-            ("[job.a]\ntarget = ['x']", "target must be a text, but is ['x']"),
+            ("[job.a]\nseed = 1.5", "seed must be an integer, but is 1.5"),
+            ("[job.a]\npred = [1]", "pred must be a string or a list of strings, but is [1]"),
+            ("[job.a]\ntarget = ['x']", "target must be a string, but is ['x']"),
             ("[job.a]\nsqueeze = 1", "squeeze must be true or false, but is 1"),
             ("[job.a]\nmin-size = 1\nmin_size = 2", "has the key 'min-size' twice"),
             ("[job]\na = 1", "[job.a] must be a table, but is 1"),
             ("defaults = 1\n[job.a]", "[defaults] must be a table, but is 1"),
-            ("[job.a\n", "is no TOML: Expected ']'"),
+            ("[job.a\n", "is not valid TOML: Expected ']'"),
         ],
     )
     def test_what_is_wrong_is_said(self, tmp_path: Path, text: str, words: str) -> None:
@@ -115,7 +115,7 @@ class TestReading:
 
     def test_a_file_that_is_no_text(self, tmp_path: Path) -> None:
         (tmp_path / "x.toml").write_bytes(b"\xff\xfe")
-        with pytest.raises(UsageError, match="is no TOML"):
+        with pytest.raises(UsageError, match="is not valid TOML"):
             read_suite(tmp_path / "x.toml")
 
 

@@ -139,7 +139,7 @@ def test_labels_and_probabilities_that_are_none(key: str) -> None:
 
 def test_scores_for_labels_are_refused() -> None:
     """A probability is no label, and would count as wrong whatever it is."""
-    with pytest.raises(DataError, match="input: 2 values are not whole numbers"):
+    with pytest.raises(DataError, match="input: 2 values are not integers"):
         lossctl.compute("zero_one", [0.5, 0.25, 1.0], [1, 0, 1])
     with pytest.raises(UsageError, match="top_k is 2, but the input holds one label per sample"):
         lossctl.compute("zero_one", [1, 2], [1, 2], top_k=2)

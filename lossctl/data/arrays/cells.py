@@ -68,7 +68,7 @@ class Cells:
         except pa.ArrowNotImplementedError as error:
             raise DataError(
                 f"{name} holds {self.arrow.type}, which cannot be labels",
-                "Choose a column of texts, numbers or dates.",
+                "Choose a column of strings, numbers or dates.",
             ) from error
         return _read(coded.indices), coded.dictionary.to_pylist()
 
@@ -155,10 +155,10 @@ def wrap_cells(given: Any, name: str) -> CellArray:
             cells = Cells(pa.array([None if empty else str(one) for one, empty in texts]))
         return CellArray(name, cells.arrow)
     except pa.ArrowNotImplementedError as error:
-        raise DataError(f"{name} holds no labels: {error}", "Make them texts.") from error
+        raise DataError(f"{name} holds no labels: {error}", "Make them strings.") from error
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise DataError(
-            f"{name} holds labels of different types: {error}", "Make them all texts."
+            f"{name} holds labels of different types: {error}", "Make them all strings."
         ) from error
 
 

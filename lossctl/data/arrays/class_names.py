@@ -138,7 +138,7 @@ class IndexedSource(DelegatingSource):
             raise DataError(
                 f"{self._what}: {self.name} holds {indices.dtype}, neither names of classes nor"
                 " their indices",
-                "Convert it to whole numbers or to texts.",
+                "Convert it to integers or to strings.",
             )
         return indices
 

@@ -114,7 +114,7 @@ class Message:
         if compression:
             codec = Record(self.head, compression).number(0, "<b")
             if not 0 <= codec < len(CODECS):
-                raise MessageError(f"the compression {codec} is not known")
+                raise MessageError(f"the compression {codec} is not supported")
             self.codec = CODECS[codec]
         self.variadic = batch.follow(VARIADIC) != 0
 

@@ -103,7 +103,7 @@ def recognise(origin: Origin, begin: bytes) -> Format:
     if expected is not None:
         raise _format_mismatch(origin, expected, begin)
     if not _is_text(begin):
-        raise DataError(f"{path}: the format is not known: it begins with {begin[:8]!r}", READABLE)
+        raise DataError(f"{path}: unrecognised format: it begins with {begin[:8]!r}", READABLE)
     if origin.suffix == ".json":
         raise DataError(f"{path} is JSON", f"Convert it: {READABLE}")
     header = begin.split(b"\n", 1)[0]

@@ -57,7 +57,7 @@ def read_header(file: IO[bytes], where: str) -> Header:
     if not begin.startswith(MAGIC):
         raise _broken(where, f"it begins with {begin!r}")
     if version not in LENGTHS:
-        raise _broken(where, f"version {version}.{begin[-1]} of the format is not known")
+        raise _broken(where, f"version {version}.{begin[-1]} of the format is not supported")
     length = LENGTHS[version]
     begin += _take(file, length.size, begin, where)
     size = length.unpack(begin[-length.size :])[0]
@@ -115,7 +115,7 @@ def _explain(text: bytes) -> str:
 
 def _explain_values(descr: object, order: object, shape: object) -> str:
     if not isinstance(shape, tuple) or not all(isinstance(size, int) for size in shape):
-        return f"the shape {shape!r} is not a tuple of whole numbers"
+        return f"the shape {shape!r} is not a tuple of integers"
     if not isinstance(order, bool):
         return f"fortran_order is {order!r}, neither True nor False"
     return f"the dtype {descr!r} is not known to NumPy"

@@ -79,7 +79,7 @@ def _show_surroundings(path: Path) -> str:
     return _show_names(_list_names(directory), f"{directory} holds") or f"{directory} is empty."
 
 
-def _show_names(names: Sequence[str], there_is: str = "There is") -> str:
+def _show_names(names: Sequence[str], intro: str = "Available") -> str:
     shown = sort_naturally([Path(name) for name in names])[:SHOWN_NAMES]
     more = ", …" if len(names) > SHOWN_NAMES else ""
-    return f"{there_is}: {', '.join(map(str, shown))}{more}." if names else ""
+    return f"{intro}: {', '.join(map(str, shown))}{more}." if names else ""

@@ -29,9 +29,9 @@ class Rule:
 
 NOT_WHOLE = Rule(
     "not_whole",
-    "{are} not whole numbers, but class indices are needed",
+    "{are} not integers, but class indices are needed",
     RemedyKind.CHECK_ORDER,
-    summary="class indices that are not whole numbers",
+    summary="class indices that are not integers",
 )
 OUT_OF_RANGE = Rule(
     "label_out_of_range",
@@ -70,7 +70,7 @@ NOT_BINARY = Rule(
 )
 NOT_A_LABEL = Rule(
     "not_whole",
-    "{are} not whole numbers, but labels of classes are needed",
+    "{are} not integers, but labels of classes are needed",
     RemedyKind.TAKE_CLASS_LABELS,
 )
 NOT_POSITIVE = Rule(

@@ -29,7 +29,7 @@ def find_column(name: str, names: Sequence[str], path: object) -> int:
     if count > 1:
         places = [str(place) for place, other in enumerate(names) if other == name]
         raise UsageError(
-            f"{path}: the name {name!r} stands over {count} columns "
+            f"{path}: the name {name!r} appears {count} times "
             f"(at positions {', '.join(places)}, counted from 0)",
             "Give the columns different names.",
         )

@@ -187,14 +187,18 @@ class Gradient:
             return self.arrays[name]
         names = [one.name for one in self.measures]
         if name not in names:
-            raise UsageError(f"there is no gradient by {name!r}", did_you_mean(name, names))
+            raise UsageError(
+                f"there is no gradient with respect to {name!r}", did_you_mean(name, names)
+            )
         if name in self.files:
             raise UsageError(
-                f"the gradient by {name} was written to {self.files[name]}, and is not in memory",
+                f"the gradient with respect to {name} was written to {self.files[name]},"
+                " and is not in memory",
                 "Read it from there: lossctl.load_array.",
             )
         raise UsageError(
-            f"the gradient by {name} was measured, and not kept", "Compute it with keep=True."
+            f"the gradient with respect to {name} was measured, and not kept",
+            "Compute it with keep=True.",
         )
 
 

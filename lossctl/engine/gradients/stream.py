@@ -51,7 +51,7 @@ def name_inputs(loss: Loss) -> tuple[str, ...]:
     first = loss.inputs[0]
     if any(form.kind.is_integer for form in first.forms):
         raise UsageError(
-            f"{loss.key} declares no gradient, and {first.name} holds whole numbers, which cannot"
+            f"{loss.key} declares no gradient, and {first.name} holds integers, which cannot"
             " be moved a little",
             "Declare its gradient (@my_loss.gradient), or put the predictions first.",
         )

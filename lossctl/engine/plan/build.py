@@ -111,7 +111,8 @@ def has_class_axis(loss: Loss) -> bool:
 def _check_settings(loss: Loss, settings: Settings) -> None:
     if settings.reduction not in REDUCTIONS:
         raise UsageError(
-            f"there is no reduction {settings.reduction!r}", f"There is: {', '.join(REDUCTIONS)}."
+            f"there is no reduction {settings.reduction!r}",
+            f"Valid values: {', '.join(REDUCTIONS)}.",
         )
     if loss.transform is not None and settings.reduction == "sum":
         raise UsageError(
@@ -128,7 +129,7 @@ def _check_settings(loss: Loss, settings: Settings) -> None:
             f"there is no part {part} of {parts}", "Parts are counted from 1, such as 3/40."
         )
     if settings.threads is not None and not isinstance(settings.threads, int):
-        raise UsageError(f"threads must be a whole number, but is {settings.threads!r}")
+        raise UsageError(f"threads must be an integer, but is {settings.threads!r}")
     if settings.threads is not None and settings.threads < 1:
         raise UsageError(f"threads must be at least 1, but is {settings.threads}")
     if settings.class_axis != 1 and loss.class_axis_option:

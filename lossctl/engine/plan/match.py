@@ -198,7 +198,7 @@ def whole_numbers(bound: BoundInput) -> Array:
             at = tuple(int(i) for i in np.argwhere(broken)[0])
             raise DataError(
                 Sentence(
-                    "{name}: {count} of the values are not whole numbers; the first is {value} at"
+                    "{name}: {count} of the values are not integers; the first is {value} at"
                     " {place}",
                     {
                         "name": bound.name,
@@ -207,7 +207,7 @@ def whole_numbers(bound: BoundInput) -> Array:
                         "place": bound.source.locate(at),
                     },
                 ),
-                f"{bound.name} must be whole numbers.",
+                f"{bound.name} must be integers.",
             )
     bound.array = values.astype(np.intp, copy=False)
     return bound.array

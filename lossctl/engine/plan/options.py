@@ -80,7 +80,7 @@ def _number(label: str, kind: type, value: Any) -> Any:
     if kind is not int:
         return number
     if not number.is_integer():
-        raise UsageError(f"{label} must be a whole number, but is {value}")
+        raise UsageError(f"{label} must be an integer, but is {value}")
     return int(number) if abs(number) < 2**53 else int(value)
 
 

@@ -99,7 +99,7 @@ class State:
             raw = json.loads(text)
             if raw["format"] != STATE_FORMAT:
                 raise DataError(
-                    f"{name} is no state of lossctl: its format is {raw['format']!r}",
+                    f"{name} is not a lossctl state: its format is {raw['format']!r}",
                     Remedy(RemedyKind.SAVE_STATE, {"format": STATE_FORMAT}),
                 )
             _check(raw)
@@ -113,7 +113,7 @@ class State:
             )
         except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
             raise DataError(
-                f"{name} is no state of lossctl, or is damaged", Remedy(RemedyKind.SAVE_AGAIN)
+                f"{name} is not a lossctl state, or is damaged", Remedy(RemedyKind.SAVE_AGAIN)
             ) from error
 
 
@@ -122,7 +122,7 @@ def read_state(path: Path) -> State:
     try:
         return State.decode(str(path), path.read_text("utf-8"))
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is no state of lossctl: it is not text") from error
+        raise DataError(f"{path} is not a lossctl state: it is not text") from error
     except OSError as error:
         raise FileError(f"{path}: {error.strerror}", Remedy(RemedyKind.NAME_STATES)) from error
 

@@ -252,7 +252,7 @@ def list_texts(given: Any) -> tuple[str, ...]:
 def _check_numbers(settings: Settings, **counts: int) -> None:
     for name, count in counts.items():
         if not isinstance(count, int) or count < 0:
-            raise UsageError(f"{name} must be a whole number of at least 0, but is {count!r}")
+            raise UsageError(f"{name} must be an integer of at least 0, but is {count!r}")
     if settings.nan not in NAN_POLICIES:
         raise UsageError(f"nan is one of {', '.join(NAN_POLICIES)}, not {settings.nan!r}")
     threads = settings.threads

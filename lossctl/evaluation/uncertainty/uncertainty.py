@@ -56,7 +56,7 @@ class Method:
         for flag, value, sound, bounds in (
             ("--ci", self.level, 0 < self.level < 1, "between 0 and 1, such as 0.95"),
             ("--replicates", self.replicates, 20 <= self.replicates <= 100_000, "20 to 100,000"),
-            ("--seed", self.seed, 0 <= self.seed < 2**64, "a whole number from 0 to 2**64 - 1"),
+            ("--seed", self.seed, 0 <= self.seed < 2**64, "an integer from 0 to 2**64 - 1"),
             ("--groups", self.groups, 2 <= self.groups <= 65_536, "2 to 65,536"),
         ):
             if not sound:
