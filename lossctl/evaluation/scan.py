@@ -39,7 +39,7 @@ TaskBlock = tuple[int, Region, list[NDArray[Any]]]
 
 @dataclass
 class Scored:
-    """A chunk with what every task makes of its rows."""
+    """A chunk with what every task makes of its rows, and the columns that no task takes."""
 
     chunk: Chunk
     scores: list[Contributions]
@@ -68,7 +68,7 @@ class Scan:
     sums: list[TaskSums] = field(init=False)
 
     def __iter__(self) -> Iterator[Scored]:
-        rows = SharedRows(self.reader)
+        rows = SharedRows(self.reader, {key for task in self.tasks for key in task.columns})
         try:
             self.reader.check_lengths()
             predicates = self.predicates or [{} for _ in self.tasks]

@@ -32,6 +32,12 @@ class Task:
         """Whether the loss is made of sums over rows, and is not a mean of the losses of rows."""
         return is_gathered(self.spec.loss, self.options)
 
+    @property
+    def columns(self) -> list[Any]:
+        """The keys of the columns that it takes."""
+        keys = [one for one in self.inputs if not isinstance(one, np.ndarray)]
+        return keys + [one for one in (self.sample_weight, self.mask) if one is not None]
+
     def finish(self, sums: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
         """Return the losses that sums make: one for each row of the sums."""
         assert self.spec.loss.finalize is not None

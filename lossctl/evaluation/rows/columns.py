@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,15 +21,17 @@ class SharedRows:
     """The rows of one reading, counted from 0 without those that are left out.
 
     Plans read them in regions of their own sizes. What has been read stays until :meth:`forget`
-    says that no plan needs it any more, and waits in :attr:`unscored` for its losses.
+    says that no plan needs it any more; the other columns (all but ``inputs``) wait in
+    :attr:`unscored` for the losses of their rows.
     """
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, inputs: Collection[Any]) -> None:
         self.reader = reader
         self.unscored: deque[tuple[int, Chunk]] = deque()
         """The chunks whose losses are not complete, each with the number of its first row."""
         self.end = 0
         """The number of rows that have been read."""
+        self._inputs = frozenset(inputs)
         self._chunks = reader.chunks()
         self._held: deque[tuple[int, Chunk]] = deque()
         self._empty: dict[Any, Any] = {}
@@ -47,9 +51,11 @@ class SharedRows:
             chunk = next(self._chunks, None)
             if chunk is None:
                 return
-            self._empty = {key: column[:0] for key, column in chunk.columns.items()}
-            self._held.append((self.end, chunk))
-            self.unscored.append((self.end, chunk))
+            inputs = {key: chunk.columns[key] for key in self._inputs}
+            others = {key: one for key, one in chunk.columns.items() if key not in inputs}
+            self._empty = {key: column[:0] for key, column in inputs.items()}
+            self._held.append((self.end, replace(chunk, columns=inputs)))
+            self.unscored.append((self.end, replace(chunk, columns=others)))
             self.end += len(chunk.numbers)
 
     def read(self, key: Any, start: int, stop: int) -> Array:

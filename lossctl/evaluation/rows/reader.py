@@ -167,7 +167,7 @@ class Reader:
         numbers = np.arange(len(values))
         if recipe.matching is not None:
             numbers = np.flatnonzero(recipe.matching.keep)
-            values = _take(values, recipe.matching.keep)
+            values = _take(values, numbers)
         return np.asarray(self._index(key, values, numbers)), numbers
 
     def chunks(self) -> Iterator[Chunk]:
@@ -206,11 +206,13 @@ class Reader:
                 {name: self._type(name, columns[WHERE, name]) for name in recipe.filter.columns}
             )
             keep = filtered if keep is None else keep & filtered
-        numbers = np.arange(start, start + count)
         columns = {key: column for key, column in columns.items() if key in self.asked}
-        if keep is not None and not keep.all():
-            numbers = numbers[keep]
-            columns = {key: _take(column, keep) for key, column in columns.items()}
+        if keep is None or keep.all():
+            numbers = np.arange(start, start + count)
+        else:
+            places = np.flatnonzero(keep)
+            numbers = places + start
+            columns = {key: _take(column, places) for key, column in columns.items()}
         self.kept += len(numbers)
         for key in recipe.indexed & columns.keys():
             columns[key] = self._index(key, columns[key], numbers)
@@ -253,7 +255,6 @@ class Reader:
         )
 
 
-def _take(column: Any, keep: NDArray[np.bool_]) -> Any:
-    if isinstance(column, Cells):
-        return column.take(np.flatnonzero(keep))
-    return column[keep]
+def _take(column: Any, places: NDArray[np.int64]) -> Any:
+    """Return some rows of a column; a matrix may have its columns one after another."""
+    return column.take(places) if len(column.shape) == 1 else column[places]
