@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import lossctl
-from lossctl.losses.core import declaration
+from lossctl.losses.core import declaration, inputs
 from lossctl.losses.core.declaration import Loss, real
 from lossctl.losses.core.names import LIBRARIES
 from lossctl.losses.core.registry import family_modules, registry
@@ -223,3 +223,15 @@ def test_list_shows_the_families_of_folders() -> None:
     folders = {one.name for one in FOLDER.iterdir() if (one / "__init__.py").is_file()}
     assert folders - families == {"core", "maths", "custom"}
     assert "ranking_softmax" in run("list", "--family", "ranking").out
+
+
+OF_INPUTS = [one for one in lossctl.__all__ if one in vars(inputs)]
+
+
+@pytest.mark.parametrize("name", OF_INPUTS)
+def test_what_declares_inputs_says_what_it_takes(name: str) -> None:
+    function = getattr(lossctl, name)
+    text = inspect.getdoc(function) or ""
+    assert function.__name__ == name
+    assert [one for one in inspect.signature(function).parameters if f"{one}: " not in text] == []
+    assert "Returns:" in text

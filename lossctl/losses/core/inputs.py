@@ -78,6 +78,23 @@ class Input:
         return ", or ".join(dict.fromkeys(form.kind.label for form in self.forms))
 
 
+DOCUMENTATION = """Declare an input whose numbers are of the kind: {}.
+
+Args:
+    name: the parameter of the kernel.
+    patterns: the symbolic shapes that it may have, such as "N C *D"; "*" is any shape. Several
+        stand in the order of those of the other inputs.
+    help: one line of what it is.
+    broadcasts: whether it is stretched to the shape of the first input.
+    reads_few: whether the kernel takes few of its numbers, and so is given them uncast.
+    kind_if: options with which the numbers are of another kind, and which.
+    older: names of these in the version before.
+
+Returns:
+    The declaration, for ``inputs=`` of :func:`lossctl.loss`.
+"""
+
+
 def _input_of(kind: Kind) -> Callable[..., Input]:
     def make(
         name: str,
@@ -93,7 +110,8 @@ def _input_of(kind: Kind) -> Callable[..., Input]:
         made = Input(name, forms, help, broadcasts, reads_few, kind_if)
         return replace(made, **rename_keywords(older, RENAMED, "real")) if older else made
 
-    make.__doc__ = f"Declare an input whose numbers are of the kind: {kind.label}."
+    make.__doc__ = DOCUMENTATION.format(kind.label)
+    make.__name__ = make.__qualname__ = "class_label" if kind is Kind.LABEL else kind.value
     return make
 
 
@@ -124,6 +142,14 @@ length = _input_of(Kind.LENGTH)
 
 
 def either(*inputs: Input) -> Input:
-    """Declare one input that may come in several forms of different kinds."""
+    """Declare one input that may come in several forms of different kinds.
+
+    Args:
+        inputs: a declaration of each form; name and help are those of the first one.
+
+    Returns:
+        The declaration, for ``inputs=`` of :func:`lossctl.loss`.
+
+    """
     first = inputs[0]
     return Input(first.name, tuple(form for one in inputs for form in one.forms), first.help)
