@@ -108,6 +108,8 @@ class RemedyKind(StrEnum):
     MOVE_CLASS_AXIS = "move_class_axis"
     SWAP_INPUTS = "swap_inputs"
     GIVE_SHAPES = "give_shapes"
+    GIVE_ARRAY = "give_array"
+    COUNT_ROWS = "count_rows"
     # Texts, where numbers are needed.
     CHOOSE_NUMBERS = "choose_numbers"
     CORRECT_CELL = "correct_cell"

@@ -34,7 +34,7 @@ def check(
     array of what names the samples, in which nothing may occur twice.
 
     What :func:`~lossctl.compute` refuses is a finding here, and the scan goes on, as if it were
-    mended where that can be done.
+    repaired where that can be done.
 
     >>> import lossctl
     >>> found = lossctl.check("ce", [[2.0, 0.5, 0.1], [0.2, 1.5, 0.3]], [1, 3])

@@ -14,7 +14,7 @@ from lossctl.engine.plan.call import Call
 from lossctl.engine.plan.options import check_options
 from lossctl.engine.plan.plan import Settings
 from lossctl.engine.sums.summary import is_default
-from lossctl.errors import DataError, LossctlWarning, UsageError
+from lossctl.errors import DataError, LossctlWarning, OptionName, UsageError
 from lossctl.explanation.placeholders import list_samples, vary_option
 from lossctl.explanation.result import Explanation
 from lossctl.explanation.row import run
@@ -62,11 +62,9 @@ def list_variants(loss: Loss, run: Run, given: Collection[str]) -> list[Step]:
         if parameter.name in given:
             continue
         for value in vary_option(parameter):
-            shown = parameter.flag
-            if parameter.type is bool and not parameter.tensor:
-                shown = parameter.flag if value else f"--no-{parameter.flag[2:]}"
-            elif parameter.option.choices:
-                shown = f"{parameter.flag} {value}"
+            plain = parameter.type is bool and not parameter.tensor
+            told = value if plain or parameter.option.choices else None
+            shown = OptionName(parameter.name, told)
             _merge(found, _try(run, first, {parameter.name: value}), f"with {shown}")
     return found
 

@@ -14,7 +14,7 @@ from lossctl.engine.plan.call import Call
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.run.elements import Elements, Progress, compute
 from lossctl.engine.sums.reduce import fill
-from lossctl.errors import UsageError
+from lossctl.errors import Remedy, RemedyKind, UsageError
 from lossctl.explanation.element import check_row, count_rows
 from lossctl.explanation.elements import Run
 from lossctl.explanation.result import Explanation
@@ -33,7 +33,7 @@ def explain_row(call: Call, row: Row | None, progress: Progress | None) -> Expla
 def parse_row(row: Row | None) -> tuple[int, ...]:
     """Return a row, and a position in it, as integers."""
     if row is None:
-        raise UsageError("no row is named", "Rows are counted from 0: --row 0 is the first one.")
+        raise UsageError("no row is named", Remedy(RemedyKind.COUNT_ROWS))
     try:
         if isinstance(row, str):
             places = tuple(map(int, row.split(",")))

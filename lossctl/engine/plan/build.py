@@ -25,7 +25,7 @@ from lossctl.engine.plan.match import (
 from lossctl.engine.plan.options import TensorOption, bind_tensor
 from lossctl.engine.plan.plan import NAN_POLICIES, REDUCTIONS, Plan, Settings
 from lossctl.engine.plan.reduced_axes import plan_axis_reduction
-from lossctl.errors import DataError, UsageError
+from lossctl.errors import DataError, OptionName, Sentence, UsageError
 from lossctl.kinds import Kind
 from lossctl.losses.core.declaration import Input, Loss
 
@@ -133,8 +133,9 @@ def _check_settings(loss: Loss, settings: Settings) -> None:
     if settings.threads is not None and settings.threads < 1:
         raise UsageError(f"threads must be at least 1, but is {settings.threads}")
     if settings.class_axis != 1 and loss.class_axis_option:
-        flag = loss.class_axis_option.replace("_", "-")
-        raise UsageError(f"where the classes of {loss.key} are is said with --{flag}")
+        option = OptionName(loss.class_axis_option)
+        said = "where the classes of {loss} are is said with {option}"
+        raise UsageError(Sentence(said, {"loss": loss.key, "option": option}))
     if settings.class_axis != 1 and not has_class_axis(loss):
         raise UsageError(f"{loss.key} has no class axis that could be moved")
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lossctl.data.rules.shapes import show
 from lossctl.engine.plan.blocks import Region
-from lossctl.errors import DataError, UsageError, did_you_mean
+from lossctl.errors import DataError, OptionName, Remedy, RemedyKind, UsageError, did_you_mean
 from lossctl.losses.core.declaration import Loss, Parameter
 from lossctl.losses.core.deprecated import explain_replacement
 
@@ -135,7 +135,7 @@ def bind_tensor(
             raise DataError(
                 f"{parameter.name} of {loss.key} has shape {show(array.shape)}, but should be"
                 f" {show(tuple(wanted))}: one number per {_meaning(option.shape)}",
-                f"Give a file or a comma list with {parameter.flag}.",
+                Remedy(RemedyKind.GIVE_ARRAY, {"option": OptionName(parameter.name)}),
             )
         return TensorOption(array, ())
     padded = array.reshape((1,) * (len(words) - array.ndim) + array.shape)

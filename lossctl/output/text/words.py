@@ -47,6 +47,8 @@ REMEDIES: dict[Kind, str] = {
     Kind.SWAP_INPUTS: "They would fit the other way round: predictions come first, then targets.",
     Kind.GIVE_SHAPES: "Nothing is broadcast: give arrays of the shapes above ('lossctl show'"
     " explains them).",
+    Kind.GIVE_ARRAY: "Give a file or a comma list with {option}.",
+    Kind.COUNT_ROWS: "Rows are counted from 0: --row 0 is the first one.",
     Kind.CHOOSE_NUMBERS: "Choose a numeric column; names of classes become indices with --classes.",
     Kind.CORRECT_CELL: "Choose a numeric column, or correct the cell (empty or NaN is a missing"
     " value); names of classes become indices with --classes.",
