@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from tests.docs.pages import BLOCK
 from tests.support.command_line import ROOT
 
 TASKS = ["lint", "types", "test", "golden", "docs", "bench"]
@@ -60,3 +61,14 @@ def test_failure_of_a_tool_is_that_of_the_task() -> None:
 )
 def test_tasks_that_are_named_exist(file: str, named: set[str]) -> None:
     assert set(find_tasks(file)) == named
+
+
+@pytest.mark.parametrize(
+    "file", [".github/CONTRIBUTING.md", "tests/README.md", "tests/benchmarks/README.md"]
+)
+def test_links_of_guides_lead_to_files(file: str) -> None:
+    guide = ROOT / file
+    prose = BLOCK.sub("", guide.read_text(encoding="utf-8"))
+    targets = re.findall(r"\]\(([^)#:]+)\)", prose)
+    assert targets or file == "tests/benchmarks/README.md"
+    assert [target for target in targets if not (guide.parent / target).exists()] == []
