@@ -96,7 +96,7 @@ def _merge(found: list[Step], steps: Sequence[Step], note: str) -> None:
 
 
 def _tell_form(loss: Loss, number: int) -> str:
-    """Say by which input another form can be told."""
+    """Say which input shows that another form is meant."""
     usual = [one.form(0).pattern for one in loss.inputs]
     for declared, pattern in zip(reversed(loss.inputs), reversed(usual), strict=True):
         other = declared.form(number).pattern

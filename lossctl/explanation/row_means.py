@@ -20,7 +20,7 @@ Array = NDArray[Any]
 def iterate_means(plan: Plan) -> Iterator[Array]:
     """Yield the mean losses of the rows of each block, NaN for a row in which nothing counts.
 
-    Ends at a block whose data are broken: computing the loss tells of them.
+    Ends at a block whose data are broken: computing the loss reports them.
     """
     start, totals, shares = 0, np.empty(0), np.empty(0)
     settings = replace(plan.settings, rows=True)

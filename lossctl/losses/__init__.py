@@ -35,4 +35,4 @@ def __getattr__(name: str) -> Loss | Dialect:
 def __dir__() -> list[str]:
     from lossctl.losses.core.registry import libraries, registry
 
-    return [*registry(), *libraries(), "declaration", "registry"]
+    return [*registry(), *libraries()]

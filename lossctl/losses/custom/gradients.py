@@ -35,8 +35,8 @@ def validate_gradient(
             f"@loss.gradient decorates a function, and {gradient.function!r} is not one"
         )
     gradient = replace(gradient, function=_rename_cotangent(gradient.function))
-    for objection in _object(loss, gradient):
-        raise CustomLossError(f"{_place(gradient.function)}: {objection}", owner_hint(origin))
+    for fault in _find_faults(loss, gradient):
+        raise CustomLossError(f"{_place(gradient.function)}: {fault}", owner_hint(origin))
     function = _check_returns(loss, gradient, guard(gradient.function, origin), origin)
     return replace(gradient, function=function)
 
@@ -65,12 +65,12 @@ def _place(function: Callable[..., Any]) -> str:
     return show_place(code.co_filename, code.co_firstlineno, code.co_name)
 
 
-def _object(loss: Loss, gradient: DeclaredGradient) -> Iterator[str]:
+def _find_faults(loss: Loss, gradient: DeclaredGradient) -> Iterator[str]:
     """Yield what is wrong with the declaration of a gradient."""
     names = [one.name for one in loss.inputs]
     for name in gradient.by:
         if name not in names:
-            yield f"the gradient is by {name!r}, but the inputs are {', '.join(names)}"
+            yield f"the gradient is with respect to {name!r}, but the inputs are {', '.join(names)}"
     parameters = inspect.signature(gradient.function).parameters.values()
     taken = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if len(taken) != len(names) and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
@@ -98,27 +98,27 @@ def _check_returns(
             one.flags.writeable = False
         returned = function(*views, **options)
         parts = returned if isinstance(returned, tuple) else (returned,)
-        objection = _object_to_returned(parts, by, [views[place] for place in places])
-        if objection:
-            raise CustomLossError(f"{_place(function)}: {objection}", owner_hint(origin))
+        fault = _find_returned_faults(parts, by, [views[place] for place in places])
+        if fault:
+            raise CustomLossError(f"{_place(function)}: {fault}", owner_hint(origin))
         return returned
 
     return call
 
 
-def _object_to_returned(
+def _find_returned_faults(
     parts: tuple[Any, ...], by: tuple[str, ...], inputs: list[Any]
 ) -> str | None:
     """Say what is wrong with what was returned, or return None."""
     if len(parts) != len(by):
-        return f"it returned {len(parts)} arrays, but the gradient is by {', '.join(by)}"
+        return (
+            f"it returned {len(parts)} arrays, but the gradient is with respect to {', '.join(by)}"
+        )
     for name, part, given in zip(by, parts, inputs, strict=True):
+        of = f"as the gradient with respect to {name}"
         if not isinstance(part, np.ndarray) or part.dtype.kind not in DIGITS:
             what = f"an array of {part.dtype}" if isinstance(part, np.ndarray) else repr(part)
-            return f"it returned {what[:60]} as the gradient by {name}, not an array of numbers"
+            return f"it returned {what[:60]} {of}, not an array of numbers"
         if part.shape != given.shape:
-            return (
-                f"it returned an array of shape {part.shape} as the gradient by {name}, whose"
-                f" shape is {given.shape}"
-            )
+            return f"it returned an array of shape {part.shape} {of}, whose shape is {given.shape}"
     return None

@@ -31,12 +31,12 @@ def offered() -> Names:
             Names([*found.values(), *(one for one in loaded if found.get(one.key) is not one)])
             found |= {one.key: one for one in loaded}
         except (CustomLossError, ValueError) as error:
-            warn(f"the losses of the package {_package(point)} are left out: {_said(error)}")
+            warn(f"the losses of the package {_package(point)} are left out: {_message_of(error)}")
             found = {key: one for key, one in found.items() if _from(one) != _package(point)}
     return Names(found.values())
 
 
-def _said(error: CustomLossError | ValueError) -> str:
+def _message_of(error: CustomLossError | ValueError) -> str:
     return error.message if isinstance(error, CustomLossError) else str(error)
 
 

@@ -55,10 +55,10 @@ def validate(loss: Loss) -> Loss:
     origin = CodeOrigin(
         kernel.__module__ or "__main__", inspect.unwrap(kernel).__globals__.get("__file__")
     )
-    for objection in _object(loss):
+    for fault in _find_faults(loss):
         code = kernel.__code__
         place = show_place(code.co_filename, code.co_firstlineno, "")
-        raise CustomLossError(f"{place}: the loss {loss.key!r} {objection}", owner_hint(origin))
+        raise CustomLossError(f"{place}: the loss {loss.key!r} {fault}", owner_hint(origin))
     loss.key, loss.library = origin.qualify(loss.key), origin.label
     loss.origin = origin
     for field in fields(loss):
@@ -77,7 +77,7 @@ def _guard_parts(value: Any, origin: CodeOrigin) -> Any:
     return replace(value, **{name: guard(one, origin) for name, one in own.items()})
 
 
-def _object(loss: Loss) -> Iterator[str]:
+def _find_faults(loss: Loss) -> Iterator[str]:
     """Yield what is wrong with a declaration."""
     if not isinstance(loss.key, str) or not NAME.fullmatch(loss.key):
         yield f"needs a name of letters, digits and _, not {loss.key!r}"
@@ -91,15 +91,15 @@ def _object(loss: Loss) -> Iterator[str]:
             yield f"does not say the shape of {one.name!r}; '*' is any shape"
     if not loss.inputs:
         yield "has no inputs"
-    yield from _object_to_signature(loss)
-    yield from _object_to_reduction(loss)
-    yield from _object_to_roles(loss)
+    yield from _find_signature_faults(loss)
+    yield from _find_reduction_faults(loss)
+    yield from _find_roles_faults(loss)
     for fact in loss.facts:
         if fact not in FACTS:
             yield f"says {fact!r}, which is not a fact; valid facts: {', '.join(FACTS)}"
 
 
-def _object_to_roles(loss: Loss) -> Iterator[str]:
+def _find_roles_faults(loss: Loss) -> Iterator[str]:
     """Look for options that mean the same."""
     options = [one for one in loss.parameters if isinstance(one.option, Option)]
     for role in Role:
@@ -108,7 +108,7 @@ def _object_to_roles(loss: Loss) -> Iterator[str]:
             yield f"has several options with the role {role.value!r}: {', '.join(names)}"
 
 
-def _object_to_reduction(loss: Loss) -> Iterator[str]:
+def _find_reduction_faults(loss: Loss) -> Iterator[str]:
     """Compare what says how the loss is made with the inputs and options that there are."""
     axes = [
         one.name for one in loss.parameters if isinstance(one.option, Option) and one.option.axes
@@ -128,7 +128,7 @@ def _object_to_reduction(loss: Loss) -> Iterator[str]:
         yield "declares class indices, but none of its inputs has the axis C of the classes"
 
 
-def _object_to_signature(loss: Loss) -> Iterator[str]:
+def _find_signature_faults(loss: Loss) -> Iterator[str]:
     """Compare the signature of the kernel with what is declared."""
     parameters = inspect.signature(loss.kernel).parameters.values()
     taken = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
@@ -146,21 +146,21 @@ def _object_to_signature(loss: Loss) -> Iterator[str]:
         return
     hints = get_type_hints(loss.kernel)
     for one in loss.parameters:
-        objection = _object_to_option(one, hints.get(one.name, one.type))
-        if objection:
-            yield objection
+        fault = _find_option_faults(one, hints.get(one.name, one.type))
+        if fault:
+            yield fault
 
 
-def _object_to_option(one: Parameter, hint: Any) -> str | None:
+def _find_option_faults(one: Parameter, hint: Any) -> str | None:
     kind = one.type.__name__
     if one.default is inspect.Parameter.empty:
         return f"has an option without a default: {one.name}"
     if not isinstance(one.option, Option):
         return f"annotates {one.name} with {one.option!r}; say Annotated[{kind}, Option('help')]"
-    return None if one.tensor or one.option.axes else _object_to_values(one, hint)
+    return None if one.tensor or one.option.axes else _find_values_faults(one, hint)
 
 
-def _object_to_values(one: Parameter, hint: Any) -> str | None:
+def _find_values_faults(one: Parameter, hint: Any) -> str | None:
     """Compare the type, the default and the bounds of an option that is no array."""
     kind = one.type.__name__
     union = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
@@ -189,22 +189,22 @@ def _check_returns(
         for one in views:
             one.flags.writeable = False
         returned = kernel(*views, **options)
-        objection = _object_to_returned(loss, views, returned)
-        if objection:
+        fault = _find_returned_faults(loss, views, returned)
+        if fault:
             code = inspect.unwrap(kernel).__code__
             place = show_place(code.co_filename, code.co_firstlineno, code.co_name)
-            raise CustomLossError(f"{place}: {objection}", owner_hint(origin))
+            raise CustomLossError(f"{place}: {fault}", owner_hint(origin))
         return returned
 
     return call
 
 
-def _object_to_returned(loss: Loss, inputs: list[Any], returned: Any) -> str | None:
+def _find_returned_faults(loss: Loss, inputs: list[Any], returned: Any) -> str | None:
     """Say what is wrong with what a kernel returned, or return None."""
     losses: Any = returned.losses if isinstance(returned, Terms) else returned
     sums = returned.sums if isinstance(returned, Terms) else {}
     if sums or loss.finalize is not None or loss.reduce_axes:
-        return _object_to_gathered(loss, inputs, losses, sums)
+        return _find_gathered_faults(loss, inputs, losses, sums)
     rule = "a kernel returns the loss of each element as an array, and never reduces"
     if np.ndim(losses) == 0 and not isinstance(losses, np.ndarray):
         return f"it returned {losses!r}, but {rule}"
@@ -232,7 +232,7 @@ def _object_to_returned(loss: Loss, inputs: list[Any], returned: Any) -> str | N
     return None
 
 
-def _object_to_gathered(
+def _find_gathered_faults(
     loss: Loss, inputs: list[Any], losses: Any, sums: dict[str, Any]
 ) -> str | None:
     """Say what is wrong with what is added up over axes, or return None."""

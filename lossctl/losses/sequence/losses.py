@@ -95,7 +95,7 @@ def _add_frames(
 @ctc.gradient(
     beside=_add_frames,
     note="as torch leaves it in log_probs: exp(x) less the probability of the class given the"
-    " labels, which is the gradient by the logits behind a log-softmax",
+    " labels, which is the gradient with respect to the logits behind a log-softmax",
 )
 def ctc_gradient(
     log_probs: Array,

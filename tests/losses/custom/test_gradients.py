@@ -66,14 +66,29 @@ class TestDeclared:
         ("changes", "message"),
         [
             ({"returned": "input + nothing"}, "line 8, in slope: NameError: name 'nothing'"),
-            ({"returned": "np.ones(len(input))"}, r"shape \(5,\) as the gradient by input, whose"),
-            ({"returned": "3.0"}, "it returned 3.0 as the gradient by input, not an array"),
-            ({"returned": "input > target, input"}, "it returned 2 arrays, but the gradient is by"),
-            ({"returned": "input.astype(str)"}, "an array of <U32 as the gradient by input"),
+            (
+                {"returned": "np.ones(len(input))"},
+                r"shape \(5,\) as the gradient with respect to input, whose",
+            ),
+            (
+                {"returned": "3.0"},
+                "it returned 3.0 as the gradient with respect to input, not an array",
+            ),
+            (
+                {"returned": "input > target, input"},
+                "it returned 2 arrays, but the gradient is with respect to",
+            ),
+            (
+                {"returned": "input.astype(str)"},
+                "an array of <U32 as the gradient with respect to input",
+            ),
             ({"returned": "np.multiply(input, 2, out=input)"}, "ValueError: output array is read"),
             ({"parameters": "input"}, "takes the inputs input, target, but its function has input"),
             ({"parameters": "input, target, *, powr"}, "takes 'powr', which is not an option"),
-            ({"decorator": '@mine.gradient(by=("inptu",))'}, "is by 'inptu', but the inputs are"),
+            (
+                {"decorator": '@mine.gradient(by=("inptu",))'},
+                "is with respect to 'inptu', but the inputs are",
+            ),
         ],
     )
     def test_a_fault_is_told_as_theirs(
