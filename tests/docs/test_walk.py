@@ -135,6 +135,17 @@ def test_no_module_on_the_way_is_left_out(calls: list[Call]) -> None:
     assert find_unlisted(calls) == set()
 
 
+def test_few_functions_are_on_the_way(calls: list[Call]) -> None:
+    """Of all functions that stand above one of the moments, closures aside."""
+    passed = {
+        name
+        for moment in MOMENTS
+        for name in next(call for call in calls if call.name == moment).chain()
+        if "<" not in name
+    }
+    assert len(passed) <= MOST_STEPS, passed
+
+
 def test_no_call_climbs(calls: list[Call]) -> None:
     assert len(calls) > 500
     assert find_climbs(calls) == set()

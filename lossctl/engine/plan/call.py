@@ -74,7 +74,57 @@ class Call:
 
     def plan(self, row: int | None = None) -> Plan:
         """Open the inputs and make a plan; the one ``row`` can still be read at the end."""
-        return _plan(self, *self.split(), row)
+        loss = self.loss
+        references, options = self.split()
+        references = [
+            _number_or_reference(value) if declared.broadcasts else value
+            for declared, value in zip(loss.inputs, references, strict=True)
+        ]
+        named, labels = load_classes(self.classes), []
+        if named is not None:
+            pairs = zip(loss.inputs, references, strict=True)
+            references = [name_columns(declared, one, named) for declared, one in pairs]
+            labels = find_labels(loss.inputs, references)
+        checked = check_options(loss, options, load_array)
+        weight = None if self.sample_weight is None else _number_or_reference(self.sample_weight)
+        per_sample = {"sample weight": weight, "mask": self.mask}
+        extras = {name: one for name, one in per_sample.items() if one is not None}
+        sources = open_sources([*references, *extras.values()], labels)
+        names = [one.name for one in loss.inputs]
+        names += extras
+        given = [*references, *extras.values()]
+        for name, reference, source in zip(names, given, sources, strict=True):
+            if not is_text(reference):
+                source.name = name
+        for place in labels:
+            if named is not None and sources[place].dtype == CELL:
+                sources[place] = IndexedSource(sources[place], named, names[place])
+        try:
+            for source in sources if self.settings.part is not None else ():
+                source.measure()
+            predicates = evaluate_predicates(loss, references, sources)
+            if row is not None:
+                sources = [cache_row(source, row) for source in sources]
+            rest = sources[len(references) :]
+            plan = make_plan(
+                loss,
+                sources[: len(references)],
+                checked,
+                self.settings,
+                sample_weight=rest.pop(0) if weight is not None else None,
+                mask=rest.pop(0) if self.mask is not None else None,
+                predicates=predicates,
+            )
+        except BaseException:
+            for source in sources:
+                source.close()
+            raise
+        plan.given = {
+            name: str(value)
+            for name, value in options.items()
+            if name in plan.tensors and is_text(value)
+        }
+        return plan
 
 
 def make_call(
@@ -94,59 +144,6 @@ def make_call(
         reduction = "mean" if named is None else named.reduction
     chosen = Settings(reduction, **settings)
     return Call(named, tuple(inputs), dict(options), chosen, sample_weight, mask, classes)
-
-
-def _plan(call: Call, references: list[Any], options: dict[str, Any], row: int | None) -> Plan:
-    loss = call.loss
-    references = [
-        _number_or_reference(value) if declared.broadcasts else value
-        for declared, value in zip(loss.inputs, references, strict=True)
-    ]
-    named, labels = load_classes(call.classes), []
-    if named is not None:
-        pairs = zip(loss.inputs, references, strict=True)
-        references = [name_columns(declared, one, named) for declared, one in pairs]
-        labels = find_labels(loss.inputs, references)
-    checked = check_options(loss, options, load_array)
-    weight = None if call.sample_weight is None else _number_or_reference(call.sample_weight)
-    per_sample = {"sample weight": weight, "mask": call.mask}
-    extras = {name: one for name, one in per_sample.items() if one is not None}
-    sources = open_sources([*references, *extras.values()], labels)
-    names = [one.name for one in loss.inputs]
-    names += extras
-    given = [*references, *extras.values()]
-    for name, reference, source in zip(names, given, sources, strict=True):
-        if not is_text(reference):
-            source.name = name
-    for place in labels:
-        if named is not None and sources[place].dtype == CELL:
-            sources[place] = IndexedSource(sources[place], named, names[place])
-    try:
-        for source in sources if call.settings.part is not None else ():
-            source.measure()
-        predicates = evaluate_predicates(loss, references, sources)
-        if row is not None:
-            sources = [cache_row(source, row) for source in sources]
-        rest = sources[len(references) :]
-        plan = make_plan(
-            loss,
-            sources[: len(references)],
-            checked,
-            call.settings,
-            sample_weight=rest.pop(0) if weight is not None else None,
-            mask=rest.pop(0) if call.mask is not None else None,
-            predicates=predicates,
-        )
-    except BaseException:
-        for source in sources:
-            source.close()
-        raise
-    plan.given = {
-        name: str(value)
-        for name, value in options.items()
-        if name in plan.tensors and is_text(value)
-    }
-    return plan
 
 
 def _collect_inputs(loss: Loss, inputs: Sequence[Any], options: dict[str, Any]) -> list[Any]:
