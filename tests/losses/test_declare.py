@@ -81,6 +81,10 @@ def test_the_page_of_a_test() -> None:
     assert "tests/losses/regression/sklearn.py" in page
     assert ".ci/task golden pinball" in page
     assert GUIDE in find_page("tests/losses/test_registry.py::test_no_name_means_two_losses", {})
+    table = find_page("tests/docs/test_sample_data.py::test_first_table", {})
+    assert GUIDE in table
+    assert ".ci/task docs losses sample_data" in table
+    assert find_page("tests/docs/test_pages.py::test_prose_fits_the_line[evaluate]", {}) == ""
     assert find_page("tests/data/test_csv.py::test_rows", {"key": "a key of another kind"}) == ""
 
 

@@ -10,8 +10,18 @@ import pytest
 from lossctl.losses.core.registry import registry
 from tests.losses.declare import GUIDE, home
 
-REGISTRY_TESTS = ("tests/losses/test_registry.py", "tests/losses/test_names.py", "tests/docs/")
+REGISTRY_TESTS = (
+    "tests/losses/test_declare.py",
+    "tests/losses/test_golden.py",
+    "tests/losses/test_names.py",
+    "tests/losses/test_registry.py",
+    "tests/docs/test_pages.py::test_table_of_losses",
+    "tests/docs/test_sample_data.py",
+)
 """Tests of all losses at once."""
+COMMANDS = (
+    "`.ci/task golden {}` writes golden values, `.ci/task docs losses sample_data` the tables."
+)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -31,10 +41,9 @@ def find_page(test: str, parameters: Mapping[str, Any]) -> str:
     """Return where to read on about the losses that a test is of; nothing for other tests."""
     key = parameters.get("key")
     loss = registry().get(key) if isinstance(key, str) else None
-    if loss is None:
-        return f"How a loss is added: {GUIDE}." if test.startswith(REGISTRY_TESTS) else ""
-    return (
-        f"How a loss is added: {GUIDE}.\n"
-        f"The test file of {key} is {home(loss)}.\n"
-        f"`.ci/task golden {key}` writes its golden values, `.ci/task docs` the table of losses."
-    )
+    if loss is not None:
+        place = f"The test file of {key} is {home(loss)}."
+        return f"How a loss is added: {GUIDE}.\n{place}\n{COMMANDS.format(key)}"
+    if test.startswith(REGISTRY_TESTS):
+        return f"How a loss is added: {GUIDE}.\n{COMMANDS.format('LOSS')}"
+    return ""
