@@ -1,4 +1,4 @@
-"""``lossctl check``: what is wrong with a pair of files, and how to mend it."""
+"""``lossctl check``: what is wrong with predictions and targets, and how to fix it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 EXAMPLE = "lossctl check ce preds.npy labels.npy"
 
 HELP = (
-    "Find what is wrong with predictions and targets, and how to mend it.\n\n"
-    "In one scan: what the files hold, what goes wrong with such files in practice, and how the "
-    "loss compares with guessing. Each finding comes with evidence and with the command that "
-    "repairs it. Without LOSS, those that fit are proposed. Of a loss, its own options can be "
-    "given: lossctl check ce --help."
+    "Find what is wrong with predictions and targets, and how to fix it.\n\n"
+    "One pass over the data shows what the files contain, common mistakes in such files, and how "
+    "the loss compares with guessing. Each finding comes with its evidence and a command that "
+    "fixes it. Without LOSS, losses that fit are suggested. With LOSS, its options can be set: "
+    "see lossctl check ce --help."
 )
 TAKEN = (
     "sample_weight", "mask", "class_axis", "classes", "squeeze", "nan", "dtype", "threads",
@@ -36,12 +36,14 @@ LOOKS_LIKE_FILE = frozenset("#/*?\\")
 
 
 def build_command(words: Sequence[str] = ()) -> Any:
-    """Return the command for these words: with the inputs and options of the loss among them."""
+    """Return the command for these words, with the inputs and options of the loss they name."""
     loss = find_loss(words)
     if loss is None:
         parameters = [_take_inputs()]
     else:
-        name = typer.Argument(metavar="LOSS", help="Any of its names.", show_default=False)
+        name = typer.Argument(
+            metavar="LOSS", help="Any name or alias of a loss.", show_default=False
+        )
         parameters = [
             inspect.Parameter(
                 "loss", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[str, name]
@@ -58,7 +60,7 @@ def build_command(words: Sequence[str] = ()) -> Any:
 
 
 def _take_inputs() -> inspect.Parameter:
-    text = "The loss (or none, to have some proposed), then predictions, targets and so on."
+    text = "The loss (omit it to get suggestions), then predictions, targets and further inputs."
     argument = typer.Argument(metavar="[LOSS] PREDS TARGETS", help=text, show_default=False)
     return inspect.Parameter(
         "inputs",
@@ -72,23 +74,24 @@ def list_options() -> list[inspect.Parameter]:
     """Return the options that every check has."""
     return [
         make_option(
-            "id", str | None, None, "what names a sample, and may not occur twice", DATA,
+            "id", str | None, None, "column of sample ids, which must be unique", DATA,
             metavar="REF", envvar=None,
         ),
         *(one for one in SHARED if one.name in TAKEN),
         make_option(
-            "strict", bool, False, "exit with 1 if there is a finding of severity error", OUTPUT,
+            "strict", bool, False, "exit with 1 if a finding has severity error", OUTPUT,
             "--strict", envvar=None,
         ),
         make_option(
             "format", str | None, None,
-            "table, json, jsonl, csv, tsv or markdown (table, or by the suffix of --output)",
-            OUTPUT, "-f", "--format",
+            "table, json, jsonl, csv, tsv or markdown"
+            " [default: table, or by the suffix of --output]",
+            OUTPUT, "-f", "--format", metavar="FORMAT",
         ),
         make_option(
             "output", str | None, None,
-            "write there: .json .jsonl .csv .tsv .md, also with .gz or .zst", OUTPUT,
-            "-o", "--output",
+            "output file: .json .jsonl .csv .tsv .md, also with .gz or .zst", OUTPUT,
+            "-o", "--output", metavar="FILE",
         ),
         *(one for one in SHARED if one.name == "precision"),
     ]  # fmt: skip
@@ -132,13 +135,11 @@ def _find_named(word: str) -> Loss | None:
             raise
         if "." in word or Path(word).exists():
             return None
-    raise UsageError(
-        f"there is neither a loss nor a file {word!r}", did_you_mean(word, list(names()))
-    )
+    raise UsageError(f"{word!r} is neither a loss nor a file", did_you_mean(word, list(names())))
 
 
 def _run(loss: Loss | None, values: dict[str, Any]) -> None:
-    """Call the public API, hand the check to the output room, and exit by its findings."""
+    """Call the public API, write the check, and exit by its findings."""
     from lossctl.api.checks import check
     from lossctl.cli.gates import write_out
     from lossctl.output.checks.write import check_output, write_check

@@ -33,17 +33,17 @@ class LossGroup(TyperGroup):
         return build_command(find(cmd_name))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """Find the command; an unknown loss is answered with the nearest."""
+        """Find the command; the error for an unknown loss suggests similar names."""
         return args[0], self.get_command(ctx, args[0]), args[1:]
 
 
 def build_command(loss: Loss) -> Any:
-    """Return the command of a loss: its files, its typed flags, and the shared options."""
+    """Return the command of a loss: its input files, its flags, and the shared options."""
     return wrap_command(loss, "compute", _callback(loss))
 
 
 def wrap_command(loss: Loss, verb: str, callback: Callable[..., None], more: str = "") -> Any:
-    """Return a command of one loss, with its help; ``more`` belongs to the example."""
+    """Return the command of one loss, with its help; ``more`` is appended to the example."""
     from lossctl.losses.core.description import show_command
 
     single = typer.Typer(
@@ -100,15 +100,21 @@ def make_option(loss: Loss, parameter: Parameter) -> inspect.Parameter:
     kind: Any = parameter.type
     if kind is bool:
         flag = f"{flag}/--no-{flag[2:]}"
+    metavar = None
     if parameter.tensor:
-        kind = str | None
-        text += "; a file or a comma list"
+        kind, metavar = str | None, "FILE|LIST"
+        text += "; a file or comma-separated values"
     elif parameter.option.axes:
-        kind = str | None
-        text += "; a comma list"
+        kind, metavar = str | None, "LIST"
+        text += "; comma-separated"
     elif parameter.optional:
         kind |= None
-    option = typer.Option(flag, help=escape_markup(text), rich_help_panel=f"Options of {loss.key}")
+    option = typer.Option(
+        flag,
+        help=escape_markup(text),
+        metavar=metavar,
+        rich_help_panel=f"Options of {loss.key}",
+    )
     return inspect.Parameter(
         parameter.name,
         inspect.Parameter.KEYWORD_ONLY,
@@ -120,7 +126,7 @@ def make_option(loss: Loss, parameter: Parameter) -> inspect.Parameter:
 def _compute(
     loss: Loss, inputs: list[str], options: dict[str, Any], output: Output, settings: dict[str, Any]
 ) -> None:
-    """Call the public API and hand the result to the output room."""
+    """Call the public API and write the result."""
     from lossctl.api import computation
     from lossctl.output.files.formats import check_stream_format, pick_file_format
     from lossctl.output.text.progress import show_progress
@@ -141,7 +147,7 @@ def _compute(
 
     for name in ("reduction", "part", "save_state"):
         del settings[name]
-    # Lines that run over a terminal show by themselves how it goes.
+    # Lines printed to a terminal show the progress themselves.
     lines = output.target is None and output.format not in (None, "table") and sys.stdout.isatty()
     with show_progress(shown and not lines) as progress:
         stream = computation.elements(loss, *inputs, **settings, **options, progress=progress)

@@ -1,4 +1,4 @@
-"""``lossctl docs``: the pages of the documents."""
+"""``lossctl docs``: the pages of the documentation."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from lossctl.cli.evaluate import make_command
 EXAMPLE = "lossctl docs evaluate"
 
 HELP = (
-    "Show a page of the documents; without a name, list the pages.\n\n"
-    "On a terminal a page comes in a pager (PAGER names one, else less, where the arrow keys reach "
-    "what runs over the edge), in a pipe as Markdown."
+    "Show a page of the documentation; without a name, list the pages.\n\n"
+    "A terminal shows the page in a pager (PAGER, by default less, where the arrow keys scroll "
+    "sideways); a pipe gets Markdown."
 )
 
 
@@ -26,14 +26,14 @@ def build_command() -> Any:
         default=None,
         annotation=Annotated[
             str | None,
-            typer.Argument(metavar="PAGE", help="A page.", autocompletion=complete_page),
+            typer.Argument(metavar="PAGE", help="Name of a page.", autocompletion=complete_page),
         ],
     )
     return make_command("docs", _run, HELP, EXAMPLE, [page])
 
 
 def complete_page(incomplete: str) -> list[str]:
-    """Return the pages whose names start so."""
+    """Return the pages whose names start with what was typed."""
     from lossctl.output.pages import list_pages
 
     return [name for name in list_pages() if name.startswith(incomplete)]

@@ -1,4 +1,4 @@
-"""``lossctl evaluate``: how good is a dataset, where is it bad, is the new model better?"""
+"""``lossctl evaluate``: how good is a model, where is it bad, is the new model better?"""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lossctl.api.datasets import OptionSpec
 
 DATASET = "dataset"
-"""The one option that is no flag."""
+"""The one option that is not a flag."""
 
 EXAMPLE = (
     "lossctl evaluate digits.parquet --pred logit_0:logit_9 --target label "
@@ -33,7 +33,7 @@ EXAMPLE = (
 HELP = (
     "Evaluate datasets: losses, slices, intervals, comparisons, worst rows and gates.\n\n"
     "A REF names columns of DATASET, or a file and its columns: preds.npy, meta.csv#region. "
-    "All losses of all models come in one scan over the data."
+    "All losses of all models are computed in one pass over the data."
 )
 
 
@@ -52,7 +52,7 @@ def list_options() -> list[inspect.Parameter]:
         *flags,
         shared["progress"],
         shared["debug"],
-        *list_output_options("rows in a table of slices; 0 shows all"),
+        *list_output_options("rows shown in a table of slices; 0 shows all"),
     ]
 
 
@@ -60,10 +60,10 @@ def make_flag(name: str, spec: OptionSpec, default: Any) -> inspect.Parameter:
     """Return the flag of an option of an evaluation."""
     from lossctl.api.datasets import Value
 
-    kinds: dict[Value, Any] = {Value.NUMBER: float, Value.WHOLE: int, Value.SWITCH: bool}
+    kinds: dict[Value, Any] = {Value.NUMBER: float, Value.INTEGER: int, Value.SWITCH: bool}
     kind = kinds.get(spec.value, str)
     more: dict[str, Any] = {"metavar": spec.metavar, "min": spec.least}
-    if spec.value == Value.TEXTS:
+    if spec.value == Value.STRINGS:
         kind, default, more["envvar"] = list[str], default or [], None
     if spec.names_losses:
         more["autocompletion"] = complete_loss
@@ -78,30 +78,31 @@ def make_flag(name: str, spec: OptionSpec, default: Any) -> inspect.Parameter:
 
 
 def list_output_options(limit: str) -> list[inspect.Parameter]:
-    """Return the options that say what becomes of the result."""
+    """Return the options for how the result is written."""
     return [
         make_option(
             "format",
             str | None,
             None,
-            "table, json, jsonl, csv, tsv, markdown or value (table, or by the suffix of --output)",
+            "table, json, jsonl, csv, tsv, markdown or value"
+            " [default: table, or by the suffix of --output]",
             OUTPUT,
             "-f",
             "--format",
+            metavar="FORMAT",
         ),
         make_option(
             "output",
             str | None,
             None,
-            "write there: .json .jsonl .csv .tsv .md .parquet, text ones also with .gz or .zst",
+            "output file: .json .jsonl .csv .tsv .md .parquet, text formats also with .gz or .zst",
             OUTPUT,
             "-o",
             "--output",
+            metavar="FILE",
         ),
         make_option("limit", int, 20, limit, OUTPUT, min=0, metavar="N"),
-        make_option(
-            "precision", int, 6, "significant digits in tables", OUTPUT, min=1, max=17, metavar="N"
-        ),
+        *(one for one in SHARED if one.name == "precision"),
     ]
 
 
@@ -114,7 +115,7 @@ def build_command() -> Any:
         DATASET,
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
-        annotation=Annotated[str | None, typer.Argument(metavar="[DATASET]", help=text)],
+        annotation=Annotated[str | None, typer.Argument(metavar="DATASET", help=text)],
     )
     return make_command("evaluate", _run, HELP, EXAMPLE, [dataset, *list_options()])
 
@@ -139,7 +140,7 @@ def make_command(
 
 
 def _run(values: dict[str, Any]) -> None:
-    """Call the public API, and hand the evaluation to the output room."""
+    """Call the public API and write the evaluation."""
     from lossctl.api import datasets
     from lossctl.output.evaluation.write import check_output, write_evaluation
     from lossctl.output.text.progress import show_progress
@@ -149,7 +150,7 @@ def _run(values: dict[str, Any]) -> None:
     wanted = values.pop("progress")
     check_output(output.format, output.target)
     specs = datasets.list_specs()
-    _check_needed(values, datasets.list_required())
+    _check_required(values, datasets.list_required())
     for name, value in values.items():
         if specs[name].value == datasets.Value.NAMES:
             values[name] = value.split(",") if value else []
@@ -165,11 +166,7 @@ def _run(values: dict[str, Any]) -> None:
     report(write, [(one.condition, one) for one in evaluation.verdicts])
 
 
-def _check_needed(values: dict[str, Any], needed: Sequence[str]) -> None:
-    missing = [f"--{name}" for name in needed if not values[name]]
+def _check_required(values: dict[str, Any], required: Sequence[str]) -> None:
+    missing = [f"--{name}" for name in required if not values[name]]
     if missing:
-        flags = " and ".join(f"--{name}" for name in needed)
-        raise UsageError(
-            f"lossctl evaluate needs {flags}; missing: {', '.join(missing)}",
-            f"For example: {EXAMPLE}",
-        )
+        raise UsageError(f"missing {' and '.join(missing)}", f"For example: {EXAMPLE}")

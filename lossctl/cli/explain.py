@@ -1,4 +1,4 @@
-"""``lossctl explain LOSS``: how a number comes about, with the flags of the loss."""
+"""``lossctl explain LOSS``: how a value is computed, with the flags of the loss."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ import typer
 from lossctl.cli.compute import LossGroup, make_argument, make_option, wrap_command
 from lossctl.cli.shared import DATA, OUTPUT, SHARED, complete_loss, take_output
 from lossctl.cli.shared import make_option as make_shared
+from lossctl.cli.values import take_plain_values
 
 if TYPE_CHECKING:
     from lossctl.losses.core.declaration import Loss
     from lossctl.losses.core.inputs import Input
 
 LEFT_OUT = ("reduction", "dtype", "format", "output", "limit", "part", "save_state")
-"""Shared options that say nothing about one row, or say something else."""
+"""Shared options that do not apply to one row, or have another meaning there."""
 
 EXPLAINED = [
     make_shared(
         "row",
         str | None,
         None,
-        "the row to explain, from 0 on; 3,10,20 is one place in row 3, which has several losses",
+        "row to explain, counted from 0; 3,10,20 is one element of row 3, which has several losses",
         DATA,
         envvar=None,
         metavar="N",
@@ -33,8 +34,8 @@ EXPLAINED = [
         "why_differs",
         str | None,
         None,
-        "walk through another definition too, such as keras.huber:delta=2, and show where they"
-        " part; without --row, on the row on which they differ most",
+        "explain another definition too, such as keras.huber:delta=2, and show where they diverge;"
+        " without --row, on the row where they differ most",
         DATA,
         envvar=None,
         metavar="LOSS",
@@ -48,17 +49,28 @@ EXPLAINED = [
         DATA,
         "-r",
         "--reduction",
+        metavar="NAME",
     ),
     make_shared(
         "format",
         str | None,
         None,
-        "table, markdown or json (table, or by the suffix of --output)",
+        "table, markdown or json [default: table, or by the suffix of --output]",
         OUTPUT,
         "-f",
         "--format",
+        metavar="FORMAT",
     ),
-    make_shared("output", str | None, None, "write there: .md or .json", OUTPUT, "-o", "--output"),
+    make_shared(
+        "output",
+        str | None,
+        None,
+        "output file: .md or .json",
+        OUTPUT,
+        "-o",
+        "--output",
+        metavar="FILE",
+    ),
 ]
 
 
@@ -75,18 +87,19 @@ class ExplainGroup(LossGroup):
 
 def build_command() -> Any:
     """Return the group of commands."""
-    return typer.main.get_group(
+    group = typer.main.get_group(
         typer.Typer(
             cls=ExplainGroup,
             name="explain",
             no_args_is_help=True,
-            help="Explain a loss, or the number of one row step by step, e.g."
+            help="Explain a loss, or step by step how the loss of one row is computed, e.g."
             " lossctl explain ce preds.npy labels.npy --row 1.",
-            subcommand_metavar="LOSS [FILES... --row N] [OPTIONS]",
+            subcommand_metavar="LOSS [FILES... --row N]",
             context_settings={"help_option_names": ["-h", "--help"]},
             rich_markup_mode="rich",
         )
     )
+    return take_plain_values(group)
 
 
 def _callback(loss: Loss) -> Callable[..., None]:
@@ -114,7 +127,7 @@ def _make_optional(declared: Input) -> inspect.Parameter:
 
 
 def _explain(loss: Loss, inputs: list[str], values: dict[str, Any]) -> None:
-    """Call the public API and hand what it found to the output room."""
+    """Call the public API and write the explanation."""
     from lossctl.api import explanations
     from lossctl.output.explanations.difference import write_difference
     from lossctl.output.explanations.write import FORMATS, check_output, write_explanation
@@ -131,7 +144,7 @@ def _explain(loss: Loss, inputs: list[str], values: dict[str, Any]) -> None:
             found = explanations.explain(loss, *inputs, progress=progress, **values)
         write_explanation(found, output.format, output.target, output.precision)
         return
-    if values["reduction"] == loss.reduction:  # then each is reduced in its own way
+    if values["reduction"] == loss.reduction:  # then each loss keeps its own reduction
         values["reduction"] = None
     with show_progress(values.pop("progress")) as progress:
         difference = explanations.explain_difference(

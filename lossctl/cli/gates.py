@@ -1,4 +1,4 @@
-"""Gates that failed: everything is printed first, and then the command exits with 1."""
+"""Failed gates: everything is printed first, then the command exits with 1."""
 
 from __future__ import annotations
 
@@ -23,24 +23,23 @@ class Judged(Protocol):
 
     @property
     def detail(self) -> str:
-        """What decided."""
+        """Which slice or model the result comes from."""
 
 
 def report(write: Callable[[], None], gates: Sequence[tuple[str, Judged]]) -> None:
     """Write a result, then raise CheckError if a gate failed.
 
-    The verdict stands also where whoever reads standard output has stopped reading.
+    The error is raised even if the reader of standard output is gone.
     """
     failed = [(name, one) for name, one in gates if not one.passed]
     write_out(write, verdict=bool(failed))
     if failed:
         lines = [_describe(name, one) for name, one in failed]
-        gate = "gate" if len(gates) == 1 else "gates"
-        raise CheckError(f"{len(failed)} of {len(gates)} {gate} failed", "\n".join(lines))
+        raise CheckError(f"{len(failed)} of {len(gates)} gates failed", "\n".join(lines))
 
 
 def write_out(write: Callable[[], None], *, verdict: bool) -> None:
-    """Write a result; where a verdict follows, it does so also if nobody reads any more."""
+    """Write a result; if a verdict follows, a closed pipe does not stop the command."""
     try:
         write()
         sys.stdout.flush()
@@ -57,6 +56,6 @@ def _describe(name: str, one: Judged) -> str:
 
 
 def leave_pipe() -> None:
-    """Let what is still to be written go nowhere: the reader of standard output is gone."""
+    """Discard what is still to be written: the reader of standard output is gone."""
     sink = os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, sys.stdout.fileno())

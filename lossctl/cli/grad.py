@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from lossctl.losses.core.declaration import Loss
 
 LEFT_OUT = ("part", "save_state")
-"""Shared options that say nothing about a gradient."""
+"""Shared options that do not apply to a gradient."""
 
 HELP = {
     "reduction": "mean, sum, batchmean, sum_over_batch_size, mean_with_sample_weight",
-    "format": "how the summary is printed: table, json, jsonl, csv or tsv; with -o - how the"
-    " gradient is: also value, npy, parquet or arrow",
-    "output": "write the gradient there, {input} in the name being that of the input:"
-    " .npy .csv .tsv .parquet .arrow .json .jsonl; - is standard output",
-    "limit": "derivatives shown in a table with -o -; 0 shows all",
+    "format": "format of the summary: table, json, jsonl, csv or tsv; with -o - the format of the"
+    " gradient: also value, npy, parquet or arrow [default: table]",
+    "output": "output file of the gradient: .npy .csv .tsv .parquet .arrow .json .jsonl; {input}"
+    " in the name becomes the input's name; - is standard output",
+    "limit": "partial derivatives shown in a table with -o -; 0 shows all",
 }
 CHECK = inspect.Parameter(
     "check",
@@ -38,7 +38,8 @@ CHECK = inspect.Parameter(
         bool,
         typer.Option(
             "--check",
-            help="compare with differences at some hundred elements; exit 1 if they disagree",
+            help="compare with finite differences at a few hundred sampled elements; exit 1 if"
+            " they disagree",
             rich_help_panel=OUTPUT,
         ),
     ],
@@ -46,7 +47,7 @@ CHECK = inspect.Parameter(
 
 
 class GradGroup(LossGroup):
-    """A group whose commands are the losses of which there is a gradient."""
+    """A group whose commands are the losses that have a gradient."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the keys of all losses that have one."""
@@ -78,7 +79,7 @@ def _callback(loss: Loss) -> Callable[..., None]:
 
 
 def _adapt(loss: Loss, shared: inspect.Parameter) -> inspect.Parameter:
-    """Return a shared option with the words that suit a gradient."""
+    """Return a shared option with the help text that suits a gradient."""
     default = loss.reduction if shared.name == "reduction" else shared.default
     if shared.name not in HELP:
         return shared.replace(default=default)
@@ -88,7 +89,7 @@ def _adapt(loss: Loss, shared: inspect.Parameter) -> inspect.Parameter:
 
 
 def _differentiate(loss: Loss, inputs: list[str], values: dict[str, Any]) -> None:
-    """Call the public API and hand the result to the output room."""
+    """Call the public API and write the result."""
     from lossctl.output.gradients.summary import check_summary_format, write_summary
 
     del values["debug"]
@@ -109,7 +110,7 @@ def _print_elements(loss: Loss, inputs: list[str], values: dict[str, Any], outpu
 
     if len(loss.prediction_inputs) > 1:
         raise UsageError(
-            f"{loss.key} has {len(loss.prediction_inputs)} prediction inputs, and standard output"
+            f"{loss.key} has {len(loss.prediction_inputs)} prediction inputs, but standard output"
             " takes one gradient",
             "Write files: -o grad_{input}.npy",
         )
@@ -130,7 +131,7 @@ def _call(loss: Loss, inputs: list[str], values: dict[str, Any], **more: Any) ->
 
 
 def _judge(loss: Loss, found: Any, write: Callable[[], None]) -> None:
-    """Write a result, then raise CheckError if a check failed, whether it was read or not."""
+    """Write a result, then raise CheckError if a check failed, even if nobody read the result."""
     agreement = found.agreement
     agrees = agreement is None or agreement.agrees
     try:
@@ -142,6 +143,6 @@ def _judge(loss: Loss, found: Any, write: Callable[[], None]) -> None:
         leave_pipe()
     if not agrees:
         raise CheckError(
-            f"the gradient of {loss.key} differs from differences by"
+            f"the gradient of {loss.key} differs from finite differences by"
             f" {agreement.relative:.3g} of its size"
         )

@@ -1,4 +1,4 @@
-"""``lossctl help``: the help of lossctl; with words behind it, that of a command."""
+"""``lossctl help``: the help of lossctl, or of the command whose words follow."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ EXAMPLE = "lossctl help compute ce"
 
 
 def build_command() -> Any:
-    """Return the command without words; with words, the root command asks theirs for help."""
+    """Return the command for no words; words that follow are handled by the root command."""
     context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
     words = inspect.Parameter(
         "words",
         inspect.Parameter.KEYWORD_ONLY,
         default=(),
         annotation=Annotated[
-            list[str], typer.Argument(metavar="COMMAND...", help="A command, as it is typed.")
+            list[str], typer.Argument(metavar="COMMAND...", help="Words of a command.")
         ],
     )
     return make_command("help", _run, "Show the help of a command.", EXAMPLE, [context, words])

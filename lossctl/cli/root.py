@@ -37,7 +37,7 @@ LAZY_COMMANDS = {
     "docs": "lossctl.cli.docs",
     "help": "lossctl.cli.help",
 }
-"""The modules of commands that would make others start later."""
+"""Commands imported only when called, so that the others start faster."""
 
 FIRST = ("compute", "evaluate", "run", "check", "grad", "explain")
 """The commands that the help lists first, in this order."""
@@ -47,11 +47,11 @@ LAST = ("docs", "help")
 
 
 class ClosedPipeError(Exception):
-    """Whoever reads our standard output has stopped reading."""
+    """The reader of standard output is gone."""
 
 
 class Root(TyperGroup):
-    """The root group: one message on standard error for every kind of failure."""
+    """The root group: every failure becomes one message on standard error."""
 
     def main(
         self,
@@ -64,7 +64,7 @@ class Root(TyperGroup):
     ) -> Any:
         """Run a command line; exit codes are those of :class:`lossctl.errors.Exit`."""
         words = [_name_columns(word) for word in (sys.argv[1:] if args is None else args)]
-        _take_any_text()
+        _replace_unencodable()
         try:
             code = self._run(words, prog_name, complete_var)
         except LossctlError as error:
@@ -96,7 +96,7 @@ class Root(TyperGroup):
         ) as error:
             bug = LossctlError(
                 f"internal error: {type(error).__name__}: {error}",
-                "This is a defect of lossctl, not of your data. --debug shows where it happened.",
+                "This is a bug in lossctl, not in your data. --debug shows where it happened.",
             )
             _fail(bug, Exit.INTERNAL, words)
         sys.exit(int(code or 0))
@@ -107,16 +107,16 @@ class Root(TyperGroup):
         return [*FIRST, *(name for name in names if name not in FIRST), *LAST]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return a subcommand; some are built only when they are asked for."""
+        """Return a subcommand; some are built only when called."""
         if cmd_name in LAZY_COMMANDS:
             return importlib.import_module(LAZY_COMMANDS[cmd_name]).build_command()
         command = super().get_command(ctx, cmd_name)
         return command if command is None else take_plain_values(command)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """Find the subcommand; that of a check has the options of the loss in its words.
+        """Find the subcommand; ``check`` gets the options of the loss that its words name.
 
-        ``help`` before other words is ``--help`` behind them.
+        ``help COMMAND`` means ``COMMAND --help``.
         """
         if args[:1] == ["help"] and args[1:] and not args[1].startswith("-"):
             args = [*args[1:], "--help"]
@@ -127,7 +127,7 @@ class Root(TyperGroup):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the subcommand; a reader that has gone away is no failure of ours."""
+        """Run the subcommand; a closed pipe is not an error."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError as error:
@@ -159,15 +159,15 @@ def _name_columns(word: str) -> str:
     return MARK + word if word.startswith("-#") else word
 
 
-def _take_any_text() -> None:
-    """Let help be printed where the encoding lacks its symbols."""
+def _replace_unencodable() -> None:
+    """Print help with replacement characters where the encoding lacks its symbols."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     if not encoding.casefold().startswith("utf") and isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
 
 
 def _reader_is_gone() -> bool:
-    """Whether a library found standard output closed while it printed help, and left."""
+    """Whether a library found standard output closed while printing help, and exited."""
     if type(sys.stdout).__name__ == "PacifyFlushWrapper":  # typer's mark
         return True
     with contextlib.suppress(OSError, ValueError):  # rich turns it to the null device
@@ -176,11 +176,11 @@ def _reader_is_gone() -> bool:
 
 
 def _fail(error: LossctlError, code: int, words: list[str]) -> NoReturn:
-    """Print what went wrong, and exit; --debug shows where it was raised."""
+    """Print the error and exit; --debug shows the traceback."""
     from lossctl.output.text.messages import print_error
 
     stopped = find_stop()
-    if stopped is not None:  # the rest has failed for it
+    if stopped is not None:  # the error is a consequence of the signal
         sys.exit(stopped)
     if "--debug" in words or os.environ.get("LOSSCTL_DEBUG", "0").casefold() in TRUE:
         traceback.print_exc()
@@ -189,7 +189,7 @@ def _fail(error: LossctlError, code: int, words: list[str]) -> NoReturn:
 
 
 def explain_usage(error: Any, words: list[str]) -> UsageError:
-    """Turn what the command-line parser says into our own message, with the nearest names."""
+    """Turn an error of the command-line parser into our own message, with similar names."""
     context = getattr(error, "ctx", None)
     named = [word for word in words if not word.startswith("-") and word != "help"]
     named = named[: 2 if named[:1] in (["compute"], ["grad"], ["explain"]) else 1]
@@ -206,17 +206,19 @@ def explain_usage(error: Any, words: list[str]) -> UsageError:
 
         name = unknown.lstrip("-").removeprefix("no-").replace("-", "_")
         hint = explain_replacement(name, flags=True) or did_you_mean(unknown, long)
-        return UsageError(f"{path} has no flag {unknown}", f"{hint} {remedy}")
+        return UsageError(f"{path} has no option {unknown}", f"{hint} {remedy}")
     text = error.format_message().rstrip(".")
     parameters = context.command.params if context is not None else []
-    wanted = ", ".join(one.name for one in parameters if one.required)
+    arguments = [one for one in parameters if one.param_type_name == "argument"]
+    expected = " ".join(one.get_usage_pieces(context)[0] for one in arguments)
     example = getattr(getattr(context, "command", None), "epilog", None) or ""
     if text.startswith("Missing argument"):
-        text = f"{path} needs {wanted}; missing: {error.param.name}"
+        text = f"missing {error.param.get_usage_pieces(context)[0].rstrip('.')}"
+        text += f"; expected {expected}" if len(arguments) > 1 else ""
         remedy = f"{example}\n{remedy}"
     if text.startswith("Got unexpected extra argument"):
-        taken = ", ".join(one.name for one in parameters if one.param_type_name == "argument")
-        text = f"{path} takes {taken or 'no words'}; too many: {text.partition('(s) ')[2]}"
+        extra = text.partition("(s) ")[2].removeprefix("(").removesuffix(")")
+        text = f"unexpected argument {extra}; expected {expected or 'no arguments'}"
     if text.startswith("No such command") and context is not None:
         name = text.partition("'")[2].partition("'")[0]
         known = context.command.list_commands(context)
@@ -241,12 +243,12 @@ GROUPS = (
         "compute",
         LossGroup,
         "Compute a loss: one subcommand per loss, e.g. lossctl compute ce --help."
-        " FILE.py:NAME is a loss of your own.",
+        " FILE.py:NAME is a custom loss.",
     ),
     (
         "grad",
         GradGroup,
-        "Compute the gradient of a loss by its predictions, e.g."
+        "Compute the gradient of a loss with respect to its predictions, e.g."
         " lossctl grad ce preds.npy labels.npy -o grad.npy.",
     ),
 )
@@ -256,7 +258,7 @@ for _name, _group, _help in GROUPS:
             cls=_group,
             no_args_is_help=True,
             help=_help,
-            subcommand_metavar="LOSS FILES... [OPTIONS]",
+            subcommand_metavar="LOSS FILES...",
             context_settings={"help_option_names": ["-h", "--help"]},
         ),
         name=_name,
@@ -273,7 +275,9 @@ def _print_version(value: bool) -> None:
 def root(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print version."),
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
@@ -287,16 +291,26 @@ def root(
 def merge_command(
     states: Annotated[
         list[str],
-        typer.Argument(metavar="STATE...", help="Files of states, or patterns in quotes."),
+        typer.Argument(metavar="STATE...", help="State files, or quoted patterns."),
     ],
     format: Annotated[
         str | None,
-        typer.Option("-f", "--format", help="table, json, jsonl, csv, tsv or value"),
+        typer.Option(
+            "-f",
+            "--format",
+            metavar="FORMAT",
+            help="table, json, jsonl, csv, tsv or value",
+        ),
     ] = None,
-    output: Annotated[str | None, typer.Option("-o", "--output", help="write there")] = None,
-    precision: Annotated[int, typer.Option(min=1, max=17, help="significant digits in tables")] = 6,
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", metavar="FILE", help="output file")
+    ] = None,
+    precision: Annotated[
+        int,
+        typer.Option(min=1, max=17, metavar="N", help="significant digits in tables (1 to 17)"),
+    ] = 6,
 ) -> None:
-    """Add up the states that compute --save-state stored: parts of a run, or several files."""
+    """Merge the states that compute --save-state wrote: parts of a run, or several files."""
     from lossctl.api.computation import merge
     from lossctl.output.results import write_reduced
 
@@ -304,13 +318,13 @@ def merge_command(
 
 
 def _choose_form(format: str | None, *flags: tuple[str, bool]) -> str:
-    """Return the form of a listing: that of --format, or of a flag that is short for it."""
+    """Return the format of a listing: that of --format, or of a flag that abbreviates it."""
     asked = [name for name, given in flags if given]
     known = ["table", *(name for name, _ in flags)]
     if format is not None and format not in known:
-        raise UsageError(f"there is no format {format!r} here", did_you_mean(format, known))
+        raise UsageError(f"unrecognised format {format!r}", did_you_mean(format, known))
     if len({*asked, *([format] if format else [])}) > 1:
-        raise UsageError("more than one format is asked for", "Choose one.")
+        raise UsageError("more than one format was given", "Choose one.")
     return format or next(iter(asked), "table")
 
 
@@ -318,26 +332,30 @@ def _choose_form(format: str | None, *flags: tuple[str, bool]) -> str:
 def list_command(
     file: Annotated[
         str | None,
-        typer.Argument(metavar="[FILE.py]", help="List the losses of your own file instead."),
+        typer.Argument(metavar="FILE.py", help="List the custom losses of a file instead."),
     ] = None,
     library: Annotated[
-        str | None, typer.Option(help="Show only the losses of a library: torch, keras, …")
+        str | None,
+        typer.Option(metavar="NAME", help="Show only the losses of a library: torch, keras, …"),
     ] = None,
-    family: Annotated[str | None, typer.Option(help="Show only the losses of a family.")] = None,
+    family: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Show only the losses of a family.")
+    ] = None,
     json: Annotated[
-        bool, typer.Option("--json", help="Print everything the declarations know, as JSON.")
+        bool, typer.Option("--json", help="Print the full declarations as JSON.")
     ] = False,
     markdown: Annotated[
         bool,
         typer.Option(
-            "--markdown", help="Print Markdown tables, as 'lossctl docs losses' has them."
+            "--markdown", help="Print Markdown tables, as on the page 'lossctl docs losses'."
         ),
     ] = False,
     format: Annotated[
-        str | None, typer.Option("-f", "--format", help="table, json or markdown")
+        str | None,
+        typer.Option("-f", "--format", metavar="FORMAT", help="table, json or markdown"),
     ] = None,
 ) -> None:
-    """List the losses by library and family, those of installed packages included."""
+    """List the losses by library and family, including those of installed packages."""
     from lossctl.api.computation import describe_all
     from lossctl.output import catalogue
 
@@ -355,15 +373,19 @@ def list_command(
 def show_command(
     losses: Annotated[
         list[str],
-        typer.Argument(metavar="LOSS...", help="Any of its names.", autocompletion=complete_loss),
+        typer.Argument(
+            metavar="LOSS...", help="Any name or alias of a loss.", autocompletion=complete_loss
+        ),
     ],
     compare: Annotated[
-        bool, typer.Option("--compare", help="Show side by side where definitions differ.")
+        bool, typer.Option("--compare", help="Show side by side where the definitions differ.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the declaration as JSON.")] = False,
-    format: Annotated[str | None, typer.Option("-f", "--format", help="table or json")] = None,
+    format: Annotated[
+        str | None, typer.Option("-f", "--format", metavar="FORMAT", help="table or json")
+    ] = None,
 ) -> None:
-    """Show a loss: formula, inputs, options, traps, and a command that runs."""
+    """Show a loss: formula, inputs, options, notes, and an example command."""
     from lossctl.api.computation import compare_definitions, describe
     from lossctl.output import catalogue
 

@@ -16,8 +16,8 @@ EXAMPLE = "lossctl run suite.toml"
 
 HELP = (
     "Run a suite: many evaluations described in one TOML file.\n\n"
-    "Under [job.NAME] stand the flags of 'lossctl evaluate' as keys, under [defaults] those of "
-    "all jobs; paths are relative to the file. A job that fails does not stop the others."
+    "A table [job.NAME] has the flags of 'lossctl evaluate' as keys, [defaults] those that all "
+    "jobs share; paths are relative to the file. A job that fails does not stop the others."
 )
 JOBS = "Jobs"
 
@@ -31,11 +31,12 @@ def build_command() -> Any:
     )
     options = [
         make_option(
-            "job", list[str], [], "run this job only; again for each", JOBS, metavar="NAME",
+            "job", list[str], [], "run only this job (repeatable)", JOBS, metavar="NAME",
             envvar=None,
         ),
         make_option(
-            "check", bool, False, "only validate, without the work", JOBS, "--check", envvar=None
+            "check", bool, False, "validate the suite without running it", JOBS, "--check",
+            envvar=None,
         ),
         *(one for one in SHARED if one.name in ("threads", "progress", "debug")),
         *(one for one in list_output_options("") if one.name != "limit"),
@@ -45,7 +46,7 @@ def build_command() -> Any:
 
 
 def _run(values: dict[str, Any]) -> None:
-    """Call the public API, hand the result to the output room, and exit by what became of jobs."""
+    """Call the public API, write the result, and exit by the results of the jobs."""
     from lossctl.api import datasets
     from lossctl.output.evaluation.suite import check_output, write_suite
     from lossctl.output.text.messages import print_error

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-OUTPUT, DATA, WORK = "Output", "Data", "Work"
+OUTPUT, DATA, PERFORMANCE = "Output", "Data", "Performance"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Output:
 def make_option(
     name: str, kind: Any, default: Any, help: str, panel: str, *flags: str, **more: Any
 ) -> inspect.Parameter:
-    """Return a parameter that is an option; a variable of the environment sets its default."""
+    """Return an option as a parameter; an environment variable sets its default."""
     option = typer.Option(
         *(flags or ("--" + name.replace("_", "-"),)),
         help=help.replace("[", "\\["),
@@ -40,7 +40,7 @@ def make_option(
 
 
 def complete_loss(incomplete: str) -> list[str]:
-    """Return the losses whose names start so."""
+    """Return the losses whose names start with what was typed."""
     from lossctl.losses.core.registry import list_losses
 
     return [loss.key for loss in list_losses() if loss.key.startswith(incomplete)]
@@ -55,73 +55,121 @@ SHARED = [
         DATA,
         "-r",
         "--reduction",
+        metavar="NAME",
     ),
-    make_option("sample_weight", str | None, None, "weight of each sample: a file", DATA),
-    make_option("mask", str | None, None, "0 leaves a sample out: a file", DATA),
-    make_option("class_axis", int, 1, "where the classes are", DATA),
-    make_option("classes", str | None, None, "names of the classes: a comma list or a file", DATA),
+    make_option("sample_weight", str | None, None, "weight of each sample", DATA, metavar="FILE"),
+    make_option("mask", str | None, None, "samples to keep (0 excludes one)", DATA, metavar="FILE"),
+    make_option("class_axis", int, 1, "axis of the classes", DATA, metavar="AXIS"),
+    make_option(
+        "classes",
+        str | None,
+        None,
+        "names of the classes, comma-separated or one per line in a file",
+        DATA,
+        metavar="NAMES",
+    ),
     make_option(
         "squeeze",
         bool,
         False,
-        "drop axes of length 1 before shapes are compared",
+        "drop axes of length 1 before comparing shapes",
         DATA,
         "--squeeze/--no-squeeze",
     ),
-    make_option("nan", str, "propagate", "propagate, omit or error", DATA),
-    make_option("dtype", str, "float64", "float64 or float32: what elements are computed in", WORK),
-    make_option("threads", int | None, None, "worker threads (all cores)", WORK, "-j", "--threads"),
+    make_option("nan", str, "propagate", "propagate, omit or error", DATA, metavar="POLICY"),
+    make_option(
+        "dtype",
+        str,
+        "float64",
+        "precision of the computation: float64 or float32",
+        PERFORMANCE,
+        metavar="DTYPE",
+    ),
+    make_option(
+        "threads",
+        int | None,
+        None,
+        "worker threads [default: all cores]",
+        PERFORMANCE,
+        "-j",
+        "--threads",
+        metavar="N",
+    ),
     make_option(
         "format",
         str | None,
         None,
-        "table, json, jsonl, csv, tsv or value; npy, parquet or arrow (a stream) in a pipe, where"
-        " npy of unknown length waits in a temporary file (table, or by the suffix of --output)",
+        "table, json, jsonl, csv, tsv or value; in a pipe also npy (buffered in a temporary file"
+        " if the length is unknown), parquet or arrow (streamed)"
+        " [default: table, or by the suffix of --output]",
         OUTPUT,
         "-f",
         "--format",
+        metavar="FORMAT",
     ),
     make_option(
         "output",
         str | None,
         None,
-        "write there: .npy .csv .tsv .parquet .arrow .json .jsonl, text ones also with .gz or .zst;"
-        " - is standard output",
+        "output file: .npy .csv .tsv .parquet .arrow .json .jsonl, text formats also with .gz or"
+        " .zst; - is standard output",
         OUTPUT,
         "-o",
         "--output",
+        metavar="FILE",
     ),
     make_option(
-        "limit", int, 20, "per-element losses shown in a table; 0 shows all", OUTPUT, min=0
+        "limit",
+        int,
+        20,
+        "per-element losses shown in a table; 0 shows all",
+        OUTPUT,
+        min=0,
+        metavar="N",
     ),
-    make_option("precision", int, 6, "significant digits in tables", OUTPUT, min=1, max=17),
+    make_option(
+        "precision",
+        int,
+        6,
+        "significant digits in tables (1 to 17)",
+        OUTPUT,
+        min=1,
+        max=17,
+        metavar="N",
+    ),
     make_option(
         "part",
         str | None,
         None,
-        "work on one part of the blocks only, such as 3/40;"
-        " the rows of text files are counted first",
-        WORK,
+        "compute only one part of the blocks, such as 3/40; the rows of text files are counted"
+        " first",
+        PERFORMANCE,
+        metavar="K/N",
     ),
     make_option(
-        "save_state", str | None, None, "store the sums in a file for 'lossctl merge'", WORK
+        "save_state",
+        str | None,
+        None,
+        "save the sums to a file for 'lossctl merge'",
+        PERFORMANCE,
+        metavar="FILE",
     ),
     make_option(
         "progress",
         bool,
         True,
-        "show progress on a terminal when the work is long",
-        WORK,
+        "show progress of long runs on a terminal",
+        PERFORMANCE,
         "--progress/--no-progress",
     ),
-    make_option("debug", bool, False, "show the traceback of an error", WORK, "--debug"),
+    make_option("debug", bool, False, "show the traceback of an error", PERFORMANCE, "--debug"),
 ]
 NAMES = [parameter.name for parameter in SHARED]
 OUTPUT_NAMES = ("format", "output", "limit", "precision")
 
 
 def split_shared(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], Output]:
-    """Separate settings, a loss's own inputs and options, and what is to become of the result."""
+    """Separate shared settings, the loss's own inputs and options, and how output is written."""
     shared = {name: values[name] for name in NAMES}
     own = {name: value for name, value in values.items() if name not in shared}
     output = take_output(shared)
@@ -130,15 +178,15 @@ def split_shared(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]
 
 
 def take_output(values: dict[str, Any], known: Sequence[str] = ()) -> Output:
-    """Take out of the values what is to become of the result.
+    """Remove the output options from the values and return them.
 
-    ``known`` are the formats of a command that lacks some: a default that is none of them is that
-    of other commands.
+    ``known`` are the formats of a command that lacks some: a default from the environment that is
+    not among them is meant for other commands.
     """
     chosen = {name: values.pop(name) for name in OUTPUT_NAMES}
     if chosen["output"] == "-":  # standard output, by its usual name
         chosen["output"] = None
-    # The suffix of an output file goes before a default from the environment.
+    # The suffix of an output file takes precedence over a default from the environment.
     default = None if chosen["output"] else os.environ.get("LOSSCTL_FORMAT")
     if known and default not in known:
         default = None

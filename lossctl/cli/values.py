@@ -13,9 +13,10 @@ from lossctl.errors import UsageError
 
 TRUE, FALSE = {"1", "true", "yes", "on", "t", "y"}, {"0", "false", "no", "off", "f", "n"}
 MARK = "\0"
-"""Stands before a word that begins with a dash and is no flag; no word of a shell has it."""
+"""Put before a word that begins with a dash and is not a flag; no word of a shell has it."""
 
 WORDS = {int: "an integer", float: "a number", bool: "true or false"}
+METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT"}
 
 
 def take_plain_values(command: Any) -> Any:
@@ -30,6 +31,7 @@ def take_plain_values(command: Any) -> Any:
 def _take_plain_value(parameter: Any) -> Any:
     annotation = parameter.type_descriptor.annotation
     kind = _kind(annotation)
+    _show_plainly(parameter, kind)
     plain: PlainValue | PlainList | None = None
     if parameter.nargs == -1 or parameter.multiple:
         plain = PlainList() if annotation == list[str] else None
@@ -38,6 +40,20 @@ def _take_plain_value(parameter: Any) -> Any:
     if plain is not None:
         parameter.get_runtime_param = lambda: plain
     return parameter
+
+
+def _show_plainly(parameter: Any, kind: type | None) -> None:
+    """Show names in the help where typer shows types, ranges and further brackets."""
+    parameter.min = parameter.max = None  # the bounds that PlainValue checks are in the help text
+    name = parameter.metavar
+    if parameter.param_type_name == "argument":
+        shown = name or parameter.name.upper()
+        usage = shown if parameter.required or "[" in shown else f"[{shown}]"
+        parameter.display_type_rich = lambda **_: None
+        parameter.get_usage_pieces = lambda *_: [usage]
+    else:
+        named = None if parameter.is_flag else name or METAVARS.get(kind or str, "TEXT")
+        parameter.display_type_rich = lambda **_: named
 
 
 def _kind(annotation: Any) -> type | None:

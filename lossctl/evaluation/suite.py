@@ -43,12 +43,12 @@ from lossctl.evaluation.result import Evaluation
 DEFAULTS, JOB = "defaults", "job"
 
 _WORDS = {
-    Value.TEXT: "a string",
-    Value.TEXTS: "a string or a list of strings",
+    Value.STRING: "a string",
+    Value.STRINGS: "a string or a list of strings",
     Value.LIST: "a string or a list of strings",
     Value.NAMES: "a string or a list of strings",
     Value.NUMBER: "a number",
-    Value.WHOLE: "an integer",
+    Value.INTEGER: "an integer",
     Value.SWITCH: "true or false",
 }
 
@@ -195,7 +195,7 @@ def _suggest(key: str) -> str:
 
 
 def _read_value(value: Any, kind: Value, place: str) -> Any:
-    if kind in (Value.TEXTS, Value.LIST, Value.NAMES):
+    if kind in (Value.STRINGS, Value.LIST, Value.NAMES):
         texts = value if isinstance(value, list) else [value]
         if all(isinstance(one, str) for one in texts):
             named = kind == Value.NAMES
@@ -208,7 +208,7 @@ def _read_value(value: Any, kind: Value, place: str) -> Any:
     raise UsageError(f"{place} must be {_WORDS[kind]}, but is {value!r}")
 
 
-_TYPES: Mapping[Value, Any] = {Value.TEXT: str, Value.NUMBER: int | float, Value.WHOLE: int}
+_TYPES: Mapping[Value, Any] = {Value.STRING: str, Value.NUMBER: int | float, Value.INTEGER: int}
 
 
 def run_suite(

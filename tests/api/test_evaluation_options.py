@@ -28,7 +28,7 @@ PACKAGE = Path(lossctl.__file__).parent
 DECLARATIONS = Path("evaluation/request/evaluation_options.py")
 BEFORE = "    dtype: Annotated["
 PLANTED = """    planted: Annotated[
-        int, OptionSpec(Value.WHOLE, "a planted option", UNCERTAINTY, metavar="SEEDS", least=3)
+        int, OptionSpec(Value.INTEGER, "a planted option", UNCERTAINTY, metavar="SEEDS", least=3)
     ] = 7
 """
 PROGRAM = """

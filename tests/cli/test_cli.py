@@ -255,7 +255,7 @@ class TestDebug:
         """It is a flag of ``compute LOSS``, or of all; it is never a crash of the parser."""
         done = run_process("--debug", *self.WORDS, cwd=here)
         assert "nowhere.npy: there is no such file" in done.err or (
-            done.code == 2 and "error: lossctl has no flag --debug" in done.err
+            done.code == 2 and "error: lossctl has no option --debug" in done.err
         )
 
     def test_does_no_harm_to_a_good_run(self, here: Path) -> None:

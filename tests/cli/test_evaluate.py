@@ -207,7 +207,7 @@ class TestGates:
         assert done.code == 1
         assert "0.297779" in done.out
         assert "failed" in done.out
-        assert done.err.startswith("error: 1 of 1 gate failed\n  ce > 0.2: 0.297779")
+        assert done.err.startswith("error: 1 of 1 gates failed\n  ce > 0.2: 0.297779")
 
     def test_verdicts_are_in_the_machine_formats(self, data: Path) -> None:
         done = evaluate(*DIGITS, *FAILING, "--fail-if", "ce > 0.4", "-o", "out.json", cwd=data)
@@ -223,7 +223,7 @@ class TestGates:
         words = shlex.join(["evaluate", *DIGITS, *FAILING])
         done = run_shell(f"lossctl {words} | true; echo ${{PIPESTATUS[0]}}", SAMPLE_DATA)
         assert done.out == "1\n"
-        assert done.err.startswith("error: 1 of 1 gate failed")
+        assert done.err.startswith("error: 1 of 1 gates failed")
         assert "Broken" not in done.err
 
 
@@ -240,8 +240,8 @@ class TestUsage:
     @pytest.mark.parametrize(
         ("words", "said"),
         [
-            ((), "lossctl evaluate needs --pred and --loss; missing: --pred, --loss"),
-            (("x.csv", "--pred", "p"), "missing: --loss"),
+            ((), "missing --pred and --loss"),
+            (("x.csv", "--pred", "p"), "missing --loss"),
             ((*DIGITS, "--loss", "cee"), "'cee'"),
             ((*DIGITS, "--loss", "ce:label_smothing=1"), "label_smoothing"),
             ((*DIGITS, "--loss", "ce", "--by", "ink_bnd"), "ink_band"),
@@ -296,7 +296,7 @@ class TestHelp:
         titles = re.findall(r"^╭─ (.*?) ─", text, re.MULTILINE)
         assert titles == [
             "Arguments", "Options", "Data", "Losses and slices", "Uncertainty",
-            "Comparison and gates", "Single rows", "Work", "Output",
+            "Comparison and gates", "Worst rows", "Performance", "Output",
         ]  # fmt: skip
 
     def test_flags_are_the_words_of_the_api_and_the_keys_of_suites(self) -> None:

@@ -163,7 +163,11 @@ def test_help_ends_with_a_command_that_runs(key: str) -> None:
         ("ce preds.npy labels.npy --row 3 -r none", Exit.USAGE, "the reduction none"),
         ("ce preds.npy labels.npy --row 3 --why-differs xx", Exit.USAGE, "no loss named 'xx'"),
         ("bce binary.csv#logit binary.csv#target --row 0", Exit.DATA, "542 values are outside"),
-        ("ce preds.npy labels.npy x.npy --row 3", Exit.USAGE, "takes input, target; too many"),
+        (
+            "ce preds.npy labels.npy x.npy --row 3",
+            Exit.USAGE,
+            "unexpected argument x.npy; expected [INPUT] [TARGET]",
+        ),
     ],
 )
 def test_mistakes(line: str, code: int, message: str) -> None:

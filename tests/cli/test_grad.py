@@ -138,10 +138,10 @@ def test_a_loss_without_a_gradient_gets_differences() -> None:
         (["triplet_margin", *TRIPLETS, "-o", "-"], "standard output takes one gradient"),
         (["cros_entropy", "preds.npy", "labels.npy"], "Did you mean cross_entropy"),
         (["ce", "preds.npy", "labels.npy", "--chek"], "Did you mean --check"),
-        (["ce", "preds.npy"], "missing: target"),
+        (["ce", "preds.npy"], "missing TARGET; expected INPUT TARGET"),
         (["ce", "preds.npy"], "-o grad.npy\n  See 'lossctl grad ce --help'."),
         (["ce", "preds.npy", "labels.npy", "-o", "grad.png"], "suffix does not say"),
-        (["ce", "preds.npy", "labels.npy", "--part", "1/3"], "has no flag --part"),
+        (["ce", "preds.npy", "labels.npy", "--part", "1/3"], "has no option --part"),
     ],
 )
 def test_refuses(words: list[str], message: str) -> None:

@@ -64,6 +64,19 @@ class TestHelp:
         assert (done.code, done.err) == (0, "")
         assert done.out == run(*words, "--help").out
 
+    @pytest.mark.parametrize(
+        "words",
+        [(), ("compute",), ("compute", "ce"), ("compute", "keras.dice"), ("grad",), ("grad", "ce"),
+         ("explain",), ("explain", "ce"), ("evaluate",), ("run",), ("check",), ("check", "ce"),
+         ("list",), ("show",), ("merge",), ("docs",), ("help",)],
+    )  # fmt: skip
+    def test_has_names_where_typer_shows_types(self, words: tuple[str, ...]) -> None:
+        text = run(*words, "--help", env={"COLUMNS": "80"}).out
+        assert max(map(len, text.splitlines())) <= 80
+        assert text.count("[OPTIONS]") == 1
+        for tag in (r"<[a-z]+[ >\[]", r"\[[\d<=]*x[<>=]", r"\(all cores\)", r"\[\[", r"\{[A-Z]"):
+            assert not re.search(tag, text), tag
+
     def test_help_of_what_there_is_not(self) -> None:
         for words in (("nothing",), ("compute", "nix"), ("help",)):
             asked, plain = run("help", *words), run(*words, "--help")

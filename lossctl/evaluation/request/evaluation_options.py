@@ -14,84 +14,93 @@ from functools import cache
 from os import PathLike
 from typing import Annotated, Any, get_type_hints
 
-DATA, LOSSES, WORK = "Data", "Losses and slices", "Work"
-UNCERTAINTY, COMPARISON, ROWS = "Uncertainty", "Comparison and gates", "Single rows"
+DATA, LOSSES, PERFORMANCE = "Data", "Losses and slices", "Performance"
+UNCERTAINTY, COMPARISON, ROWS = "Uncertainty", "Comparison and gates", "Worst rows"
 
 
 class Value(Enum):
-    """What an option is where it is written, in a command line or a suite."""
+    """The type of an option's value on a command line or in a suite."""
 
-    TEXT = "text"
-    TEXTS = "texts, each behind a flag of its own"
-    LIST = "a text, or a list of texts"
-    NAMES = "names, with commas between them"
+    STRING = "string"
+    STRINGS = "strings, each after a flag of its own"
+    LIST = "a string, or a list of strings"
+    NAMES = "comma-separated names"
     NUMBER = "number"
-    WHOLE = "whole number"
-    SWITCH = "switch"
+    INTEGER = "integer"
+    SWITCH = "true or false"
 
 
 @dataclass(frozen=True, slots=True)
 class OptionSpec:
-    """How an option is written, and what of it is said."""
+    """How an option is written, and what the help says about it."""
 
     value: Value
     help: str = ""
-    """Empty for an option that ``compute`` has too, with the same words."""
+    """Empty for an option that ``compute`` has too, with the same help."""
     group: str = DATA
     metavar: str | None = None
     least: int | None = None
     names_losses: bool = False
-    """Whether names of losses complete what is typed."""
+    """Whether the shell completes names of losses."""
     changes_numbers: bool = True
-    """Whether a result says what was asked for."""
+    """Whether the option is part of a result's settings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationOptions:
-    """Everything that an evaluation is asked for."""
+    """All options of an evaluation."""
 
-    dataset: Annotated[Any, OptionSpec(Value.TEXT, "A table, or a glob of its shards.")] = field(
+    dataset: Annotated[Any, OptionSpec(Value.STRING, "A table, or a glob of its shards.")] = field(
         default=None, kw_only=False
     )
     pred: Annotated[
         Any,
         OptionSpec(
-            Value.TEXTS,
-            "predictions; NAME=REF names the model; again for each model",
+            Value.STRINGS,
+            "predictions of a model; NAME=REF names it (repeatable)",
             metavar="REF",
         ),
     ]
-    target: Annotated[Any, OptionSpec(Value.TEXT, "true values", metavar="REF")] = None
-    sample_weight: Annotated[Any, OptionSpec(Value.TEXT, "weight of each row", metavar="REF")] = (
+    target: Annotated[Any, OptionSpec(Value.STRING, "targets", metavar="REF")] = None
+    sample_weight: Annotated[Any, OptionSpec(Value.STRING, "weight of each row", metavar="REF")] = (
         None
     )
-    mask: Annotated[Any, OptionSpec(Value.TEXT, "0 leaves a row out", metavar="REF")] = None
-    id: Annotated[Any, OptionSpec(Value.TEXT, "what names a row", metavar="REF")] = None
+    mask: Annotated[
+        Any, OptionSpec(Value.STRING, "rows to keep (0 excludes one)", metavar="REF")
+    ] = None
+    id: Annotated[Any, OptionSpec(Value.STRING, "row id column", metavar="REF")] = None
     on: Annotated[
         str | None,
-        OptionSpec(Value.TEXT, "join several files by this key, not by position", metavar="COLUMN"),
+        OptionSpec(
+            Value.STRING, "join several files on this key, not by position", metavar="COLUMN"
+        ),
     ] = None
     how: Annotated[
         str | None,
-        OptionSpec(Value.TEXT, "inner keeps the keys that match; exact is an error (exact)"),
+        OptionSpec(
+            Value.STRING,
+            "join: inner keeps the keys that all files have; exact requires the same keys"
+            " [default: exact]",
+            metavar="JOIN",
+        ),
     ] = None
     where: Annotated[
         str | None,
         OptionSpec(
-            Value.TEXT,
-            "keep the rows where this holds: 'age > 40 and sex == 1'",
+            Value.STRING,
+            "keep only matching rows, such as 'age > 40 and sex == 1'",
             metavar="EXPRESSION",
         ),
     ] = None
     classes: Annotated[Any, OptionSpec(Value.LIST)] = None
-    class_axis: Annotated[int, OptionSpec(Value.WHOLE)] = 1
+    class_axis: Annotated[int, OptionSpec(Value.INTEGER)] = 1
     squeeze: Annotated[bool, OptionSpec(Value.SWITCH)] = False
-    nan: Annotated[str, OptionSpec(Value.TEXT)] = "propagate"
+    nan: Annotated[str, OptionSpec(Value.STRING)] = "propagate"
     loss: Annotated[
         Any,
         OptionSpec(
-            Value.TEXTS,
-            "a loss with its options, such as huber:delta=2; again for each loss",
+            Value.STRINGS,
+            "a loss with its options, such as huber:delta=2 (repeatable)",
             LOSSES,
             metavar="SPEC",
             names_losses=True,
@@ -100,50 +109,63 @@ class EvaluationOptions:
     by: Annotated[
         Any,
         OptionSpec(
-            Value.TEXTS,
-            "slice by a column, a cross (region,device), bins (age:10) or quantiles (age:q4); "
-            "again for each cut",
+            Value.STRINGS,
+            "group into slices by a column, crossed columns (region,device), bins (age:10) or "
+            "quantiles (age:q4) (repeatable)",
             LOSSES,
             metavar="REF",
         ),
     ] = None
     min_size: Annotated[
         int,
-        OptionSpec(Value.WHOLE, "leave out slices of fewer rows", LOSSES, metavar="N", least=0),
+        OptionSpec(Value.INTEGER, "omit slices of fewer rows", LOSSES, metavar="N", least=0),
     ] = 0
     ci: Annotated[
         float | None,
-        OptionSpec(Value.NUMBER, "level of the intervals, such as 0.95", UNCERTAINTY),
+        OptionSpec(Value.NUMBER, "confidence level, such as 0.95", UNCERTAINTY, metavar="LEVEL"),
     ] = None
     ci_method: Annotated[
-        str, OptionSpec(Value.TEXT, "normal, bootstrap, jackknife or cluster", UNCERTAINTY)
+        str,
+        OptionSpec(
+            Value.STRING,
+            "normal, bootstrap, jackknife or cluster",
+            UNCERTAINTY,
+            metavar="METHOD",
+        ),
     ] = "normal"
     cluster_by: Annotated[
         Any,
-        OptionSpec(Value.TEXT, "rows of one cluster belong together", UNCERTAINTY, metavar="REF"),
+        OptionSpec(Value.STRING, "cluster of each row", UNCERTAINTY, metavar="REF"),
     ] = None
     replicates: Annotated[
         int,
-        OptionSpec(Value.WHOLE, "resamples of the bootstrap", UNCERTAINTY, metavar="N", least=2),
+        OptionSpec(
+            Value.INTEGER, "bootstrap resamples (at least 2)", UNCERTAINTY, metavar="N", least=2
+        ),
     ] = 1000
-    seed: Annotated[int, OptionSpec(Value.WHOLE, "seed of the bootstrap", UNCERTAINTY)] = 0
+    seed: Annotated[int, OptionSpec(Value.INTEGER, "bootstrap seed", UNCERTAINTY, metavar="N")] = 0
     baseline: Annotated[
         str | None,
-        OptionSpec(Value.TEXT, "the model to compare with (the first)", COMPARISON, metavar="NAME"),
+        OptionSpec(
+            Value.STRING, "model to compare with [default: the first]", COMPARISON, metavar="NAME"
+        ),
     ] = None
     fail_if: Annotated[
         Any,
         OptionSpec(
-            Value.TEXTS,
-            "exit with 1 if this holds: 'ce > 0.3', 'ce[region=EU] > 0.4', "
-            "'max(ce by region) > 0.5', 'ce - baseline > 0.01', 'ce worse than baseline'",
+            Value.STRINGS,
+            "exit with 1 if the condition holds: 'ce > 0.3', 'ce[region=EU] > 0.4', "
+            "'max(ce by region) > 0.5', 'ce - baseline > 0.01', 'ce worse than baseline' "
+            "(repeatable)",
             COMPARISON,
             metavar="CONDITION",
         ),
     ] = None
     worst: Annotated[
         int,
-        OptionSpec(Value.WHOLE, "list so many rows that lose most", ROWS, metavar="N", least=0),
+        OptionSpec(
+            Value.INTEGER, "list the N rows with the highest loss", ROWS, metavar="N", least=0
+        ),
     ] = 0
     show: Annotated[
         Any,
@@ -152,8 +174,8 @@ class EvaluationOptions:
     elements: Annotated[
         str | PathLike[str] | None,
         OptionSpec(
-            Value.TEXT,
-            "write every row's losses: .csv .parquet …",
+            Value.STRING,
+            "write the losses of every row: .csv .parquet …",
             ROWS,
             metavar="FILE",
             changes_numbers=False,
@@ -161,15 +183,20 @@ class EvaluationOptions:
     ] = None
     dtype: Annotated[
         str,
-        OptionSpec(Value.TEXT, "float64 or float32: what rows are computed in", WORK),
+        OptionSpec(
+            Value.STRING,
+            "precision of the computation: float64 or float32",
+            PERFORMANCE,
+            metavar="DTYPE",
+        ),
     ] = "float64"
-    threads: Annotated[int | None, OptionSpec(Value.WHOLE, changes_numbers=False)] = None
+    threads: Annotated[int | None, OptionSpec(Value.INTEGER, changes_numbers=False)] = None
     progress: Callable[[int, int | None], None] | None = None
 
 
 @cache
 def list_specs() -> dict[str, OptionSpec]:
-    """Return how each option is written, in the order of the help."""
+    """Return the specification of each option, in the order of the help."""
     hints = get_type_hints(EvaluationOptions, include_extras=True)
     specs = {name: getattr(hint, "__metadata__", (None,))[0] for name, hint in hints.items()}
     return {name: spec for name, spec in specs.items() if isinstance(spec, OptionSpec)}
@@ -183,5 +210,5 @@ def list_defaults() -> dict[str, Any]:
 
 
 def list_required() -> list[str]:
-    """Return the options that must be given."""
+    """Return the required options."""
     return [one.name for one in fields(EvaluationOptions) if one.default is MISSING]
