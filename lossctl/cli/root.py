@@ -23,6 +23,7 @@ from lossctl.cli.gates import leave_pipe
 from lossctl.cli.grad import GradGroup
 from lossctl.cli.shared import complete_loss
 from lossctl.cli.stopping import find_stop
+from lossctl.cli.usage import explain_usage
 from lossctl.cli.values import MARK, TRUE, take_plain_values
 from lossctl.errors import Exit, LossctlError, LossctlWarning, UsageError, did_you_mean
 
@@ -186,48 +187,6 @@ def _fail(error: LossctlError, code: int, words: list[str]) -> NoReturn:
         traceback.print_exc()
     print_error(error)
     sys.exit(int(code))
-
-
-def explain_usage(error: Any, words: list[str]) -> UsageError:
-    """Turn an error of the command-line parser into our own message, with similar names."""
-    context = getattr(error, "ctx", None)
-    named = [word for word in words if not word.startswith("-") and word != "help"]
-    named = named[: 2 if named[:1] in (["compute"], ["grad"], ["explain"]) else 1]
-    path = context.command_path if context is not None else " ".join(["lossctl", *named])
-    remedy = f"See '{path} --help'."
-    unknown = getattr(error, "option_name", None)
-    if unknown and context is not None:
-        flags = [flag for parameter in context.command.params for flag in parameter.opts]
-        flags += [flag for parameter in context.command.params for flag in parameter.secondary_opts]
-        if unknown in flags:
-            return UsageError(str(error.message), remedy)
-        long = [flag for flag in flags if flag.startswith("--")]
-        from lossctl.losses.core.deprecated import explain_replacement
-
-        name = unknown.lstrip("-").removeprefix("no-").replace("-", "_")
-        hint = explain_replacement(name, flags=True) or did_you_mean(unknown, long)
-        return UsageError(f"{path} has no option {unknown}", f"{hint} {remedy}")
-    text = error.format_message().rstrip(".")
-    parameters = context.command.params if context is not None else []
-    arguments = [one for one in parameters if one.param_type_name == "argument"]
-    expected = " ".join(one.get_usage_pieces(context)[0] for one in arguments)
-    example = getattr(getattr(context, "command", None), "epilog", None) or ""
-    if text.startswith("Missing argument"):
-        text = f"missing {error.param.get_usage_pieces(context)[0].rstrip('.')}"
-        text += f"; expected {expected}" if len(arguments) > 1 else ""
-        remedy = f"{example}\n{remedy}"
-    if text.startswith("Got unexpected extra argument"):
-        extra = text.partition("(s) ")[2].removeprefix("(").removesuffix(")")
-        text = f"unexpected argument {extra}; expected {expected or 'no arguments'}"
-    if text.startswith("No such command") and context is not None:
-        name = text.partition("'")[2].partition("'")[0]
-        known = context.command.list_commands(context)
-        return UsageError(
-            f"{path} has no command {name!r}", f"{did_you_mean(name, known)} {remedy}"
-        )
-    if not text:  # without any words, the help has been printed
-        sys.exit(int(Exit.USAGE))
-    return UsageError(text, remedy)
 
 
 app = typer.Typer(
