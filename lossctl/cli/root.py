@@ -23,7 +23,6 @@ from lossctl.cli.gates import leave_pipe
 from lossctl.cli.grad import GradGroup
 from lossctl.cli.shared import complete_loss
 from lossctl.cli.stopping import find_stop
-from lossctl.cli.usage import explain_usage
 from lossctl.cli.values import MARK, TRUE, take_plain_values
 from lossctl.errors import Exit, LossctlError, LossctlWarning, UsageError, did_you_mean
 
@@ -71,6 +70,8 @@ class Root(TyperGroup):
         except LossctlError as error:
             _fail(error, error.exit_code, words)
         except TyperException as error:
+            from lossctl.cli.usage import explain_usage
+
             _fail(explain_usage(error, words), Exit.USAGE, words)
         except ClosedPipeError:
             leave_pipe()
