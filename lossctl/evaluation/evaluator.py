@@ -26,6 +26,7 @@ from lossctl.evaluation.uncertainty.comparison import compare
 from lossctl.evaluation.uncertainty.estimands import divide, transformed
 from lossctl.evaluation.uncertainty.uncertainty import Spread
 from lossctl.evaluation.worst_rows import WorstRows, row_losses
+from lossctl.losses.core.terms import DenominatorName
 
 Sink = Callable[[dict[str, Any]], None]
 """Takes the columns of some rows: their numbers, their ids, and every loss."""
@@ -147,9 +148,9 @@ class Evaluator:
                     value=value,
                     total=total,
                     denominator=denominator,
-                    denominator_name="rows"
+                    denominator_name=DenominatorName.ROWS
                     if task.spec.reduction == "batchmean"
-                    else partial.denominator_name,
+                    else partial.divided_by.name,
                     counted=partial.counted,
                     ignored=partial.ignored,
                     masked=partial.masked,

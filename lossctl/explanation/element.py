@@ -23,6 +23,7 @@ from lossctl.engine.run.block import accumulate, arrange, call_kernel, take_inpu
 from lossctl.engine.sums.partial import Contributions, Partial
 from lossctl.errors import UsageError
 from lossctl.losses.core.declaration import Terms
+from lossctl.losses.core.terms import Denominator
 
 Array = NDArray[Any]
 Position = tuple[int, ...]
@@ -56,6 +57,8 @@ class Element:
     """What it adds to the sum of the losses."""
     share: float = 0.0
     """What it adds to what that sum is divided by."""
+    divided_by: Denominator = field(default_factory=Denominator)
+    """What that is."""
     sums: dict[str, Array] = field(default_factory=dict)
     """What it adds to named sums, of which the loss is made."""
 
@@ -185,6 +188,8 @@ def take_element(plan: Plan, row: int, position: Position, samples: int) -> Elem
         element.loss = float(terms.losses[at].reshape(-1)[0])
         element.total = float(partial.rows.totals[at])
         element.share = float(partial.rows.denominators[at])
+        if plan.averages:
+            element.divided_by = partial.divided_by
     element.left_out = _tell_left_out(terms, mask, at) if nothing else ""
     if weight is not None and losses is not None:
         element.weight = float(weight.reshape(-1)[at if weight.size > 1 else 0])

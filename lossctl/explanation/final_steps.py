@@ -104,13 +104,12 @@ def _weigh(known: Reduced) -> Steps:
         yield Step("weighted loss", "s × loss", element.weight * (element.loss or 0.0))
         shown = "weighted loss"
     if element.divisor is not None and not element.left_out:
-        name = result.denominator_name.rpartition("divided by ")[2]
-        yield Step("divisor", name, element.divisor)
+        yield Step("divisor", element.divided_by.divisor, element.divisor)
         shown = f"{shown} / divisor"
     if result.reduction == "sum":
         yield Step("contribution", shown, element.total)
         return
-    if not element.left_out and (element.share != 1 or result.denominator_name.startswith("Σ")):
+    if not element.left_out and (element.share != 1 or element.divided_by.sums_weights):
         yield Step("share of the denominator", "what the row adds to it", element.share)
     yield Step("denominator", result.denominator_name, result.denominator)
     yield Step("contribution", f"{shown} / denominator", known.contribution)

@@ -279,7 +279,7 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     assert (merged.code, merged.err) == (0, "")
     assert merged.out == run(*words).out
     shown = run("merge", *sorted(tmp_path.iterdir())).out
-    assert "899 (elements kept)" in shown
+    assert "899 (targets not ignored)" in shown
     assert "part" not in shown
     refused = run("merge", tmp_path / "part-1.json", "-o", tmp_path / "x.json")
     assert (refused.code, refused.out) == (2, "")

@@ -235,7 +235,7 @@ def _add_up(
     partial.denominator.add(
         partial.counted if shares is None else float(np.sum(shares, dtype=np.float64))
     )
-    partial.denominator_name = _denominator_name(terms.denominator, weight is not None)
+    partial.divided_by = replace(terms.divided_by, sample_weighted=weight is not None)
     if plan.settings.rows:
         partial.rows = Contributions.of(summed, shares if plan.averages else None, left_out)
     if mask is not None:
@@ -253,7 +253,7 @@ def _add_sums(
     left_out = find_left_out(plan, terms, together, mask, partial)
     partial.elements = together.size
     partial.counted = together.size - partial.ignored - partial.masked - partial.omitted
-    partial.denominator_name = terms.denominator
+    partial.divided_by = terms.divided_by
     partial.sums = plan.axis_reduction.add(terms.sums, left_out)
     if plan.settings.rows:
         sums = plan.axis_reduction.add_rows(terms.sums, left_out)
@@ -344,9 +344,3 @@ def find_left_out(
 def spread(values: Array, losses: Array) -> Array:
     """Give per-sample values the axes that broadcast against the losses."""
     return values.reshape(values.shape + (1,) * (losses.ndim - values.ndim))
-
-
-def _denominator_name(name: str, weighted: bool) -> str:
-    if not weighted:
-        return name
-    return f"Σ sample weight × {name}" if name.startswith("Σ") else "Σ sample weight"

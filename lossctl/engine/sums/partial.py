@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lossctl.engine.exact_sum import ExactSum, Sums
 from lossctl.engine.sums.axis_sums import merge_sums
 from lossctl.engine.sums.rule_finding import RuleFinding
+from lossctl.losses.core.terms import Denominator
 
 
 @dataclass(slots=True)
@@ -77,7 +78,8 @@ class Partial:
 
     total: ExactSum = field(default_factory=ExactSum)
     denominator: ExactSum = field(default_factory=ExactSum)
-    denominator_name: str = "elements"
+    divided_by: Denominator = field(default_factory=Denominator)
+    """What the denominator is."""
     elements: int = 0
     counted: int = 0
     ignored: int = 0
@@ -95,7 +97,7 @@ class Partial:
         """Add the sums, counts and broken rules of other blocks."""
         self.total.merge(other.total)
         self.denominator.merge(other.denominator)
-        self.denominator_name = other.denominator_name
+        self.divided_by = other.divided_by
         self.elements += other.elements
         self.counted += other.counted
         self.ignored += other.ignored

@@ -18,6 +18,7 @@ from lossctl.engine.sums.result import Result
 from lossctl.engine.sums.rule_finding import RuleFinding
 from lossctl.engine.sums.summary import Summary
 from lossctl.errors import Location, Worded, warn
+from lossctl.losses.core.terms import Denominator, DenominatorName
 
 Array = NDArray[Any]
 
@@ -40,7 +41,7 @@ def finish(
     summary: Summary, partial: Partial, samples: int, elements: Array | None = None
 ) -> Result:
     """Turn sums and counts into a result, and tell what a person should know of it."""
-    total, denominator, name = quotient(summary, partial, samples)
+    total, denominator, divided_by = quotient(summary, partial, samples)
     omits = summary.settings["nan"] == "omit"
     notes: list[Worded | str] = [
         replace(one, left_out=omits and one.rule.code == NOT_A_NUMBER.code)
@@ -60,7 +61,7 @@ def finish(
         elements=elements,
         total=total,
         denominator=denominator,
-        denominator_name=name,
+        denominator_name=divided_by.name,
         counted=partial.counted,
         ignored=partial.ignored,
         masked=partial.masked,
@@ -87,7 +88,7 @@ def fill(shape: tuple[int | None, ...], samples: int) -> tuple[int, ...]:
     return tuple(samples if size is None else size for size in shape)
 
 
-def quotient(summary: Summary, partial: Partial, samples: int) -> tuple[float, float, str]:
+def quotient(summary: Summary, partial: Partial, samples: int) -> tuple[float, float, Denominator]:
     """Return the total, what it is divided by, and what that is."""
     reduction = summary.reduction
     if not summary.single:
@@ -95,16 +96,20 @@ def quotient(summary: Summary, partial: Partial, samples: int) -> tuple[float, f
     weighted = reduction in ("mean", "mean_with_sample_weight")
     if not partial.sums:  # the one loss is a mean by itself
         if weighted:
-            return partial.total.value, partial.denominator.value, partial.denominator_name
-        return partial.total.value, float(partial.counted), "elements"
+            return partial.total.value, partial.denominator.value, partial.divided_by
+        return partial.total.value, float(partial.counted), Denominator()
     losses = single_losses(summary, partial)
     total = ExactSum.of(losses.flat).value
     if reduction in ("none", "sum"):
-        return total, 1.0, "a sum" if losses.ndim else "one loss of everything"
+        return total, 1.0, Denominator(DenominatorName.SUM if losses.ndim else DenominatorName.ONE)
     denominator = float(losses.size)
     if weighted and summary.weight:
         denominator = ExactSum.of(summary.weight).value
-    return total, denominator, "losses" if losses.ndim else "one loss of everything"
+    return (
+        total,
+        denominator,
+        Denominator(DenominatorName.LOSSES if losses.ndim else DenominatorName.ONE),
+    )
 
 
 def single_losses(summary: Summary, partial: Partial) -> Array:
@@ -134,18 +139,18 @@ def _value(summary: Summary, total: float, denominator: float) -> float:
     return float(summary.declared.transform.apply(mean))
 
 
-def _denominator(summary: Summary, partial: Partial, samples: int) -> tuple[float, str]:
+def _denominator(summary: Summary, partial: Partial, samples: int) -> tuple[float, Denominator]:
     match summary.reduction:
         case "sum":
-            return 1.0, "a sum"
+            return 1.0, Denominator(DenominatorName.SUM)
         case "none":
-            return 1.0, "not reduced"
+            return 1.0, Denominator(DenominatorName.NOT_REDUCED)
         case "batchmean":
-            return float(samples), "samples"
+            return float(samples), Denominator(DenominatorName.SAMPLES)
         case "sum_over_batch_size":
             kept = partial.elements - partial.masked - partial.omitted
-            return float(kept if summary.keeps_ignored else partial.counted), "elements"
-    return partial.denominator.value, partial.denominator_name
+            return float(kept if summary.keeps_ignored else partial.counted), Denominator()
+    return partial.denominator.value, partial.divided_by
 
 
 def _divide(total: float, denominator: float) -> float:

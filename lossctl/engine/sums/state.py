@@ -22,6 +22,7 @@ from lossctl.engine.sums.partial import Partial
 from lossctl.engine.sums.rule_finding import RuleFinding
 from lossctl.engine.sums.summary import Summary, plain_option
 from lossctl.errors import DataError, FileError, Location, Remedy, RemedyKind
+from lossctl.losses.core.terms import Denominator
 
 STATE_FORMAT = "lossctl.state/2"
 SETTINGS = {"dtype", "nan", "class_axis", "squeeze", "sample_weight", "mask", "answers"}
@@ -79,7 +80,7 @@ class State:
             "samples": self.samples,
             "total": _encode_sum(partial.total),
             "denominator": _encode_sum(partial.denominator),
-            "denominator_name": partial.denominator_name,
+            "denominator_name": partial.divided_by.name,
             "single": summary.single,
             "weight": [repr(one) for one in summary.weight],
             "keeps_ignored": summary.keeps_ignored,
@@ -204,7 +205,7 @@ def _decode_partial(raw: dict[str, Any]) -> Partial:
     partial = Partial(
         total=_decode_sum(raw["total"]),
         denominator=_decode_sum(raw["denominator"]),
-        denominator_name=raw["denominator_name"],
+        divided_by=Denominator(raw["denominator_name"]),
         sums={name: [_decode_sum(one) for one in parts] for name, parts in raw["sums"].items()},
     )
     for count in COUNTS:

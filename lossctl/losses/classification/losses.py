@@ -20,7 +20,7 @@ from lossctl.losses.core.declaration import (
 )
 from lossctl.losses.core.options import Role
 from lossctl.losses.core.steps import Step, Steps
-from lossctl.losses.core.terms import Note
+from lossctl.losses.core.terms import DenominatorName, Note
 from lossctl.losses.maths.numerics import align_classes, find_classes, separate_ignored, take_class
 from lossctl.losses.maths.softmax import (
     DistributionCrossEntropy,
@@ -127,7 +127,7 @@ def weigh_terms(
     if weight is None:
         if ignored is not None:
             losses[ignored] = 0
-        return Terms(losses, ignored=ignored, denominator="elements kept")
+        return Terms(losses, ignored=ignored, denominator=DenominatorName.KEPT)
     weights = weight[target]
     losses = losses * weights
     if ignored is not None:

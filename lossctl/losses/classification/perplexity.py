@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lossctl.losses.classification.losses import cross_entropy_steps
 from lossctl.losses.core.declaration import Option, Role, Terms, Transform, index, logit, loss
 from lossctl.losses.core.steps import Step, Steps
+from lossctl.losses.core.terms import DenominatorName
 from lossctl.losses.maths.numerics import separate_ignored
 from lossctl.losses.maths.softmax import IndexCrossEntropy, right_class
 
@@ -65,7 +66,7 @@ def perplexity(
     losses = running.loss
     if ignored is not None:
         losses[ignored] = 0
-    return Terms(losses, ignored=ignored, denominator="elements kept")
+    return Terms(losses, ignored=ignored, denominator=DenominatorName.KEPT)
 
 
 @perplexity.gradient

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,46 @@ from lossctl.errors import RemedyKind
 from lossctl.losses.core.deprecated import rename_keywords
 
 Array = NDArray[Any]
+
+
+class DenominatorName(StrEnum):
+    """What the losses are counted by, where a mean counts and does not weigh."""
+
+    ELEMENTS = "elements"
+    KEPT = "elements kept"
+    SAMPLES = "samples"
+    ROWS = "rows"
+    LOSSES = "losses"
+    ONE = "one loss of everything"
+    SUM = "a sum"
+    NOT_REDUCED = "not reduced"
+
+
+@dataclass(frozen=True, slots=True)
+class Denominator:
+    """What the sum of the losses is divided by in the mean."""
+
+    of: str = DenominatorName.ELEMENTS
+    """What is counted, or the sum of weights as a formula."""
+    weighted: bool = False
+    """Whether it is a sum of weights, which differ from element to element."""
+    divisor: str = ""
+    """What each loss is divided by before they are added up."""
+    sample_weighted: bool = False
+    """Whether each element counts with the weight of its sample."""
+
+    @property
+    def sums_weights(self) -> bool:
+        """Whether elements may count for more, or less, than 1."""
+        return self.weighted or self.sample_weighted
+
+    @property
+    def name(self) -> str:
+        """What machine formats call it."""
+        if self.sample_weighted:
+            return f"Σ sample weight × {self.of}" if self.weighted else "Σ sample weight"
+        return f"{self.of}, each loss divided by {self.divisor}" if self.divisor else str(self.of)
+
 
 Finalize = Callable[[Mapping[str, Any], Mapping[str, Any]], Any]
 """From named sums and the options to the loss; works on numbers and on arrays of sums alike."""
@@ -30,24 +71,32 @@ class Note(NamedTuple):
 class Terms:
     """What a kernel returns for a block: losses, and what its reduction must know of them.
 
-    ``weights`` are the per-element denominators of the mean (None: one each), named by
-    ``denominator``. ``ignored`` marks elements that do not count. ``clamped`` marks elements
-    whose value was clamped, because of what ``clamp`` says. ``mean_divisors`` divide ``losses``
-    in the mean only. ``notes`` marks elements that a person should know of, each under the
-    words of the note. ``sums`` replaces ``losses`` where the loss is no sum over samples:
-    named contributions, which the engine adds up and the declaration's ``finalize`` turns into
-    the loss.
+    ``weights`` are the per-element denominators of the mean (None: one each); ``denominator``
+    names what is counted, or the sum of the weights. ``ignored`` marks elements that do not
+    count. ``clamped`` marks elements whose value was clamped, because of what ``clamp`` says.
+    ``mean_divisors`` divide ``losses`` in the mean only. ``notes`` marks elements that a person
+    should know of, each under the words of the note. ``sums`` replaces ``losses`` where the loss
+    is not a sum over samples: named contributions, which the engine adds up and the
+    declaration's ``finalize`` turns into the loss.
     """
 
     losses: Array = field(default_factory=lambda: np.empty(0))
     weights: Array | None = None
-    denominator: str = "elements"
+    denominator: str | Denominator = DenominatorName.ELEMENTS
     ignored: NDArray[np.bool_] | None = None
     clamped: NDArray[np.bool_] | None = None
     mean_divisors: Array | None = None
     notes: dict[str | Note, NDArray[np.bool_]] = field(default_factory=dict)
     sums: dict[str, Array] = field(default_factory=dict)
     clamp: str = "what should be likely has the probability 0"
+
+    @property
+    def divided_by(self) -> Denominator:
+        """What the sum of the losses is divided by in the mean."""
+        if isinstance(self.denominator, Denominator):
+            return self.denominator
+        named = self.denominator != DenominatorName.ELEMENTS
+        return Denominator(self.denominator, weighted=named and self.weights is not None)
 
 
 @dataclass(frozen=True, slots=True, init=False)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lossctl.losses.core.declaration import Option, Terms, class_label, loss, real
 from lossctl.losses.core.steps import Step, Steps, StepsToArray
+from lossctl.losses.core.terms import Denominator
 from lossctl.losses.maths.numerics import at_least, p_norm, sigmoids, softplus
 from lossctl.losses.maths.softmax import log_sum_exp
 
@@ -134,7 +135,7 @@ def ntxent(
         same[np.arange(len(scores)), np.arange(start, start + len(scores))] = False
         costs = np.where(same, softplus(rivals - scores), 0)
         losses[rows], pairs[rows] = costs.sum(axis=1), same.sum(axis=1)
-    return Terms(losses, pairs, "positive pairs")
+    return Terms(losses, pairs, Denominator("positive pairs"))
 
 
 @ntxent.gradient

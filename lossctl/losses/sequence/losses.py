@@ -11,7 +11,7 @@ from lossctl.errors import DataError
 from lossctl.losses.core.declaration import Option, Terms, labels, length, log_probability, loss
 from lossctl.losses.core.options import Role
 from lossctl.losses.core.steps import Step, Steps
-from lossctl.losses.core.terms import Note
+from lossctl.losses.core.terms import Denominator, DenominatorName, Note
 from lossctl.losses.maths.ctc import negative_log_likelihood, pad_targets
 from lossctl.losses.maths.ctc_posteriors import find_occupation
 
@@ -74,7 +74,7 @@ def ctc(
     word = "0, by zero_infinity" if zero_infinity else "infinite"
     return Terms(
         losses,
-        denominator="samples, each loss divided by its target length",
+        denominator=Denominator(DenominatorName.SAMPLES, divisor="its target length"),
         mean_divisors=np.maximum(target_lengths, 1),
         notes={
             Note(IMPOSSIBLE, f"{{are}} {word}: no alignment, the input is too short"): impossible

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lossctl.output.text.tables import Column, Grid, Row, draw_bar
 from lossctl.output.text.wording import format_amount, format_number
+from lossctl.output.text.words import word_denominator
 
 if TYPE_CHECKING:
     from lossctl.evaluation.result import (
@@ -104,7 +105,7 @@ def _show_overall(evaluation: Evaluation, precision: int) -> Grid:
         cells += [shown] * bool(interval)
         cells += [str(one.counted), *(str(getattr(one, name)) for name in left_out)]
         amount = format_amount(one.denominator, precision)
-        cells += [f"{amount} ({one.denominator_name})"] * divided
+        cells += [f"{amount} ({word_denominator(one.denominator_name)})"] * divided
         rows.append(Row(cells))
     return Grid(columns, rows)
 

@@ -18,6 +18,7 @@ from lossctl.output.text.wording import (
     format_shape,
     read_encoding,
 )
+from lossctl.output.text.words import word_denominator
 
 if TYPE_CHECKING:
     from lossctl.engine.sums.result import Result
@@ -76,7 +77,7 @@ def describe_result(result: Result, precision: int, encoding: str) -> Iterator[t
     yield from _describe_left_out(result)
     if result.value is not None and result.reduction != "sum":
         amount = format_amount(result.denominator, precision)
-        yield "divided by", f"{amount} ({result.denominator_name})"
+        yield "divided by", f"{amount} ({word_denominator(result.denominator_name)})"
     if result.transform:
         yield "transform", f"{result.transform} of the quotient"
     yield "samples", str(result.samples)

@@ -8,6 +8,7 @@ from typing import Any
 from lossctl.engine.sums.rule_finding import RuleFinding
 from lossctl.errors import Location, OptionName, Remedy, Worded
 from lossctl.errors import RemedyKind as Kind
+from lossctl.losses.core.terms import DenominatorName
 
 MANY_DIGITS = 1e15
 """Up to here a whole number is shown in all its digits."""
@@ -72,6 +73,15 @@ def word(said: Worded) -> str:
 
         found = OF_CHECKS[type(said)]
     return found(said)
+
+
+DENOMINATORS: dict[str, str] = {DenominatorName.KEPT: "targets not ignored"}
+"""What a denominator is called in tables, where machine formats have another name for it."""
+
+
+def word_denominator(name: str) -> str:
+    """Return what a denominator is, in words."""
+    return DENOMINATORS.get(name, name)
 
 
 def word_option(option: OptionName) -> str:
