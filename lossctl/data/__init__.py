@@ -9,24 +9,18 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from os import PathLike
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lossctl.data.arrays.cells import wrap_cells
 from lossctl.data.arrays.memory import to_memory_array, wrap_memory
 from lossctl.data.arrays.source import Array, ArraySource, Source
 from lossctl.data.references.open import Opener, find_files, is_reference, reject_overwriting
 from lossctl.data.references.parse import Reference
-from lossctl.data.tables.columns import choose_columns, find_column
-from lossctl.data.tables.scan import (
-    CellSource,
-    SharedScan,
-    Table,
-    TableSource,
-    choose_all,
-    reject_lists,
-)
 from lossctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from lossctl.data.tables.scan import Table
 
 __all__ = [
     "ArraySource",
@@ -52,9 +46,7 @@ def open_sources(references: Sequence[object], cells: Collection[int] = ()) -> l
         undo.callback(opener.close)
         for place, given in enumerate(references):
             if not is_reference(given):
-                named = type(given).__name__
-                wrapped = wrap_cells(given, named) if place in cells else wrap_memory(given)
-                sources[place] = wrapped
+                sources[place] = _wrap(given, as_cells=place in cells)
                 continue
             files = find_files(given)
             if files.key not in tables:
@@ -66,7 +58,9 @@ def open_sources(references: Sequence[object], cells: Collection[int] = ()) -> l
                 tables[files.key] = (opened, {})
             tables[files.key][1][place] = files.reference
         for table, columns in tables.values():
-            for place, source in _open_columns(table, columns, cells).items():
+            from lossctl.data.tables.column_sources import open_columns
+
+            for place, source in open_columns(table, columns, cells).items():
                 undo.callback(source.close)
                 sources[place] = source
         undo.pop_all()
@@ -101,45 +95,13 @@ def load_array(reference: object) -> Array:
         source.close()
 
 
-def _open_columns(
-    table: Table, references: dict[int, Reference], cells: Collection[int]
-) -> dict[int, Source]:
-    """Open what several references name in one table, as columns of one scan."""
-    chosen: dict[int, list[int]] = {}
-    for place, reference in references.items():
-        table.check_header(reference.fragment)
-        if place in cells:
-            chosen[place] = [_choose_cell_column(table, reference)]
-            continue
-        chosen[place] = (
-            choose_all(table)
-            if reference.fragment is None
-            else choose_columns(reference.fragment, table.names, reference.path)
-        )
-        reject_lists(table, chosen[place], reference.text)
-    numbers = {c for place, columns in chosen.items() if place not in cells for c in columns}
-    everything = {column for columns in chosen.values() for column in columns}
-    table.as_cells = frozenset(everything - numbers)
-    scan = SharedScan(table, sorted(everything))
-    return {
-        place: CellSource(references[place].text, scan, columns[0])
-        if place in cells
-        else TableSource(references[place].text, scan, columns, vector=len(columns) == 1)
-        for place, columns in chosen.items()
-    }
+def _wrap(given: object, *, as_cells: bool) -> Source:
+    """Return something array-like as a source of numbers, or of cells."""
+    if not as_cells:
+        return wrap_memory(given)
+    from lossctl.data.arrays.cells import wrap_cells
 
-
-def _choose_cell_column(table: Table, reference: Reference) -> int:
-    """Return the one column that is meant by a reference whose column is read as cells."""
-    if reference.fragment is not None:
-        return find_column(reference.fragment, table.names, reference.path)
-    columns = [column for column in range(len(table.names)) if not table.hidden(column)]
-    if len(columns) != 1:
-        raise UsageError(
-            f"{reference.path} has {len(columns)} columns, and one is needed here",
-            f"Name it: {table.called}#{table.names[columns[0]] if columns else 'NAME'}",
-        )
-    return columns[0]
+    return wrap_cells(given, type(given).__name__)
 
 
 def _parse_numbers(text: str) -> Array | None:

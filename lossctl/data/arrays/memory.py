@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from lossctl.data.arrays.arrow import ColumnPlace, to_array
 from lossctl.data.arrays.dtypes import NUMERIC_KINDS, to_numbers
 from lossctl.data.arrays.source import Array, ArraySource
 from lossctl.errors import DataError, UsageError
@@ -51,6 +50,8 @@ def _convert_arrow(reference: Any, name: str) -> Array | None:
     arrow = sys.modules.get("pyarrow")
     if arrow is None:
         return None
+    from lossctl.data.arrays.arrow import ColumnPlace, to_array
+
     if isinstance(reference, arrow.RecordBatch):
         reference = arrow.Table.from_batches([reference])
     if isinstance(reference, arrow.Table):

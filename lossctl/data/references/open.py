@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from os import PathLike, fspath
 from os.path import realpath
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from lossctl.data.arrays.source import Source
 from lossctl.data.formats.detect import NEEDS_SEEK, Format, recognise, recognise_shard
@@ -22,9 +22,10 @@ from lossctl.data.streams.origins import (
     open_standard_input,
     peek,
 )
-from lossctl.data.tables.scan import Table
-from lossctl.data.tables.sharded import ShardedSource, ShardedTable
 from lossctl.errors import DataError, OverwriteError, UsageError
+
+if TYPE_CHECKING:
+    from lossctl.data.tables.scan import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +183,8 @@ def _open_npy(reference: Reference, origin: Origin, file: BinaryIO) -> Source:
 
 
 def _open_shards(files: Files) -> Source | Table:
+    from lossctl.data.tables.sharded import ShardedSource, ShardedTable
+
     reference = files.reference
     fragment = f"#{reference.fragment}" if reference.fragment else ""
 
@@ -196,7 +199,7 @@ def _open_shards(files: Files) -> Source | Table:
             break
         first.close()
         first = open_shard(number)
-    if isinstance(first, Table):
+    if not isinstance(first, Source):
         with ExitStack() as undo:
             undo.callback(first.close)
             if not first.names:

@@ -12,11 +12,8 @@ from os import PathLike
 from typing import Any
 
 from lossctl.data import load_array, open_sources
-from lossctl.data.arrays.cells import CELL
-from lossctl.data.arrays.class_names import IndexedSource, load_classes
 from lossctl.data.arrays.views import cache_row
 from lossctl.engine.plan.build import make_plan
-from lossctl.engine.plan.class_names import find_labels, name_columns
 from lossctl.engine.plan.options import check_options
 from lossctl.engine.plan.plan import Plan, Settings
 from lossctl.engine.plan.predicates import evaluate_predicates
@@ -80,11 +77,11 @@ class Call:
             _number_or_reference(value) if declared.broadcasts else value
             for declared, value in zip(loss.inputs, references, strict=True)
         ]
-        named, labels = load_classes(self.classes), []
-        if named is not None:
-            pairs = zip(loss.inputs, references, strict=True)
-            references = [name_columns(declared, one, named) for declared, one in pairs]
-            labels = find_labels(loss.inputs, references)
+        classes, labels = None, list[int]()
+        if self.classes is not None:
+            from lossctl.engine.plan.class_names import name_inputs
+
+            classes, references, labels = name_inputs(self.classes, loss.inputs, references)
         checked = check_options(loss, options, load_array)
         weight = None if self.sample_weight is None else _number_or_reference(self.sample_weight)
         per_sample = {"sample weight": weight, "mask": self.mask}
@@ -96,9 +93,10 @@ class Call:
         for name, reference, source in zip(names, given, sources, strict=True):
             if not is_text(reference):
                 source.name = name
-        for place in labels:
-            if named is not None and sources[place].dtype == CELL:
-                sources[place] = IndexedSource(sources[place], named, names[place])
+        if classes is not None:
+            from lossctl.engine.plan.class_names import index_labels
+
+            index_labels(classes, sources, {place: names[place] for place in labels})
         try:
             for source in sources if self.settings.part is not None else ():
                 source.measure()

@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import fspath
 from typing import Any
 
 import numpy as np
 
 from lossctl.data import is_streaming
-from lossctl.data.arrays.class_names import ClassNames
+from lossctl.data.arrays.cells import CELL
+from lossctl.data.arrays.class_names import ClassNames, IndexedSource, load_classes
+from lossctl.data.arrays.source import Source
 from lossctl.data.references.columns import read_names
 from lossctl.data.references.open import is_reference
 from lossctl.data.references.parse import parse_reference
 from lossctl.losses.core.inputs import Input
 
 CLASSES = "C"
+
+
+def name_inputs(
+    given: Any, inputs: Sequence[Input], references: Sequence[Any]
+) -> tuple[ClassNames | None, list[Any], list[int]]:
+    """Return the names of the classes, the references with their columns, and the labels' places.
+
+    ``given`` is what a user gives as class names: a list, a comma list or a file.
+    """
+    classes = load_classes(given)
+    if classes is None:
+        return None, list(references), []
+    pairs = zip(inputs, references, strict=True)
+    named = [name_columns(declared, one, classes) for declared, one in pairs]
+    return classes, named, find_labels(inputs, named)
+
+
+def index_labels(classes: ClassNames, sources: list[Source], names: Mapping[int, str]) -> None:
+    """Replace the sources of cells at the places of labels by sources of class indices."""
+    for place, name in names.items():
+        if sources[place].dtype == CELL:
+            sources[place] = IndexedSource(sources[place], classes, name)
 
 
 def name_columns(declared: Input, reference: Any, classes: ClassNames) -> Any:
