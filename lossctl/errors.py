@@ -8,18 +8,16 @@
     ├── FileError         exit 4: a file could not be opened, read or written
     └── CheckError        exit 1: a gate or check failed
 
-Each carries a message (what was wrong, and where) and a remedy (what to do). Both may be data:
-what kind of remedy it is (:class:`Remedy`), where something is (:class:`Location`). The words
-for them are made by the output room, when somebody asks for them with ``str``.
+Each carries a message (what was wrong, and where) and a remedy (what to do). Both may be data
+(``lossctl.findings``): what kind of remedy it is, where something is. The words for them are made
+by the output room, when somebody asks for them with ``str``.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import IntEnum, StrEnum
-from typing import Any
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
 
 _wording = ""
 
@@ -38,99 +36,6 @@ class Worded:
     def __str__(self) -> str:
         module, _, name = _wording.partition(":")
         return str(getattr(importlib.import_module(module), name)(self))
-
-
-@dataclass(slots=True)
-class Sentence(Worded):
-    """A sentence with data in it, such as a place, which get their words with it."""
-
-    text: str
-    values: Mapping[str, Any]
-
-    def __str__(self) -> str:
-        return self.text.format(**self.values)
-
-
-@dataclass(slots=True)
-class Location(Worded):
-    """Where an element is, as a person would look for it."""
-
-    row: int | None = None
-    """The row, counted from 0; None where there is one element only."""
-    line: int | None = None
-    """The line of a text file, counted from 1, on which the row begins."""
-    column: str | int | None = None
-    """The name of the column in a table, or its number in an array."""
-    position: tuple[int, ...] = ()
-    """The place on the further axes of a row, or within the list in a cell."""
-    file: str = ""
-    """The file that holds it, where an input is made of several."""
-    source: str = ""
-    """The input, as the user wrote it, without the columns of a table."""
-    sample: int | None = None
-    """The number of the sample, where samples are not the rows of the input."""
-    words: str = ""
-    """What a state of an older version says of the place."""
-
-
-@dataclass(slots=True)
-class OptionName(Worded):
-    """An option of a call, which is a flag on the command line, and its value if it has one."""
-
-    name: str
-    value: Any = None
-
-
-class RemedyKind(StrEnum):
-    """What can be done about something that is wrong; the words stand in ``output/text/words``."""
-
-    # Numbers that break the rule of an input's kind.
-    CHECK_ORDER = "check_order"
-    RELABEL = "relabel"
-    END_LISTS = "end_lists"
-    TAKE_SIGNS = "take_signs"
-    TAKE_LOGITS_LOSS = "take_logits_loss"
-    TAKE_CLASS_LOGITS_LOSS = "take_class_logits_loss"
-    TAKE_VARIANCES = "take_variances"
-    TAKE_BITS = "take_bits"
-    TAKE_CLASS_LABELS = "take_class_labels"
-    MASK_NOT_POSITIVE = "mask_not_positive"
-    MASK_NEGATIVE = "mask_negative"
-    MASK_NO_AMOUNTS = "mask_no_amounts"
-    TAKE_CORNERS = "take_corners"
-    TAKE_LOG_PROBABILITIES = "take_log_probabilities"
-    TAKE_LOGITS_OF_CLASSES = "take_logits_of_classes"
-    TAKE_LOGITS = "take_logits"
-    CHOOSE_NAN_POLICY = "choose_nan_policy"
-    # Shapes that do not fit.
-    ALIGN_SAMPLES = "align_samples"
-    SQUEEZE = "squeeze"
-    MOVE_CLASS_AXIS = "move_class_axis"
-    SWAP_INPUTS = "swap_inputs"
-    GIVE_SHAPES = "give_shapes"
-    GIVE_ARRAY = "give_array"
-    COUNT_ROWS = "count_rows"
-    # Texts, where numbers are needed.
-    CHOOSE_NUMBERS = "choose_numbers"
-    CORRECT_CELL = "correct_cell"
-    LIST_CLASSES = "list_classes"
-    FILL_CELLS = "fill_cells"
-    # States of parts.
-    SAVE_STATE = "save_state"
-    SAVE_AGAIN = "save_again"
-    NAME_STATES = "name_states"
-    # Losses that have no gradient, or a second definition.
-    LIST_GRADIENTS = "list_gradients"
-    SET_OPTIONS_OF = "set_options_of"
-
-
-@dataclass(slots=True)
-class Remedy(Worded):
-    """What to do about something that is wrong: its kind, and what that kind needs to be said."""
-
-    kind: StrEnum
-    """A :class:`RemedyKind`, or one of a room's own."""
-    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Exit(IntEnum):
@@ -154,7 +59,7 @@ class LossctlError(Exception):
 
     exit_code = Exit.USAGE
 
-    def __init__(self, message: str | Worded, *remedies: str | Remedy) -> None:
+    def __init__(self, message: str | Worded, *remedies: str | Worded) -> None:
         super().__init__(message)
         self.finding = message
         self.remedies = tuple(one for one in remedies if one)

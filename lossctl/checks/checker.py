@@ -50,7 +50,8 @@ from lossctl.engine.run.elements import Progress
 from lossctl.engine.sums.reduce import finish
 from lossctl.engine.sums.result import Result
 from lossctl.engine.sums.summary import Summary
-from lossctl.errors import LossctlWarning, Remedy, UsageError
+from lossctl.errors import LossctlWarning, UsageError
+from lossctl.findings import Remedy
 from lossctl.kinds import Kind
 from lossctl.losses.core.declaration import Loss, Role
 from lossctl.losses.sequence.losses import IMPOSSIBLE

@@ -18,7 +18,8 @@ from lossctl.data.arrays.cells import CELL, Cells
 from lossctl.data.arrays.class_names import ClassNames, IndexedSource
 from lossctl.data.references.open import is_reference
 from lossctl.engine.plan.class_names import find_labels, name_columns
-from lossctl.errors import LossctlError, Remedy
+from lossctl.errors import LossctlError
+from lossctl.findings import Remedy
 from lossctl.losses.core.declaration import Input, Loss
 
 MADE = ("label_out_of_range",)

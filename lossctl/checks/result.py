@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from lossctl.errors import Location
+from lossctl.findings import Location
 
 FORMAT = "lossctl.check/1"
 """Name and version of the JSON object's shape."""

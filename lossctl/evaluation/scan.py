@@ -26,11 +26,12 @@ from lossctl.engine.run.run import read_blocks, share_out
 from lossctl.engine.sums.partial import Contributions, Partial
 from lossctl.engine.sums.reduce import locate
 from lossctl.engine.sums.rule_finding import RuleFinding, find_remedy
-from lossctl.errors import DataError, Location
+from lossctl.errors import DataError
 from lossctl.evaluation.rows.columns import SharedRows
 from lossctl.evaluation.rows.dataset import Asked
 from lossctl.evaluation.rows.reader import Chunk, Reader, Recipe
 from lossctl.evaluation.tasks import Task
+from lossctl.findings import Location
 
 Progress = Callable[[int, "int | None"], None]
 TaskBlock = tuple[int, Region, list[NDArray[Any]]]

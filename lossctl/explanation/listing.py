@@ -14,10 +14,11 @@ from lossctl.engine.plan.call import Call
 from lossctl.engine.plan.options import check_options
 from lossctl.engine.plan.plan import Settings
 from lossctl.engine.sums.summary import is_default
-from lossctl.errors import DataError, LossctlWarning, OptionName, UsageError
+from lossctl.errors import DataError, LossctlWarning, UsageError
 from lossctl.explanation.placeholders import list_samples, vary_option
 from lossctl.explanation.result import Explanation
 from lossctl.explanation.row import run
+from lossctl.findings import OptionName
 from lossctl.losses.core.declaration import Loss
 from lossctl.losses.core.description import describe
 from lossctl.losses.core.steps import LEFT_OUT, Step

@@ -14,10 +14,11 @@ from lossctl.engine.plan.call import Call
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.run.elements import Elements, Progress, compute
 from lossctl.engine.sums.reduce import fill
-from lossctl.errors import Remedy, RemedyKind, UsageError
+from lossctl.errors import UsageError
 from lossctl.explanation.element import check_row, count_rows
 from lossctl.explanation.elements import Run
 from lossctl.explanation.result import Explanation
+from lossctl.findings import Remedy, RemedyKind
 
 Array = NDArray[Any]
 Row = int | str | Sequence[int]

@@ -12,13 +12,14 @@ from lossctl.engine.plan.build import has_class_axis
 from lossctl.engine.plan.call import Call, is_text
 from lossctl.engine.run.elements import Progress
 from lossctl.engine.sums.summary import is_default
-from lossctl.errors import DataError, Remedy, RemedyKind, Sentence, UsageError
+from lossctl.errors import DataError, UsageError
 from lossctl.explanation.comparison import TOLERANCE, compare_steps
 from lossctl.explanation.element import locate_largest, take_losses
 from lossctl.explanation.elements import Run
 from lossctl.explanation.result import Difference
 from lossctl.explanation.row import Row, close, parse_row, run
 from lossctl.explanation.row_means import find_farthest, measure_gaps
+from lossctl.findings import Remedy, RemedyKind, Sentence
 from lossctl.losses.core.declaration import Loss
 
 

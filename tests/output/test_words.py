@@ -16,14 +16,8 @@ from lossctl.checks.repairs.remedies import Program, Repair, RepairKind
 from lossctl.data.rules import rules
 from lossctl.data.rules.rules import Rule
 from lossctl.engine.sums.rule_finding import RuleFinding
-from lossctl.errors import (
-    DataError,
-    Location,
-    OptionName,
-    Remedy,
-    RemedyKind,
-    Sentence,
-)
+from lossctl.errors import DataError
+from lossctl.findings import Location, OptionName, Remedy, RemedyKind, Sentence
 from lossctl.output.checks import repair_words
 from lossctl.output.text import words
 from tests.support.command_line import read_json, run

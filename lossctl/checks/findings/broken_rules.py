@@ -11,7 +11,7 @@ from lossctl.checks.measurements.profile import Profile
 from lossctl.checks.repairs.conversions import LOG_SOFTMAX, NORMALISATION, SOFTMAX, convert
 from lossctl.checks.repairs.remedies import Repair, RepairKind
 from lossctl.engine.sums.rule_finding import RuleFinding
-from lossctl.errors import OptionName, Remedy
+from lossctl.findings import OptionName, Remedy
 from lossctl.kinds import Kind
 
 MakeRepair = Callable[[CheckContext, Profile, RuleFinding], Repair]

@@ -19,7 +19,8 @@ from lossctl.checks.result import Finding, Severity
 from lossctl.data.rules import rules
 from lossctl.data.rules.rules import Rule
 from lossctl.engine.run import block as work
-from lossctl.errors import Location, Worded
+from lossctl.errors import Worded
+from lossctl.findings import Location
 
 if TYPE_CHECKING:
     from lossctl.checks.findings.context import CheckContext

@@ -12,7 +12,7 @@ from lossctl.checks.measurements.confusion import Order
 from lossctl.checks.repairs.remedies import Repair, RepairKind
 from lossctl.checks.result import Severity
 from lossctl.engine.sums.reduce import describe_unused
-from lossctl.errors import Remedy
+from lossctl.findings import Remedy
 from lossctl.kinds import Kind
 
 SURENESS = 6.0

@@ -11,7 +11,7 @@ from lossctl.checks.findings.context import CheckContext
 from lossctl.checks.measurements.profile import LARGEST_HALF, Profile
 from lossctl.checks.repairs.remedies import Repair, RepairKind
 from lossctl.checks.result import Severity
-from lossctl.errors import OptionName, Remedy
+from lossctl.findings import OptionName, Remedy
 from lossctl.kinds import Kind
 
 MANY = 20

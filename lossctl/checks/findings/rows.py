@@ -12,7 +12,7 @@ from lossctl.checks.measurements.baselines import PERFECT
 from lossctl.checks.repairs.conversions import repair_form
 from lossctl.checks.repairs.remedies import Repair, RepairKind
 from lossctl.checks.result import Severity
-from lossctl.errors import Location, Remedy
+from lossctl.findings import Location, Remedy
 from lossctl.kinds import Kind
 
 FEW = 10

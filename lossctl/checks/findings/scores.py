@@ -18,7 +18,7 @@ from lossctl.checks.repairs.conversions import (
 from lossctl.checks.repairs.remedies import Repair, RepairKind
 from lossctl.checks.result import Severity
 from lossctl.data.rules import rules
-from lossctl.errors import OptionName, Remedy
+from lossctl.findings import OptionName, Remedy
 from lossctl.kinds import Kind
 
 FAR_BELOW, FAR_ABOVE = -0.5, 1.5

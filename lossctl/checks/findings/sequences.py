@@ -13,7 +13,7 @@ from lossctl.checks.findings.context import CheckContext
 from lossctl.checks.repairs.remedies import RepairKind
 from lossctl.checks.result import Severity
 from lossctl.engine.plan.plan import Plan
-from lossctl.errors import Location
+from lossctl.findings import Location
 from lossctl.kinds import Kind
 from lossctl.losses.core.declaration import Role
 from lossctl.losses.sequence.losses import IMPOSSIBLE

@@ -26,7 +26,8 @@ from lossctl.data.rules.shapes import show
 from lossctl.engine.plan.build import make_plan
 from lossctl.engine.plan.match import match_inputs
 from lossctl.engine.plan.plan import Plan, Settings
-from lossctl.errors import DataError, LossctlError, OptionName, Remedy
+from lossctl.errors import DataError, LossctlError
+from lossctl.findings import OptionName, Remedy
 from lossctl.kinds import Kind
 from lossctl.losses.core.declaration import Loss
 

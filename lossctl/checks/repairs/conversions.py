@@ -26,7 +26,8 @@ from lossctl.engine.plan.build import make_plan
 from lossctl.engine.plan.plan import Plan, Settings
 from lossctl.engine.plan.predicates import evaluate_predicate
 from lossctl.engine.run.elements import Elements, compute
-from lossctl.errors import LossctlError, LossctlWarning, OptionName, Remedy
+from lossctl.errors import LossctlError, LossctlWarning
+from lossctl.findings import OptionName, Remedy
 from lossctl.kinds import Kind
 from lossctl.losses.core.declaration import Loss
 from lossctl.losses.core.registry import registry

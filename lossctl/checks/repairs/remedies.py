@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from lossctl.errors import Remedy, Worded
+from lossctl.errors import Worded
+from lossctl.findings import Remedy
 
 
 class RepairKind(StrEnum):
@@ -109,7 +110,7 @@ class Program(Worded):
 class Repair(Worded):
     """What to do, and the commands that do it (none where no command can)."""
 
-    remedies: tuple[Remedy | str, ...]
+    remedies: tuple[Worded | str, ...]
     commands: tuple[Worded | str, ...] = ()
     aside: Remedy | None = None
     """What must be minded on the way."""

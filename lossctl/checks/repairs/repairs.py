@@ -13,7 +13,8 @@ from typing import Any
 from lossctl.checks.repairs.remedies import Program, Repair, RepairKind
 from lossctl.data import is_streaming
 from lossctl.data.references.parse import parse_reference
-from lossctl.errors import Remedy, Worded
+from lossctl.errors import Worded
+from lossctl.findings import Remedy
 from lossctl.losses.core.declaration import Loss
 
 FIXED = "-fixed.npy"

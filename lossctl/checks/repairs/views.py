@@ -10,7 +10,7 @@ import numpy as np
 from lossctl.checks.measurements.profile import Measures, measure
 from lossctl.data.arrays.source import Array, ArraySource, Source
 from lossctl.data.arrays.views import DelegatingSource, RewindableSource, SqueezedSource
-from lossctl.errors import Location
+from lossctl.findings import Location
 
 PEEKED = 1024
 """Rows that are looked at before the scan."""

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from lossctl.data.arrays.source import Array
-from lossctl.errors import DataError, Remedy, RemedyKind
+from lossctl.errors import DataError
+from lossctl.findings import Location, Remedy, RemedyKind, Sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,10 @@ class ColumnPlace:
 
     def __str__(self) -> str:
         return f"{self.path}: column {self.name!r}"
+
+    def locate(self, row: int) -> Location:
+        """Return where a row of the column is."""
+        return Location(row, column=self.name, file=self.path)
 
 
 def numpy_dtype(arrow_type: Any) -> np.dtype[Any] | None:
@@ -83,8 +88,12 @@ def ragged(
     """Return the error for lists of different lengths."""
     lengths = [" × ".join(map(str, sizes)) for sizes in (shape, different)]
     return DataError(
-        f"{column} holds lists of different lengths: row {row} has {lengths[0]}, "
-        f"row {other} has {lengths[1]}",
+        Sentence(
+            "{column} holds lists of different lengths: row {row} has {size},"
+            " row {location.row} has {other}",
+            {"column": column, "row": row, "size": lengths[0], "other": lengths[1]},
+            column.locate(other),
+        ),
         "Pad the lists to one length, or split the rows by length.",
     )
 
@@ -138,8 +147,13 @@ def _convert(array: Any, column: ColumnPlace, per_row: int) -> Array:
 def _convert_lists(array: Any, column: ColumnPlace, per_row: int) -> Array:
     if array.null_count:
         entry = int(np.argmin(_validity(array)))
+        place = column.locate(column.first + entry // per_row)
         raise DataError(
-            f"{column} has no list in row {column.first + entry // per_row} (it is null)",
+            Sentence(
+                "{column} has no list in row {location.row} (it is null)",
+                {"column": column},
+                place,
+            ),
             "Fill it in, or drop the row.",
         )
     lengths = _list_lengths(array)

@@ -15,16 +15,8 @@ from lossctl.data.arrays.arrow import ColumnPlace
 from lossctl.data.arrays.cells import Cells
 from lossctl.data.arrays.source import Source
 from lossctl.data.arrays.views import DelegatingSource
-from lossctl.errors import (
-    DataError,
-    FileError,
-    OptionName,
-    Remedy,
-    RemedyKind,
-    Sentence,
-    UsageError,
-    did_you_mean,
-)
+from lossctl.errors import DataError, FileError, UsageError, did_you_mean
+from lossctl.findings import OptionName, Remedy, RemedyKind, Sentence
 
 UNKNOWN = -1
 
@@ -100,6 +92,7 @@ class ClassNames:
                 "called": called,
                 "place": place,
             },
+            place,
         )
         raise DataError(
             message,

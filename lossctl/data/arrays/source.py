@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.errors import Location
+from lossctl.findings import Location
 
 Array = NDArray[Any]
 
@@ -89,7 +88,7 @@ class Source(ABC):
         place = self.place(position)
         file, _, _ = self.name.rpartition("#")
         in_table = isinstance(place.column, str)  # then the columns need not be said again
-        return replace(place, source=(in_table and file) or self.name)
+        return place.replace(source=(in_table and file) or self.name)
 
     def release(self, stop: int) -> None:  # noqa: B027 - most sources hold no mapped pages
         """Let go of the memory behind the rows before ``stop``; they can still be read again."""

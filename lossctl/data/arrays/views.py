@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lossctl.data.arrays.source import Array, ArraySource, Source
-from lossctl.errors import Location
+from lossctl.findings import Location
 
 END = 2**62
 """Behind the last row of anything."""

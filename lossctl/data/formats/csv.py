@@ -22,7 +22,8 @@ from lossctl.data.formats.csv_records import (
 from lossctl.data.streams.origins import Origin
 from lossctl.data.tables.text import BLOCK_BYTES, TextTable, count_things, show_text
 from lossctl.data.tables.text_file import Segment, Text, is_blank
-from lossctl.errors import DataError, LossctlWarning, Remedy, RemedyKind
+from lossctl.errors import DataError, LossctlWarning
+from lossctl.findings import Location, Remedy, RemedyKind, Sentence, TextFinding
 
 SEGMENT_BYTES = 8 << 20
 """Twice as much gains nothing measurable, and takes 60 MB more."""
@@ -183,15 +184,20 @@ class CsvTable(TextTable):
     def _explain(self, data: Text) -> DataError:
         found = find_ragged(bytes(data), len(self.names), self.delimiter)
         if found is None:
+            place = Location(line=self._line_of(data), file=str(self.path))
             return DataError(
-                f"{self.path}: the text behind line {self._line_of(data)} cannot be told apart"
-                " into rows and fields",
+                Sentence(
+                    "{location.file}: the text behind line {location.line} cannot be split into"
+                    " rows and fields",
+                    location=place,
+                ),
                 "A quotation mark may be missing there, or one too many.",
             )
         line, count = found
+        found_fields = f"{count_things(count, 'field')} where the header has {len(self.names)}"
+        place = Location(line=self._line_of(data) + line, file=str(self.path))
         return DataError(
-            f"{self.path}, line {self._line_of(data) + line}: {count_things(count, 'field')} "
-            f"where the header has {len(self.names)}",
+            TextFinding(found_fields, place),
             "Every line needs as many fields as the header; a field with a delimiter in it "
             "needs quotes.",
         )
@@ -199,9 +205,13 @@ class CsvTable(TextTable):
     def _check_quotes(self, data: Text) -> None:
         line = find_open_quote(bytes(data), self.delimiter)
         if line is not None:
+            place = Location(line=self._line_of(data) + line, file=str(self.path))
             raise DataError(
-                f"{self.path}: a quoted field that begins in the record of line "
-                f"{self._line_of(data) + line} never ends",
+                Sentence(
+                    "{location.file}: a quoted field that begins in the record of line"
+                    " {location.line} never ends",
+                    location=place,
+                ),
                 "The file is cut off, or a quotation mark is missing.",
             )
 
@@ -228,12 +238,10 @@ class CsvTable(TextTable):
         if found is not None:
             row, text = found
             line = find_line(bytes(data), row, self.delimiter)
-            place = "" if line is None else f" (line {self._line_of(data) + line})"
-            raise DataError(
-                f"{self.path}: column {self.names[column]!r}, row {segment.first_row + row}"
-                f"{place}: {show_text(text)} is not a number",
-                Remedy(RemedyKind.CORRECT_CELL),
-            )
+            line = None if line is None else self._line_of(data) + line
+            place = Location(segment.first_row + row, line, self.names[column], file=str(self.path))
+            finding = TextFinding(f"{show_text(text)} is not a number", place)
+            raise DataError(finding, Remedy(RemedyKind.CORRECT_CELL))
         cells = self._parse(data, [column], as_text=True).column(0)
         return np.array([float(cell.strip() or b"nan") for cell in cells.to_pylist()])
 

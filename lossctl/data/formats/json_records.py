@@ -10,6 +10,7 @@ from typing import Any
 
 from lossctl.data.tables.text_file import Text
 from lossctl.errors import DataError
+from lossctl.findings import Location, TextFinding
 
 NUMBER_WORDS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 NUMBER_WORD = re.compile(rb'"(NaN|-?Infinity)"')
@@ -119,18 +120,19 @@ def _is_word(value: Any) -> bool:
 
 
 def _read_object(text: bytes, path: Path, line: int) -> dict[str, Any]:
+    place = Location(line=line, file=str(path))
     try:
         value = json.loads(text, object_pairs_hook=_reject_twins)
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}, line {line}: is not UTF-8 text", "Write it as UTF-8.") from error
+        raise DataError(TextFinding("is not UTF-8 text", place), "Write it as UTF-8.") from error
     except (ValueError, RecursionError) as error:
         raise DataError(
-            f"{path}, line {line}: {_show(text)} is not valid JSON: {error}",
+            TextFinding(f"{_show(text)} is not valid JSON: {error}", place),
             "Every line needs one whole JSON object: jq -c . writes them so.",
         ) from error
     if not isinstance(value, dict):
         raise DataError(
-            f"{path}, line {line}: {_show(text)} is not a JSON object",
+            TextFinding(f"{_show(text)} is not a JSON object", place),
             'Every line needs one object, as {"pred": 0.5, "target": 1}.',
         )
     return value
@@ -146,9 +148,9 @@ def _reject_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _reject(value: Any, name: str, path: Path, row: int, line: int) -> DataError:
+    shown = _show(json.dumps(value, ensure_ascii=False))
     return DataError(
-        f"{path}: column {name!r}, row {row} (line {line}): "
-        f"{_show(json.dumps(value, ensure_ascii=False))} is not a number",
+        TextFinding(f"{shown} is not a number", Location(row, line, name, file=str(path))),
         "Choose a numeric field, or correct the value; null, a missing key "
         'and "NaN" are missing values.',
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lossctl.errors import RemedyKind
+from lossctl.findings import RemedyKind
 
 
 @dataclass(frozen=True, slots=True)

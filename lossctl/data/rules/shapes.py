@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lossctl.errors import DataError, Remedy, RemedyKind
+from lossctl.errors import DataError
+from lossctl.findings import Remedy, RemedyKind
 
 Shape = tuple[int | None, ...]
 Pattern = tuple[str, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -16,7 +16,8 @@ from lossctl.data.arrays.arrow import ColumnPlace, ragged
 from lossctl.data.arrays.cells import CELL, join_cells
 from lossctl.data.arrays.source import Array, Source
 from lossctl.data.streams.prefetch import Prefetcher
-from lossctl.errors import Location, UsageError
+from lossctl.errors import UsageError
+from lossctl.findings import Location
 
 Layout = tuple[np.dtype[Any], tuple[int, ...]]
 END = 2**62
@@ -328,8 +329,8 @@ class TableSource(Source):
         where = self._scan.table.locate_row(row)
         names = self._scan.table.names
         if self._vector:
-            return replace(where, column=names[self._columns[0]], position=tuple(rest))
-        return replace(where, column=names[self._columns[rest[0]]]) if rest else where
+            return where.replace(column=names[self._columns[0]], position=tuple(rest))
+        return where.replace(column=names[self._columns[rest[0]]]) if rest else where
 
     def close(self) -> None:
         """Leave the scan."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ from lossctl.data.arrays.cells import CELL
 from lossctl.data.arrays.source import Array, Source
 from lossctl.data.tables.columns import find_column
 from lossctl.data.tables.scan import Layout, Table
-from lossctl.errors import DataError, Location
+from lossctl.errors import DataError
+from lossctl.findings import Location
 
 OpenShard = Callable[[int], Source | Table]
 
@@ -71,7 +71,7 @@ class ShardedSource(Source):
         """Return where an element is in its shard, and in which."""
         number = self._find(position[0])
         local = (position[0] - self._starts[number], *position[1:])
-        return replace(super().place(local), file=str(self._paths[number]))
+        return super().place(local).replace(file=str(self._paths[number]))
 
     def release(self, stop: int) -> None:
         """Let go of the memory of the shard that is open."""
@@ -189,7 +189,7 @@ class ShardedTable(Table):
         """Return where a row is in its shard, and in which."""
         number = bisect_right(self._begun, row, key=lambda begun: begun[0]) - 1
         first, table = self._begun[max(number, 0)] if self._begun else (0, self._first)
-        return replace(table.locate_row(row - first), file=str(table.path))
+        return table.locate_row(row - first).replace(file=str(table.path))
 
     def close(self) -> None:
         """Close the shard that is open."""

@@ -26,7 +26,8 @@ from lossctl.engine.sums.partial import Partial
 from lossctl.engine.sums.reduce import fill
 from lossctl.engine.sums.result import Result
 from lossctl.engine.sums.summary import Summary
-from lossctl.errors import Remedy, RemedyKind, UsageError
+from lossctl.errors import UsageError
+from lossctl.findings import Remedy, RemedyKind
 from lossctl.losses.core.declaration import Loss, Transform
 
 Array = NDArray[Any]

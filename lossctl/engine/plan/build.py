@@ -25,7 +25,8 @@ from lossctl.engine.plan.match import (
 from lossctl.engine.plan.options import TensorOption, bind_tensor
 from lossctl.engine.plan.plan import NAN_POLICIES, REDUCTIONS, Plan, Settings
 from lossctl.engine.plan.reduced_axes import plan_axis_reduction
-from lossctl.errors import DataError, OptionName, Sentence, UsageError
+from lossctl.errors import DataError, UsageError
+from lossctl.findings import OptionName, Sentence
 from lossctl.kinds import Kind
 from lossctl.losses.core.declaration import Input, Loss
 

@@ -16,7 +16,8 @@ from lossctl.data.rules import shapes
 from lossctl.data.rules.kinds import not_whole
 from lossctl.engine.plan.binding import BoundInput, class_order
 from lossctl.engine.plan.plan import Settings
-from lossctl.errors import DataError, Sentence, UsageError, warn
+from lossctl.errors import DataError, UsageError, warn
+from lossctl.findings import Sentence
 from lossctl.kinds import Kind
 from lossctl.losses.core.declaration import Form, Loss
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from lossctl.data.rules.shapes import show
 from lossctl.engine.plan.blocks import Region
-from lossctl.errors import DataError, OptionName, Remedy, RemedyKind, UsageError, did_you_mean
+from lossctl.errors import DataError, UsageError, did_you_mean
+from lossctl.findings import OptionName, Remedy, RemedyKind
 from lossctl.losses.core.declaration import Loss, Parameter
 from lossctl.losses.core.deprecated import explain_replacement
 

@@ -14,7 +14,8 @@ from lossctl.engine.sums.reduce import finish
 from lossctl.engine.sums.result import Result
 from lossctl.engine.sums.state import State
 from lossctl.engine.sums.summary import Summary, plain_option
-from lossctl.errors import FileError, Remedy, RemedyKind, UsageError
+from lossctl.errors import FileError, UsageError
+from lossctl.findings import Remedy, RemedyKind
 from lossctl.losses.core.declaration import Loss
 from lossctl.losses.core.registry import find
 

@@ -17,7 +17,8 @@ from lossctl.engine.sums.partial import Partial
 from lossctl.engine.sums.result import Result
 from lossctl.engine.sums.rule_finding import RuleFinding
 from lossctl.engine.sums.summary import Summary
-from lossctl.errors import Location, Worded, warn
+from lossctl.errors import Worded, warn
+from lossctl.findings import Location
 from lossctl.losses.core.terms import Denominator, DenominatorName
 
 Array = NDArray[Any]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lossctl.data.rules.rules import Rule
-from lossctl.errors import Location, Remedy, RemedyKind, Worded
+from lossctl.errors import Worded
+from lossctl.findings import Location, Remedy, RemedyKind
 from lossctl.losses.core.declaration import Loss, Role
 
 Position = tuple[int, ...]

@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from lossctl.engine.exact_sum import ExactSum
 from lossctl.engine.sums.partial import Partial
 from lossctl.engine.sums.rule_finding import RuleFinding
 from lossctl.engine.sums.summary import Summary, plain_option
-from lossctl.errors import DataError, FileError, Location, Remedy, RemedyKind
+from lossctl.errors import DataError, FileError
+from lossctl.findings import Location, Remedy, RemedyKind
 from lossctl.losses.core.terms import Denominator
 
 STATE_FORMAT = "lossctl.state/2"
@@ -169,7 +170,7 @@ def _encode_finding(finding: RuleFinding) -> dict[str, Any]:
         "position": finding.position,
         "value": repr(finding.value),
         "classes": finding.classes,
-        "place": None if finding.location is None else asdict(finding.location),
+        "place": None if finding.location is None else finding.location.to_dict(),
     }
 
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from lossctl.data.arrays.cells import CELL
 from lossctl.data.arrays.source import Array, ArraySource, Source
 from lossctl.data.arrays.views import DelegatingSource
-from lossctl.errors import Location
 from lossctl.evaluation.rows.reader import Chunk, Reader
+from lossctl.findings import Location
 
 
 class SharedRows:

@@ -16,8 +16,9 @@ from lossctl.data.arrays.views import DelegatingSource
 from lossctl.data.references.columns import read_names
 from lossctl.data.references.open import find_files, is_reference
 from lossctl.data.references.parse import parse_reference
-from lossctl.errors import DataError, Location, UsageError, did_you_mean
+from lossctl.errors import DataError, UsageError, did_you_mean
 from lossctl.evaluation.rows.dataset import Asked, Dataset, is_frame
+from lossctl.findings import Location
 
 HOWS = ("exact", "inner")
 SHOWN = 5

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.errors import RemedyKind
+from lossctl.findings import RemedyKind
 from lossctl.losses.core.declaration import (
     Option,
     Terms,

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.errors import RemedyKind
+from lossctl.findings import RemedyKind
 from lossctl.losses.core.deprecated import rename_keywords
 
 Array = NDArray[Any]

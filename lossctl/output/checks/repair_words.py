@@ -14,7 +14,7 @@ import numpy as np
 from lossctl.checks.repairs.remedies import Program, Repair
 from lossctl.checks.repairs.remedies import RepairKind as Kind
 from lossctl.checks.repairs.repairs import Command, Name
-from lossctl.errors import OptionName, Remedy
+from lossctl.findings import OptionName, Remedy
 
 PLAIN = re.compile(r"[\w@%+=:,./-][\w@%+=:,./#-]*", re.ASCII)
 MOST_WRITTEN = 64

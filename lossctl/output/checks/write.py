@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, fields
+from dataclasses import fields
 from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TextIO
@@ -149,7 +149,7 @@ def _describe(record: Any) -> Record:
     if "severity" in described:
         described["severity"] = str(described["severity"])
     if described.get("place") is not None:
-        place = asdict(described["place"])
+        place = described["place"].to_dict()
         described["place"] = {name: value for name, value in place.items() if value not in EMPTY}
     return described
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lossctl.engine.sums.rule_finding import RuleFinding
-from lossctl.errors import Location, OptionName, Remedy, Worded
-from lossctl.errors import RemedyKind as Kind
+from lossctl.errors import Worded
+from lossctl.findings import Location, OptionName, Remedy, TextFinding
+from lossctl.findings import RemedyKind as Kind
 from lossctl.losses.core.terms import DenominatorName
 
 MANY_DIGITS = 1e15
@@ -148,6 +149,15 @@ def _word_element(position: tuple[int, ...]) -> str:
     return f", element {position[0] if len(position) == 1 else position}"
 
 
+def word_text_finding(finding: TextFinding) -> str:
+    """Return the file, the cell or the line, and what is wrong there."""
+    place = finding.location
+    if place.row is None:
+        return f"{place.file}, line {place.line}: {finding.text}"
+    row = word_location(Location(place.row, place.line))
+    return f"{place.file}: column {place.column!r}, {row}: {finding.text}"
+
+
 def word_finding(finding: RuleFinding) -> str:
     """Return how many, of what, the first one and where it is, and what may be done."""
     text = _state(finding)
@@ -173,6 +183,7 @@ def _state(finding: RuleFinding) -> str:
 
 WORDING: dict[type, Callable[[Any], str]] = {
     Location: word_location,
+    TextFinding: word_text_finding,
     OptionName: word_option,
     Remedy: word_remedy,
     RuleFinding: word_finding,
