@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from types import FunctionType
 from typing import Any
 
 from lossctl.api.writers import register_writers
@@ -49,7 +50,10 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'lossctl' has no attribute {name!r}")
     if place == __name__:
         return importlib.import_module(f"{place}.{name}")
-    return getattr(importlib.import_module(place), name)
+    found = getattr(importlib.import_module(place), name)
+    if isinstance(found, FunctionType):
+        importlib.import_module("lossctl.api.docstrings").document(found)
+    return found
 
 
 def __dir__() -> list[str]:

@@ -29,12 +29,8 @@ def check(
 ) -> CheckResult:
     """Find what is wrong with predictions and targets, in one scan over arrays or files.
 
-    Takes what :func:`~lossctl.compute` takes, but for reductions and parts; with None for the
-    loss, those that fit are proposed, and the first of them is looked at. ``id`` is a column or
-    array of what names the samples, in which nothing may occur twice.
-
-    What :func:`~lossctl.compute` refuses is a finding here, and the scan goes on, as if it were
-    repaired where that can be done.
+    What :func:`~lossctl.compute` rejects is a finding here; the scan goes on, as if it were
+    fixed where that is possible.
 
     >>> import lossctl
     >>> found = lossctl.check("ce", [[2.0, 0.5, 0.1], [0.2, 1.5, 0.3]], [1, 3])
@@ -43,8 +39,22 @@ def check(
     >>> found.findings[0].commands[0]
     'target = target - 1'
 
-    Returns an :class:`~lossctl.checks.result.CheckResult`. Raises UsageError, and DataError or
-    FileError for files that cannot be read.
+    Args:
+        loss: a loss, as for :func:`~lossctl.compute`; None suggests the losses that fit, and
+            checks with the first of them.
+        id: a column or an array of sample ids, which must be unique.
+
+    Returns:
+        A :class:`~lossctl.checks.result.CheckResult`: ``findings`` (each with its code, severity,
+        evidence and a fix), what the inputs contain, and the mean of the loss, in the unit of the
+        loss, beside that of guessing.
+
+    Raises:
+        UsageError:
+        DataError: a file whose content cannot be read as an array.
+        FileError:
+        CustomLossError:
+
     """
     from lossctl.checks.checker import run_check
 

@@ -39,28 +39,23 @@ def compute(
 ) -> Result:
     """Compute a loss over arrays or files.
 
-    ``loss`` is any name that ``lossctl list`` shows, a loss of your own as ``"FILE.py:NAME"``, or
-    a declared loss itself; ``inputs`` are arrays or references such as
-    ``"eval.parquet#logit_0:logit_9"``, in torch's order (predictions first) or by name, and
-    ``options`` are the loss's own under torch's names. Inputs are read block by block.
+    Inputs are read block by block, so that files may be larger than memory.
 
-    ``reduction`` is none, mean, sum, batchmean, sum_over_batch_size or mean_with_sample_weight;
-    by default it is the loss's own: mean, or sum_over_batch_size for those of Keras.
-    ``sample_weight`` and ``mask`` (0 leaves out) have one number per sample, or the shape of the
-    losses. ``class_axis`` says where the classes are; ``classes`` are their names, in the order
-    of the indices, for labels that are texts and tables whose columns are called so (a list, a
-    comma list or a file of one a line); ``squeeze`` drops axes of length 1;
-    ``nan`` is propagate, omit or error; ``dtype`` (float64, float32) is what elements are
-    computed in, sums are always float64; ``threads`` defaults to all cores.
+    >>> import lossctl
+    >>> lossctl.compute("ce", [[2.0, 0.5], [0.2, 1.5]], [0, 1], reduction="sum").value
+    0.4424217318157446
 
-    ``part`` ("3/40") works on one of so many parts of the blocks only, and ``save_state`` stores
-    the sums for :func:`merge`. The rows of text files are counted first, so that they can be cut
-    into parts; what comes through a pipe cannot. ``progress`` is called with the samples done and
-    the samples there are (None if not known yet).
+    Returns:
+        A :class:`~lossctl.engine.sums.result.Result`: ``value``, or for the reduction ``none``
+        ``elements``, an array of torch's shape; both in the unit of the loss. Also the counts and
+        the denominator. Doubtful inputs are reported with LossctlWarning.
 
-    Returns a :class:`~lossctl.engine.sums.result.Result` with ``value``, or ``elements`` (an
-    array of torch's shape) for the reduction ``none``, the counts and the denominator. Warns with
-    LossctlWarning. Raises UsageError, DataError or FileError.
+    Raises:
+        UsageError:
+        DataError:
+        FileError:
+        CustomLossError:
+
     """
     if reduction == "none":
         _refuse_parts(part=part, save_state=save_state)
@@ -104,9 +99,23 @@ def elements(
 ) -> engine.Elements:
     """Compute per-element losses as a stream of blocks: flat memory for files of any size.
 
-    Takes what :func:`compute` takes, but for reductions and parts. Iterate over what is returned,
-    then call its ``result()`` for the counts; its ``shape`` has None where the length is not known
-    before the end.
+    >>> import lossctl
+    >>> stream = lossctl.elements("mse", [1.0, 2.0, 3.0], [1.0, 2.0, 5.0])
+    >>> [block.tolist() for block in stream]
+    [[0.0, 0.0, 4.0]]
+    >>> stream.result().samples
+    3
+
+    Returns:
+        An iterable of arrays of losses, in the unit of the loss. Its ``result()`` has the counts
+        after the last block; its ``shape`` has None where the length is not known before the end.
+
+    Raises:
+        UsageError: as for :func:`compute`; also ``reduction``, ``part`` or ``save_state``.
+        DataError: raised while iterating too.
+        FileError:
+        CustomLossError:
+
     """
     _refuse_parts(**{name: options.get(name) for name in ("reduction", "part", "save_state")})
     call = make_call(
@@ -127,11 +136,22 @@ def elements(
 
 
 def merge(paths: Sequence[Path]) -> Result:
-    """Add up states that ``save_state`` stored: all parts of one run, or runs over several files.
+    """Merge states that ``save_state`` stored: all parts of one run, or runs over several files.
 
-    ``paths`` are files or patterns, such as ``"part-*.json"``. Merged parts give the same bits as
-    one run over everything. Raises UsageError where states do not belong together, where a part
-    is missing, and where one is given twice, if only as a copy.
+    Merged parts give the same bits as one run over everything.
+
+    Args:
+        paths: files or glob patterns, such as ``"part-*.json"``.
+
+    Returns:
+        The :class:`~lossctl.engine.sums.result.Result` of all samples, as :func:`compute` returns.
+
+    Raises:
+        UsageError: states of different computations, a missing part, or a state given twice, even
+            as a copy.
+        DataError: a file that is not a state, or is damaged.
+        FileError:
+
     """
     from lossctl.engine.sums.merge import find_states
     from lossctl.engine.sums.merge import merge as merge_states
@@ -141,7 +161,20 @@ def merge(paths: Sequence[Path]) -> Result:
 
 
 def describe(loss: str | Loss) -> dict[str, Any]:
-    """Return everything that the declaration of a loss says, as plain data."""
+    """Return the declaration of a loss as plain data.
+
+    Args:
+        loss:
+
+    Returns:
+        A dict ready for JSON: key, aliases, family, formula, unit, inputs, options with bounds and
+        defaults, facts, gradient, notes (``traps``), source and example.
+
+    Raises:
+        UsageError: an unknown loss.
+        CustomLossError:
+
+    """
     return describe_declaration(find(loss))
 
 
@@ -150,18 +183,38 @@ def describe_all(
 ) -> list[dict[str, Any]]:
     """Return the descriptions of all losses, those of installed packages included.
 
-    ``family`` and ``library`` choose among them; ``file`` is a Python file whose losses are
-    described instead.
+    Args:
+        family: only losses of this family, such as ``"regression"``.
+        library: only losses of this library, such as ``"keras"``.
+        file: a Python file, whose losses are described instead.
+
+    Returns:
+        The dicts that :func:`describe` returns, ordered by library and key.
+
+    Raises:
+        UsageError: an unknown family or library.
+        FileError:
+        CustomLossError:
+
     """
     losses = list_losses() if file is None else list_file(str(file))
     return [describe_declaration(one) for one in choose_losses(losses, family, library)]
 
 
 def compare_definitions(*losses: str | Loss) -> dict[str, Any]:
-    """Return where the definitions of losses differ, by their declarations alone.
+    """Compare the definitions of losses, by their declarations alone.
 
-    ``differences`` lists facts (formula, inputs, options, clipping, denominator, …) with one
-    value per loss, ``same`` those that are equal.
+    Args:
+        losses: two or more names or declared losses.
+
+    Returns:
+        A dict: ``losses`` has their keys, ``differences`` the facts that differ (formula, inputs,
+        options, clipping, denominator, …) with one value per loss, ``same`` those that are equal.
+
+    Raises:
+        UsageError: an unknown loss, or fewer than two.
+        CustomLossError:
+
     """
     if len(losses) < 2:
         raise UsageError("a comparison needs two losses or more", "Name another one.")

@@ -111,25 +111,46 @@ class PlannedEvaluation:
 def evaluate(options: EvaluationOptions) -> Evaluation:
     """Evaluate predictions of one model or several over a dataset, in one pass.
 
-    ``dataset`` is a table file, its shards, or a DataFrame; ``pred``, ``target``, ``by`` and so
-    on name columns of it, or are files, references or arrays with the same rows in the same
-    order. ``on`` names the column by which rows of several tables are matched: all of them, or
-    with ``how="inner"`` those that every table has. ``pred`` may be a list, or a dict by the
-    names of the models; ``loss`` is one or a list, such as ``["ce", "huber:delta=2"]``, where
-    ``"gaussian_nll:var=sigma2"`` names the column of a further input.
+    Args:
+        dataset: a table file, a glob of its shards, or a DataFrame; None if every other input is a
+            file or an array.
+        pred: predictions: a column or columns of the dataset, a file, a reference or an array;
+            several models are a list, or a dict by their names.
+        target: targets, given like ``pred``; here and below, files and arrays must have the same
+            rows in the same order.
+        id: row id column, shown with the worst rows.
+        on: column by which the rows of several tables are joined; None pairs them by position.
+        how: join: inner keeps the keys that all files have; exact requires the same keys; None is
+            exact.
+        where: keep only matching rows, such as ``"age >= 30 and region == 'EU'"``.
+        loss: a loss or a list, with options, such as ``["ce", "huber:delta=2"]``;
+            ``"gaussian_nll:var=sigma2"`` gives the column of a further input.
+        by: group into slices by a column, crossed columns (``"region,device"``), bins of equal
+            width (``"age:10"``) or quantiles (``"score:q4"``); or a list of such.
+        min_size: omit slices of fewer rows; at least 0.
+        ci: confidence level of intervals, above 0 and below 1; None computes no intervals.
+        cluster_by: cluster of each row, given like ``target``; for ``ci_method="cluster"``.
+        replicates: bootstrap resamples; at least 2.
+        baseline: the model to compare with; None is the first.
+        fail_if: conditions that must not hold, such as ``"ce > 0.3"``, ``"ce[region=EU] > 0.4"``,
+            ``"max(ce by region) > 0.5"``, ``"ce worse than baseline"``; the result says which do.
+        worst: list this many rows with the highest loss; at least 0.
+        show: list of columns to show beside the worst rows.
+        elements: file for the losses of every row: .csv, .parquet and others.
 
-    ``by`` makes slices: a column, columns crossed (``"region,device"``), bins of equal width
-    (``"age:10"``) or quantiles (``"score:q4"``), or a list of such; those of fewer than
-    ``min_size`` rows are not listed. ``where`` filters rows (``"age >= 30 and region == 'EU'"``).
-    ``classes`` are the names of the classes where labels are texts.
+    Returns:
+        An :class:`~lossctl.evaluation.result.Evaluation`: means with counts, intervals, slices,
+        comparisons, worst rows and verdicts; losses are in the unit of each loss. Doubtful inputs
+        are reported with LossctlWarning.
 
-    ``ci`` asks for intervals at that level, by ``ci_method`` (normal, bootstrap, jackknife,
-    cluster). Models are compared with ``baseline``, or the first. ``worst`` rows are listed with
-    ``id`` and the columns ``show``; ``elements`` is a file for every row's losses. ``fail_if``
-    are conditions that must not hold (``"ce > 0.3"``).
+    Raises:
+        UsageError: a missing ``pred`` or ``loss``, an unknown column, model or loss; a value that
+            is not valid.
+        DataError: inputs that do not fit, rows that cannot be joined, or values that an input may
+            not have.
+        FileError:
+        CustomLossError:
 
-    Returns an :class:`~lossctl.evaluation.result.Evaluation`. Warns with LossctlWarning. Raises
-    UsageError, DataError or FileError.
     """
     return PlannedEvaluation(options).run(options.progress)
 
@@ -175,12 +196,26 @@ def run_suite(
 ) -> SuiteResult:
     """Run the evaluations that a TOML file describes, or only check that they can be run.
 
-    Under ``[job.NAME]`` stand the arguments of :func:`evaluate` as keys, with hyphens, under
-    ``[defaults]`` those of all jobs. ``jobs`` picks some by name. Jobs run in the directory of
-    the file, so that its paths are relative to it; one that fails does not stop the others.
+    ``[job.NAME]`` has the arguments of :func:`evaluate` as keys, with hyphens; ``[defaults]`` has
+    those of all jobs. Paths in the file are relative to it. A job that fails does not stop the
+    others.
 
-    Returns a :class:`~lossctl.evaluation.suite.SuiteResult` with a result or an error for each
-    job. Raises UsageError or FileError if the file itself is wrong.
+    Args:
+        path: the TOML file.
+        jobs: names of the jobs to run; none runs all.
+        check: whether jobs are only checked, up to the columns that they name.
+        threads: worker threads of each job, an integer of at least 1; None is what the job says,
+            or all cores.
+
+    Returns:
+        A :class:`~lossctl.evaluation.suite.SuiteResult` with a result or an error for each job;
+        the losses are in the unit of each loss.
+
+    Raises:
+        UsageError: a file that is not valid TOML, an unknown key, or an unknown job.
+        OverwriteError: a file that several jobs would write.
+        FileError: a suite file that cannot be read.
+
     """
     from lossctl.evaluation import suite
 

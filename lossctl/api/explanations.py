@@ -33,10 +33,7 @@ def explain(
 ) -> Explanation:
     """Explain how the loss of one row comes about, step by step, and what it adds to the mean.
 
-    Takes what :func:`~lossctl.compute` takes; ``reduction`` is any but none. ``row`` is counted
-    from 0; where a row has several losses (the pixels of an image), ``row=(3, 10, 20)`` names one
-    of them, and ``row=3`` means its largest. The inputs are read once. Without inputs, the steps
-    have formulas and no values.
+    The inputs are read once. Without inputs, the steps have formulas and no values.
 
     >>> import lossctl
     >>> found = lossctl.explain("huber", [1.0, 5.0], [1.0, 2.0], row=1)
@@ -52,8 +49,24 @@ def explain(
     contribution: 1.25
     result: 1.25
 
-    Returns an :class:`~lossctl.explanation.result.Explanation`. Warns with LossctlWarning. Raises
-    UsageError (there is no such row), DataError or FileError.
+    Args:
+        row: the row to explain, counted from 0. Where a row has several losses (the pixels of an
+            image), ``row=(3, 10, 20)`` is one of them, and ``row=3`` its highest. Required with
+            inputs.
+        reduction: how the losses are reduced: any reduction but none; None is the default of the
+            loss.
+
+    Returns:
+        An :class:`~lossctl.explanation.result.Explanation`: ``steps``, each with a key, a formula
+        and a value; the last ones lead from the loss of the row, in the unit of the loss, to the
+        result. Doubtful inputs are reported with LossctlWarning.
+
+    Raises:
+        UsageError: as for :func:`~lossctl.compute`; also a row that does not exist.
+        DataError:
+        FileError:
+        CustomLossError:
+
     """
     call = make_call(
         loss,
@@ -93,17 +106,31 @@ def explain_difference(
 ) -> Difference:
     """Explain the same row by two definitions, and find the step at which they diverge.
 
-    ``other`` may have options of its own (``"keras.huber:delta=2"``); it gets those of ``loss``
-    that it has too, and each is reduced in its own way unless ``reduction`` is given. Without a
-    ``row``, that on which the two differ most is explained. The rest is as for :func:`explain`;
-    files are read again for each definition, so that a pipe will not do.
+    Files are read again for each definition, so that inputs cannot be pipes.
 
     >>> import lossctl
     >>> found = lossctl.explain_difference("mse", "optax.l2", [1.0, 5.0], [1.0, 2.0])
     >>> found.left.row, found.pairs[found.divergence].key
     (1, 'loss')
 
-    Returns a :class:`~lossctl.explanation.result.Difference`. Raises what :func:`explain` raises.
+    Args:
+        other: another loss, optionally with options (``"keras.huber:delta=2"``); it also gets the
+            options of ``loss`` that it has.
+        row: the row to explain, as for :func:`explain`; None is the row where the two differ most.
+        reduction: how the losses are reduced: any reduction but none; None is the default of each
+            loss.
+
+    Returns:
+        A :class:`~lossctl.explanation.result.Difference`: ``left`` and ``right``, each an
+        explanation with values in the unit of its loss; ``pairs`` of their steps, and
+        ``divergence``, the first pair whose values differ.
+
+    Raises:
+        UsageError: as for :func:`explain`; also an input that is a pipe.
+        DataError:
+        FileError:
+        CustomLossError:
+
     """
     call = make_call(
         loss,

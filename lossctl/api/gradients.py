@@ -37,24 +37,38 @@ def gradient(
     progress: Progress | None = None,
     **options: Any,
 ) -> Gradient:
-    """Compute the gradient of a reduced loss by its prediction inputs, as ``backward()`` does.
+    """Compute the gradient of a reduced loss with respect to its prediction inputs.
 
-    Takes what :func:`~lossctl.compute` takes; ``reduction`` is any but none. Inputs are read
-    twice, block by block: what the mean is divided by must be known before the first derivative.
-    At kinks the derivative is that of the library of the loss. A loss of your own that declares
-    no gradient gets differences of the fourth order, by its first input.
-
-    ``output`` is a file for the gradient (.npy, or another format of per-element losses), with
-    ``{input}`` in its name where there are several prediction inputs; without it, the arrays are
-    in memory, unless ``keep`` is false: then the gradient is measured only. ``check`` compares it
-    with differences at some hundred elements.
+    It is what ``backward()`` of the loss's library computes, at kinks too. Inputs are read twice,
+    block by block: the denominator of the mean must be known before the first derivative. A custom
+    loss that declares no gradient gets 4th-order finite differences with respect to its first
+    input.
 
     >>> import lossctl
     >>> lossctl.gradient("mse", [1.0, 2.0, 3.0], [1.0, 2.0, 5.0])["input"]
     array([ 0.        ,  0.        , -1.33333333])
 
-    Returns a :class:`~lossctl.engine.gradients.result.Gradient`. Warns with LossctlWarning. Raises
-    UsageError, DataError or FileError.
+    Args:
+        reduction: how the losses are reduced: any reduction but none; None is the default of the
+            loss.
+        output: a file for the gradient (.npy, or another format of per-element losses), with
+            ``{input}`` in its name where the loss has several prediction inputs; None keeps the
+            arrays in memory.
+        keep: whether arrays are kept in memory where there is no ``output``; False only
+            measures the gradient.
+        check: whether it is compared with finite differences at a few hundred sampled elements.
+
+    Returns:
+        A :class:`~lossctl.engine.gradients.result.Gradient`: an array per prediction input, in the
+        unit of the loss per unit of the input; also norms, extremes and counts, and the result of
+        the check. Doubtful inputs are reported with LossctlWarning.
+
+    Raises:
+        UsageError: as for :func:`~lossctl.compute`; also a loss that has no gradient.
+        DataError: as for :func:`~lossctl.compute`; also inputs that change between the two reads.
+        FileError:
+        CustomLossError:
+
     """
     call = make_call(
         loss,
@@ -80,7 +94,7 @@ def gradient(
 def _name_files(
     template: str, names: Sequence[str], references: Iterable[object]
 ) -> dict[str, str]:
-    """Return the file for the gradient by each input, if all of them can be written."""
+    """Return the file of each input's gradient, if all of them can be written."""
     if len(names) > 1 and PLACE not in template:
         raise UsageError(
             f"the loss has {len(names)} prediction inputs ({', '.join(names)}), and"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lossctl.api.shared_settings import REDUCED
 from lossctl.cli.compute import LossGroup, make_argument, make_option, wrap_command
 from lossctl.cli.shared import DATA, OUTPUT, SHARED, complete_loss, take_output
 from lossctl.cli.shared import make_option as make_shared
@@ -45,7 +46,7 @@ EXPLAINED = [
         "reduction",
         str,
         "mean",
-        "mean, sum, batchmean, sum_over_batch_size, mean_with_sample_weight",
+        REDUCED,
         DATA,
         "-r",
         "--reduction",

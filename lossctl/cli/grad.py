@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lossctl.api.shared_settings import REDUCED
 from lossctl.cli.compute import LossGroup, make_argument, make_option, wrap_command
 from lossctl.cli.gates import leave_pipe
 from lossctl.cli.shared import OUTPUT, SHARED, Output, take_output
@@ -23,7 +24,7 @@ LEFT_OUT = ("part", "save_state")
 """Shared options that do not apply to a gradient."""
 
 HELP = {
-    "reduction": "mean, sum, batchmean, sum_over_batch_size, mean_with_sample_weight",
+    "reduction": REDUCED,
     "format": "format of the summary: table, json, jsonl, csv or tsv; with -o - the format of the"
     " gradient: also value, npy, parquet or arrow [default: table]",
     "output": "output file of the gradient: .npy .csv .tsv .parquet .arrow .json .jsonl; {input}"

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from lossctl.api.shared_settings import SETTINGS
+
 OUTPUT, DATA, PERFORMANCE = "Output", "Data", "Performance"
 
 
@@ -51,20 +53,22 @@ SHARED = [
         "reduction",
         str,
         "mean",
-        "none, mean, sum, batchmean, sum_over_batch_size, mean_with_sample_weight",
+        SETTINGS["reduction"].help,
         DATA,
         "-r",
         "--reduction",
         metavar="NAME",
     ),
-    make_option("sample_weight", str | None, None, "weight of each sample", DATA, metavar="FILE"),
-    make_option("mask", str | None, None, "samples to keep (0 excludes one)", DATA, metavar="FILE"),
-    make_option("class_axis", int, 1, "axis of the classes", DATA, metavar="AXIS"),
+    make_option(
+        "sample_weight", str | None, None, SETTINGS["sample_weight"].help, DATA, metavar="FILE"
+    ),
+    make_option("mask", str | None, None, SETTINGS["mask"].help, DATA, metavar="FILE"),
+    make_option("class_axis", int, 1, SETTINGS["class_axis"].help, DATA, metavar="AXIS"),
     make_option(
         "classes",
         str | None,
         None,
-        "names of the classes, comma-separated or one per line in a file",
+        SETTINGS["classes"].help,
         DATA,
         metavar="NAMES",
     ),
@@ -72,16 +76,16 @@ SHARED = [
         "squeeze",
         bool,
         False,
-        "drop axes of length 1 before comparing shapes",
+        SETTINGS["squeeze"].help,
         DATA,
         "--squeeze/--no-squeeze",
     ),
-    make_option("nan", str, "propagate", "propagate, omit or error", DATA, metavar="POLICY"),
+    make_option("nan", str, "propagate", SETTINGS["nan"].help, DATA, metavar="POLICY"),
     make_option(
         "dtype",
         str,
         "float64",
-        "precision of the computation: float64 or float32",
+        SETTINGS["dtype"].help,
         PERFORMANCE,
         metavar="DTYPE",
     ),
@@ -89,7 +93,7 @@ SHARED = [
         "threads",
         int | None,
         None,
-        "worker threads [default: all cores]",
+        SETTINGS["threads"].help,
         PERFORMANCE,
         "-j",
         "--threads",
@@ -141,8 +145,7 @@ SHARED = [
         "part",
         str | None,
         None,
-        "compute only one part of the blocks, such as 3/40; the rows of text files are counted"
-        " first",
+        SETTINGS["part"].help,
         PERFORMANCE,
         metavar="K/N",
     ),
@@ -150,7 +153,7 @@ SHARED = [
         "save_state",
         str | None,
         None,
-        "save the sums to a file for 'lossctl merge'",
+        SETTINGS["save_state"].help,
         PERFORMANCE,
         metavar="FILE",
     ),
@@ -158,7 +161,7 @@ SHARED = [
         "progress",
         bool,
         True,
-        "show progress of long runs on a terminal",
+        SETTINGS["progress"].help,
         PERFORMANCE,
         "--progress/--no-progress",
     ),

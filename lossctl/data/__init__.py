@@ -78,9 +78,20 @@ def is_streaming(reference: object) -> bool:
 
 
 def load_array(reference: object) -> Array:
-    """Return a whole array: a file's, that of a list such as "0.5,1.5" or of one number.
+    """Return a whole array.
 
-    One number without a comma has no axes.
+    Args:
+        reference: a file or reference such as ``"eval.parquet#score"``; numbers in a string, such
+            as ``"0.5,1.5"``, or one number, which has no axes; or an array.
+
+    Returns:
+        The array, in the unit and dtype of the file.
+
+    Raises:
+        UsageError: a column that does not exist.
+        DataError: content that is not an array of numbers.
+        FileError: a file that cannot be read.
+
     """
     if not isinstance(reference, str | PathLike):
         return to_memory_array(reference, type(reference).__name__)

@@ -152,6 +152,8 @@ def list_sections(described: Description) -> Iterator[tuple[str, list[str]]]:
         ]
         width = max(len(flag) for flag, _ in flags)
         yield OPTIONS, [f"{flag:<{width}}  {_explain(one)}" for flag, one in flags]
+    if described["unit"]:
+        yield "Unit of the losses", [described["unit"]]
     yield "Gradient", list(_tell_gradient(described["gradient"]))
     if described["traps"] or described["family"] != "own":
         traps = [f"- {trap}" for trap in described["traps"]]

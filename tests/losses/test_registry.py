@@ -126,6 +126,12 @@ def test_show_prints_all_of_it(key: str) -> None:
     for option in described["options"]:
         facts += [option["flag"], option["help"], option["bounds"]]
     assert [fact for fact in facts if fact not in done.out] == []
+    unit = re.findall(r"^Unit of the losses\n  (.+)$", done.out, re.MULTILINE)
+    assert unit == ([described["unit"]] if LOSSES[key].unit else [])
+
+
+def test_units_are_declared() -> None:
+    assert {"huber", "mse", "ce"} <= {key for key in KEYS if LOSSES[key].unit}
 
 
 def test_list_prints_every_loss_in_each_form() -> None:

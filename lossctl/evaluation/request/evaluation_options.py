@@ -14,7 +14,7 @@ from functools import cache
 from os import PathLike
 from typing import Annotated, Any, get_type_hints
 
-DATA, LOSSES, PERFORMANCE = "Data", "Losses and slices", "Performance"
+DATA, LOSSES = "Data", "Losses and slices"
 UNCERTAINTY, COMPARISON, ROWS = "Uncertainty", "Comparison and gates", "Worst rows"
 
 
@@ -183,12 +183,7 @@ class EvaluationOptions:
     ] = None
     dtype: Annotated[
         str,
-        OptionSpec(
-            Value.STRING,
-            "precision of the computation: float64 or float32",
-            PERFORMANCE,
-            metavar="DTYPE",
-        ),
+        OptionSpec(Value.STRING),
     ] = "float64"
     threads: Annotated[int | None, OptionSpec(Value.INTEGER, changes_numbers=False)] = None
     progress: Callable[[int, int | None], None] | None = None

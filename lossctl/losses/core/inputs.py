@@ -78,20 +78,23 @@ class Input:
         return ", or ".join(dict.fromkeys(form.kind.label for form in self.forms))
 
 
-DOCUMENTATION = """Declare an input whose numbers are of the kind: {}.
+DOCUMENTATION = """Declare an input of numbers of this kind: {}.
 
 Args:
     name: the parameter of the kernel.
-    patterns: the symbolic shapes that it may have, such as "N C *D"; "*" is any shape. Several
-        stand in the order of those of the other inputs.
-    help: one line of what it is.
-    broadcasts: whether it is stretched to the shape of the first input.
-    reads_few: whether the kernel takes few of its numbers, and so is given them uncast.
-    kind_if: options with which the numbers are of another kind, and which.
-    older: names of these in the version before.
+    patterns: the symbolic shapes that it may have, such as "N C *D"; "*" is any shape. The order
+        is the same for all inputs of a loss.
+    help: what it is, in one line.
+    broadcasts: whether it is broadcast to the shape of the first input.
+    reads_few: whether the kernel reads few of its numbers, and so gets them uncast.
+    kind_if: pairs of an option, or a predicate of all options, and the kind of the numbers then.
+    older: deprecated names of these arguments.
 
 Returns:
     The declaration, for ``inputs=`` of :func:`lossctl.loss`.
+
+Raises:
+    TypeError: an unknown argument.
 """
 
 
@@ -149,6 +152,9 @@ def either(*inputs: Input) -> Input:
 
     Returns:
         The declaration, for ``inputs=`` of :func:`lossctl.loss`.
+
+    Raises:
+        IndexError: no declaration.
 
     """
     first = inputs[0]

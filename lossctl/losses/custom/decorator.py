@@ -78,20 +78,20 @@ def loss(
     library: str = "",
     **more: Unpack[Details],
 ) -> Callable[[Kernel], Loss]:
-    """Declare a loss of your own; the decorated function is its kernel.
+    """Declare a custom loss; the decorated function is its kernel.
 
-    Only ``key`` and ``inputs`` must be said; its library is the file or package that declares it.
+    Only ``key`` and ``inputs`` are required; the library is the file or package that declares it.
 
     Args:
         key: the name of the loss, of letters, digits and _.
         inputs: the positional inputs, such as ``real("input", "*")``.
         family: under what ``lossctl list --family`` shows it.
-        formula: the loss of an element, in the signs of mathematics.
+        formula: the loss of an element, in mathematical notation.
         source: the paper or page that defines it.
         example: what follows ``lossctl compute KEY`` in a command that runs.
-        library: is left out: see above.
-        more: what else may be said: ``aliases`` (further names), ``traps`` (the facts that people
-            stumble over), ``unit`` of the losses, ``results`` (the axes of the losses in each form
+        library: leave it out: see above.
+        more: further facts: ``aliases`` (further names), ``traps`` (notes on pitfalls), ``unit``
+            of the losses, ``results`` (the axes of the losses in each form
             of the inputs), ``other_orders`` of the inputs that are recognised, ``sample_cost``
             (numbers to count per sample, from the sizes of the axes), ``mean_note`` (a warning
             that the mean gives), ``facts`` that other definitions are compared by, the default
@@ -134,7 +134,18 @@ def loss(
 
 
 def steps(*losses: Loss) -> Callable[[StepsFunction], StepsFunction]:
-    """Declare the steps of losses, as ``@wing.steps`` does; the old way, for one version more."""
+    """Declare the steps of losses; deprecated: use ``@LOSS.steps``.
+
+    Args:
+        losses: declared losses.
+
+    Returns:
+        What registers the decorated function as the steps of the losses.
+
+    Raises:
+        CustomLossError: a signature that does not fit the kernel's.
+
+    """
     warn_renamed("@lossctl.steps(LOSS)", "@LOSS.steps")
 
     def declare(function: StepsFunction) -> StepsFunction:
