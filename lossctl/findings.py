@@ -103,6 +103,11 @@ class Sentence(Fact):
         self.values = values or {}
         self.location = location
 
+    @classmethod
+    def of(cls, text: str, /, *options: OptionName, **values: Any) -> Self:
+        """Return a sentence in which ``{name}`` stands for the option of that name."""
+        return cls(text, {one.name: one for one in options} | values)
+
     def __str__(self) -> str:
         return self.text.format(**self.values, location=self.location)
 
@@ -155,6 +160,8 @@ class RemedyKind(StrEnum):
     SAVE_STATE = "save_state"
     SAVE_AGAIN = "save_again"
     NAME_STATES = "name_states"
+    # Evaluations.
+    GIVE_DATASET = "give_dataset"
     # Losses that have no gradient, or a second definition.
     LIST_GRADIENTS = "list_gradients"
     SET_OPTIONS_OF = "set_options_of"

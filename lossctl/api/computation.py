@@ -12,6 +12,7 @@ from lossctl.engine.plan.call import make_call
 from lossctl.engine.run import elements as engine
 from lossctl.engine.sums.result import Result
 from lossctl.errors import UsageError
+from lossctl.findings import OptionName, Sentence
 from lossctl.losses.core.declaration import Loss
 from lossctl.losses.core.description import compare as compare_declarations
 from lossctl.losses.core.description import describe as describe_declaration
@@ -60,7 +61,10 @@ def compute(
     if reduction == "none":
         _refuse_parts(part=part, save_state=save_state)
     if part is not None and save_state is None:
-        raise UsageError("a part is of no use without its state", "Add --save-state FILE.")
+        raise UsageError(
+            "a part is of no use without its state",
+            Sentence.of("Add {save_state}.", OptionName("save_state", "FILE")),
+        )
     call = make_call(
         loss,
         inputs,

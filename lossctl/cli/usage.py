@@ -22,10 +22,8 @@ def explain_usage(error: Any, words: list[str]) -> UsageError:
         if unknown in flags:
             return UsageError(str(error.message), remedy)
         long = [flag for flag in flags if flag.startswith("--")]
-        from lossctl.losses.core.deprecated import explain_replacement
-
         name = unknown.lstrip("-").removeprefix("no-").replace("-", "_")
-        hint = explain_replacement(name, flags=True) or did_you_mean(unknown, long)
+        hint = _explain_replacement(name) or did_you_mean(unknown, long)
         return UsageError(f"{path} has no option {unknown}", f"{hint} {remedy}")
     text = error.format_message().rstrip(".")
     parameters = context.command.params if context is not None else []
@@ -48,3 +46,11 @@ def explain_usage(error: Any, words: list[str]) -> UsageError:
     if not text:  # without any words, the help has been printed
         sys.exit(int(Exit.USAGE))
     return UsageError(text, remedy)
+
+
+def _explain_replacement(name: str) -> str:
+    """Say which reduction replaces a deprecated option of torch; nothing for other options."""
+    from lossctl.losses.core.deprecated import REPLACED
+
+    words = [f"--reduction {new} for {old}" for old, new in REPLACED.get(name, {}).items()]
+    return f"Say {' and '.join(words)}." if words else ""

@@ -110,12 +110,12 @@ def test_conditions_that_do_not_parse_are_refused(text: str, expected: str, posi
 @pytest.mark.parametrize(
     ("text", "known", "words"),
     [
-        ("cee > 1", ONE, "'cee' at character 1 is none of the losses|Did you mean ce?"),
+        ("cee > 1", ONE, "'cee' at character 1 is not one of the losses|Did you mean ce?"),
         ("max( cee by region) > 1", ONE, "'cee' at character 6"),
         ("ce-baseline > 1", TWO, "spaces around the minus: ce - baseline"),
-        ("mean(ce by region) > 1", ONE, "there are max, min, range"),
-        ("b.npy:cee > 1", TWO, "'cee' is none of the losses"),
-        ("d.npy:ce > 1", TWO, "'d.npy' is none of the models|Did you mean"),
+        ("mean(ce by region) > 1", ONE, "Functions over slices: max, min, range"),
+        ("b.npy:cee > 1", TWO, "'cee' is not one of the losses"),
+        ("d.npy:ce > 1", TWO, "'d.npy' is not one of the models|Did you mean"),
         ("ce[regio=EU] > 1", ONE, "no column 'regio'|Did you mean region?"),
         ("ce by color > 1", replace(ONE, columns=[]), "no column 'color'|--by"),
         ("max(ce by region:3) > 1", ONE, "no column 'region:3'|add --by region:3."),
@@ -234,7 +234,7 @@ def test_one_model_needs_no_name() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("ce[region=UE] > 0.4", "there is no slice region=UE; there is "),
+        ("ce[region=UE] > 0.4", "there is no slice region=UE; available: "),
         ("ce[device=phone] > 0.4", "there is no slice device=phone"),
         ("max(ce by device) > 0.4", "there is no slice by device"),
     ],
@@ -246,7 +246,7 @@ def test_slices_that_are_not_there_do_not_pass(text: str, words: str) -> None:
 
 
 def test_the_nearest_label_is_told() -> None:
-    assert "there is US" in verdict("ce[region=USA] > 1").detail
+    assert "available: US" in verdict("ce[region=USA] > 1").detail
 
 
 @pytest.mark.parametrize(

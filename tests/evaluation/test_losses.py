@@ -128,13 +128,13 @@ def test_the_mean_may_be_another() -> None:
     found = lossctl.evaluate(pred=pred, target=target, loss="kl_div:reduction=batchmean")
     assert found.overall[0].value == pytest.approx(wanted, rel=1e-12)
     assert found.overall[0].denominator == 30
-    with pytest.raises(UsageError, match="no mean"):
+    with pytest.raises(UsageError, match="not a mean"):
         lossctl.evaluate(pred=pred, target=target, loss="kl_div:reduction=sum")
 
 
 def test_ratios_of_sums_have_no_intervals() -> None:
     maps = np.random.default_rng(0).uniform(size=(20, 8))
-    with pytest.raises(UsageError, match="no intervals"):
+    with pytest.raises(UsageError, match="no confidence interval"):
         lossctl.evaluate(pred=maps, target=maps, loss="keras.dice", ci=0.95)
 
 

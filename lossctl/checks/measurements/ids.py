@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from lossctl.checks.measurements.duplicates import Counted, Hashes, Repeats
 from lossctl.data.streams.mmap import MappedFile
 from lossctl.data.streams.spool import Spool
+from lossctl.findings import OptionName, Sentence
 
 RUN = 2**20
 """Ids of a run."""
@@ -76,7 +76,11 @@ class Ids:
         if not self._held:
             return
         if self._spool is None:
-            self._spool = Spool(Path("--id"), "many", "Leave --id out")
+            self._spool = Spool(
+                "the column of ids",
+                "a long column",
+                Sentence.of("Leave {id} out", OptionName("id")),
+            )
         hashes = np.concatenate([one for one, _ in self._held])
         rows: NDArray[Any] = np.concatenate([one for _, one in self._held]).astype(np.int64)
         order = np.argsort(hashes)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from lossctl.data.streams.mmap import MappedFile
-from lossctl.errors import FileError
+from lossctl.errors import FileError, Worded
 
 SPOOL_BYTES = 8 << 30
 """How much of an input is copied to one temporary file."""
@@ -33,7 +33,9 @@ class Spool:
     ``path`` and ``what`` say in messages what is copied, ``remedy`` how to do without.
     """
 
-    def __init__(self, path: Path, what: str, remedy: str = "Write it to a file first") -> None:
+    def __init__(
+        self, path: Path | str, what: str, remedy: str | Worded = "Write it to a file first"
+    ) -> None:
         self.size = 0
         self._path, self._what, self._remedy = path, what, remedy
         self._directory = tempfile.gettempdir()

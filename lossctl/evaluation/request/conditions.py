@@ -1,4 +1,4 @@
-"""The language of gates: conditions that an evaluation must not meet.
+"""The syntax of gates: conditions that make an evaluation fail.
 
     ce > 0.3                          the loss of any model but the baseline
     b.npy:ce > 0.3                    of one model
@@ -6,7 +6,7 @@
     ce by region > 0.4                in any slice
     max(ce by region) > 0.5           max, min or range (max - min) over slices
     ce - baseline > 0.01              the difference to the baseline, also in slices
-    ce worse than baseline            significantly, at the level of --ci, also in slices
+    ce worse than baseline            significantly, at the level of ``ci``, also in slices
 
 Names that hold spaces or signs are quoted: '"my region" = "[0, 10)"'.
 """
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from lossctl.errors import UsageError
+from lossctl.findings import OptionName, Sentence
 
 FUNCTIONS = ("max", "min", "range")
 OPERATORS = (">=", "<=", ">", "<")
@@ -236,7 +237,6 @@ class _Parser:
         self._skip()
         found = self._rest().split()
         here = f"found {found[0]!r}" if found else "found its end"
-        raise UsageError(
-            f"--fail-if {self.text!r}: expected {expected} at character {self.at + 1}, {here}",
-            EXAMPLES,
-        )
+        said = "{fail_if} {text!r}: expected {expected} at character {place}, {here}"
+        values = {"text": self.text, "expected": expected, "place": self.at + 1, "here": here}
+        raise UsageError(Sentence.of(said, OptionName("fail_if"), **values), EXAMPLES)

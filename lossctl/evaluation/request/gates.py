@@ -1,4 +1,4 @@
-"""Gates: what an evaluation must not say, if it shall pass."""
+"""Gates: conditions that make an evaluation fail."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from lossctl.errors import UsageError, did_you_mean, nearest
 from lossctl.evaluation.request.conditions import FUNCTIONS, Condition, parse
 from lossctl.evaluation.result import Comparison, Estimate, SliceRow, Verdict
+from lossctl.findings import OptionName, Sentence
 
 COMPARE = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 SHOWN = 5
@@ -47,7 +48,7 @@ class Known:
 
 
 def read_gates(conditions: Iterable[str], known: Known) -> tuple[Gate, ...]:
-    """Return the gates that the conditions mean; raises UsageError before any work."""
+    """Return the gates of these conditions; raises UsageError before any work."""
     return tuple(_resolve(parse(text), known) for text in conditions)
 
 
@@ -57,19 +58,24 @@ def _resolve(condition: Condition, known: Known) -> Gate:
     gate = Gate(condition, loss, (model,) if model else tuple(several or known.models))
     for column in gate.grouping:
         if column not in known.columns:
-            hint = did_you_mean(column, known.columns) or "Name it with --by."
+            hint: str | Sentence = did_you_mean(column, known.columns) or Sentence.of(
+                "Name it with {by}.", OptionName("by")
+            )
             if column.rpartition(":")[0] in known.columns:
-                hint = f"Bins are made by --by: add --by {column}."
+                hint = Sentence.of("Bins must be declared: add {by}.", OptionName("by", column))
             raise _refuse(condition, f"there is no column {column!r}", hint)
     if condition.against_baseline:
         if known.baseline is None or not several:
             problem = "there is no baseline to compare with"
-            raise _refuse(condition, problem, "Give a second --pred; the first is the baseline.")
+            hint = Sentence.of(
+                "Give a second {pred}; the first is the baseline.", OptionName("pred")
+            )
+            raise _refuse(condition, problem, hint)
         if model == known.baseline:
             raise _refuse(condition, f"{model} is the baseline itself", "Name another model.")
         if condition.operator is None and not known.intervals:
-            problem = "without intervals no difference is significant"
-            raise _refuse(condition, problem, "Add --ci 0.95.")
+            problem = "without intervals, no difference is significant"
+            raise _refuse(condition, problem, Sentence.of("Add {ci}.", OptionName("ci", 0.95)))
     return gate
 
 
@@ -87,23 +93,26 @@ def _find_subject(condition: Condition, known: Known) -> tuple[str | None, str]:
     for model, loss in splits:
         if model in known.models:
             hint = did_you_mean(loss, list(known.losses))
-            raise _refuse(condition, f"{loss!r} is none of the losses", hint)
+            raise _refuse(condition, f"{loss!r} is not one of the losses", hint)
         if loss in known.losses:
             hint = did_you_mean(model, known.models)
-            raise _refuse(condition, f"{model!r} is none of the models", hint)
+            raise _refuse(condition, f"{model!r} is not one of the models", hint)
     bare = subject.removesuffix("baseline").rstrip("-")
     if bare != subject and bare in known.losses:
         hint = f"Put spaces around the minus: {bare} - baseline."
     elif "(" in subject and " by " in subject:
-        hint = f"Over slices, there are {', '.join(FUNCTIONS)}."
+        hint = f"Functions over slices: {', '.join(FUNCTIONS)}."
     else:
         hint = did_you_mean(subject, list(known.losses))
     place = condition.position + 1
-    raise _refuse(condition, f"{subject!r} at character {place} is none of the losses", hint)
+    raise _refuse(condition, f"{subject!r} at character {place} is not one of the losses", hint)
 
 
-def _refuse(condition: Condition, problem: str, remedy: str) -> UsageError:
-    return UsageError(f"--fail-if {condition.text!r}: {problem}", remedy)
+def _refuse(condition: Condition, problem: str, remedy: str | Sentence) -> UsageError:
+    said = Sentence.of(
+        "{fail_if} {text!r}: {problem}", OptionName("fail_if"), text=condition.text, problem=problem
+    )
+    return UsageError(said, remedy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,4 +248,4 @@ def _explain(records: Sequence[Any], gate: Gate) -> str:
     asked = [label for _, label in gate.condition.where]
     close = [near for label in asked for near in nearest(label, sorted(there))]
     close = close or sorted(there)[:SHOWN]
-    return f"there is no slice {wanted}" + (f"; there is {', '.join(close)}" if close else "")
+    return f"there is no slice {wanted}" + (f"; available: {', '.join(close)}" if close else "")

@@ -1,4 +1,4 @@
-"""What feeds the inputs of every loss: columns of predictions and targets, and what is shared."""
+"""The columns that each input of a loss is read from, and arrays that all rows share."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from lossctl.evaluation.request.specs import LossSpec
 from lossctl.evaluation.rows.dataset import Asked
 from lossctl.evaluation.tasks import Task
 from lossctl.evaluation.uncertainty.uncertainty import Method
+from lossctl.findings import OptionName, Sentence
 from lossctl.kinds import Kind
 
 TARGET, WEIGHT, MASK, PRED, INPUT = "target", "sample weight", "mask", "pred", "input"
@@ -95,12 +96,16 @@ def _find_input(spec: LossSpec, name: str, pred: Any, number: int, asked: dict[A
     if name == spec.target:
         if TARGET not in asked:
             raise UsageError(
-                f"{spec.name} needs targets", "Name their column or file: --target label"
+                f"{spec.name} needs targets",
+                Sentence.of("Name their column or file: {target}", OptionName("target", "label")),
             )
         return TARGET
     raise UsageError(
-        f"{spec.name} has an input {name!r}, and nothing feeds it",
-        f"Name its column with the loss: --loss {loss.key}:{name}=COLUMN",
+        f"no column is given for the input {name!r} of {spec.name}",
+        Sentence.of(
+            "Name its column with the loss: {loss}",
+            OptionName("loss", f"{loss.key}:{name}=COLUMN"),
+        ),
     )
 
 
@@ -136,11 +141,14 @@ def check_gathered(tasks: Sequence[Task], method: Method | None, sample_weight: 
         name = task.spec.name
         if method is not None:
             raise UsageError(
-                f"{name} is a ratio of sums over all rows, for which there are no intervals",
-                "Leave --ci out, or evaluate the loss alone.",
+                f"{name} is a ratio of sums over all rows, which has no confidence interval",
+                Sentence.of("Leave {ci} out, or evaluate the loss alone.", OptionName("ci")),
             )
         if sample_weight is not None:
             raise UsageError(
-                f"{name} is one ratio of sums over all rows, which weights of rows do not change",
-                "Leave --sample-weight out, or evaluate the loss alone.",
+                f"{name} is one ratio of sums over all rows, which row weights do not change",
+                Sentence.of(
+                    "Leave {sample_weight} out, or evaluate the loss alone.",
+                    OptionName("sample_weight"),
+                ),
             )

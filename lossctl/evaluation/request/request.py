@@ -30,10 +30,13 @@ from lossctl.evaluation.rows.dataset import Asked, Dataset, is_frame
 from lossctl.evaluation.rows.filter import Filter
 from lossctl.evaluation.rows.join import HOWS
 from lossctl.evaluation.tasks import Task, reject_whole_losses
-from lossctl.evaluation.uncertainty.uncertainty import Method
+from lossctl.evaluation.uncertainty.uncertainty import NAME_CLUSTERS, Method
+from lossctl.findings import OptionName, Remedy, RemedyKind, Sentence
 
 ID, CLUSTER, BY, SHOW = "id", "cluster", "by", "show"
-"""Keys of columns that no loss is fed with."""
+"""Keys of columns that feed no loss."""
+
+ADD_INTERVALS = Sentence.of("Add {ci}.", OptionName("ci", 0.95))
 
 
 @dataclass
@@ -81,9 +84,12 @@ def make_request(options: EvaluationOptions) -> Request:
     data, on = options.dataset, options.on
     dataset = Dataset.open(data, on)
     models = name_models(options.pred, dataset)
-    shown, conditions = list_texts(options.show), list_texts(options.fail_if)
+    shown, conditions = list_strings(options.show), list_strings(options.fail_if)
     if shown and not options.worst:
-        raise UsageError("--show is for the worst rows, and none are asked for", "Add --worst 20.")
+        raise UsageError(
+            Sentence.of("{show} is for the worst rows, and none are asked for", OptionName("show")),
+            Sentence.of("Add {worst}.", OptionName("worst", 20)),
+        )
     identity = on if options.id is None and data is not None else options.id
     asked = _ask(models, options, identity, shown)
     given = options.classes
@@ -149,7 +155,11 @@ def _choose_method(options: EvaluationOptions) -> Method | None:
     """Return how intervals are made, if any are."""
     if options.ci is None and options.ci_method != "normal":
         raise UsageError(
-            f"--ci-method {options.ci_method} needs the level of the intervals", "Add --ci 0.95."
+            Sentence.of(
+                "{ci_method} needs the level of the intervals",
+                OptionName("ci_method", options.ci_method),
+            ),
+            ADD_INTERVALS,
         )
     level = 0.95 if options.ci is None else options.ci
     method = Method(options.ci_method, level, options.replicates, options.seed)  # type: ignore[arg-type]
@@ -175,16 +185,20 @@ def _ask(
 
 def _check_matching(on: str | None, how: str | None) -> None:
     if how is not None and on is None:
-        raise UsageError("how says how rows are matched, but there is no key", "Name it: --on id")
+        raise UsageError(
+            "how says how rows are matched, but there is no key",
+            Sentence.of("Name it: {on}", OptionName("on", "id")),
+        )
     if how is not None and how not in HOWS:
-        raise UsageError(f"how is one of {', '.join(HOWS)}, not {how!r}")
+        raise UsageError(f"how must be one of {', '.join(HOWS)}, not {how!r}")
 
 
 def _choose_baseline(baseline: str | None, models: Mapping[str, Any]) -> str | None:
     """Return what the other models are compared with; None where there are no others."""
     if baseline is not None and baseline not in models:
         raise UsageError(
-            f"the baseline {baseline!r} is none of the models", did_you_mean(baseline, list(models))
+            f"the baseline {baseline!r} is not one of the models",
+            did_you_mean(baseline, list(models)),
         )
     return (baseline or next(iter(models))) if len(models) > 1 else None
 
@@ -202,14 +216,17 @@ def name_models(pred: Any, dataset: Dataset) -> dict[str, Any]:
             name, given = _name_model(one, f"model {place}", dataset)
             if name in named:
                 raise UsageError(
-                    f"the predictions {name!r} are given twice", "Name them apart: NAME=REFERENCE"
+                    f"the predictions {name!r} are given twice", "Give each a name: NAME=REFERENCE"
                 )
             named[name] = given
     else:
         name, given = _name_model(pred, "pred", dataset)
         named = {name: given}
     if not named or any(given is None for given in named.values()):
-        raise UsageError("there are no predictions", "Name their columns or file: --pred preds.npy")
+        raise UsageError(
+            "there are no predictions",
+            Sentence.of("Name their columns or file: {pred}", OptionName("pred", "preds.npy")),
+        )
     return named
 
 
@@ -240,8 +257,8 @@ def _or_none(given: Any) -> Any:
     return None if isinstance(given, list) and not given else given
 
 
-def list_texts(given: Any) -> tuple[str, ...]:
-    """Return texts that may be one, several or none."""
+def list_strings(given: Any) -> tuple[str, ...]:
+    """Return strings that may be one, several or none."""
     if given is None:
         return ()
     if isinstance(given, str):
@@ -254,7 +271,7 @@ def _check_numbers(settings: Settings, **counts: int) -> None:
         if not isinstance(count, int) or count < 0:
             raise UsageError(f"{name} must be an integer of at least 0, but is {count!r}")
     if settings.nan not in NAN_POLICIES:
-        raise UsageError(f"nan is one of {', '.join(NAN_POLICIES)}, not {settings.nan!r}")
+        raise UsageError(f"nan must be one of {', '.join(NAN_POLICIES)}, not {settings.nan!r}")
     threads = settings.threads
     if threads is not None and (not isinstance(threads, int) or threads < 1):
         raise UsageError(f"threads must be at least 1, but is {threads!r}")
@@ -263,15 +280,15 @@ def _check_numbers(settings: Settings, **counts: int) -> None:
 def _check_cluster(method: Method | None, cluster_by: Any) -> None:
     if cluster_by is None:
         if method is not None and method.name == "cluster":
-            raise UsageError(
-                "the method cluster needs clusters", "Name their column with --cluster-by."
-            )
+            raise UsageError("the method cluster needs clusters", NAME_CLUSTERS)
     elif method is None:
-        raise UsageError("clusters are of use for intervals only", "Add --ci 0.95.")
+        raise UsageError("clusters are used for intervals only", ADD_INTERVALS)
     elif method.name == "normal":
         raise UsageError(
-            "the method normal takes rows to be independent, and has no use for clusters",
-            "Choose --ci-method cluster, bootstrap or jackknife.",
+            "the method normal assumes independent rows, and does not use clusters",
+            Sentence.of(
+                "Choose {ci_method} cluster, bootstrap or jackknife.", OptionName("ci_method")
+            ),
         )
 
 
@@ -304,7 +321,7 @@ def _read_filter(where: str | None, dataset: Dataset) -> Filter | None:
     if dataset.data is None:
         raise UsageError(
             "where filters by the columns of a dataset, and there is none",
-            "Give a dataset before the options: lossctl evaluate meta.csv --pred …",
+            Remedy(RemedyKind.GIVE_DATASET),
         )
     found.check_columns(dataset.names)
     return found

@@ -1,4 +1,4 @@
-"""What is asked for in words: ``huber:delta=2`` is a loss with options, ``age:10`` are bins."""
+"""Losses and groupings written as strings: ``huber:delta=2``, ``age:10`` (10 bins)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lossctl.errors import UsageError, did_you_mean
+from lossctl.findings import OptionName, Sentence
 from lossctl.losses.core.declaration import Loss, Parameter
 from lossctl.losses.core.registry import find
 
@@ -47,7 +48,7 @@ class LossSpec:
 
 
 def parse_losses(given: Any) -> tuple[LossSpec, ...]:
-    """Return the losses that are named; each is a text, a declared loss, or one with options."""
+    """Return the losses that are named; each is a string, a declared loss, or one with options."""
     several = isinstance(given, list) or (
         isinstance(given, tuple) and not (len(given) == 2 and isinstance(given[1], dict))
     )
@@ -62,7 +63,7 @@ def parse_losses(given: Any) -> tuple[LossSpec, ...]:
 
 
 def parse_loss(given: Any) -> LossSpec:
-    """Return the loss of a text such as ``ce:label_smoothing=0.1``, with its options.
+    """Return the loss of a string such as ``ce:label_smoothing=0.1``, with its options.
 
     An option that is the name of an input says what feeds it (``var=sigma2``), and
     ``reduction`` is the mean that is meant (``reduction=batchmean``).
@@ -81,13 +82,13 @@ def parse_loss(given: Any) -> LossSpec:
     mean = options.pop(REDUCTION, "")
     if mean and mean not in MEANS:
         raise UsageError(
-            f"{loss.key}: the reduction {mean!r} is no mean", did_you_mean(str(mean), MEANS)
+            f"{loss.key}: the reduction {mean!r} is not a mean", did_you_mean(str(mean), MEANS)
         )
     return LossSpec(f"{loss.key}:{text}" if text else loss.key, loss, options, inputs, mean)
 
 
 def _split(text: str) -> tuple[str, str]:
-    """Split a loss's name from its options; the path of a loss of one's own may have colons."""
+    """Split a loss's name from its options; the path of a custom loss may have colons."""
     begin = OPTION.search(text)
     if begin is None:
         return text.strip(), ""
@@ -148,7 +149,7 @@ class BySpec:
 
 
 def parse_by(given: Any, names: Sequence[str]) -> tuple[BySpec, ...]:
-    """Return how to slice: a text, a labels array, or a list of them.
+    """Return the groupings: a string, an array of labels, or a list of them.
 
     ``names`` are the columns of the dataset: one of them wins over the syntax.
     """
@@ -156,17 +157,17 @@ def parse_by(given: Any, names: Sequence[str]) -> tuple[BySpec, ...]:
         return ()
     if isinstance(given, dict):
         return tuple(BySpec((Axis(labels, str(name)),)) for name, labels in given.items())
-    texts = [given] if isinstance(given, str) or not _is_texts(given) else list(given)
+    texts = [given] if isinstance(given, str) or not _is_list(given) else list(given)
     specs = tuple(_parse_cross(one, names, place) for place, one in enumerate(texts))
     seen: set[tuple[str, ...]] = set()
     for spec in specs:
         if spec.names in seen:
-            raise UsageError(f"the slices by {', '.join(spec.names)} are asked for twice")
+            raise UsageError(f"the grouping by {', '.join(spec.names)} is given twice")
         seen.add(spec.names)
     return specs
 
 
-def _is_texts(given: Any) -> bool:
+def _is_list(given: Any) -> bool:
     """Whether a list names columns; a list of labels in memory is given in a dict."""
     return isinstance(given, list | tuple)
 
@@ -181,7 +182,8 @@ def _parse_cross(given: Any, names: Sequence[str], place: int) -> BySpec:
     axes = tuple(_parse_axis(part.strip(), names) for part in parts)
     called = [axis.name for axis in axes]
     if len(set(called)) < len(called):
-        raise UsageError(f"--by {given!r} crosses a column with itself")
+        said = "{by} {given!r} crosses a column with itself"
+        raise UsageError(Sentence.of(said, OptionName("by"), given=given))
     return BySpec(axes)
 
 
@@ -198,13 +200,19 @@ def _split_references(text: str) -> list[str]:
 
 def _parse_axis(text: str, names: Sequence[str]) -> Axis:
     if not text:
-        raise UsageError("a column to slice by is empty", "Name one: --by region")
+        raise UsageError(
+            "the name of a column to group by is empty",
+            Sentence.of("Name one: {by}", OptionName("by", "region")),
+        )
     head, colon, tail = text.rpartition(":")
     count = tail[1:] if tail[:1] == "q" else tail
     if text in names or not colon or not count.isdecimal():
         return Axis(text, _call(text))
     if int(count) < 1:
-        raise UsageError(f"--by {text!r} asks for no bins", "Ask for one or more: age:10")
+        raise UsageError(
+            Sentence.of("{by} {text!r} asks for 0 bins", OptionName("by"), text=text),
+            "Ask for at least one: age:10",
+        )
     return Axis(head, _call(text), int(count), quantiles=tail[:1] == "q")
 
 

@@ -1,8 +1,8 @@
-"""Which rows count: an expression on columns, in pandas' syntax and nothing beyond it.
+"""The row filter: an expression on columns, in a safe part of pandas' syntax.
 
 The expression is parsed first. Only comparisons, ``and`` / ``or`` / ``not``, arithmetic, ``in``,
-names of columns, numbers and texts are let through: there is no way from it to a function, an
-attribute or a variable.
+names of columns, numbers and strings are allowed: functions, attributes and variables cannot be
+reached.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from lossctl.data.arrays.cells import Cells
 from lossctl.errors import DataError, UsageError, did_you_mean
+from lossctl.findings import OptionName, Sentence
 
 if TYPE_CHECKING:
     import pandas as pd
 
 QUOTED = re.compile(r"`([^`]*)`|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
-"""A column name in backticks, or a text, in which a backtick is one."""
+"""A column name in backticks, or a quoted string, in which a backtick is just a character."""
 
 STAND_IN = "quoted_column_{}"
 TRUTHS = (True, False)
@@ -63,13 +64,13 @@ ALLOWED: tuple[type[ast.AST], ...] = (
     ast.Tuple,
 )
 LONGEST = 10_000
-"""Characters of an expression: beyond, it is no filter that a person wrote."""
+"""The most characters of an expression."""
 
-EXAMPLE = "For instance: region == 'EU' and age >= 30; a name with spaces stands in `backticks`."
+EXAMPLE = "For instance: region == 'EU' and age >= 30; quote names with spaces in `backticks`."
 
 
 class Filter:
-    """An expression that is known to be harmless, and the columns that it speaks of."""
+    """An expression that was checked to be harmless, and the columns that it uses."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -77,21 +78,21 @@ class Filter:
         self._expression = QUOTED.sub(self._replace_quoted, text.strip())
         names = _check(self._expression, text)
         if not names:
-            raise UsageError(f"--where {text!r} names no column", EXAMPLE)
+            raise UsageError(_say("{where} {text!r} names no column", text), EXAMPLE)
         called = {stand_in: name for name, stand_in in self._stand_ins.items()}
         self.columns = tuple(called.get(name, name) for name in names)
 
     def check_columns(self, names: Sequence[str]) -> None:
-        """Raise UsageError for a name that is no column of the dataset."""
+        """Raise UsageError for a name that is not a column of the dataset."""
         for name in self.columns:
             if name not in names:
                 raise UsageError(
-                    f"--where {self.text!r}: there is no column {name!r}",
+                    _say("{where} {text!r}: there is no column {name!r}", self.text, name=name),
                     did_you_mean(name, names),
                 )
 
     def keep(self, columns: Mapping[str, Any]) -> NDArray[np.bool_]:
-        """Return which rows the expression holds for; where it cannot be said, it does not."""
+        """Return for which rows the expression is true; missing values are false."""
         import pandas as pd
 
         series = {self._stand_ins.get(name, name): _to_series(columns[name]) for name in columns}
@@ -100,13 +101,13 @@ class Filter:
             found = frame.eval(self._expression, engine="python", parser="pandas")
         except (TypeError, ValueError, NotImplementedError, RecursionError) as error:
             raise DataError(
-                f"--where {self.text!r} does not fit the columns: {error}",
-                "Compare numbers with numbers and texts with 'texts'.",
+                _say("{where} {text!r} does not fit the columns: {why}", self.text, why=str(error)),
+                "Compare numbers with numbers, and strings with quoted 'strings'.",
             ) from error
         if not isinstance(found, pd.Series) or not _is_truth(found):
             raise UsageError(
-                f"--where {self.text!r} is not true or false for each row",
-                f"Compare with something. {EXAMPLE}",
+                _say("{where} {text!r} is not true or false for each row", self.text),
+                f"Compare a column with a value. {EXAMPLE}",
             )
         return np.asarray(found.fillna(value=False).to_numpy(np.bool_))
 
@@ -117,22 +118,30 @@ class Filter:
         return self._stand_ins.setdefault(name, STAND_IN.format(len(self._stand_ins)))
 
 
+def _say(template: str, text: str, **values: Any) -> Sentence:
+    """Return what is to be said of the option and its expression."""
+    return Sentence.of(template, OptionName("where"), text=text, **values)
+
+
 def _is_truth(found: pd.Series[Any]) -> bool:
-    """Whether a column holds nothing but truths, and cells that are empty."""
+    """Whether a column has booleans and empty cells only."""
     if found.dtype.kind == "b":
         return True
     return found.dtype.kind == "O" and bool(found.dropna().map(lambda one: one in TRUTHS).all())
 
 
 def _check(expression: str, text: str) -> list[str]:
-    """Return the names in an expression; raises UsageError for all that could do harm."""
+    """Return the names in an expression; raises UsageError for anything that could do harm."""
     if len(expression) > LONGEST:
-        raise UsageError(f"--where is {len(expression)} characters long, more than {LONGEST}")
+        said = "{where} is {length} characters long, more than {limit}"
+        raise UsageError(_say(said, text, length=len(expression), limit=LONGEST))
     try:
         tree = ast.parse(expression, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         said = error.msg if isinstance(error, SyntaxError) else str(error)
-        raise UsageError(f"--where {text!r} is no expression: {said}", EXAMPLE) from None
+        raise UsageError(
+            _say("{where} {text!r} is not a valid expression: {said}", text, said=said), EXAMPLE
+        ) from None
     for node in ast.walk(tree):
         harmless = isinstance(node, ALLOWED)
         if isinstance(node, ast.Constant):
@@ -143,15 +152,15 @@ def _check(expression: str, text: str) -> list[str]:
                 harmless = _is_small(node.right)
         if not harmless or (isinstance(node, ast.Name) and node.id.startswith("__")):
             raise UsageError(
-                f"--where {text!r}: {_describe(node)} is not allowed there",
-                f"Use columns, numbers, texts, comparisons, in, and, or, not, + - * /. {EXAMPLE}",
+                _say("{where} {text!r}: {what} is not allowed there", text, what=_describe(node)),
+                f"Use columns, numbers, strings, comparisons, in, and, or, not, + - * /. {EXAMPLE}",
             )
     names = (node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
     return list(dict.fromkeys(names))
 
 
 def _is_small(power: ast.AST) -> bool:
-    """Whether a power is one that takes no ages to compute."""
+    """Whether a power is cheap to compute."""
     if isinstance(power, ast.UnaryOp) and isinstance(power.op, ast.USub):
         power = power.operand
     value = power.value if isinstance(power, ast.Constant) else None
@@ -159,7 +168,7 @@ def _is_small(power: ast.AST) -> bool:
 
 
 def _is_long(operand: ast.AST) -> bool:
-    """Whether an operand is one that a multiplication would make as long as it likes."""
+    """Whether an operand is a string or list, which a multiplication would repeat."""
     text = isinstance(operand, ast.Constant) and isinstance(operand.value, str)
     return text or isinstance(operand, ast.List | ast.Tuple)
 
@@ -175,7 +184,7 @@ def _describe(node: ast.AST) -> str:
         case ast.Constant():
             return f"the constant {node.value!r}"
         case ast.BinOp():
-            return "arithmetic with texts, lists or powers that are no small numbers"
+            return "arithmetic with strings, lists or large powers"
     return f"a {type(node).__name__}"
 
 

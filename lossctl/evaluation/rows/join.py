@@ -18,7 +18,7 @@ from lossctl.data.references.open import find_files, is_reference
 from lossctl.data.references.parse import parse_reference
 from lossctl.errors import DataError, UsageError, did_you_mean
 from lossctl.evaluation.rows.dataset import Asked, Dataset, is_frame
-from lossctl.findings import Location
+from lossctl.findings import Location, OptionName, Sentence
 
 HOWS = ("exact", "inner")
 SHOWN = 5
@@ -89,7 +89,7 @@ def match(dataset: Dataset, asked: Mapping[Any, Asked], how: str) -> Matching:
     ``how`` is inner: then the rows that all files have are kept.
     """
     if how not in HOWS:
-        raise UsageError(f"how is one of {', '.join(HOWS)}, not {how!r}")
+        raise UsageError(f"how must be one of {', '.join(HOWS)}, not {how!r}")
     tables = _find_tables(dataset, asked)
     keys = {name: _read_keys(table, dataset) for name, table in tables.items()}
     (first, mine), *others = keys.items()
@@ -109,7 +109,7 @@ def match(dataset: Dataset, asked: Mapping[Any, Asked], how: str) -> Matching:
         if how == "exact" and any(problems):
             raise DataError(
                 f"rows have no match by {dataset.key!r}: {'; '.join(filter(None, problems))}",
-                "--how inner keeps the rows that match.",
+                Sentence.of("{how} keeps the rows that match.", OptionName("how", "inner")),
             )
         notes += [f"{text}: left out" for text in problems if text]
         keep &= found >= 0

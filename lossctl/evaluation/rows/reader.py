@@ -18,6 +18,7 @@ from lossctl.errors import DataError
 from lossctl.evaluation.rows.dataset import Asked, Dataset, open_columns
 from lossctl.evaluation.rows.filter import Filter
 from lossctl.evaluation.rows.join import Matching, ReorderedSource, table_of
+from lossctl.findings import OptionName, Sentence
 
 CHUNK_NUMBERS = 1 << 21
 CHUNK_ROWS = 1 << 17
@@ -251,7 +252,10 @@ class Reader:
         )
         return DataError(
             f"the columns differ in length: {', '.join(counts)}",
-            "All must hold the same rows in the same order, or name a key with --on.",
+            Sentence.of(
+                "All must have the same rows in the same order, or name a key with {on}.",
+                OptionName("on"),
+            ),
         )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from lossctl.errors import UsageError
 from lossctl.evaluation.uncertainty.estimands import Floats, Integers
 from lossctl.evaluation.uncertainty.moments import locate, sum_by
+from lossctl.findings import OptionName, Sentence
 
 PENDING = 2**18
 """So many sums of blocks may wait, at least, before they are added to the others."""
@@ -71,7 +72,7 @@ class KeyedSums:
             raise UsageError(
                 "there are too many slices to resample each: more than"
                 f" {self.limit:,} sums would have to be kept",
-                "Use --ci-method normal, or fewer slices.",
+                Sentence.of("Use {ci_method}, or fewer slices.", OptionName("ci_method", "normal")),
             )
 
     def entries(self, columns: int) -> Entries:

@@ -27,6 +27,7 @@ from lossctl.evaluation.uncertainty.estimands import (
 from lossctl.evaluation.uncertainty.keyed_sums import Entries, KeyedSums
 from lossctl.evaluation.uncertainty.moments import Moments
 from lossctl.evaluation.uncertainty.student_t import quantiles, tail
+from lossctl.findings import OptionName, Sentence
 
 __all__ = ["Contrast", "Method", "Ratio", "Spread", "Uncertainty"]
 
@@ -35,6 +36,9 @@ RESAMPLED = 2**24
 """So many pairs of slice and bucket, or group, are kept."""
 
 Name = Literal["normal", "bootstrap", "jackknife", "cluster"]
+
+
+NAME_CLUSTERS = Sentence.of("Name their column with {cluster_by}.", OptionName("cluster_by"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +54,23 @@ class Method:
     def __post_init__(self) -> None:
         if self.name not in get_args(Name):
             raise UsageError(
-                f"--ci-method: there is no method {self.name!r}",
+                Sentence.of(
+                    "{ci_method}: there is no method {name!r}",
+                    OptionName("ci_method"),
+                    name=self.name,
+                ),
                 did_you_mean(self.name, get_args(Name)),
             )
-        for flag, value, sound, bounds in (
-            ("--ci", self.level, 0 < self.level < 1, "between 0 and 1, such as 0.95"),
-            ("--replicates", self.replicates, 20 <= self.replicates <= 100_000, "20 to 100,000"),
-            ("--seed", self.seed, 0 <= self.seed < 2**64, "an integer from 0 to 2**64 - 1"),
-            ("--groups", self.groups, 2 <= self.groups <= 65_536, "2 to 65,536"),
+        for option, value, sound, bounds in (
+            ("ci", self.level, 0 < self.level < 1, "between 0 and 1, such as 0.95"),
+            ("replicates", self.replicates, 20 <= self.replicates <= 100_000, "20 to 100,000"),
+            ("seed", self.seed, 0 <= self.seed < 2**64, "an integer from 0 to 2**64 - 1"),
+            ("groups", self.groups, 2 <= self.groups <= 65_536, "2 to 65,536"),
         ):
             if not sound:
-                raise UsageError(f"{flag} must be {bounds}, not {value!r}")
+                said = "{option} must be {bounds}, not {value!r}"
+                values = {"option": OptionName(option), "bounds": bounds, "value": value}
+                raise UsageError(Sentence(said, values))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,9 +143,8 @@ class Uncertainty:
         ``clusters`` are codes from 0. Either there are slices in every chunk, or in none.
         """
         if clusters is None and self.method.name == "cluster":
-            raise UsageError(
-                "--ci-method cluster needs clusters", "Name their column with --cluster-by."
-            )
+            said = Sentence.of("{ci_method} needs clusters", OptionName("ci_method", "cluster"))
+            raise UsageError(said, NAME_CLUSTERS)
         units = rows if clusters is None else clusters
         table = np.array(columns, np.float64)
         if slices is not None and (slices < 0).any():

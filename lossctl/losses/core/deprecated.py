@@ -13,15 +13,12 @@ REPLACED = {
 }
 
 
-def explain_replacement(name: str, *, flags: bool = False) -> str | None:
-    """Say which reduction replaces a deprecated option, in Python's words or as flags."""
+def explain_replacement(name: str) -> str | None:
+    """Say which reduction replaces a deprecated option, in Python's words."""
     replaced = REPLACED.get(name)
     if replaced is None:
         return None
-    if flags:
-        words = [f"--reduction {reduction} for {value}" for value, reduction in replaced.items()]
-    else:
-        words = [f"reduction={new!r} for {name}={old}" for old, new in replaced.items()]
+    words = [f"reduction={new!r} for {name}={old}" for old, new in replaced.items()]
     return f"Say {' and '.join(words)}."
 
 

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from lossctl.errors import CustomLossError, LossctlError
+from lossctl.findings import OptionName, Sentence
 
 LOADED = "_lossctl_own_"
 """How the names of the modules begin that are made for files of users."""
@@ -96,9 +97,10 @@ def loading(origin: CodeOrigin) -> Iterator[None]:
         yield
 
 
-def owner_hint(origin: CodeOrigin) -> str:
+def owner_hint(origin: CodeOrigin) -> Sentence:
     """Say who can fix it."""
-    return f"This is in {origin.owner}, not in lossctl. --debug shows the traceback."
+    said = "This is in {owner}, not in lossctl. {debug} shows the traceback."
+    return Sentence.of(said, OptionName("debug"), owner=origin.owner)
 
 
 def _describe(error: BaseException, origin: CodeOrigin) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.errors import DataError
+from lossctl.findings import OptionName, Sentence
 from lossctl.losses.core.declaration import Option, Terms, labels, length, log_probability, loss
 from lossctl.losses.core.options import Role
 from lossctl.losses.core.steps import Step, Steps
@@ -176,7 +177,7 @@ def check_lengths(
     if blank >= classes:
         raise DataError(
             f"blank is {blank}, but log_probs have {classes} classes (0 to {classes - 1})",
-            "Give the index of the blank with --blank.",
+            Sentence.of("Give the index of the blank with {blank}.", OptionName("blank")),
         )
     _check_range(
         "input_lengths", sources, input_lengths, steps, f"log_probs have {steps} time steps"

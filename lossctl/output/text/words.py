@@ -61,6 +61,7 @@ REMEDIES: dict[Kind, str] = {
     Kind.SAVE_AGAIN: "Save it again with --save-state.",
     Kind.NAME_STATES: "Name the files that --save-state wrote.",
     Kind.LIST_GRADIENTS: "'lossctl grad --help' lists the losses that have one.",
+    Kind.GIVE_DATASET: "Give a dataset before the options: lossctl evaluate meta.csv --pred …",
     Kind.SET_OPTIONS_OF: "Its options are set so: {loss}:NAME=VALUE.",
 }
 """What each kind of remedy is in words."""

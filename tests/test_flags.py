@@ -1,0 +1,76 @@
+"""Flags belong to the command line: other rooms name options, which the output room words."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import lossctl
+from lossctl.findings import OptionName, Sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PACKAGE = Path(lossctl.__file__).parent
+FLAGS_ARE_MADE_IN = ("cli", "output")
+FLAG = re.compile(r"(?<![\w-])--[a-z]")
+SAYING = re.compile(r"Error$|Warning$|^(warn|of|Remedy|Sentence|Repair|Program|Note|Rule|Spool)$")
+"""What is called to say something: an error, a warning, a remedy."""
+
+
+def find_flags(source: str) -> Iterator[str]:
+    """Yield the strings with a flag in what is raised, warned of or recommended.
+
+    Constants of a module and returned strings count as well, because messages are made of them;
+    what a declaration of a loss says of it (its example, its traps) does not: help shows it.
+    """
+    found: dict[int, str] = {}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call):
+            called = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            if not SAYING.search(called):
+                continue
+        elif not isinstance(node, ast.Raise | ast.Return):
+            continue
+        for one in ast.walk(node):
+            if isinstance(one, ast.Constant) and isinstance(one.value, str):
+                found |= {id(one): one.value} if FLAG.search(one.value) else {}
+    yield from found.values()
+
+
+NAMES = sorted(
+    path.relative_to(PACKAGE).as_posix()
+    for path in PACKAGE.rglob("*.py")
+    if path.relative_to(PACKAGE).parts[0] not in FLAGS_ARE_MADE_IN
+)
+
+
+def test_no_other_room_writes_flags() -> None:
+    assert len(NAMES) > 200
+    found = {name: [*find_flags((PACKAGE / name).read_text())] for name in NAMES}
+    assert {name: flags for name, flags in found.items() if flags} == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "raise UsageError('none', 'Add --ci 0.95.')",
+        "warn(f'--where {text!r} is long')",
+        "Remedy(kind, {'option': '--mask'})",
+        "def hint():\n    return f'{name}: leave --id out'",
+        "Sentence.of('Give a second --pred.')",
+    ],
+)
+def test_a_planted_flag_is_found(source: str) -> None:
+    assert len([*find_flags(source)]) == 1
+
+
+def test_an_option_is_worded_as_a_flag() -> None:
+    said = Sentence.of("Add {ci}, or {squeeze}.", OptionName("ci", 0.95), OptionName("squeeze"))
+    assert str(said) == "Add --ci 0.95, or --squeeze."
+    asked = Sentence.of("{sample_weight} of {text!r}", OptionName("sample_weight"), text="{x}")
+    assert str(asked) == "--sample-weight of '{x}'"
