@@ -105,7 +105,7 @@ def make_option(loss: Loss, parameter: Parameter) -> inspect.Parameter:
         kind, metavar = str | None, "FILE|LIST"
         text += "; a file or comma-separated values"
     elif parameter.option.axes:
-        kind, metavar = str | None, "LIST"
+        kind, metavar = str | None, "AXES"
         text += "; comma-separated"
     elif parameter.optional:
         kind |= None

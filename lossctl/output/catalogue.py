@@ -13,12 +13,12 @@ from lossctl.output.text.wording import fit_text, read_encoding
 Description = dict[str, Any]
 
 NAME_COLUMNS = 28
-"""How far the names reach in a list; what a longer one is stands on the next line."""
+"""Width of the names in a list; the summary of a longer name is on the next line."""
 
 INDENT = 4
 
 FORMULA, INPUTS, OPTIONS = "Formula", "Inputs, in this order", "Options"
-"""Headings of the sections that say what is computed."""
+"""Headings of the sections about the computation."""
 
 
 def print_json(described: Description | list[Description]) -> None:
@@ -72,7 +72,7 @@ def print_list(losses: list[Description]) -> None:
                 _print_entry(console, Text(one["key"], KEY_STYLE), _summarize(one, encoding))
         console.print()
     counted = f"{len(losses)} losses." if len(losses) != 1 else "1 loss."
-    print(f"{counted} 'lossctl show LOSS' explains one, 'lossctl compute LOSS' runs it.")
+    print(f"{counted} 'lossctl show LOSS' describes one, 'lossctl compute LOSS' runs it.")
 
 
 def _library(one: Description) -> str:
@@ -90,7 +90,7 @@ def _summarize(one: Description, encoding: str) -> Any:
 
 
 def _print_entry(console: Any, name: Any, what: Any) -> None:
-    """Print a name, and what it is beside it or, under a long name on a terminal, below it."""
+    """Print a name and its summary: beside it, or below a long name on a terminal."""
     from rich.padding import Padding
     from rich.table import Table
 
@@ -108,7 +108,7 @@ def _print_entry(console: Any, name: Any, what: Any) -> None:
 
 
 def print_loss(described: Description, headings: Collection[str] | None = None) -> None:
-    """Print all about a loss, or the sections with these headings."""
+    """Print the description of a loss, or the sections with these headings."""
     from rich.padding import Padding
     from rich.text import Text
 
@@ -133,7 +133,7 @@ def print_loss(described: Description, headings: Collection[str] | None = None) 
 
 def list_sections(described: Description) -> Iterator[tuple[str, list[str]]]:
     """Yield the sections of a loss's page: a heading, and the lines below it."""
-    yield "Definition of", list(_place_definition(described))
+    yield "Definition", list(_place_definition(described))
     if described["formula"]:
         yield FORMULA, described["formula"].split(";  ")
     names = [(one["name"], one) for one in described["inputs"]]
@@ -154,37 +154,37 @@ def list_sections(described: Description) -> Iterator[tuple[str, list[str]]]:
         yield OPTIONS, [f"{flag:<{width}}  {_explain(one)}" for flag, one in flags]
     if described["unit"]:
         yield "Unit of the losses", [described["unit"]]
-    yield "Gradient", list(_tell_gradient(described["gradient"]))
+    yield "Gradient", list(_describe_gradient(described["gradient"]))
     if described["traps"] or described["family"] != "own":
         traps = [f"- {trap}" for trap in described["traps"]]
-        yield "Mind", traps or ["- nothing in particular"]
+        yield "Notes", traps or ["- none"]
     if described["source"]:
         yield "Source", [described["source"]]
     built_in = bool(described["source"])
-    yield "Try it in sample_data/" if built_in else "Use", [described["example"]]
+    yield "Try it in sample_data/" if built_in else "Example", [described["example"]]
 
 
-def _tell_gradient(gradient: Description) -> Iterator[str]:
-    """Yield by which inputs there is one, and what a person should know of it."""
+def _describe_gradient(gradient: Description) -> Iterator[str]:
+    """Yield the inputs that the gradient is with respect to, and its note."""
     if not gradient["by"]:
         yield f"none: {gradient['note']}"
         return
-    how = "" if gradient["declared"] else ", by differences: none is declared"
-    yield f"by {', '.join(gradient['by'])}{how}"
+    how = "" if gradient["declared"] else ", by finite differences: the loss declares none"
+    yield f"with respect to {', '.join(gradient['by'])}{how}"
     if gradient["note"]:
         yield gradient["note"]
 
 
 def _place_definition(described: Description) -> Iterator[str]:
-    """Yield whose definition this is, and which others have a name in common with it."""
+    """Yield the library of the definition, and other definitions that share a name with it."""
     yield _library(described)
     key = described["key"]
     for other in described["namesakes"]:
-        yield f"also: {other}, which differs ('lossctl show --compare {key} {other}')"
+        yield f"not the same as {other} ('lossctl show --compare {key} {other}')"
 
 
 def print_comparison(compared: dict[str, Any]) -> None:
-    """Print side by side in what losses differ."""
+    """Print side by side where the definitions of losses differ."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -193,7 +193,7 @@ def print_comparison(compared: dict[str, Any]) -> None:
 
     console, encoding = open_console(sys.stdout), read_encoding(sys.stdout)
     if not compared["differences"]:
-        console.print("Nothing that the declarations say differs.")
+        console.print("The declarations do not differ.")
         return
     table = Table(
         box=box.ROUNDED,
@@ -210,18 +210,17 @@ def print_comparison(compared: dict[str, Any]) -> None:
     console.print(table)
     same = ", ".join(one["fact"] for one in compared["same"])
     if same:
-        console.print(Text(fit_text(f"the same: {same}", encoding)))
+        console.print(Text(fit_text(f"identical: {same}", encoding)))
 
 
 def _break_cases(text: str, encoding: str) -> str:
-    """Return a text with each case of a formula on a line of its own."""
+    """Return a formula with each case on its own line."""
     return "\n".join(fit_text(case, encoding) for case in text.split(";  "))
 
 
 def _placeholder(option: Description) -> str:
-    if option["type"] == "bool":
-        return ""
-    return "FILE|LIST" if option["type"] == "array" else str(option["type"]).upper()
+    named = {"bool": "", "int": "INTEGER", "float": "NUMBER", "str": "TEXT", "array": "FILE|LIST"}
+    return named.get(option["type"], str(option["type"]).upper())
 
 
 def _explain(option: Description) -> str:

@@ -11,16 +11,16 @@ from lossctl.output.text.wording import fit_text, read_encoding
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 ENTRY = re.compile(r"^- \[([\w-]+)\]\(\1\.md\): (.*)$", re.MULTILINE)
-"""A page in the index: its name, and what it is about."""
+"""An entry of the index: the name of a page, and its subject."""
 
 
 def list_pages() -> dict[str, str]:
-    """Return what each page is about, in the order of the index."""
+    """Return the subject of each page, in the order of the index."""
     return dict(ENTRY.findall(_read("index")))
 
 
 def read_page(name: str) -> str:
-    """Return the Markdown of a page; raises UsageError with the nearest names."""
+    """Return the Markdown of a page; raises UsageError with similar names."""
     pages = list_pages()
     if name not in pages:
         raise UsageError(
@@ -31,7 +31,7 @@ def read_page(name: str) -> str:
 
 
 def print_pages() -> None:
-    """Print the names of all pages, with a line on each."""
+    """Print the names and subjects of all pages."""
     from rich.text import Text
 
     from lossctl.output.text.console import KEY_STYLE, open_console
@@ -47,7 +47,7 @@ def print_pages() -> None:
 
 
 def print_page(name: str) -> None:
-    """Print a page: drawn and in a pager on a terminal, else as the Markdown that it is."""
+    """Print a page: rendered in a pager on a terminal, else as Markdown."""
     text = read_page(name)
     if not sys.stdout.isatty():
         encoding = read_encoding(sys.stdout)

@@ -1,4 +1,4 @@
-"""Reduced results: one value, with everything needed to trace the number."""
+"""Reduced results: one value, with everything needed to reproduce it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def write_reduced(
     target: TextIO | str | PathLike[str] | None = None,
     precision: int = 6,
 ) -> None:
-    """Write a reduced result to a stream, or to a file whose suffix means the format.
+    """Write a reduced result to a stream, or to a file in the format of its suffix.
 
-    ``precision`` is the number of significant digits in a table; the other formats give every
-    number in full.
+    ``precision`` is the number of significant digits in a table; the other formats keep full
+    precision.
     """
     if isinstance(target, str | PathLike):
         name, compression = pick_file_format(target, format)
@@ -48,7 +48,7 @@ def write_reduced(
 
 
 def write_json(result: Result, stream: TextIO) -> None:
-    """Write one object, a key on each line."""
+    """Write a JSON object, a key on each line."""
     encode = partial(encode_json, encoding=read_encoding(stream))
     record = read_header() | read_record(result)
     lines = (f"  {encode(key)}: {encode(value)}" for key, value in record.items())
@@ -56,7 +56,7 @@ def write_json(result: Result, stream: TextIO) -> None:
 
 
 def write_json_line(result: Result, stream: TextIO) -> None:
-    """Write the same object on one line."""
+    """Write the same JSON object on one line."""
     record = read_header() | read_record(result)
     stream.write(encode_json(record, read_encoding(stream)) + "\n")
 

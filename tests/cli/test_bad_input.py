@@ -43,7 +43,7 @@ class TestShapes:
         )
 
     def test_swapped_files_are_recognised(self, refuse: Refuse) -> None:
-        refuse("ce", "labels.npy", "logits.npy", code=DATA, words=("the other way round",))
+        refuse("ce", "labels.npy", "logits.npy", code=DATA, words=("in the other order",))
 
     def test_class_weights_of_another_length(self, refuse: Refuse) -> None:
         refuse(
@@ -126,7 +126,7 @@ class TestContent:
     def test_labels_that_are_not_whole(self, here: Path, refuse: Refuse, suffix: str) -> None:
         labels = save(here, "y", [0.0, 1.5, 2.0, 0.25], suffix)
         logits = save(here, "x", LOGITS, suffix)
-        words = ("target: 2 ", "not whole", "first is 1.5", self.place(labels, 1, suffix))
+        words = ("target: 2 ", "not integers", "first is 1.5", self.place(labels, 1, suffix))
         refuse("ce", logits, labels, code=DATA, words=words)
 
     def test_signs(self, here: Path, refuse: Refuse, suffix: str) -> None:
@@ -217,7 +217,7 @@ class TestCtc:
 
     def test_lengths_that_are_not_whole(self, here: Path, refuse: Refuse) -> None:
         save(here, "long", [2.5, 5])
-        words = ("input_lengths", "2.5", "long.npy", "whole")
+        words = ("input_lengths", "2.5", "long.npy", "integers")
         refuse(*self.command(input="long"), code=DATA, words=words)
 
     def test_concatenated_targets_of_another_length(self, here: Path, refuse: Refuse) -> None:

@@ -50,7 +50,7 @@ class TestFirstCommand:
         assert rows["loss"] == "ce(ignore_index=0)"
         assert rows["reduction"] == "mean"
         assert (rows["counted"], rows["ignored"], rows["samples"]) == ("810", "89", "899")
-        assert rows["divided by"] == "810 (targets not ignored)"
+        assert rows["denominator"] == "810 (targets not ignored)"
         assert rows["input"].split() == ["preds.npy", "(899,", "10)"]
         assert "\x1b" not in done.out
 

@@ -158,8 +158,8 @@ def test_help_ends_with_a_command_that_runs(key: str) -> None:
         ("ce --why-differs nll", Exit.USAGE, "ce and nll are walked through on a row, and no"),
         ("ce nofile.npy labels.npy --row 0", Exit.FILE, "nofile.npy: there is no such file"),
         ("ce preds.npy labels.npy --rwo 3", Exit.USAGE, "Did you mean --row"),
-        ("ce preds.npy labels.npy --row 3 -f csv", Exit.USAGE, "there is no format 'csv'"),
-        ("ce preds.npy labels.npy --row 3 -o x.csv", Exit.USAGE, "Known suffixes: .md .json"),
+        ("ce preds.npy labels.npy --row 3 -f csv", Exit.USAGE, "unrecognised format 'csv'"),
+        ("ce preds.npy labels.npy --row 3 -o x.csv", Exit.USAGE, "Valid suffixes: .md .json"),
         ("ce preds.npy labels.npy --row 3 -r none", Exit.USAGE, "the reduction none"),
         ("ce preds.npy labels.npy --row 3 --why-differs xx", Exit.USAGE, "no loss named 'xx'"),
         ("bce binary.csv#logit binary.csv#target --row 0", Exit.DATA, "542 values are outside"),
@@ -194,16 +194,16 @@ def test_output_files(tmp_path: Path) -> None:
 def test_rows_whose_means_are_the_same() -> None:
     """Each element has a loss of its own in one definition, and a row has in the other."""
     text = explain("mse preds.npy one_hot.npy --why-differs keras.mse")
-    assert "no row was named, and the means of all are the same" in text
-    assert "They part at: loss" in text
+    assert "no row was given, and their overall means are the same" in text
+    assert "They diverge at: loss" in text
     text = explain("brier binary.csv#probability binary.csv#target --why-differs mse")
-    assert "no row was named, and they differ on none" in text
+    assert "no row was given, and they do not differ on any" in text
 
 
 def test_a_file_that_is_one_row_beside_one_of_many() -> None:
     text = explain(f"l1 {PROBABILITIES} --why-differs cosine_distance")
-    assert "They part at the first input: a row of l1 is 1 number of it,\n" in text
-    assert "\none of cosine_distance is 569 numbers\n" in text
+    assert "They diverge at the first input: a row of l1 has 1 number of it,\n" in text
+    assert "\na row of cosine_distance has 569 numbers\n" in text
 
 
 def test_a_difference_as_json() -> None:

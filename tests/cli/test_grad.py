@@ -87,8 +87,8 @@ def test_check_is_reported(words: list[str]) -> None:
     assert done.code == 0, done.err
     table = read_table(done.out)
     assert table["check"] == "agrees"
-    assert table["compared"].endswith("elements with differences")
-    declared, numerical = float(table["declared there"]), float(table["by differences"])
+    assert table["compared"].endswith("elements with finite differences")
+    declared, numerical = float(table["declared gradient"]), float(table["finite difference"])
     assert declared == pytest.approx(numerical, abs=1e-8)
     said = float(table["largest difference"].partition(" at ")[0])
     assert said == pytest.approx(abs(declared - numerical), rel=0.01, abs=1e-14)
@@ -127,7 +127,7 @@ def test_a_loss_without_a_gradient_gets_differences() -> None:
     [
         (["zero_one", "preds.npy", "labels.npy"], "zero_one has no gradient"),
         (["ce", "preds.npy", "labels.npy", "-r", "none"], "gives many"),
-        (["ce", "preds.npy", "labels.npy", "-f", "npy"], "printed so with -o - (-f npy -o -)"),
+        (["ce", "preds.npy", "labels.npy", "-f", "npy"], "add -o - (-f npy -o -)"),
         (["ce", "preds.npy", "labels.npy", "-f", "tabel"], "Did you mean table"),
         (["ce", "-", "labels.npy"], "standard input can be read only once"),
         (["ce", "preds.npy", "labels.npy", "-o", "preds.npy"], "would be overwritten"),

@@ -131,11 +131,11 @@ class TestFormats:
         logits = save(here, "x", np.random.default_rng(0).normal(size=(4, 3)))
         labels = save(here, "t", [0, 1, 2, 1])
         done = compute("ce", logits, labels, "--weight", "0.5,1,2")
-        assert read_table(done.out)["divided by"] == "4.5 (Σ weight[target])"
+        assert read_table(done.out)["denominator"] == "4.5 (Σ weight[target])"
         weighted = compute(
             "mse", "p.npy", "y.npy", "--sample-weight", save(here, "w", [1, 2, 3, 4])
         )
-        assert read_table(weighted.out)["divided by"] == "10 (Σ sample weight)"
+        assert read_table(weighted.out)["denominator"] == "10 (Σ sample weight)"
 
 
 class TestOutputFiles:

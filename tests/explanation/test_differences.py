@@ -141,8 +141,8 @@ def test_losses_may_part_where_all_rows_are_brought_together(row: int | None) ->
     found = explain("mse", "rmse", X, Y, row=row)
     assert (parting(found), found.farthest, found.labels) == ("result", None, ("mse", "rmse"))
     lines = "\n".join([*describe_heading(found), *conclude(found, 6)])
-    assert ("no row was named, and they differ on none" in lines) is (row is None)
-    assert lines.endswith("They part at: result\nmse: Σ of all contributions (mean)\n"
+    assert ("no row was given, and they do not differ on any" in lines) is (row is None)
+    assert lines.endswith("They diverge at: result\nmse: Σ of all contributions (mean)\n"
                           "rmse: square root of the mean")  # fmt: skip
 
 

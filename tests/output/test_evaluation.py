@@ -198,7 +198,7 @@ class TestFiles:
         [
             ("jsn", None, "json"),
             (None, "out.npy", ".parquet .csv .tsv .json .jsonl .md"),
-            (None, "out", "Known suffixes"),
+            (None, "out", "Valid suffixes"),
             ("json", "out.csv", "csv"),
         ],
     )
@@ -223,8 +223,8 @@ class TestTables:
         titles = [line for line in text.splitlines() if line and line[0] not in "│╭╰├…"]
         assert titles == [
             "899 rows",
-            "Against network",
-            "ce by ink_band: other against network",
+            "Compared with network",
+            "ce by ink_band: other compared with network",
             "ce by ink_band: network",
             "ce by ink_band: other",
             "Worst rows by ce: network",
@@ -236,7 +236,7 @@ class TestTables:
     def test_the_heading_says_what_fell_away(self) -> None:
         evaluation = make_evaluation(matched=800, dropped=99, models=("network",))
         first = show(evaluation, "table").splitlines()[0]
-        assert first == "899 rows, 800 matched by key, 99 left out of network"
+        assert first == "network: 899 rows (joined on a key: 800, 99 unmatched)"
 
     def test_counts_of_what_was_left_out(self) -> None:
         estimate = make_estimate(
@@ -244,7 +244,7 @@ class TestTables:
         )
         text = show(make_evaluation(overall=(estimate,)), "table")
         header, _, row = text.splitlines()[2:5]
-        assert header.strip("│ ").split()[-4:] == ["counted", "ignored", "divided", "by"]
+        assert header.strip("│ ").split()[-3:] == ["counted", "ignored", "denominator"]
         assert row.split("89  ")[-1].strip(" │") == "275.662 (Σ sample weight)"
 
     def test_slices_that_are_not_shown_are_counted(self) -> None:

@@ -165,7 +165,7 @@ def test_streams_that_take_few_bytes() -> None:
 @pytest.mark.parametrize("form", BINARY)
 def test_text_streams_refuse_it(form: str) -> None:
     stream = SampleStream(np.arange(3.0))
-    with pytest.raises(UsageError, match=f"{form} is not text"):
+    with pytest.raises(UsageError, match=f"{form} is a binary format"):
         write_elements(stream, form, io.StringIO())
     assert not stream.ended
 
@@ -253,7 +253,7 @@ class TestProcesses:
         for form in BINARY:
             done = run_on_terminal("compute", "l1", "p.npy", "y.npy", "-f", form, cwd=data)
             assert (done.code, done.out) == (2, "")
-            assert f"{form} is not text, and standard output is a terminal" in done.err
+            assert f"{form} is a binary format, and standard output is a terminal" in done.err
             assert f"-o FILE.{form}" in done.err
 
     def test_a_chain(self, data: Path) -> None:
@@ -267,4 +267,4 @@ class TestProcesses:
     def test_an_unknown_format(self, data: Path) -> None:
         done = run_shell("lossctl compute l1 p.npy y.npy -f parket", data)
         assert (done.code, done.out) == (2, "")
-        assert "there is no format 'parket'\n  Did you mean parquet" in done.err
+        assert "unrecognised format 'parket'\n  Did you mean parquet" in done.err

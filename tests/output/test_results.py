@@ -55,7 +55,7 @@ def test_table_says_everything_and_the_value_first() -> None:
         "reduction": "mean",
         "counted": "359",
         "ignored": "41",
-        "divided by": "359 (elements)",
+        "denominator": "359 (elements)",
         "samples": "400",
         "input": "logits.npy    (400, 39)",
         "target": "labels.csv#y  (400,)",
@@ -91,12 +91,12 @@ def test_table_has_significant_digits(value: float, precision: int, shown: str) 
 )
 def test_table_keeps_all_digits_of_a_count(denominator: float, shown: str) -> None:
     result = make_result(denominator=denominator, denominator_name="Σ weight[target]")
-    assert read_table(write(result))["divided by"] == f"{shown} (Σ weight[target])"
+    assert read_table(write(result))["denominator"] == f"{shown} (Σ weight[target])"
 
 
 def test_table_does_not_divide_a_sum() -> None:
     result = make_result(reduction="sum", denominator=1.0, denominator_name="a sum")
-    assert "divided by" not in read_table(write(result))
+    assert "denominator" not in read_table(write(result))
 
 
 def test_table_is_neither_wrapped_nor_cut_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,7 +80,7 @@ def test_an_error_leaves_no_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["rows.json", "rows.npy", "rows"])
 def test_other_suffixes_are_refused(tmp_path: Path, name: str) -> None:
-    said = r"Known suffixes: \.parquet \.csv \.tsv \.jsonl"
+    said = r"Valid suffixes: \.parquet \.csv \.tsv \.jsonl"
     with pytest.raises(UsageError, match=said), open_rows(tmp_path / name):
         pass
     assert list(tmp_path.iterdir()) == []

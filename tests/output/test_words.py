@@ -130,9 +130,9 @@ def test_repairs_are_told_one_after_another() -> None:
     other = Remedy(RepairKind.COMPUTE_OTHER, {"loss": "mse"})
     assert str(Repair(("Look.", other))) == "Look. Or compute mse, which fits these inputs."
     both = Repair((Remedy(RepairKind.ADD_CLASSES), Remedy(RepairKind.FILL_CELLS)))
-    assert str(both).startswith("add them to --classes, or correct them; fill empty cells")
+    assert str(both).startswith("add them to --classes, or correct them; fill the empty cells")
     again = Repair((Remedy(RepairKind.CLIP),), aside=Remedy(RepairKind.GIVE_INPUT_AGAIN))
-    assert str(again) == "clip them (give standard input again)"
+    assert str(again) == "clip them (pipe standard input again)"
     assert str(Program(("a = 1", "b = 'x'"), files=False)) == "a = 1; b = 'x'"
     assert str(Program(("a = 'x'",))).startswith("python -c ")
 
@@ -150,6 +150,6 @@ def test_findings_of_a_check_have_kind_and_place(tmp_path: Path) -> None:
     assert found["remedy"] == RepairKind.IGNORE_OR_CORRECT.value
     assert found["place"] == {"row": 4, "line": 6, "column": "label", "source": str(y)}
     assert found["evidence"]["place"] == f"row 4 (line 6), column 'label' of {y}"
-    assert found["repair"] == "if 9 means 'no label', say --ignore-index 9; else correct the labels"
+    assert found["repair"] == "if 9 means 'no label', use --ignore-index 9; else correct the labels"
     lines = run("check", "ce", x, y, "-f", "jsonl").out.splitlines()
     assert found["place"] in [json.loads(line).get("place") for line in lines]

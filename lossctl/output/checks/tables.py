@@ -1,4 +1,4 @@
-"""What a check shows people: findings with their repairs, facts, baselines, proposals."""
+"""Tables of a check: findings with their repairs, inputs, baselines, suggested losses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_PROPOSED = 5
 
 
 def print_page(result: CheckResult, stream: TextIO, precision: int) -> None:
-    """Print a check, coloured and fitted on a terminal, plain and whole elsewhere."""
+    """Print a check, coloured and fitted on a terminal, plain and complete elsewhere."""
     from lossctl.output.text.console import open_console
 
     grids = list(_build_grids(result, precision))
@@ -46,7 +46,7 @@ def _print_finding(finding: Finding, stream: TextIO) -> None:
     for line in lines:
         console.print(Padding(Text(fit_text(line, encoding)), (0, 0, 0, 2), expand=False))
     for command in finding.commands:
-        # The terminal itself wraps, so that a command can be copied in one piece.
+        # The terminal wraps the line, so that the command can be copied in one piece.
         shown = Text.assemble(("  $ ", "dim"), (fit_text(command, encoding), "green"))
         console.print(shown, soft_wrap=True)
 
@@ -67,7 +67,9 @@ def write_markdown_page(result: CheckResult, stream: TextIO, precision: int) -> 
 
 
 def _list_findings(findings: Sequence[Finding]) -> Grid:
-    columns = [Column(name, right=False) for name in ("", "finding", "input", "what", "repair")]
+    columns = [
+        Column(name, right=False) for name in ("", "finding", "input", "description", "repair")
+    ]
     rows = [
         Row(
             [CALLED[one.severity], one.code, one.input, one.message, one.repair],
@@ -98,7 +100,7 @@ def _build_grids(result: CheckResult, precision: int) -> Iterator[Grid]:
 
 
 def _show_proposals(result: CheckResult) -> Grid:
-    columns = [Column("loss", right=False), Column("what it is", right=False)]
+    columns = [Column("loss", right=False), Column("description", right=False)]
     shown = result.proposals[:MOST_PROPOSED]
     rows = [Row([one.loss, one.summary]) for one in shown]
     hidden = len(result.proposals) - len(shown)
@@ -106,7 +108,7 @@ def _show_proposals(result: CheckResult) -> Grid:
     checked = result.loss.partition("(")[0] == shown[0].loss
     if not checked or all(one.severity != "error" for one in result.findings):
         notes.append(f"  $ {shown[0].command}")
-    return Grid(columns, rows, "Losses that fit, the likeliest first", notes)
+    return Grid(columns, rows, "Losses that fit, best match first", notes)
 
 
 def _show_inputs(result: CheckResult, precision: int) -> Grid:
@@ -145,7 +147,7 @@ def _show_baselines(result: CheckResult, precision: int) -> Grid:
     columns = [Column("predictions", right=False), Column("loss")]
     rows = []
     if result.value is not None:
-        rows.append(Row(["these", format_number(result.value, precision)], "good"))
+        rows.append(Row(["your predictions", format_number(result.value, precision)], "good"))
     rows += [Row([one.name, format_number(one.value, precision)]) for one in result.baselines]
     exact = all(one.exact for one in result.baselines)
     return Grid(columns, rows, notes=[] if exact else ["estimated from a sample of the targets"])
@@ -155,4 +157,4 @@ def _summarize(result: CheckResult) -> str:
     counts = [
         count(number, CALLED[severity]) for severity in CALLED if (number := result.count(severity))
     ]
-    return ", ".join(counts) or "Nothing wrong was found."
+    return ", ".join(counts) or "No problems found."

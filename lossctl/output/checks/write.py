@@ -52,7 +52,7 @@ KINDS: dict[str, type] = {
 
 
 EMPTY: tuple[Any, ...] = (None, "", ())
-"""What is not known of a place, and so not told."""
+"""Values of unknown fields of a location, which are omitted."""
 
 
 def check_output(format: str | None, target: str | PathLike[str] | None) -> FileFormat:
@@ -68,10 +68,10 @@ def write_check(
     target: TextIO | str | PathLike[str] | None = None,
     precision: int = 6,
 ) -> None:
-    """Write a check to a stream, or to a file whose suffix means the format.
+    """Write a check to a stream, or to a file in the format of its suffix.
 
     ``precision`` is the number of significant digits in tables and Markdown; the other formats
-    give every number in full.
+    keep full precision.
     """
     if not isinstance(target, str | PathLike):
         name = check_format(format or "table", CHECK_FORMATS)
@@ -121,7 +121,7 @@ def encode_check(result: CheckResult, encoding: str | None) -> Iterator[str]:
 
 
 def read_records(result: CheckResult) -> Iterator[Record]:
-    """Yield a record for each finding, input, baseline and proposal, and one for the whole."""
+    """Yield a record for the loss, and for each finding, input, baseline and proposal."""
     yield {
         "record": "loss",
         "name": result.loss,
@@ -155,7 +155,7 @@ def _describe(record: Any) -> Record:
 
 
 def _flatten(record: Record) -> Record:
-    """Return a record with a text in place of each list."""
+    """Return a record with a string in place of each list."""
     flat = dict(record)
     if "commands" in flat:
         flat["command"] = " && ".join(flat.pop("commands")) or None

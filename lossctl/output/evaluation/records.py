@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 Block = dict[str, Sequence[Any]]
-"""Several records: a list for each of their facts."""
+"""Several records as columns: a list for each field."""
 
 WHOLE, SLICE, WORST, GATE, ERROR = "whole", "slice", "worst", "gate", "error"
 
@@ -53,9 +53,9 @@ COUNTS = {
 
 
 class Columns:
-    """The columns of an evaluation's records, in their order, each with the type of its cells.
+    """The columns of an evaluation's records, in order, each with the type of its cells.
 
-    Names of the user's columns that are taken by facts get a prefix: ``by_loss``, ``shown_row``.
+    User columns whose names collide with those get a prefix: ``by_loss``, ``shown_row``.
     """
 
     def __init__(self, evaluation: Evaluation) -> None:
@@ -82,7 +82,7 @@ class Columns:
         self.kinds = kinds | dict.fromkeys(self.shown.values(), str)
 
     def read_blocks(self) -> Iterator[Block]:
-        """Yield the records, slices many at a time; a fact that none of them has is left out."""
+        """Yield the records, many slices at a time, without the columns that none of them has."""
         compared = {
             (one.model, one.loss, one.by, one.labels): one for one in self.evaluation.comparisons
         }
@@ -133,7 +133,7 @@ class Columns:
 
 
 def list_cuts(evaluation: Evaluation) -> Sequence[Any]:
-    """Return the slices, those of one model, loss and way to slice together where they are so."""
+    """Return the slices, in groups of one model, loss and grouping if they are stored so."""
     return getattr(evaluation.slices, "cuts", evaluation.slices)
 
 

@@ -1,6 +1,6 @@
-"""Files with a line per row of a dataset: its number, its id and its losses, written as they come.
+"""Files with a line per row of a dataset: its number, its id and its losses, written in a stream.
 
-The columns are Arrow's or NumPy's, and stay so: nothing is held but the rows at hand.
+Columns stay Arrow or NumPy arrays, and only the current rows are in memory.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def check_rows(path: str | PathLike[str]) -> FileFormat:
 
 @contextmanager
 def open_rows(path: str | PathLike[str]) -> Iterator[RowFile]:
-    """Open a file in the format of its suffix, which appears whole or not at all."""
+    """Open a file in the format of its suffix; it appears complete or not at all."""
     kind = check_rows(path)
     with ExitStack() as stack:
         if kind.name == "parquet":
@@ -69,7 +69,7 @@ class _ParquetRows:
 
 
 class _DelimitedRows:
-    """Lines of a delimited file; a row that does not count has an empty cell."""
+    """Lines of a delimited file; a row that is not counted has an empty cell."""
 
     def __init__(self, write: Any, delimiter: str) -> None:
         self._write = write

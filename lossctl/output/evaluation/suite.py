@@ -9,7 +9,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, TextIO
 
 from lossctl.output.evaluation.records import ERROR, Block, Columns
-from lossctl.output.evaluation.tables import count, format_intervals, name_interval
+from lossctl.output.evaluation.tables import count, format_intervals, name_detail, name_interval
 from lossctl.output.evaluation.write import check_output, encode_evaluation
 from lossctl.output.files.fields import encode_json, read_version
 from lossctl.output.files.files import open_binary, open_text
@@ -33,7 +33,7 @@ def write_suite(
     target: TextIO | str | PathLike[str] | None = None,
     precision: int = 6,
 ) -> None:
-    """Write what became of a suite's jobs to a stream, or to a file."""
+    """Write the results of a suite's jobs to a stream, or to a file."""
     if not isinstance(target, str | PathLike):
         name, _ = check_output(format, None)
         _write_text(result, name, target or sys.stdout, precision)
@@ -106,7 +106,7 @@ def _name(one: Estimate, precision: int) -> tuple[str, str, str]:
 
 
 def _judge(job: JobResult) -> str:
-    """Return what became of a job in a word or two."""
+    """Return the status of a job in a few words."""
     if job.error is not None:
         return "error"
     if job.evaluation is None:
@@ -129,7 +129,7 @@ def _show_failed_gates(result: SuiteResult, precision: int) -> Iterator[Grid]:
     if not failed:
         return
     columns = [Column("job", right=False), Column("gate", right=False), Column("value")]
-    columns += [Column("limit"), Column("decided by", right=False)]
+    columns += [Column("limit"), Column(name_detail(one.detail for _, one in failed), right=False)]
     rows = []
     for name, one in failed:
         numbers = (

@@ -1,4 +1,4 @@
-"""What an evaluation shows people: the whole, the comparison, slices, worst rows, gates."""
+"""Tables of an evaluation: overall losses, comparisons, slices, worst rows, gates."""
 
 from __future__ import annotations
 
@@ -22,25 +22,26 @@ if TYPE_CHECKING:
 
 BAR_WIDTH = 8
 LEAST_DIGITS = 2
-"""Digits that the limits of an interval have at least; they have two fewer than the value."""
+"""Minimum digits of the limits of an interval, which have two fewer than the value."""
 
 LEFT_OUT = ("ignored", "masked", "omitted", "nan")
 
 
 def describe_heading(evaluation: Evaluation) -> list[str]:
-    """Return what stands above the tables: the rows, and who was evaluated."""
-    line = count(evaluation.rows, "row")
+    """Return the line above the tables: the model, the rows, and which rows were excluded."""
+    line = f"{evaluation.models[0]}: " if len(evaluation.models) == 1 else ""
+    line += count(evaluation.rows, "row")
+    notes, filtered = [], "filtered out by --where"
     if evaluation.matched is not None:
-        line += f", {evaluation.matched} matched by key"
+        notes.append(f"joined on {evaluation.settings.get('on') or 'a key'}: {evaluation.matched}")
+        filtered = f"unmatched or {filtered}" if evaluation.settings.get("where") else "unmatched"
     if evaluation.dropped:
-        line += f", {evaluation.dropped} left out"
-    if len(evaluation.models) == 1:
-        line += f" of {evaluation.models[0]}"
-    return [line]
+        notes.append(f"{evaluation.dropped} {filtered}")
+    return [f"{line} ({', '.join(notes)})" if notes else line]
 
 
 def count(number: int, what: str) -> str:
-    """Return a number of things in words."""
+    """Return a number and a noun, in the plural unless it is 1."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
@@ -58,7 +59,7 @@ def build_grids(
 
 
 def format_intervals(intervals: Iterable[Interval | None], precision: int) -> list[str]:
-    """Return the limits of intervals, with fewer digits than a value, below each other."""
+    """Return the aligned limits of intervals, with fewer digits than a value."""
     digits = max(precision - 2, LEAST_DIGITS)
     pairs = [
         None if one is None else (format_number(one.low, digits), format_number(one.high, digits))
@@ -69,7 +70,7 @@ def format_intervals(intervals: Iterable[Interval | None], precision: int) -> li
 
 
 def name_interval(intervals: Iterable[Interval | None]) -> str:
-    """Return the head of a column of intervals; it is empty where there is none."""
+    """Return the heading of a column of intervals; empty if there are none."""
     level = next((one.level for one in intervals if one is not None), None)
     return "" if level is None else f"{100 * level:.6g} % interval"
 
@@ -80,7 +81,7 @@ def format_signed(value: float, precision: int) -> str:
 
 
 def format_probability(value: float | None) -> str:
-    """Return a p-value as it is usually written."""
+    """Return a p-value in the usual notation."""
     if value is None:
         return ""
     return "<0.0001" if value < 1e-4 else f"{value:.2g}"
@@ -97,7 +98,7 @@ def _show_overall(evaluation: Evaluation, precision: int) -> Grid:
     columns += [Column("value")]
     columns += [Column(interval)] * bool(interval)
     columns += [Column("counted"), *map(Column, left_out)]
-    columns += [Column("divided by", right=False)] * divided
+    columns += [Column("denominator", right=False)] * divided
     rows = []
     limits = format_intervals((one.interval for one in estimates), precision)
     for one, shown in zip(estimates, limits, strict=True):
@@ -111,7 +112,7 @@ def _show_overall(evaluation: Evaluation, precision: int) -> Grid:
 
 
 def _order(estimates: Iterable[Estimate], evaluation: Evaluation) -> list[Estimate]:
-    """Return the estimates loss by loss, so that models stand below each other."""
+    """Return the estimates loss by loss, so that the models of a loss are adjacent."""
     losses, models = evaluation.losses, evaluation.models
     return sorted(estimates, key=lambda one: (_place(one.loss, losses), _place(one.model, models)))
 
@@ -144,7 +145,7 @@ def _show_whole_comparison(whole: Sequence[Comparison], precision: int) -> Grid:
         cells += [shown] * bool(interval)
         cells += [format_probability(one.p_value), f"{one.wins}/{one.ties}/{one.losses}"]
         rows.append(Row(cells, _judge_whole(one)))
-    return Grid(columns, rows, f"Against {whole[0].baseline}")
+    return Grid(columns, rows, f"Compared with {whole[0].baseline}")
 
 
 def _judge_whole(one: Comparison) -> str:
@@ -175,12 +176,12 @@ def _show_slice_comparison(
         cells += [shown] * bool(interval)
         cells += [format_probability(one.p_value), format_probability(one.q_value), word]
         rows.append(Row(cells, tone))
-    title = f"{loss} by {', '.join(by)}: {model} against {ones[0].baseline}"
+    title = f"{loss} by {', '.join(by)}: {model} compared with {ones[0].baseline}"
     return Grid(columns, rows, title, _count_hidden(len(ones), len(first)))
 
 
 def _rank_difference(one: Comparison) -> tuple[bool, float]:
-    """Return a key that puts the worst difference first, and what cannot be compared last."""
+    """Return a sort key: the worst difference first, undefined differences last."""
     return math.isnan(one.difference), -one.difference
 
 
@@ -207,7 +208,7 @@ def _show_slices(
         if not limit or len(rows) < limit:
             rows.append(one)
     for (by, loss, model), rows in groups.items():
-        # The bars of all models have one scale.
+        # The bars of all models share a scale.
         rivals = [groups.get((by, loss, other), []) for other in evaluation.models]
         scale = _find_scale([one.value for ones in rivals for one in ones])
         grid = _show_slice_group(by, rows, scale, precision, encoding)
@@ -231,7 +232,7 @@ def _show_slice_group(
     columns += [Column("counted")] * counted
     columns += [Column("loss"), Column("", right=False, bar=True)]
     columns += [Column(interval)] * bool(interval)
-    columns += [Column("share"), Column("gap")]
+    columns += [Column("share of\ntotal loss", lines=True), Column("vs.\noverall", lines=True)]
     low, high = scale
     lines = []
     limits = format_intervals((one.interval for one in rows), precision)
@@ -246,7 +247,7 @@ def _show_slice_group(
 
 
 def _find_scale(values: Sequence[float]) -> tuple[float, float]:
-    """Return where bars begin and end: at zero, or at the lowest value where one is below."""
+    """Return the values at which bars begin and end: zero, or the lowest value if negative."""
     finite = [value for value in values if math.isfinite(value)]
     return min([0.0, *finite]), max([0.0, *finite])
 
@@ -268,11 +269,18 @@ def _show_worst(evaluation: Evaluation, precision: int) -> Iterator[Grid]:
         yield Grid(columns, rows, title)
 
 
+def name_detail(details: Iterable[str]) -> str:
+    """Return the heading of the details of gates: slices as COLUMN=LABEL, or names of models."""
+    slices = all("=" in detail for detail in details if detail)
+    return "worst slice" if slices else "worst model or slice"
+
+
 def _show_gates(evaluation: Evaluation, precision: int) -> Iterator[Grid]:
     if not evaluation.verdicts:
         return
     columns = [Column(name, right=False) for name in ("gate", "verdict")]
-    columns += [Column("value"), Column("limit"), Column("decided by", right=False)]
+    columns += [Column("value"), Column("limit")]
+    columns += [Column(name_detail(one.detail for one in evaluation.verdicts), right=False)]
     rows = []
     for one in evaluation.verdicts:
         numbers = (

@@ -1,4 +1,4 @@
-"""Two definitions over one row, side by side: as tables, Markdown and JSON."""
+"""Two definitions on one row, side by side: as tables, Markdown and JSON."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from lossctl.losses.core.steps import Step
 
 NAME_WIDTH = 20
-"""The names of losses stand over columns of numbers in lines of so many characters."""
+"""Width at which the names of losses wrap in the headings of columns."""
 
 
 def write_difference(
     difference: Difference, format: str | None = None, target: Target = None, precision: int = 6
 ) -> None:
-    """Write a difference to a stream, or to a file whose suffix means the format."""
+    """Write a difference to a stream, or to a file in the format of its suffix."""
     if isinstance(target, str | PathLike):
         name, compression = check_output(format, target)
         with open_text(target, compression) as stream:
@@ -61,16 +61,16 @@ def _write(difference: Difference, name: str, stream: TextIO, precision: int) ->
 
 
 def describe_heading(difference: Difference) -> Iterator[str]:
-    """Yield what is compared, and on which row."""
+    """Yield the losses that are compared, and the row."""
     left, right = difference.left, difference.right
     yield f"{left.name} and {right.name}, row {left.row} (the first row is 0)"
     if difference.chosen and difference.farthest is not None:
-        yield f"no row was named; on this one they differ most: --row {left.row}"
+        yield f"no row was given; they differ most on this one: --row {left.row}"
     elif difference.chosen:
         place = difference.divergence
         none = place is None or difference.pairs[place].key == "result"
-        same = "they differ on none" if none else "the means of all are the same"
-        yield f"no row was named, and {same}"
+        same = "they do not differ on any" if none else "their overall means are the same"
+        yield f"no row was given, and {same}"
     elif left.chosen:
         yield describe_choice(left)
 
@@ -83,19 +83,19 @@ def build_steps(difference: Difference, precision: int, between: str) -> Grid:
         columns.append(Column(name, lines=True))
     grid = Grid(columns, [])
     for place, pair in enumerate(difference.pairs):
-        parts = place == difference.divergence
-        sign = "→" if parts else {True: "=", False: "≠", None: ""}[pair.same]
+        diverges = place == difference.divergence
+        sign = "→" if diverges else {True: "=", False: "≠", None: ""}[pair.same]
         digits = _find_precision(pair, precision)
         cells = [
             _show(step, one, digits, between)
             for step, one in ((pair.left, difference.left), (pair.right, difference.right))
         ]
-        grid.rows.append(Row([sign, pair.key, *cells], "bad" if parts else ""))
+        grid.rows.append(Row([sign, pair.key, *cells], "bad" if diverges else ""))
     return grid
 
 
 def _find_precision(pair: Pair, precision: int) -> int:
-    """Return the digits that it takes to see that two numbers differ."""
+    """Return the digits needed to see that two numbers differ."""
     steps = [one for one in (pair.left, pair.right) if one is not None]
     if pair.same is not False or any(np.ndim(one.value) for one in steps):
         return precision
@@ -106,7 +106,7 @@ def _find_precision(pair: Pair, precision: int) -> int:
 
 
 def wrap_name(name: str) -> list[str]:
-    """Return a name in short lines, parted behind a dot or an underscore."""
+    """Return a name in short lines, broken after a dot or an underscore."""
     spaced = name.replace(".", ". ").replace("_", "_ ")
     return [line.replace(" ", "") for line in wrap(spaced, NAME_WIDTH)]
 
@@ -118,36 +118,36 @@ def _show(step: Step | None, explanation: Explanation, precision: int, between: 
 
 
 def conclude(difference: Difference, precision: int) -> Iterator[str]:
-    """Yield what is to be learned: the step at which they part, or that they do not."""
+    """Yield the conclusion: the step at which they diverge, or that they do not."""
     if difference.readings is not None:
         first, second = difference.readings
         losses = difference.labels
-        yield f"They part at the first input: {losses[0]} takes it for {first},"
-        yield f"{losses[1]} for {second}"
-    elif difference.divergence == 0 and (sizes := _tell_sizes(difference.pairs[0])):
+        yield f"They diverge at the first input: {losses[0]} reads it as {first},"
+        yield f"{losses[1]} as {second}"
+    elif difference.divergence == 0 and (sizes := _describe_sizes(difference.pairs[0])):
         losses = difference.labels
-        yield f"They part at the first input: a row of {losses[0]} is {sizes[0]} of it,"
-        yield f"one of {losses[1]} is {sizes[1]}"
+        yield f"They diverge at the first input: a row of {losses[0]} has {sizes[0]} of it,"
+        yield f"a row of {losses[1]} has {sizes[1]}"
     elif difference.divergence is not None:
         pair = difference.pairs[difference.divergence]
-        yield f"They part at: {pair.key}"
+        yield f"They diverge at: {pair.key}"
         for step, label in zip((pair.left, pair.right), difference.labels, strict=True):
-            yield f"{label}: {_tell(step, precision)}"
+            yield f"{label}: {_describe_step(step, precision)}"
     elif not difference.results_differ:
         yield "They do not differ on this row, and their results are the same."
     else:
         where = f"most on row {difference.farthest}: --row {difference.farthest}"
-        yield f"They do not differ on this row. On others they do, {where}"
+        yield f"They do not differ on this row, but on others, {where}"
 
 
-def _tell_sizes(pair: Pair) -> list[str]:
-    """Return of how many numbers an input is on both sides; nothing where they are as many."""
+def _describe_sizes(pair: Pair) -> list[str]:
+    """Return how many numbers an input has on each side; nothing if both have as many."""
     sizes = [np.size(one.value) for one in (pair.left, pair.right) if one is not None]
     words = ["1 number" if size == 1 else f"{size} numbers" for size in sizes]
     return words if len({*words}) > 1 else []
 
 
-def _tell(step: Step | None, precision: int) -> str:
+def _describe_step(step: Step | None, precision: int) -> str:
     if step is None:
         return "has no such step"
     if step.before is None or np.ndim(step.value):
@@ -157,9 +157,9 @@ def _tell(step: Step | None, precision: int) -> str:
 
 
 def build_facts(difference: Difference, between: str) -> list[Grid]:
-    """Return what the declarations say of the differences, that of the divergence first.
+    """Return how the declarations differ, the reason of the divergence first.
 
-    The cases of a formula are joined so.
+    ``between`` joins the cases of a formula.
     """
     if not difference.facts:
         return []
@@ -167,11 +167,11 @@ def build_facts(difference: Difference, between: str) -> list[Grid]:
     wrapped = names if between != "\n" else ["\n".join(wrap_name(name)) for name in names]
     columns = [Column(name, right=False, lines=True) for name in ("", *wrapped)]
     rows = [Row([text.replace(";  ", between) for text in fact]) for fact in difference.facts]
-    return [Grid(columns, rows, "The definitions differ in")]
+    return [Grid(columns, rows, "How the definitions differ")]
 
 
 def encode_difference(difference: Difference, encoding: str) -> Iterator[str]:
-    """Yield one JSON object: both explanations, and where they part."""
+    """Yield one JSON object: both explanations, and where they diverge."""
     from lossctl.explanation.result import COMPARISON_FORMAT
 
     pairs = difference.pairs

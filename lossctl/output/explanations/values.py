@@ -1,4 +1,4 @@
-"""The values of steps as people read them: numbers, the entries that matter of vectors, labels."""
+"""The values of steps as people read them: numbers, the most relevant vector entries, labels."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 SHOWN = 4
-"""Entries of a vector that are shown; longer ones have so many less one, and a count."""
+"""Most entries of a vector that are shown; of a longer one, one fewer and a count."""
 
 LABEL_WIDTH = 24
 LABEL_LINES = 4
 
 
 def write_step(step: Step, precision: int, names: Sequence[str], between: str) -> str:
-    """Return the value of a step, its lines below each other or joined into one."""
+    """Return the value of a step, its lines joined by ``between``."""
     lines = format_step(step, precision, names)
-    if between != "\n":  # numbers beside each other are not aligned
+    if between != "\n":  # numbers on one line are not aligned
         lines = [" ".join(line.split()) for line in lines]
     return between.join(lines)
 
 
 def format_step(step: Step, precision: int, names: Sequence[str] = ()) -> list[str]:
-    """Return the lines that show the value of a step; ``names`` are those of the classes.
+    """Return the lines that show the value of a step; ``names`` are the names of the classes.
 
-    Of a long vector there are the marked entry and the largest others; of labels one after
-    another, how often each comes.
+    A long vector is shortened to the marked entry and the largest others, a sequence of labels
+    to its runs.
     """
     value = step.value
     if isinstance(value, str) or value is None:
@@ -67,7 +67,7 @@ def _format_number(value: Any, precision: int) -> str:
 def _format_vector(
     array: Array, precision: int, labels: Sequence[Any], mark: int | None
 ) -> Iterator[str]:
-    """Yield the entries that matter, each with its label: an index, or the name of a class."""
+    """Yield the most relevant entries, each with its label: an index or the name of a class."""
     places = list(range(len(array)))
     if len(array) > SHOWN:
         places = _choose(array, mark)
@@ -80,7 +80,7 @@ def _format_vector(
 
 
 def _choose(array: Array, mark: int | None) -> list[int]:
-    """Return the places of the marked entry, and of the largest others."""
+    """Return the positions of the marked entry and of the largest others."""
     size = array if mark is not None else np.abs(array.astype(np.float64))
     ranked = np.where(np.isnan(size), np.inf, size)
     order = [int(place) for place in np.argsort(-ranked, kind="stable")[:SHOWN]]
@@ -89,10 +89,10 @@ def _choose(array: Array, mark: int | None) -> list[int]:
 
 
 def _format_labels(array: Array) -> list[str]:
-    """Return whole numbers one after another, with how often one comes in a row."""
+    """Return a sequence of integers, with the length of each run."""
     runs = [(label, len(list(run))) for label, run in groupby(array.tolist())]
     words = [str(label) if count == 1 else f"{label}×{count}" for label, count in runs]
     lines = wrap(" ".join(words), LABEL_WIDTH)
     if len(lines) <= LABEL_LINES:
         return lines
-    return [*lines[: LABEL_LINES - 1], f"… {len(array)} in all"]
+    return [*lines[: LABEL_LINES - 1], f"… {len(array)} in total"]

@@ -1,4 +1,4 @@
-"""Explanations of a number: as tables, Markdown and JSON."""
+"""Explanations of a value: as tables, Markdown and JSON."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def check_output(format: str | None, target: str | PathLike[str] | None) -> File
 def write_explanation(
     explanation: Explanation, format: str | None = None, target: Target = None, precision: int = 6
 ) -> None:
-    """Write an explanation to a stream, or to a file whose suffix means the format."""
+    """Write an explanation to a stream, or to a file in the format of its suffix."""
     if isinstance(target, str | PathLike):
         name, compression = check_output(format, target)
         with open_text(target, compression) as stream:
@@ -64,14 +64,14 @@ def _write(explanation: Explanation, name: str, stream: TextIO, precision: int) 
 
 
 def describe_heading(explanation: Explanation) -> Iterator[str]:
-    """Yield what is explained: the loss, and the row."""
+    """Yield the loss and the row that are explained."""
     yield f"{explanation.name}, row {explanation.row} (the first row is 0)"
     if explanation.chosen:
         yield describe_choice(explanation)
 
 
 def list_inputs(explanation: Explanation) -> Iterator[str]:
-    """Yield where the inputs of a row were read, a line for each."""
+    """Yield a line for each input: where the row was read."""
     rows = build_inputs(explanation).rows
     width = max(len(row.cells[0]) for row in rows)
     for name, taken, shape in (row.cells for row in rows):
@@ -79,8 +79,8 @@ def list_inputs(explanation: Explanation) -> Iterator[str]:
 
 
 def build_inputs(explanation: Explanation) -> Grid:
-    """Return where the inputs of a row were read, and of which shapes."""
-    grid = Grid([Column(word, right=False) for word in ("input", "taken", "of")], [])
+    """Return where the row was read in each input, and the shapes of the inputs."""
+    grid = Grid([Column(word, right=False) for word in ("input", "element", "shape")], [])
     for one in explanation.inputs:
         squeezed = f", squeezed from {format_shape(one.given)}" if one.given != one.shape else ""
         cells = [one.name, f"{one.source}{one.index}", f"{format_shape(one.shape)}{squeezed}"]
@@ -89,14 +89,14 @@ def build_inputs(explanation: Explanation) -> Grid:
 
 
 def describe_choice(explanation: Explanation) -> str:
-    """Say which of several losses of a row is explained."""
+    """Say which of a row's several losses is explained."""
     many = " × ".join(map(str, explanation.positions))
     place = ",".join(map(str, (explanation.row, *explanation.position)))
     return f"the row has {many} losses; this is its largest: --row {place}"
 
 
 def build_grid(explanation: Explanation, precision: int, between: str) -> Grid:
-    """Return the steps with their formulas and values, the lines of a value joined so."""
+    """Return the steps with their formulas and values, whose lines ``between`` joins."""
     columns = [Column("step", right=False), Column("formula", right=False)]
     grid = Grid([*columns, Column("value", lines=True)], [])
     for step in explanation.steps:
@@ -108,7 +108,7 @@ def build_grid(explanation: Explanation, precision: int, between: str) -> Grid:
 
 
 def _write_page(explanation: Explanation, name: str, stream: TextIO) -> None:
-    """Write what a loss computes, where there are no data: formula, inputs, options, steps."""
+    """Write how a loss is computed, without data: formula, inputs, options, steps."""
     from lossctl.output import catalogue
 
     described = explanation.description
@@ -117,7 +117,7 @@ def _write_page(explanation: Explanation, name: str, stream: TextIO) -> None:
     rows = [Row([step.key, step.formula, step.note][: len(heads)]) for step in explanation.steps]
     grid = Grid([Column(head, right=False) for head in heads], rows, "Steps")
     example = str(described["example"]).replace("lossctl compute", "lossctl explain")
-    grid.notes.append(f"With files and a row there are numbers: {example} --row 1")
+    grid.notes.append(f"Add files and a row to see values: {example} --row 1")
     if name == "table":
         catalogue.print_loss(described, chosen)
         print()
@@ -143,7 +143,7 @@ def describe_step(step: Step) -> dict[str, Any]:
 
 
 def describe_explanation(explanation: Explanation) -> dict[str, Any]:
-    """Return an explanation in plain values."""
+    """Return an explanation as plain data."""
     result = explanation.result
     inputs = [
         {"name": one.name, "source": one.source, "shape": one.shape, "index": one.index}
@@ -167,7 +167,7 @@ def describe_explanation(explanation: Explanation) -> dict[str, Any]:
 
 
 def encode_record(record: dict[str, Any], encoding: str) -> Iterator[str]:
-    """Yield an object with a key on each line, and an object on each line of a list."""
+    """Yield a JSON object with a key on each line; a list has an object on each line."""
     separator, indent = "{\n", "  "
     for key, value in record.items():
         yield f"{separator}{indent}{encode_json(key, encoding)}: "

@@ -1,4 +1,4 @@
-"""Output files that appear whole or not at all."""
+"""Output files that appear complete or not at all."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 _GZIP_LEVEL = 1
-"""The digits of losses hardly pack: level 6 takes five times as long for 6 % less."""
+"""Digits of losses hardly compress: level 6 takes five times as long for 6 % less."""
 
 
 class _Target(io.FileIO):
-    """A file being written, whose refusals name the file that the user asked for."""
+    """A file being written, whose errors name the file that the user asked for."""
 
     def __init__(self, path: Path | int, mode: str, shown: str) -> None:
         self.shown = shown
         super().__init__(path, mode)
 
     def write(self, data: ReadableBuffer, /) -> int:
-        """Write, and say which file could not be written."""
+        """Write; an error names the file."""
         try:
             return super().write(data)
         except BrokenPipeError:
@@ -40,7 +40,7 @@ class _Target(io.FileIO):
             raise _refusal(self.shown, error) from error
 
     def close(self) -> None:
-        """Close; some file systems say only now that the disk is full."""
+        """Close; some file systems report a full disk only now."""
         try:
             super().close()
         except OSError as error:
@@ -48,7 +48,7 @@ class _Target(io.FileIO):
 
 
 class Pipe(io.RawIOBase):
-    """What is written from its beginning to its end, and to which nothing can be added later."""
+    """A binary stream that can only be written from start to end."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -56,11 +56,11 @@ class Pipe(io.RawIOBase):
         self._abandoned = False
 
     def writable(self) -> bool:
-        """Say that this can be written to."""
+        """Return True: the stream can be written to."""
         return True
 
     def tell(self) -> int:
-        """Return how much has been written: pyarrow asks, and a pipe does not know."""
+        """Return how much has been written, which pyarrow needs and a pipe does not know."""
         return self._written
 
     def write(self, data: ReadableBuffer, /) -> int:
@@ -75,12 +75,12 @@ class Pipe(io.RawIOBase):
         return size
 
     def flush(self) -> None:
-        """Hand over what is written."""
+        """Flush the stream."""
         if not self._abandoned:
             self._stream.flush()
 
     def abandon(self) -> None:
-        """Write no more: an end would make what is there look like all of it."""
+        """Write no more: a proper end would make incomplete output look complete."""
         self._abandoned = True
 
 
@@ -99,7 +99,7 @@ def open_pipe(stream: TextIO) -> Iterator[BinaryIO]:
 
 @contextmanager
 def open_spool(folder: Path | None = None) -> Iterator[BinaryIO]:
-    """Open a temporary file without a name; it vanishes when it is closed."""
+    """Open a temporary file without a name; it is removed when it is closed."""
     shown = "a temporary file"
     try:
         remedy = " (set TMPDIR to a directory with room)" if folder is None else ""
@@ -114,11 +114,11 @@ def open_spool(folder: Path | None = None) -> Iterator[BinaryIO]:
 
 @contextmanager
 def open_binary(path: str | PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a file for writing that takes its name only when all of it is there.
+    """Open a file for writing that gets its name only when it is complete.
 
     The bytes go to a temporary file in the same directory, which is renamed at the end, or
-    removed if anything went wrong; a file that was there before stays as it was until then.
-    Devices and named pipes are written to directly.
+    removed after an error; an existing file is kept until then. Devices and named pipes are
+    written to directly.
     """
     shown = fspath(path)
     target = find_target(shown)
@@ -142,7 +142,7 @@ def open_binary(path: str | PathLike[str]) -> Iterator[BinaryIO]:
 
 @contextmanager
 def open_text(path: str | PathLike[str], compression: str | None = None) -> Iterator[TextIO]:
-    """Open a UTF-8 text file like `open_binary`, through gzip or Zstandard if asked to."""
+    """Open a UTF-8 text file like `open_binary`, compressed with gzip or Zstandard on request."""
     with (
         open_binary(path) as file,
         _compress(file, compression) as packed,
@@ -167,7 +167,7 @@ def _compress(file: BinaryIO, compression: str | None) -> Iterator[BinaryIO]:
 
 
 def find_target(shown: str) -> Path:
-    """Return the path to write to, or say why the system would refuse it."""
+    """Return the path to write to; raises FileError if it cannot be written."""
     try:
         mode = Path(shown).stat().st_mode
     except FileNotFoundError:
@@ -177,9 +177,9 @@ def find_target(shown: str) -> Path:
     if stat.S_ISDIR(mode):
         raise FileError(f"{shown}: cannot be written: it is a directory", "Name a file in it.")
     if not os.access(shown, os.W_OK):
-        raise FileError(f"{shown}: cannot be written: the file is protected (read-only)")
-    # Through a link to the file behind it, so that the link stays a link; a device or pipe as it is
-    # named, since what /dev/stdout links to need not have a path.
+        raise FileError(f"{shown}: cannot be written: the file is read-only")
+    # A link is resolved to its file, so that it stays a link; a device or pipe is not, since the
+    # target of /dev/stdout need not have a path.
     return Path(shown).resolve() if stat.S_ISREG(mode) else Path(shown)
 
 
@@ -201,7 +201,7 @@ def _open_target(path: Path, mode: str, shown: str) -> _Target:
 
 
 def _remove(temporary: Path) -> None:
-    """Remove what was begun; the reason for the failure matters more than one to remove it."""
+    """Remove a partial file; an error here must not hide the original one."""
     try:
         temporary.unlink(missing_ok=True)
     except OSError:

@@ -1,4 +1,4 @@
-"""Which format a name or a file's suffix means."""
+"""The formats of output, by name and by the suffix of a file."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from typing import NamedTuple, TextIO
 from lossctl.errors import UsageError, did_you_mean
 
 TEXT_FORMATS = ("table", "json", "jsonl", "csv", "tsv", "value")
-"""What can be printed of a loss anywhere."""
+"""Formats of a loss for any stream."""
 
 BINARY_FORMATS = ("npy", "parquet", "arrow")
-"""What goes into files and pipes, but not to a terminal."""
+"""Formats for files and pipes, but not for a terminal."""
 
 FORMATS = TEXT_FORMATS + BINARY_FORMATS
 
 EVALUATION_FORMATS = ("table", "json", "jsonl", "csv", "tsv", "markdown", "value")
-"""What can be printed of an evaluation."""
+"""Formats of an evaluation for any stream."""
 
 EVALUATION_FILES = ("parquet", "csv", "tsv", "json", "jsonl", "markdown")
-"""What the suffix of a file with an evaluation may mean."""
+"""Formats of an evaluation that the suffix of a file selects."""
 
 CHECK_FORMATS = ("table", "json", "jsonl", "csv", "tsv", "markdown")
-"""What can be printed of a check."""
+"""Formats of a check for any stream."""
 
 CHECK_FILES = CHECK_FORMATS[1:]
-"""What the suffix of a file with a check may mean."""
+"""Formats of a check that the suffix of a file selects."""
 
 COMPRESSIONS = ("gz", "zst")
-"""What may stand behind the suffix of a text format."""
+"""Suffixes that may follow the suffix of a text format."""
 
 _FILE_FORMATS = (*BINARY_FORMATS, "csv", "tsv", "json", "jsonl")
 _OTHER_SUFFIXES = {"markdown": "md"}
@@ -44,9 +44,9 @@ class FileFormat(NamedTuple):
 
 
 def check_format(name: str, known: Sequence[str] = FORMATS) -> str:
-    """Return the name if it is a format that is written."""
+    """Return the name if it is a known format; raises UsageError."""
     if name not in known:
-        raise UsageError(f"there is no format {name!r}", did_you_mean(name, known))
+        raise UsageError(f"unrecognised format {name!r}", did_you_mean(name, known))
     return name
 
 
@@ -56,12 +56,12 @@ def check_stream_format(name: str, stream: TextIO) -> str:
         return name
     if stream.isatty():
         raise UsageError(
-            f"{name} is not text, and standard output is a terminal",
+            f"{name} is a binary format, and standard output is a terminal",
             f"Pipe it into another program, or write a file: -o FILE.{name}",
         )
     if not hasattr(stream, "buffer"):
         raise UsageError(
-            f"{name} is not text, and cannot be written to a stream of text",
+            f"{name} is a binary format, and cannot be written to a text stream",
             "Give the name of a file.",
         )
     return name
@@ -70,7 +70,7 @@ def check_stream_format(name: str, stream: TextIO) -> str:
 def find_file_format(
     path: str | PathLike[str], known: Sequence[str] = _FILE_FORMATS
 ) -> FileFormat | None:
-    """Return the format that the suffix of the path means, or None where it means none."""
+    """Return the format that the suffix of the path selects, or None."""
     names = {_OTHER_SUFFIXES.get(name, name): name for name in known}
     *_, inner, outer = ["", "", *PurePath(fspath(path)).suffixes]
     inner, outer = inner[1:].lower(), outer[1:].lower()
@@ -86,9 +86,9 @@ def pick_file_format(
     known: Sequence[str] = _FILE_FORMATS,
     printed: Sequence[str] = FORMATS,
 ) -> FileFormat:
-    """Return the format to write a file in: what its suffix says, or what was asked for.
+    """Return the format to write a file in: that of its suffix, or the requested one.
 
-    A suffix that means a format must agree with the request. A file without such a suffix takes
+    A suffix that selects a format must agree with the request. A file without such a suffix gets
     the requested format.
     """
     found = find_file_format(path, known)
@@ -98,11 +98,11 @@ def pick_file_format(
         suffixes = " ".join(f".{_OTHER_SUFFIXES.get(name, name)}" for name in known)
         raise UsageError(
             f"{fspath(path)}: the suffix does not say which format to write",
-            f"Known suffixes: {suffixes} (the text ones also with .gz or .zst behind).",
+            f"Valid suffixes: {suffixes} (text formats also with .gz or .zst).",
         )
     if requested not in (None, found.name):
         raise UsageError(
-            f"{fspath(path)}: the suffix says {found.name}, but {requested} was asked for",
-            "Leave the format out, or give the file another suffix.",
+            f"{fspath(path)}: the suffix says {found.name}, but {requested} was requested",
+            "Omit the format, or give the file another suffix.",
         )
     return found

@@ -1,4 +1,4 @@
-"""Gradients as files: boxes of an array, in any order, behind a header of its shape."""
+"""Gradients as files: blocks of an array, written in any order after a header with its shape."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ Shape = tuple[int, ...]
 _STORED_NUMBERS = 262_144
 
 
-class BoxWriter:
-    """Writes boxes of an array where they belong in a file, in the order of C."""
+class BlockWriter:
+    """Writes blocks of an array to their places in a file, in C order."""
 
     def __init__(self, file: BinaryIO, shape: Shape, dtype: np.dtype[Any]) -> None:
         self._file = file
@@ -37,12 +37,12 @@ class BoxWriter:
         self._begin = self._at = file.tell()
 
     def write(self, start: Shape, values: Array) -> None:
-        """Write a box that begins at ``start``."""
+        """Write a block that begins at ``start``."""
         shape = self._shape
         values = np.ascontiguousarray(values, self._dtype).reshape(values.shape)
         if not values.size:
             return
-        # Behind the last axis that the box does not fill, its numbers lie next to each other.
+        # After the last axis that the block does not fill, its numbers are contiguous.
         cut = len(shape)
         while cut and values.shape[cut - 1] == shape[cut - 1]:
             cut -= 1
@@ -95,29 +95,29 @@ def check_target(path: str) -> None:
 @contextmanager
 def open_gradient(
     path: str, shape: Shape, given_shape: Shape, dtype: np.dtype[Any], result: Result
-) -> Iterator[BoxWriter]:
-    """Open a file for the boxes of an array of ``shape``, which is stored as ``given_shape``.
+) -> Iterator[BlockWriter]:
+    """Open a file for the blocks of an array of ``shape``, which is stored as ``given_shape``.
 
-    NPY files are written in place; for other formats, and for pipes, a temporary file beside the
-    target holds the numbers until all are there.
+    NPY files are written in place; for other formats and for pipes, a temporary file beside the
+    target stores the numbers until all are written.
     """
     target = Path(path)
     if pick_file_format(path).name == "npy" and (target.is_file() or not target.exists()):
         with open_binary(path) as file:
             write_npy_header(file, given_shape, dtype)
-            yield BoxWriter(file, shape, dtype)
+            yield BlockWriter(file, shape, dtype)
         return
     folder = target.resolve().parent
     with open_spool(folder if target.is_file() or not target.exists() else None) as spool:
         begin = spool.tell()
-        yield BoxWriter(spool, shape, dtype)
+        yield BlockWriter(spool, shape, dtype)
         spool.seek(begin)
         write_elements(StoredGradient(spool, given_shape, dtype, result), target=path)
 
 
 @contextmanager
 def store_gradient() -> Iterator[Path]:
-    """Make a place for a gradient that is to be printed; it vanishes at the end."""
+    """Yield the path for a gradient to be printed, in a temporary directory."""
     with tempfile.TemporaryDirectory(prefix="lossctl-") as folder:
         yield Path(folder) / "gradient.npy"
 

@@ -1,4 +1,4 @@
-"""What is printed of a gradient: how large it is, where it is zero or NaN, whether it is right."""
+"""The summary of a gradient: its size, zeros and NaNs, and whether a check agrees."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ GRADIENT_FORMAT = "lossctl.gradient/1"
 """Name and version of the JSON object's shape."""
 
 FORMATS = ("table", "json", "jsonl", "csv", "tsv")
-NUMERICAL = "by differences of the fourth order: the loss declares no gradient"
+NUMERICAL = "4th-order finite differences: the loss declares no gradient"
 
 CHECKED_DIGITS = 12
-"""Digits of two derivatives that are compared."""
+"""Digits shown of two derivatives that are compared."""
 
 COLUMNS = (
     "name",
@@ -42,23 +42,23 @@ COLUMNS = (
     "largest_difference",
     "relative",
 )
-"""What a row of a delimited file tells of the gradient by one input."""
+"""The columns of a delimited file, with a row per input that the gradient is with respect to."""
 
 
 def check_summary_format(name: str | None, default: str | None = None) -> str:
-    """Return the name if a summary can be printed so; a default only if it can."""
+    """Return the name if it is a format of summaries; a default only if it is one."""
     if name is not None and name not in FORMATS:
         remedy = did_you_mean(name, FORMATS)
         if name in (*TEXT_FORMATS, *BINARY_FORMATS):
-            remedy = f"The gradient itself is printed so with -o - (-f {name} -o -)."
-        raise UsageError(f"there is no format {name!r} for the summary of a gradient", remedy)
+            remedy = f"To print the gradient itself in this format, add -o - (-f {name} -o -)."
+        raise UsageError(f"unrecognised format {name!r} for the summary of a gradient", remedy)
     return name or (default if default in FORMATS else "table")
 
 
 def write_summary(
     gradient: Gradient, format: str = "table", stream: TextIO | None = None, precision: int = 6
 ) -> None:
-    """Print what there is to say of a gradient."""
+    """Print the summary of a gradient."""
     out = sys.stdout if stream is None else stream
     if format == "table":
         _print_table(gradient, out, precision)
@@ -101,16 +101,17 @@ def _write_delimited(gradient: Gradient, stream: TextIO, delimiter: str) -> None
 
 
 def _list_rows(gradient: Gradient) -> Iterator[dict[str, Any]]:
-    """Yield what there is to say of the gradient by each input, in flat records."""
+    """Yield a flat record of the gradient with respect to each input."""
     result, agreement = gradient.result, gradient.agreement
     for measure in gradient.measures:
-        told = _describe_measure(measure, gradient)
-        record = told | {
+        described = _describe_measure(measure, gradient)
+        place = described["largest_at"]
+        record = described | {
             "name": result.name,
             "reduction": result.reduction,
             "value": float(result),
             "shape": " ".join(map(str, measure.shape)),  # no commas: for cut and awk
-            "largest_at": " ".join(map(str, told["largest_at"])) if told["largest_at"] else None,
+            "largest_at": " ".join(map(str, place)) if place else None,
         }
         if agreement is not None:
             check = _describe_agreement(agreement) or {}
@@ -183,8 +184,8 @@ def _print_table(gradient: Gradient, stream: TextIO, precision: int) -> None:
 def _describe_rows(
     measure: Measure, gradient: Gradient, precision: int
 ) -> Iterator[tuple[str, str]]:
-    """Yield what there is to say of the gradient by one input."""
-    yield "gradient by", f"{measure.name}  {format_shape(measure.shape)}"
+    """Yield the labels and texts of the gradient with respect to one input."""
+    yield "gradient w.r.t.", f"{measure.name}  {format_shape(measure.shape)}"
     yield "norm", format_number(measure.norm, precision)
     if measure.elements:
         place = f" at {format_shape(measure.place)}" if measure.place and measure.largest else ""
@@ -199,25 +200,25 @@ def _describe_rows(
 
 
 def _count(number: int, of: int) -> str:
-    """Return a count with its share."""
+    """Return a count with its percentage."""
     return f"{number} of {of} ({100 * number / of:.3g} %)"
 
 
 def _describe_origin(gradient: Gradient, precision: int) -> Iterator[tuple[str, str]]:
     if gradient.numerical:
-        yield "found", NUMERICAL
+        yield "method", NUMERICAL
     if gradient.note:
         yield "convention", gradient.note
     agreement = gradient.agreement
     if agreement is None:
         return
-    kinks = f", {agreement.kinks} at kinks or clamps left out" if agreement.kinks else ""
-    yield "compared", f"{agreement.compared} elements with differences{kinks}"
+    kinks = f", {agreement.kinks} at kinks or clamps skipped" if agreement.kinks else ""
+    yield "compared", f"{agreement.compared} elements with finite differences{kinks}"
     if not agreement.compared:
         return
     share = format_number(agreement.relative, 3)
-    yield "check", "agrees" if agreement.agrees else f"DISAGREES, by {share} of the size"
+    yield "check", "agrees" if agreement.agrees else f"DISAGREES by {share} of the size"
     place = f"{agreement.input} {format_shape(agreement.place)}"
     yield "largest difference", f"{format_number(agreement.difference, 3)} at {place}"
-    yield "declared there", format_number(agreement.declared, max(precision, CHECKED_DIGITS))
-    yield "by differences", format_number(agreement.numerical, max(precision, CHECKED_DIGITS))
+    yield "declared gradient", format_number(agreement.declared, max(precision, CHECKED_DIGITS))
+    yield "finite difference", format_number(agreement.numerical, max(precision, CHECKED_DIGITS))

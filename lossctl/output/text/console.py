@@ -1,4 +1,4 @@
-"""Tables for people: coloured and fitted on a terminal, plain and whole anywhere else."""
+"""Tables for people: coloured and fitted on a terminal, plain and complete elsewhere."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from lossctl.engine.sums.result import Result
 
 _ENDLESS = 1_000_000
-"""The width where there is no edge: rich would assume 80 columns, and cut."""
+"""The width outside a terminal, where rich would assume 80 columns and cut lines."""
 
 _ALIGNED = 40
-"""Shapes stand below each other behind file names up to this long."""
+"""Shapes are aligned in a column after file names up to this long."""
 
 KEY_STYLE = "cyan"
 BORDER_STYLE = "dim"
@@ -42,7 +42,7 @@ class PipeConsole(Console):
 
 
 def open_console(stream: TextIO) -> Console:
-    """Return a rich console on the stream that cuts nothing off a terminal."""
+    """Return a rich console that cuts nothing outside a terminal."""
     return PipeConsole(
         file=stream,
         width=None if stream.isatty() else _ENDLESS,
@@ -70,14 +70,14 @@ def print_result(result: Result, stream: TextIO, precision: int) -> None:
 
 
 def describe_result(result: Result, precision: int, encoding: str) -> Iterator[tuple[str, str]]:
-    """Yield what there is to say about a result, apart from its value."""
+    """Yield the labels and texts of a result, except its value."""
     yield "loss", result.name
     yield "reduction", result.reduction
     yield "counted", str(result.counted)
     yield from _describe_left_out(result)
     if result.value is not None and result.reduction != "sum":
         amount = format_amount(result.denominator, precision)
-        yield "divided by", f"{amount} ({word_denominator(result.denominator_name)})"
+        yield "denominator", f"{amount} ({word_denominator(result.denominator_name)})"
     if result.transform:
         yield "transform", f"{result.transform} of the quotient"
     yield "samples", str(result.samples)
@@ -87,7 +87,7 @@ def describe_result(result: Result, precision: int, encoding: str) -> Iterator[t
 
 
 def _describe_left_out(result: Result) -> Iterable[tuple[str, str]]:
-    """Yield the counts that are not zero; of ignored ones also zero, if a label was named."""
+    """Yield the counts above zero; ``ignored`` also if zero, if an ignored label was given."""
     if result.ignored or result.ignored_label is not None:
         yield "ignored", str(result.ignored)
     if result.masked:

@@ -1,4 +1,4 @@
-"""The words for what other rooms say as data: places, broken rules, remedies with their flags."""
+"""Text for what other rooms report as data: locations, broken rules, remedies with their flags."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lossctl.findings import RemedyKind as Kind
 from lossctl.losses.core.terms import DenominatorName
 
 MANY_DIGITS = 1e15
-"""Up to here a whole number is shown in all its digits."""
+"""Up to here an integer is shown with all its digits."""
 
 REMEDIES: dict[Kind, str] = {
     Kind.CHECK_ORDER: "Class indices are the integers 0 to C-1. If these are scores, check the"
@@ -20,33 +20,34 @@ REMEDIES: dict[Kind, str] = {
     Kind.RELABEL: "Labels start at 0. If yours start at 1, subtract 1; if the value means"
     " 'no label', {leave_out}.",
     Kind.END_LISTS: "Each row lists the indices of its classes, then -1.",
-    Kind.TAKE_SIGNS: "Targets of 0 and 1 are for binary cross entropy (bce, bce_with_logits);"
-    " 2*y - 1 turns them into signs.",
+    Kind.TAKE_SIGNS: "Targets of 0 and 1 belong to binary cross entropy (bce, bce_with_logits);"
+    " 2*y - 1 converts them to -1 and 1.",
     Kind.TAKE_LOGITS_LOSS: "If these are logits, use the loss that takes logits (bce_with_logits).",
     Kind.TAKE_CLASS_LOGITS_LOSS: "If these are logits, use the loss that takes logits (ce).",
     Kind.TAKE_VARIANCES: "If these are log-variances, exponentiate them; if standard deviations,"
     " square them.",
     Kind.TAKE_BITS: "The label of the positive class is 1, of the negative class 0; (y + 1) / 2"
-    " turns signs into labels.",
-    Kind.TAKE_CLASS_LABELS: "Scores or probabilities of the classes have an axis more than the"
+    " converts -1 and 1 to labels.",
+    Kind.TAKE_CLASS_LABELS: "Scores or probabilities of the classes have one more axis than the"
     " labels.",
-    Kind.MASK_NOT_POSITIVE: "The loss is defined for positive numbers alone; leave the others out"
+    Kind.MASK_NOT_POSITIVE: "The loss is defined only for positive numbers; exclude the others"
     " with --mask.",
-    Kind.MASK_NEGATIVE: "The loss is defined for counts and amounts; leave the others out with"
+    Kind.MASK_NEGATIVE: "The loss is defined only for numbers of at least 0; exclude the others"
+    " with --mask.",
+    Kind.MASK_NO_AMOUNTS: "Logarithmic errors are defined only for amounts; exclude the others with"
     " --mask.",
-    Kind.MASK_NO_AMOUNTS: "Logarithmic errors are for amounts; leave the others out with --mask.",
-    Kind.TAKE_CORNERS: "A box is its left, top, right and bottom side. Boxes as centre and size,"
-    " or as corner and size, must be turned into corners.",
+    Kind.TAKE_CORNERS: "A box is given by its left, top, right and bottom edge. Convert boxes given"
+    " as centre and size, or as corner and size.",
     Kind.TAKE_LOG_PROBABILITIES: "take log_softmax of logits, or the log of probabilities",
-    Kind.TAKE_LOGITS_OF_CLASSES: "a softmax over probabilities gives a wrong number quietly; the"
+    Kind.TAKE_LOGITS_OF_CLASSES: "a softmax of probabilities gives a silently wrong value; the"
     " logarithms of probabilities are logits",
-    Kind.TAKE_LOGITS: "a sigmoid over probabilities gives a wrong number quietly; log(p / (1 - p))"
+    Kind.TAKE_LOGITS: "a sigmoid of probabilities gives a silently wrong value; log(p / (1 - p))"
     " is the logit",
-    Kind.CHOOSE_NAN_POLICY: "--nan omit leaves them out, --nan propagate computes them.",
-    Kind.ALIGN_SAMPLES: "All inputs must hold the same samples in the same order.",
+    Kind.CHOOSE_NAN_POLICY: "--nan omit excludes them, --nan propagate computes them.",
+    Kind.ALIGN_SAMPLES: "All inputs must contain the same samples in the same order.",
     Kind.SQUEEZE: "Nothing is broadcast. --squeeze drops axes of length 1 from all inputs.",
-    Kind.MOVE_CLASS_AXIS: "If the classes are the last axis, say --class-axis {axis}.",
-    Kind.SWAP_INPUTS: "They would fit the other way round: predictions come first, then targets.",
+    Kind.MOVE_CLASS_AXIS: "If the classes are the last axis, use --class-axis {axis}.",
+    Kind.SWAP_INPUTS: "They would fit in the other order: predictions come first, then targets.",
     Kind.GIVE_SHAPES: "Nothing is broadcast: give arrays of the shapes above ('lossctl show'"
     " explains them).",
     Kind.GIVE_ARRAY: "Give a file or a comma list with {option}.",
@@ -55,20 +56,20 @@ REMEDIES: dict[Kind, str] = {
     Kind.CORRECT_CELL: "Choose a numeric column, or correct the cell (empty or NaN is a missing"
     " value); names of classes become indices with --classes.",
     Kind.LIST_CLASSES: "List them: --classes cat,dog",
-    Kind.FILL_CELLS: "Fill empty cells, or leave their rows out (in 'lossctl evaluate' with"
+    Kind.FILL_CELLS: "Fill the empty cells, or exclude their rows (in 'lossctl evaluate' with"
     " --where).",
     Kind.SAVE_STATE: "States are written by --save-state; this version reads {format!r}.",
     Kind.SAVE_AGAIN: "Save it again with --save-state.",
     Kind.NAME_STATES: "Name the files that --save-state wrote.",
     Kind.LIST_GRADIENTS: "'lossctl grad --help' lists the losses that have one.",
     Kind.GIVE_DATASET: "Give a dataset before the options: lossctl evaluate meta.csv --pred …",
-    Kind.SET_OPTIONS_OF: "Its options are set so: {loss}:NAME=VALUE.",
+    Kind.SET_OPTIONS_OF: "Set its options as {loss}:NAME=VALUE.",
 }
-"""What each kind of remedy is in words."""
+"""The text of each kind of remedy."""
 
 
 def word(said: Worded) -> str:
-    """Return the words for something that is said as data."""
+    """Return the text for something that is reported as data."""
     found = WORDING.get(type(said))
     if found is None:
         from lossctl.output.checks.repair_words import WORDING as OF_CHECKS
@@ -102,7 +103,7 @@ def write_flag(name: str) -> str:
 
 
 def word_remedy(remedy: Remedy) -> str:
-    """Return what to do."""
+    """Return the text of a remedy."""
     if not isinstance(remedy.kind, Kind):
         from lossctl.output.checks.repair_words import word_remedy as word_repair
 
@@ -114,7 +115,7 @@ def word_remedy(remedy: Remedy) -> str:
 
 
 def _leave_out(values: Mapping[str, Any]) -> str:
-    """Say how labels are left out: by an option of the loss, or else with their samples."""
+    """Say how to ignore labels: with an option of the loss, or else by masking their samples."""
     option = values.get("option")
     if option is None:
         return "mask its sample with --mask"
@@ -125,7 +126,7 @@ def _leave_out(values: Mapping[str, Any]) -> str:
 
 
 def word_location(place: Location) -> str:
-    """Return row, line and column, and in which file."""
+    """Return row, line and column, and the file."""
     if place.words:
         return place.words
     source = f" of {place.source}" if place.source else ""
@@ -160,7 +161,7 @@ def word_text_finding(finding: TextFinding) -> str:
 
 
 def word_finding(finding: RuleFinding) -> str:
-    """Return how many, of what, the first one and where it is, and what may be done."""
+    """Return how many values break the rule, the first one, where it is, and the remedy."""
     text = _state(finding)
     if finding.remedy is not None and finding.advised:
         text += f" ({finding.remedy})"
@@ -170,7 +171,7 @@ def word_finding(finding: RuleFinding) -> str:
 
 
 def _state(finding: RuleFinding) -> str:
-    """Return how many, of what, the first one and where it is."""
+    """Return how many values break the rule, the first one and where it is."""
     rule, count, value = finding.rule, finding.count, finding.value
     verbs = ("is", "was", "does") if count == 1 else ("are", "were", "do")
     text = rule.text.format(classes=finding.classes, are=verbs[0], were=verbs[1], do=verbs[2])
@@ -189,4 +190,4 @@ WORDING: dict[type, Callable[[Any], str]] = {
     Remedy: word_remedy,
     RuleFinding: word_finding,
 }
-"""What words each kind of data."""
+"""The function that gives the text of each type of data."""

@@ -138,7 +138,7 @@ def test_the_remedy_names_the_option(folder: Path) -> None:
 def test_the_check_advises_the_option(folder: Path) -> None:
     found = lossctl.check("mine.py:cross", "x.npy", np.array([0, 1, 99, 0]))
     (finding,) = [one for one in found.findings if one.code == "label_out_of_range"]
-    assert finding.repair == "if 99 means 'no label', say --without 99; else correct the labels"
+    assert finding.repair == "if 99 means 'no label', use --without 99; else correct the labels"
     (command,) = finding.commands
     assert command.endswith("without=99)")
     never = lossctl.check("mine.py:cross", LOGITS, LABELS, without=77)
