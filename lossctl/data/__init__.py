@@ -70,7 +70,7 @@ def open_sources(references: Sequence[object], cells: Collection[int] = ()) -> l
 
 
 def is_streaming(reference: object) -> bool:
-    """Whether something comes through a pipe, so that it can be read only once."""
+    """Whether a source is a pipe, which can be read only once."""
     if not is_reference(reference):
         return False
     files = find_files(reference)
@@ -116,7 +116,7 @@ def _wrap(given: object, *, as_cells: bool) -> Source:
 
 
 def _parse_numbers(text: str) -> Array | None:
-    """Return the numbers of a comma list, or None where the text is no such list."""
+    """Return the numbers of a comma list, or None if the text is not one."""
     parts = [part.strip() for part in text.split(",")]
     if len(parts) > 1 and not parts[-1]:
         parts.pop()

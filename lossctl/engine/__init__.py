@@ -1,1 +1,1 @@
-"""In what pieces, on which threads, and how are the pieces added up?"""
+"""In which blocks, on which threads, and how are the results of the blocks added up?"""

@@ -1,4 +1,4 @@
-"""Adding up without error: the order of the summands never changes a bit of the sum."""
+"""Exact summation: the order of the summands never changes a bit of the sum."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HUGE = 2.0**960
 
 @dataclass(slots=True)
 class ExactSum:
-    """A running sum held as numbers that do not overlap, so that nothing is ever rounded.
+    """A running sum, kept as numbers that do not overlap, so that nothing is ever rounded.
 
     Adding and merging are exact and therefore commute; :attr:`value` is the sum, rounded once.
     Shewchuk 1997, doi:10.1007/PL00009321.
@@ -22,7 +22,7 @@ class ExactSum:
     special: float = 0.0
     """Sum of the infinities and NaN that were added; 0 if there were none."""
     huge: int = 0
-    """Sum of the numbers so large that adding them up as doubles might overflow."""
+    """Sum of the numbers so large that adding them as doubles might overflow."""
 
     def add(self, number: float) -> None:
         """Add one number."""
@@ -45,7 +45,7 @@ class ExactSum:
         self.parts[kept:] = [number]
 
     def merge(self, other: ExactSum) -> None:
-        """Add everything that another sum holds."""
+        """Add another sum."""
         for part in other.parts:
             self.add(part)
         self.special += other.special

@@ -74,7 +74,7 @@ class TestCall:
         assert make_call("keras.huber", [X, Y], {}).settings.reduction == "sum_over_batch_size"
         assert make_call("keras.huber", [X, Y], {}, reduction="sum").settings.reduction == "sum"
         assert make_call(None, [X, Y], {}).settings.reduction == "mean"
-        with pytest.raises(UsageError, match="no reduction ''"):
+        with pytest.raises(UsageError, match="unknown reduction ''"):
             make_call("mse", [X, Y], {}, reduction="").plan()
 
     def test_threads_are_as_many_as_there_are_cores(self) -> None:

@@ -72,7 +72,7 @@ def test_losses_of_rows(data: Path) -> None:
 
 
 def test_an_unknown_label_is_named(data: Path) -> None:
-    with pytest.raises(DataError, match="none of the 3 classes; the first is 'owl'") as caught:
+    with pytest.raises(DataError, match="not among the 3 classes; the first is 'owl'") as caught:
         lossctl.compute("ce", LOGITS, f"{data}#label", classes="cat,dog,owls")
     assert "owls" in caught.value.remedy
 

@@ -130,7 +130,7 @@ class TestFiles:
             np.save(here / "x.npy", objects, allow_pickle=True)
         else:
             np.savez(here / "x.npz", x=objects)
-        words = (f"x.{suffix}", "never unpickled", "dtype=float")
+        words = (f"x.{suffix}", "pickle can run code", "dtype=float")
         refuse("mse", f"x.{suffix}", "v.npy", code=DATA, words=words)
         assert not (here / "sprung").exists()
 

@@ -44,7 +44,7 @@ def test_an_order_of_inputs_that_is_in_doubt_is_told() -> None:
 @pytest.mark.parametrize("dtype", [np.int64, np.uint8, bool])
 def test_integers_in_the_shape_of_probabilities(dtype: type) -> None:
     for shape in ((5,), (5, 3), (2, 3, 4)):
-        with pytest.raises(DataError, match="probabilities of the classes, but holds"):
+        with pytest.raises(DataError, match="probabilities of the classes, but contains"):
             lossctl.compute("ce", RANDOM.normal(size=shape), np.zeros(shape, dtype))
 
 
@@ -196,7 +196,7 @@ class TestFiles:
 
     def test_lines_that_end_in_carriage_returns(self, tmp_path: Path) -> None:
         (tmp_path / "x.csv").write_bytes(b"a,b\r1,2\r3,4\r")
-        with pytest.raises(DataError, match="carriage returns alone"):
+        with pytest.raises(DataError, match="carriage returns only"):
             lossctl.compute("l1", tmp_path / "x.csv#a", [0.0, 0.0])
 
     @pytest.mark.parametrize("number", ["-Inf", "INF", "NAN", "infinity", "1e5"])

@@ -111,7 +111,7 @@ class TestInputs:
             np.save(target, np.array([0, 7, 1]))
 
         paths = [str(tmp_path / name) for name in files]
-        with pytest.raises(lossctl.errors.DataError, match="changed between two readings"):
+        with pytest.raises(lossctl.errors.DataError, match="changed between the two passes"):
             lossctl.gradient("ce", *paths, progress=spoil)
 
 

@@ -35,7 +35,7 @@ def here(tmp_path: Path) -> Path:
     ("output", "said"),
     [
         ("suite.toml", "suite.toml is the suite itself"),
-        ("./rows.csv", "rows.csv is read, and would be overwritten"),
+        ("./rows.csv", "rows.csv is an input, and would be overwritten"),
         ("found.csv", "found.csv would be written twice"),
     ],
 )

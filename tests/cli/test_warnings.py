@@ -104,7 +104,7 @@ class TestWarnings:
     def test_whole_floats_as_indices(self, here: Path, suffix: str) -> None:
         names = save(here, "x", LOGITS, suffix), save(here, "y", LABELS.astype(float), suffix)
         done = compute("ce", *names, "-f", "value")
-        self.only(done, "target", "taken as indices")
+        self.only(done, "target", "read as class indices")
         assert done.value == lossctl.compute("ce", LOGITS, LABELS).value
 
     def test_labels_outside_0_to_1(self, here: Path, suffix: str) -> None:

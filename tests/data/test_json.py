@@ -123,7 +123,7 @@ def test_lists_of_different_lengths(text: Text) -> None:
         ("nonsense", "is not valid JSON"),
         ('{"x": 2} {"x": 3', "is not valid JSON"),
         ("[1, 2]", "is not a JSON object"),
-        ('{"x": 1, "x": 2}', "the key 'x' is there twice"),
+        ('{"x": 1, "x": 2}', "the key 'x' appears twice"),
     ],
 )
 def test_lines_that_are_no_objects(text: Text, line: str, what: str) -> None:
@@ -147,7 +147,7 @@ def test_without_columns_all_fields_must_be_numbers(text: Text) -> None:
     path = text('{"x": 1, "y": 2}\n{"x": 3, "y": "NaN"}\n')
     assert np.array_equal(load(path), [[1, 2], [3, NAN]], equal_nan=True)
     path = text('{"id": "a7", "x": 1, "v": [1, 2]}\n')
-    with pytest.raises(UsageError, match=r"'id' holds 'a7'; 'v' holds lists"):
+    with pytest.raises(UsageError, match=r"'id' contains 'a7'; 'v' contains lists"):
         open_sources([path])
     with pytest.raises(UsageError, match=r"(?s)no column 'X'.*Did you mean x"):
         open_sources([f"{path}#X"])

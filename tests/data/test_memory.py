@@ -107,7 +107,7 @@ def test_other_libraries_speak_through_the_array_protocol() -> None:
         (pd.Series(pd.to_datetime(["2026-01-01"])), DataError, "dates"),
         (pa.array(["a"]), DataError, "string"),
         (pa.array([[1], [2, 3]]), DataError, "different lengths"),
-        (pa.table({"a": [1], "b": [[1]]}), UsageError, "'b' holds lists"),
+        (pa.table({"a": [1], "b": [[1]]}), UsageError, "'b' contains lists"),
         (pd.DataFrame(), UsageError, "no columns"),
         (None, UsageError, "not an array"),
         ({"a": 1}, UsageError, "not an array"),

@@ -108,7 +108,7 @@ REFUSED = [
     (np.array([1 + 2j]), "complex128", "real part"),
     (np.array(["a", "b"]), "<U1", "indices"),
     (np.array([b"a"]), "|S1", "indices"),
-    (np.array([{}, 1], object), "object", "never unpickled"),
+    (np.array([{}, 1], object), "object", "pickle can run code"),
     (np.zeros(2, "M8[s]"), "datetime64", "seconds"),
     (np.zeros(2, [("score", "f4"), ("id", "i4")]), "fields score, id", "array of its own"),
     (np.zeros(2, "V1"), "V1", "float32"),
@@ -138,7 +138,7 @@ def test_pickles_are_never_run(tmp_path: Path) -> None:
             return os.mkdir, (str(tmp_path / "sprung"),)
 
     np.save(tmp_path / "x.npy", np.array([Trap()], object), allow_pickle=True)
-    with pytest.raises(DataError, match="never unpickled"):
+    with pytest.raises(DataError, match="pickle can run code"):
         open_sources([tmp_path / "x.npy"])
     assert not (tmp_path / "sprung").exists()
 
@@ -147,7 +147,7 @@ def test_cut_off_npy_says_how_much_is_missing(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros((10, 3)))
     whole = (tmp_path / "x.npy").read_bytes()
     (tmp_path / "x.npy").write_bytes(whole[:-1])
-    with pytest.raises(DataError, match=r"cut off.*\(10, 3\) of float64, 240 bytes, and 239"):
+    with pytest.raises(DataError, match=r"cut off.*\(10, 3\) of float64, 240 bytes, but 239"):
         open_sources([tmp_path / "x.npy"])
     (tmp_path / "x.npy").write_bytes(whole[:60])
     for size in (60, 9, 7):
@@ -177,7 +177,7 @@ def test_wrong_beginning_names_what_was_found(tmp_path: Path) -> None:
         ("{'descr': '<f8', 'fortran_order': 3, 'shape': (1,)}", "is 3, neither True nor False"),
         ("{'descr': '<f8', 'fortran_order': False, 'shape': (1.5,)}", r"shape \(1\.5,\) is not"),
         ("{'descr': '<f8', 'fortran_order': False, 'shape': [1]}", r"shape \[1\] is not a tuple"),
-        ("{'descr': '<f8', 'fortran_order': False, 'shape': (1,), 'x': 1}", "says more than"),
+        ("{'descr': '<f8', 'fortran_order': False, 'shape': (1,), 'x': 1}", "has other keys than"),
         ("{'descr': 'nonsense', 'fortran_order': False, 'shape': (1,)}", "dtype 'nonsense' is no"),
         ("{'descr': '<f8', 'fortran_order': False, 'shape': (10, 99999999999999999)}", "cut off"),
         ("__import__('os')", "does not describe an array"),

@@ -49,7 +49,7 @@ def test_npz_with_one_member_needs_no_fragment(tmp_path: Path) -> None:
 
 def test_npz_choices(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", logits=NUMBERS, target=NUMBERS)
-    with pytest.raises(UsageError, match=r"(?s)holds 2 arrays: logits, target.*x.npz#logits"):
+    with pytest.raises(UsageError, match=r"(?s)contains 2 arrays: logits, target.*x.npz#logits"):
         open_sources([tmp_path / "x.npz"])
     with pytest.raises(UsageError, match=r"(?s)no array 'logit'.*Did you mean logits"):
         open_sources([f"{tmp_path}/x.npz#logit"])

@@ -131,9 +131,9 @@ def test_missing_lists_and_missing_elements(
 def test_lists_stand_alone(tmp_path: Path) -> None:
     open_column(tmp_path, [[1.0], [2.0]]).close()
     path = f"{tmp_path}/eval.parquet"
-    with pytest.raises(UsageError, match="holds lists"):
+    with pytest.raises(UsageError, match="contains lists"):
         open_sources([f"{path}#other,x"])
-    with pytest.raises(UsageError, match=r"'x' holds list<element: double>"):
+    with pytest.raises(UsageError, match=r"'x' contains list<element: double>"):
         open_sources([path])
 
 
@@ -163,7 +163,7 @@ def test_kinds_of_numbers_that_are_not_plain(tmp_path: Path) -> None:
     ],
 )
 def test_columns_that_are_no_numbers(tmp_path: Path, values: Any, what: str) -> None:
-    with pytest.raises(DataError, match=f"column 'x' holds {what}"):
+    with pytest.raises(DataError, match=f"column 'x' contains {what}"):
         open_column(tmp_path, values)
 
 

@@ -161,14 +161,16 @@ def test_a_name_that_exists_is_no_pattern(tmp_path: Path) -> None:
 def test_nothing_matches(tmp_path: Path) -> None:
     write_arrays(tmp_path / "shards", SCORES)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(FileError, match=r"(?s)any that matches.*shards holds: part-1.npy, part-2"):
+    with pytest.raises(
+        FileError, match=r"(?s)no file matches.*shards contains: part-1.npy, part-2"
+    ):
         open_sources([f"{tmp_path}/shards/part-*.csv"])
-    with pytest.raises(FileError, match=r"(?s)any that matches.*absent does not exist"):
+    with pytest.raises(FileError, match=r"(?s)no file matches.*absent does not exist"):
         open_sources([f"{tmp_path}/absent/*/part-*.csv"])
-    with pytest.raises(FileError, match=r"(?s)is a directory in which no file.*It is empty"):
+    with pytest.raises(FileError, match=r"(?s)no file in this directory.*It is empty"):
         open_sources([tmp_path / "empty"])
     write(tmp_path / "empty/notes.txt", b"a")
-    with pytest.raises(FileError, match=r"(?s)is a directory.*Available: notes.txt"):
+    with pytest.raises(FileError, match=r"(?s)no file in this directory.*Available: notes.txt"):
         open_sources([tmp_path / "empty"])
     write(tmp_path / "shards/part-1.csv.gz", gzip.compress(b"x\n1\n"))
     with pytest.raises(UsageError, match="several formats: 1 CSV, 6 NPY"):
@@ -206,7 +208,7 @@ def test_bad_cells_name_their_shard(tmp_path: Path) -> None:
         (np.zeros((2, 3)), r"rows of .*a.npy are 4 numbers of float64, of .*b.npy 3 numbers of"),
         (np.zeros((2, 4), np.float32), r"a.npy are .*float64, of .*b.npy .*float32"),
         (np.zeros(2), r"a.npy are 4 numbers.*b.npy single numbers"),
-        (np.float64(1), r"b.npy holds one number"),
+        (np.float64(1), r"b.npy contains one number"),
     ],
 )
 def test_arrays_that_differ(tmp_path: Path, other: Any, what: str) -> None:
@@ -262,7 +264,7 @@ def test_shards_are_compared_before_they_are_read(tmp_path: Path, kind: str) -> 
 def test_one_number_in_every_file(tmp_path: Path) -> None:
     for name in "ab":
         write(tmp_path / f"{name}.npy", encode_array(np.float64(1)))
-    with pytest.raises(DataError, match=r"a.npy holds one number"):
+    with pytest.raises(DataError, match=r"a.npy contains one number"):
         open_sources([f"{tmp_path}/*.npy"])
 
 
@@ -292,7 +294,7 @@ def test_formats_that_differ(tmp_path: Path) -> None:
             if other != kind:
                 write(tmp_path / "a", first)
                 write(tmp_path / "b", second)
-                with pytest.raises(DataError, match=r"/a and .*/b are of different formats"):
+                with pytest.raises(DataError, match=r"/a and .*/b have different formats"):
                     read_in_blocks(open_one(f"{tmp_path}/[ab]"))
 
 

@@ -172,7 +172,7 @@ class TestHandingOver:
 
     def test_of_several_none_is_taken_for_the_other(self) -> None:
         found = lossctl.gradient("margin_ranking", [1.0], [2.0], [1.0])
-        with pytest.raises(UsageError, match=r"by 2 inputs \(input1, input2\)"):
+        with pytest.raises(UsageError, match=r"with respect to 2 inputs \(input1, input2\)"):
             np.asarray(found)
         with pytest.raises(UsageError, match="no gradient with respect to 'input'") as raised:
             found["input"]
@@ -184,5 +184,5 @@ class TestHandingOver:
         with pytest.raises(UsageError, match="was written to"):
             np.asarray(written)
         measured = lossctl.gradient("mse", [1.0], [0.0], keep=False)
-        with pytest.raises(UsageError, match="measured, and not kept"):
+        with pytest.raises(UsageError, match="measured, but not kept"):
             measured["input"]

@@ -29,7 +29,7 @@ class TestCopies:
     def test_a_copy_is_refused(self, files: Path) -> None:
         lossctl.compute("mse", "a.npy", "y.npy", save_state="1.json")
         (files / "2.json").write_text((files / "1.json").read_text())
-        with pytest.raises(UsageError, match=r"2.json holds the same run as 1.json.*of a.npy, y"):
+        with pytest.raises(UsageError, match=r"2.json is the same run as 1.json.*of a.npy, y"):
             lossctl.merge(["1.json", "2.json"])
         done = run("merge", "1.json", "2.json", "-f", "value")
         assert (done.code, done.out) == (2, "")
@@ -65,7 +65,9 @@ class TestCopies:
         paths = [tmp_path / f"{number}.json" for number in range(3)]
         for path in paths:
             lossctl.compute("l1", np.ones(4), np.zeros(4), save_state=path)
-        said = r"1.json holds the same sums as .*0.json; if it is a copy.*\(and 1 more like this\)"
+        said = (
+            r"1.json contains the same sums as .*0.json; if it is a copy.*\(and 1 more like this\)"
+        )
         with pytest.warns(LossctlWarning, match=said) as caught:
             merged = lossctl.merge(paths)
         assert (merged.samples, len(caught), len(merged.warnings)) == (12, 1, 1)
@@ -129,7 +131,7 @@ class TestPatterns:
         (tmp_path / "part-1.json").touch()
         done = run("merge", "z*.json", cwd=tmp_path)
         assert (done.code, done.out) == (4, "")
-        assert "z*.json: there is no such file, nor any that matches the pattern" in done.err
+        assert "z*.json: no such file, and no file matches the pattern" in done.err
         assert "part-1.json" in done.err.splitlines()[1]
 
     def test_no_file(self, tmp_path: Path) -> None:

@@ -296,7 +296,7 @@ def test_notes_of_any_part_are_kept(tmp_path: Path) -> None:
         whole = lossctl.compute("ce", *inputs)
         merged = lossctl.merge(save_parts(tmp_path, 4, "ce", *inputs))
     assert whole.warnings == merged.warnings
-    assert "whole float64 numbers" in whole.warnings[0]
+    assert "float64 values" in whole.warnings[0]
 
 
 @pytest.mark.parametrize(

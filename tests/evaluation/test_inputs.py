@@ -122,7 +122,7 @@ def test_inputs_are_never_overwritten(tmp_path: Path, written: str) -> None:
     meta = write(FRAME, tmp_path / "meta.parquet")
     (tmp_path / "link.csv").symlink_to(data)
     before = Path(data).read_bytes(), Path(meta).read_bytes()
-    with pytest.raises(UsageError, match="is read, and would be overwritten"):
+    with pytest.raises(UsageError, match="is an input, and would be overwritten"):
         lossctl.evaluate(
             data, pred="pred", target=f"{meta}#target", loss="mse", elements=tmp_path / written
         )
@@ -189,7 +189,7 @@ def test_text_labels(tmp_path: Path, given: str) -> None:
 def test_unknown_labels_are_counted_and_named() -> None:
     frame = FRAME.assign(label=["cat", "dgo"] * 250)
     with pytest.raises(
-        DataError, match=r"250 labels are none of the 3 classes.*'dgo' at row 1 "
+        DataError, match=r"250 labels are not among the 3 classes.*'dgo' at row 1 "
     ) as no:
         lossctl.evaluate(
             frame, pred="logit_0:logit_2", target="label", loss="ce", classes=["cat", "dog", "cow"]
@@ -375,9 +375,9 @@ def test_what_is_no_label_is_refused(tmp_path: Path) -> None:
     frame = FRAME.assign(pair=[[1, 2]] * len(FRAME))
     frame.to_parquet(tmp_path / "eval.parquet")
     for data in (frame, tmp_path / "eval.parquet"):
-        with pytest.raises(DataError, match="pair holds list<"):
+        with pytest.raises(DataError, match="pair contains list<"):
             lossctl.evaluate(data, pred="pred", target="target", loss="mse", by="pair")
-    with pytest.raises(DataError, match="holds no labels"):
+    with pytest.raises(DataError, match="contains no labels"):
         lossctl.evaluate(FRAME.assign(x=1j), pred="pred", target="target", loss="mse", by="x")
 
 

@@ -61,7 +61,9 @@ class TestBoxes:
 
     def test_boxes_without_area_are_told(self, key: str) -> None:
         point = turned(2, [1.0, 1, 1, 1])
-        with pytest.warns(LossctlWarning, match=r"target: 1 box does not have any area.*row 2"):
+        with pytest.warns(
+            LossctlWarning, match=r"target: 1 box does not have a positive area.*row 2"
+        ):
             result = lossctl.compute(key, BOX, point, reduction="none")
         assert np.isfinite(result.elements).all()
 

@@ -98,7 +98,9 @@ def test_a_broken_rule_counts_and_inflects() -> None:
     assert str(one).startswith("target: 1 value is outside [0, 3), the indices of 3 classes; ")
     assert str(one).endswith("; the first is 7 at row 1 of y.npy")
     boxes = RuleFinding(rules.EMPTY_BOX, "input", 2, (1,), 0.5, 0, place, left_out=True)
-    assert str(boxes).startswith("input: 2 boxes do not have any area; the first has a side of 0.5")
+    assert str(boxes).startswith(
+        "input: 2 boxes do not have a positive area; the first has a side of 0.5"
+    )
     assert str(boxes).endswith(" (left out)")
 
 

@@ -1,1 +1,1 @@
-"""Arrays of any origin as sources: what a row range of one is."""
+"""Arrays of any origin behind one interface: a source, read by row ranges."""

@@ -17,7 +17,7 @@ from lossctl.findings import Location, Remedy, RemedyKind, Sentence
 
 @dataclass(frozen=True, slots=True)
 class ColumnPlace:
-    """Where a piece of a column stands, for messages: file, name, first row of the piece."""
+    """Where a chunk of a column is, for messages: file, name, first row of the chunk."""
 
     path: str
     name: str
@@ -50,7 +50,7 @@ def numpy_dtype(arrow_type: Any) -> np.dtype[Any] | None:
 
 
 def is_flat(arrow_type: Any) -> bool:
-    """Say whether a column is one number per row, without lists."""
+    """Return whether a column is one number per row, without lists."""
     import pyarrow as pa
 
     if isinstance(arrow_type, pa.BaseExtensionType):
@@ -59,7 +59,7 @@ def is_flat(arrow_type: Any) -> bool:
 
 
 def list_shape(arrow_type: Any) -> tuple[int, ...]:
-    """Return the axes that a list type promises; 0 for one that promises none."""
+    """Return the sizes of the axes of a list type; 0 where the type does not fix one."""
     import pyarrow as pa
 
     if isinstance(arrow_type, pa.FixedShapeTensorType):
@@ -89,7 +89,7 @@ def ragged(
     lengths = [" × ".join(map(str, sizes)) for sizes in (shape, different)]
     return DataError(
         Sentence(
-            "{column} holds lists of different lengths: row {row} has {size},"
+            "{column} contains lists of different lengths: row {row} has {size},"
             " row {location.row} has {other}",
             {"column": column, "row": row, "size": lengths[0], "other": lengths[1]},
             column.locate(other),
@@ -111,7 +111,7 @@ def reject_type(arrow_type: Any, where: str) -> DataError:
         remedy = "Write each field as a column of its own."
     else:
         remedy = "Choose a column of numbers, or of lists of numbers of one length."
-    return DataError(f"{where} holds {arrow_type}, not numbers", remedy)
+    return DataError(f"{where} contains {arrow_type}, not numbers", remedy)
 
 
 def _is_list(arrow_type: Any) -> bool:
@@ -128,7 +128,7 @@ def _is_list(arrow_type: Any) -> bool:
 
 
 def _convert(array: Any, column: ColumnPlace, per_row: int) -> Array:
-    """Convert one chunk, of which ``per_row`` entries belong to each row of the table."""
+    """Convert one chunk, with ``per_row`` entries for each row of the table."""
     import pyarrow as pa
 
     if isinstance(array, pa.FixedShapeTensorArray) and not array.null_count:
@@ -184,7 +184,7 @@ def _convert_numbers(array: Any) -> Array:
     if pa.types.is_decimal(array.type):
         array = array.cast(pa.float64())
     count = len(array)
-    if array.null_count == count:  # also where there are no values at all, and no buffer
+    if array.null_count == count:  # also if there are no values, and hence no buffer
         dtype = numpy_dtype(array.type)
         if dtype is None:
             raise reject_type(array.type, "a column")

@@ -1,4 +1,4 @@
-"""Columns as they are: texts, times, categories, and numbers that stand for a name.
+"""Columns as they are stored: strings, times, categories, and numbers used as names.
 
 What a dataset is sliced, filtered and joined by needs no arithmetic, so that such columns are kept
 as Arrow holds them.
@@ -17,12 +17,12 @@ from lossctl.data.arrays.source import Array, Source
 from lossctl.errors import DataError
 
 CELL = np.dtype(np.object_)
-"""What the dtype of such a column is said to be."""
+"""The dtype that such a column reports."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """Some cells of a column, as an Arrow array; it stands where an array of numbers may."""
+    """Some cells of a column, as an Arrow array; used in place of an array of numbers."""
 
     arrow: Any
 
@@ -33,7 +33,7 @@ class Cells:
 
     @property
     def nbytes(self) -> int:
-        """The bytes that the cells take."""
+        """The memory of the cells in bytes."""
         return int(self.arrow.nbytes)
 
     def __len__(self) -> int:
@@ -48,7 +48,7 @@ class Cells:
         return Cells(self.arrow.take(places))
 
     def values(self) -> list[Any]:
-        """Return the cells as objects of Python; an empty one is None."""
+        """Return the cells as Python objects; an empty one is None."""
         found: list[Any] = self.arrow.to_pylist()
         return found
 
@@ -57,9 +57,9 @@ class Cells:
         return self.arrow.to_pandas()
 
     def encode(self, name: str) -> tuple[Array, list[Any]]:
-        """Return the number of each cell's value among the different ones, and these.
+        """Return an integer code for each cell, and the distinct values.
 
-        They stand in the order in which they appear. Raises DataError for lists and the like.
+        The values are in order of appearance. Raises DataError for lists and the like.
         """
         import pyarrow as pa
 
@@ -67,13 +67,13 @@ class Cells:
             coded = self.arrow.dictionary_encode("encode")
         except pa.ArrowNotImplementedError as error:
             raise DataError(
-                f"{name} holds {self.arrow.type}, which cannot be labels",
+                f"{name} contains {self.arrow.type}, which cannot be labels",
                 "Choose a column of strings, numbers or dates.",
             ) from error
         return _read(coded.indices), coded.dictionary.to_pylist()
 
     def whole(self) -> Array | None:
-        """Return the cells as int64, if all of them are whole numbers that fit."""
+        """Return the cells as int64, if all of them are integers in its range."""
         import pyarrow as pa
 
         kind = self.arrow.type
@@ -82,7 +82,7 @@ class Cells:
         return _read(self.arrow).astype(np.int64, copy=False)
 
     def numbers(self, column: ColumnPlace) -> Array | None:
-        """Return the cells as numbers, if their type is one of numbers."""
+        """Return the cells as numbers, if their type is numeric."""
         import pyarrow as pa
 
         if numpy_dtype(self.arrow.type) is None or pa.types.is_null(self.arrow.type):
@@ -90,15 +90,15 @@ class Cells:
         return to_array(pa.chunked_array([self.arrow]), column)
 
     def read_as(self, kind: str) -> Cells:
-        """Return texts as numbers ("double"), as truths ("bool"), or as texts ("string").
+        """Return strings as numbers ("double"), booleans ("bool") or strings ("string").
 
-        Raises ValueError where they are none.
+        Raises ValueError if they cannot be converted.
         """
         return Cells(self.arrow.cast(kind))
 
     @property
     def empty(self) -> bool:
-        """Whether no cell holds anything."""
+        """Whether all cells are empty."""
         return bool(self.arrow.null_count == len(self.arrow))
 
     def pack(self) -> Any:
@@ -155,15 +155,17 @@ def wrap_cells(given: Any, name: str) -> CellArray:
             cells = Cells(pa.array([None if empty else str(one) for one, empty in texts]))
         return CellArray(name, cells.arrow)
     except pa.ArrowNotImplementedError as error:
-        raise DataError(f"{name} holds no labels: {error}", "Make them strings.") from error
+        raise DataError(
+            f"{name} contains no labels: {error}", "Convert them to strings."
+        ) from error
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise DataError(
-            f"{name} holds labels of different types: {error}", "Make them all strings."
+            f"{name} contains labels of different types: {error}", "Convert all of them to strings."
         ) from error
 
 
 def join_cells(parts: Sequence[Array | Cells]) -> Cells:
-    """Return pieces of one column as one; texts where the pieces are of different types."""
+    """Join chunks of one column; as strings where the chunks have different types."""
     import pyarrow as pa
 
     arrows = [part.arrow if isinstance(part, Cells) else _wrap(part) for part in parts]
@@ -178,14 +180,14 @@ def join_cells(parts: Sequence[Array | Cells]) -> Cells:
 
 
 def _read(arrow: Any) -> Array:
-    """Return whole numbers; pyarrow's own conversion would import pandas."""
+    """Return integers; pyarrow's own conversion would import pandas."""
     import pyarrow as pa
 
     return to_array(pa.chunked_array([arrow]), ColumnPlace("", ""))
 
 
 def _wrap(numbers: Array) -> Any:
-    """Return numbers as Arrow's, which share their memory; pa.array would import pandas."""
+    """Return numbers as an Arrow array of the same memory; pa.array would import pandas."""
     import pyarrow as pa
 
     if numbers.dtype.kind not in "iuf" or not numbers.dtype.isnative:

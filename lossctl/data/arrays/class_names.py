@@ -1,4 +1,4 @@
-"""Text labels: the names behind class indices."""
+"""String labels: the names of class indices."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class ClassNames:
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
         if not self.names:
-            raise UsageError("there are no names of classes", Remedy(RemedyKind.LIST_CLASSES))
+            raise UsageError("no class names were given", Remedy(RemedyKind.LIST_CLASSES))
         twice = next((name for name in self.names if self.names.count(name) > 1), None)
         if twice is not None:
-            raise UsageError(f"the class {twice!r} is named twice", "Name each class once.")
+            raise UsageError(f"the class {twice!r} appears twice", "Name each class once.")
         self._indices = {name: index for index, name in enumerate(self.names)}
-        if not any(_is_index(name) for name in self.names):  # then an index can be told from a name
+        if not any(_is_index(name) for name in self.names):  # no name is an index
             self._indices |= {str(index): index for index in range(len(self.names))}
 
     def index(
@@ -45,7 +45,7 @@ class ClassNames:
     ) -> NDArray[Any]:
         """Return the class index of each cell; numbers are indices already.
 
-        What is none of the classes is an error, or counted in ``unknown`` (empty cells as "") and
+        A label that is not a class is an error, or counted in ``unknown`` (empty cells as "") and
         has the index -1.
         """
         given = cells.numbers(ColumnPlace(source.name, what))
@@ -82,7 +82,7 @@ class ClassNames:
         empty = first[0] is None
         called = "an empty cell" if empty else repr(str(first[0]))
         message = Sentence(
-            "{what}: {count} {labels} none of the {classes} classes; the first is {called} at"
+            "{what}: {count} {labels} not among the {classes} classes; the first is {called} at"
             " {place}",
             {
                 "what": what,
@@ -101,7 +101,7 @@ class ClassNames:
 
 
 class IndexedSource(DelegatingSource):
-    """A column of labels as the indices of their classes."""
+    """A column of labels, read as class indices."""
 
     def __init__(
         self,
@@ -129,15 +129,15 @@ class IndexedSource(DelegatingSource):
         indices = self._classes.index(cells, self.source, numbers, self._what, self._unknown)
         if indices.dtype.kind not in "iu":
             raise DataError(
-                f"{self._what}: {self.name} holds {indices.dtype}, neither names of classes nor"
-                " their indices",
+                f"{self._what}: {self.name} contains {indices.dtype}, neither class names nor"
+                " class indices",
                 "Convert it to integers or to strings.",
             )
         return indices
 
 
 def load_classes(given: Any) -> ClassNames | None:
-    """Return the names in a list, a comma list, or a file of one name a line."""
+    """Return the names in a list, a comma list, or a file with one name per line."""
     if given is None:
         return None
     if not isinstance(given, str | PathLike):
@@ -157,7 +157,7 @@ def load_classes(given: Any) -> ClassNames | None:
     try:
         lines = path.read_text("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: the names of the classes are not UTF-8 text") from error
+        raise DataError(f"{path}: the class names are not UTF-8 text") from error
     except OSError as error:
         raise FileError(f"{path}: {error.strerror}") from error
     return ClassNames([line.strip() for line in lines if line.strip()])

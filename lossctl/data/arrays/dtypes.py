@@ -1,4 +1,4 @@
-"""Which dtypes are numbers to a loss, and what to do about those that are not."""
+"""Which dtypes a loss accepts as numbers, and what to do about the others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NUMERIC_KINDS = "biuf"
 
 
 def is_bfloat16(dtype: np.dtype[Any]) -> bool:
-    """Say whether a dtype is bfloat16, which NumPy alone can only name as two raw bytes."""
+    """Return whether a dtype is bfloat16, which NumPy itself reads as two raw bytes."""
     if dtype.kind != "V" or dtype.names is not None or dtype.subdtype is not None:
         return False
     return dtype.itemsize == 2 and dtype.name in ("bfloat16", "void16")
@@ -27,7 +27,7 @@ def raise_bfloat16(array: Array) -> Array:
 
 
 def to_numbers(array: Array, where: str) -> Array:
-    """Return an array that is known to hold numbers, or raise a DataError."""
+    """Return the array if it contains numbers; raise a DataError otherwise."""
     if is_bfloat16(array.dtype):
         return raise_bfloat16(array)
     check_dtype(array.dtype, where)
@@ -54,8 +54,8 @@ def _explain(dtype: np.dtype[Any]) -> tuple[str, str]:
             return "complex", "Save the real part, or the magnitude, as real numbers."
         case "O":
             return (
-                "pickled Python objects (which are never unpickled)",
-                "Make plain numbers of them: numpy.asarray(values, dtype=float).",
+                "pickled Python objects, which are refused (pickle can run code)",
+                "Convert them to numbers: numpy.asarray(values, dtype=float).",
             )
         case "S" | "U" | "T":
             return "text", "Save numbers: class labels as their indices 0, 1, 2, …"

@@ -1,4 +1,4 @@
-"""Arrays that are in memory already: NumPy, lists and numbers, pandas, Arrow, tensors."""
+"""Arrays that are already in memory: NumPy, lists and numbers, pandas, Arrow, tensors."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def to_memory_array(reference: Any, name: str) -> Array:
 
 
 def _convert_pandas(reference: Any, name: str) -> Array | None:
-    pandas = sys.modules.get("pandas")  # an object of pandas exists only where it is loaded
+    pandas = sys.modules.get("pandas")  # there can be a pandas object only if pandas is loaded
     if pandas is None:
         return None
     if isinstance(reference, pandas.DataFrame):
@@ -102,7 +102,7 @@ def _join(names: Sequence[str], arrays: Iterable[Array], name: str) -> Array:
     for key, column in zip(names, checked, strict=True):
         if column.ndim > 1:
             raise UsageError(
-                f"{name}: column {key!r} holds lists, which is a matrix by itself",
+                f"{name}: column {key!r} contains lists, so it is a matrix already",
                 "Give that column alone.",
             )
     joined = np.empty((len(checked[0]), len(checked)), np.result_type(*checked), order="F")
@@ -127,7 +127,7 @@ def _convert_other(reference: Any, name: str) -> Array:
 
 
 def _detach(reference: Any) -> Any:
-    """Bring a tensor to where NumPy can read it: off the graph, into memory, into its dtypes."""
+    """Detach a tensor and move it to memory and a dtype that NumPy can read."""
     if not hasattr(reference, "detach"):
         return reference
     tensor = reference.detach()

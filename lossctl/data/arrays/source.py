@@ -1,4 +1,4 @@
-"""What every kind of input is to the engine: an array whose rows can be read in order."""
+"""The interface of every input to the engine: an array whose rows can be read in order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Array = NDArray[Any]
 
 
 class Source(ABC):
-    """One array, somewhere: in memory, in a mapped file, in columns of a table.
+    """One array: in memory, in a mapped file, or in columns of a table.
 
     ``name`` is the reference as the user wrote it, for messages. ``length`` is the size of
     axis 0, or None where the format does not say before its end is reached. ``trailing`` holds
@@ -27,9 +27,9 @@ class Source(ABC):
     dtype: np.dtype[Any]
     scalar: bool = False
     text: bool = False
-    """True where the format has no types of its own (CSV): 3.0 may be meant as the integer 3."""
+    """True if the format has no types of its own (CSV): 3.0 may mean the integer 3."""
     repeatable: bool = False
-    """True where any rows can be read at any time, and as often as one likes."""
+    """True if any rows can be read at any time, and repeatedly."""
 
     @property
     def shape(self) -> tuple[int | None, ...]:
@@ -45,11 +45,11 @@ class Source(ABC):
     def read(self, start: int, stop: int) -> Array:
         """Return rows ``start`` to ``stop`` (fewer where the data end), as a view if possible.
 
-        Calls come in ascending order; rows before ``start`` are not asked for again.
+        Calls come in ascending order; rows before ``start`` are not read again.
         """
 
     def read_box(self, start: int, stop: int, box: tuple[slice, ...]) -> Array:
-        """Return rows cut along the other axes, with a slice for each: one may be too large."""
+        """Return rows cut along the other axes, with a slice for each: a row may be too large."""
         return self.read(start, stop)[(slice(None), *box)]
 
     @abstractmethod
@@ -57,7 +57,7 @@ class Source(ABC):
         """Return the complete array in its own shape."""
 
     def count(self) -> int:
-        """Return the number of rows, reading to the end if that alone tells it."""
+        """Return the number of rows, reading to the end if necessary."""
         assert self.length is not None
         return self.length
 
@@ -66,16 +66,16 @@ class Source(ABC):
         return self.length
 
     def measure(self) -> None:  # noqa: B027 - most sources know their length
-        """Learn the length if that takes reading to the end, and stay at the beginning.
+        """Find the length, by reading to the end if necessary, and stay at the beginning.
 
-        Raises UsageError for what comes through a pipe, because it can be read only once.
+        Raises UsageError for a pipe, because it can be read only once.
         """
 
     def skip(self, row: int) -> None:  # noqa: B027 - most sources go to any row at once
-        """Pass over the rows before this one, which no source of the same file needs."""
+        """Skip the rows before this one, which no source of the same file needs."""
 
     def place(self, position: tuple[int, ...]) -> Location:
-        """Return where an element is, as a person would look for it."""
+        """Return the location of an element as users count it: row, line, column."""
         if not position:
             return Location()
         row, *rest = position
@@ -84,20 +84,20 @@ class Source(ABC):
         return Location(row, position=tuple(rest))
 
     def locate(self, position: tuple[int, ...]) -> Location:
-        """Return where an element is, and in which input."""
+        """Return the location of an element, with its input."""
         place = self.place(position)
         file, _, _ = self.name.rpartition("#")
-        in_table = isinstance(place.column, str)  # then the columns need not be said again
+        in_table = isinstance(place.column, str)  # the reference names the column already
         return place.replace(source=(in_table and file) or self.name)
 
     def release(self, stop: int) -> None:  # noqa: B027 - most sources hold no mapped pages
-        """Let go of the memory behind the rows before ``stop``; they can still be read again."""
+        """Release the memory of the rows before ``stop``; they can still be read again."""
 
     def release_all(self) -> None:  # noqa: B027 - the same
-        """Let go of the memory behind all rows: one of them may be larger than memory."""
+        """Release the memory of all rows: a single row may be larger than memory."""
 
     def close(self) -> None:  # noqa: B027 - most sources hold nothing open
-        """Release what is held open."""
+        """Release open files and memory."""
 
 
 class ArraySource(Source):

@@ -1,4 +1,4 @@
-"""Sources that stand for another one: with a row kept, with rows read before, reshaped."""
+"""Sources that wrap another one: with one row kept, with rows read in advance, reshaped."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from lossctl.data.arrays.source import Array, ArraySource, Source
 from lossctl.findings import Location
 
 END = 2**62
-"""Behind the last row of anything."""
+"""Greater than any number of rows."""
 
 
 class DelegatingSource(Source):
-    """A source around another one: those that derive from it say what they do otherwise."""
+    """A source that delegates to another one; subclasses override what differs."""
 
     def __init__(
         self,
@@ -52,27 +52,27 @@ class DelegatingSource(Source):
         return self.source.count()
 
     def expect(self) -> int | None:
-        """Ask the source."""
+        """Return the estimate of the source."""
         return self.source.expect()
 
     def measure(self) -> None:
-        """Let the source learn its length."""
+        """Let the source find its length."""
         self.source.measure()
 
     def skip(self, row: int) -> None:
-        """Let the source pass over rows."""
+        """Let the source skip rows."""
         self.source.skip(row)
 
     def place(self, position: tuple[int, ...]) -> Location:
-        """Return where an element is in the source."""
+        """Return the location of an element in the source."""
         return self.source.place(position)
 
     def release(self, stop: int) -> None:
-        """Let the source let go of rows."""
+        """Let the source release rows."""
         self.source.release(stop)
 
     def release_all(self) -> None:
-        """Let the source let go of all rows."""
+        """Let the source release all rows."""
         self.source.release_all()
 
     def close(self) -> None:
@@ -81,12 +81,12 @@ class DelegatingSource(Source):
 
 
 def cache_row(source: Source, row: int) -> Source:
-    """Return the source, such that ``read(row, row + 1)`` works after all has been read."""
+    """Return a source on which ``read(row, row + 1)`` still works after all rows were read."""
     return source if source.repeatable else RowCacheSource(source, row)
 
 
 class RowCacheSource(DelegatingSource):
-    """A source of which one row is copied when it is read."""
+    """A source that keeps a copy of one row when it is read."""
 
     def __init__(self, source: Source, row: int) -> None:
         super().__init__(source)
@@ -94,7 +94,7 @@ class RowCacheSource(DelegatingSource):
         self._kept: Array | None = None
 
     def read(self, start: int, stop: int) -> Array:
-        """Return rows, and keep the one that is wanted later."""
+        """Return rows, and keep a copy of the chosen one."""
         if self._kept is not None and (start, stop) == (self._row, self._row + 1):
             return self._kept
         rows = self.source.read(start, stop)
@@ -103,14 +103,14 @@ class RowCacheSource(DelegatingSource):
         return rows
 
     def read_box(self, start: int, stop: int, box: tuple[slice, ...]) -> Array:
-        """Return rows cut to a box; the row is kept as a whole."""
+        """Return rows cut to a box; the chosen row is kept complete."""
         if (start, stop) == (self._row, self._row + 1):
             return self.read(start, stop)[(slice(None), *box)]
         return self.source.read_box(start, stop, box)
 
 
 class RewindableSource(DelegatingSource):
-    """A source with rows that were taken off its beginning, which are given out first."""
+    """A source whose first rows were read in advance and are returned again."""
 
     def __init__(self, source: Source) -> None:
         super().__init__(source)
@@ -118,20 +118,20 @@ class RewindableSource(DelegatingSource):
         self._first = self._end = 0
 
     def take(self, count: int) -> Array:
-        """Read more rows from the source, and keep them to be given out again."""
+        """Read more rows from the source, and keep them to be returned again."""
         rows = np.array(self.source.read(self._end, self._end + count))
         self._taken.append(rows)
         self._end += len(rows)
         return rows
 
     def look(self, count: int) -> Array:
-        """Return the first rows, which stay to be read."""
+        """Return the first rows without consuming them."""
         while self._end < count and len(self.take(count - self._end)):
             continue
         return self.read(0, count)
 
     def read(self, start: int, stop: int) -> Array:
-        """Return rows that were taken, and those that follow them."""
+        """Return buffered rows, and those that follow them."""
         if start >= self._end:
             self._taken.clear()
             return self.source.read(start, stop)
@@ -148,7 +148,7 @@ class RewindableSource(DelegatingSource):
         return self.read(0, END if self.length is None else self.length)
 
     def skip(self, row: int) -> None:
-        """Pass over rows, of the source only behind those that were taken."""
+        """Skip rows: buffered ones first, then those of the source."""
         if row >= self._end:
             self.source.skip(row)
 
@@ -189,7 +189,7 @@ class SqueezedSource(DelegatingSource):
 
 
 class ReshapedSource(SqueezedSource):
-    """A source that lacks one axis of length 1, or has one more at its end."""
+    """A source with one axis of length 1 removed, or one appended."""
 
     def __init__(self, source: Source, axis: int | None) -> None:
         super().__init__(source)
@@ -202,7 +202,7 @@ class ReshapedSource(SqueezedSource):
         self.trailing = tuple(kept)
 
     def read_box(self, start: int, stop: int, box: tuple[slice, ...]) -> Array:
-        """Return rows cut along the axes that there then are."""
+        """Return rows cut along the axes of the reshaped source."""
         if self.axis is None:
             rows = self.source.read_box(start, stop, box[:-1])
             return rows[..., np.newaxis][..., box[-1]]
@@ -220,7 +220,7 @@ class ReshapedSource(SqueezedSource):
 
 
 def align_trailing(source: Source, other: Source, class_axis: int | None = None) -> Source:
-    """Return a source with as many axes as another one, if one of length 1 is all they differ by.
+    """Return a source with as many axes as another one, if they differ by one axis of length 1.
 
     Of two sources the longer one loses its last axis, unless the other one is a vector, which
     gains one. For labels beside scores, ``class_axis`` says which axis of the scores they lack.

@@ -1,1 +1,1 @@
-"""How each format of files is read."""
+"""A reader for each file format."""

@@ -18,10 +18,10 @@ from lossctl.data.tables import typed as typed_tables
 from lossctl.data.tables.typed import TypedTable
 
 JOINED_BYTES = 1 << 20
-"""Batches are joined up to this size: a copy, which larger ones are spared."""
+"""Batches are joined (copied) up to this size; larger ones are used as they are."""
 
 PIECES_HELD = 3
-"""While a piece is worked on the next is read, and blocks may still hold the one before."""
+"""While one chunk is processed the next is read, and blocks may still use the previous one."""
 
 
 class ArrowTable(TypedTable):
@@ -45,7 +45,7 @@ class ArrowTable(TypedTable):
                 self.length = self._reader.count_rows()
 
     def pieces(self, columns: Sequence[int]) -> Iterator[Mapping[int, Array]]:
-        """Read batch after batch, small ones together and large ones in slices."""
+        """Read the batches in order: small ones joined, large ones in slices."""
         first = 0
         held: deque[Slice] = deque()
         for one in self._slices(columns):
@@ -57,7 +57,7 @@ class ArrowTable(TypedTable):
                 held.popleft().release()
 
     def reopen(self) -> ArrowTable:
-        """Return the same file at its beginning."""
+        """Reopen the file at its beginning."""
         return ArrowTable(self.origin, self.origin.open(), streamed=self._streamed)
 
     def close(self) -> None:
@@ -73,7 +73,7 @@ class ArrowTable(TypedTable):
         return (pa.ipc.open_stream if self._streamed else pa.ipc.open_file)(stream)
 
     def _slices(self, columns: Sequence[int]) -> Iterator[Slice]:
-        """Yield the batches as tables, at least one, joined or cut to a fit size."""
+        """Yield the batches as tables (at least one), joined or cut to a suitable size."""
         import pyarrow as pa
 
         run: list[Any] = []
@@ -99,7 +99,7 @@ class ArrowTable(TypedTable):
             yield Slice(table, self._mapped, _find_end(run, self._mapped))
 
     def _batches(self, columns: Sequence[int]) -> Iterator[tuple[Any, MappedFile | None]]:
-        """Yield batches whose buffers are as long as they say, so that they can be read."""
+        """Yield batches, after a check that their buffers have the declared lengths."""
         batches = self._read(sorted(set(columns)))
         while True:
             with self._explain():
@@ -113,7 +113,7 @@ class ArrowTable(TypedTable):
         if self._mapped is None:
             yield from self._reader.read(columns)
             return
-        # To ask pyarrow for some columns makes copies of them.
+        # Selecting columns in pyarrow would copy them.
         if self._streamed:
             for batch in self._reader:
                 yield batch.select(columns), self._mapped
@@ -124,7 +124,7 @@ class ArrowTable(TypedTable):
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Some rows: a table, or the arrays made of it, the file they lie in, and where they end."""
+    """Some rows: a table or arrays made from it, the mapped file they view, and where they end."""
 
     table: Any
     mapped: MappedFile | None
@@ -132,16 +132,16 @@ class Slice:
     arrays: Mapping[int, Array] = field(default_factory=dict)
 
     def release(self) -> None:
-        """Give back the memory of the rows, and of all before them where they end a batch."""
+        """Release the memory of the rows, and of all before them where they end a batch."""
         if self.mapped is not None:
             for array in self.arrays.values():
-                if not isinstance(array, Cells):  # they are released with all before the end
+                if not isinstance(array, Cells):  # released together with all before the end
                     self.mapped.release_array(array, typed_tables.PIECE_BYTES)
             self.mapped.release(0, self.end)
 
 
 def is_plain(file: BinaryIO, *, streamed: bool) -> bool:
-    """Say whether columns lie in a file as they are, not compressed; it is at its start then."""
+    """Return whether the columns in a file are uncompressed; the file is at its start again."""
     places = [] if streamed else find_messages(file)[1]
     file.seek(places[0] if places else 0)
     message = read_message(file) if streamed or places else None
@@ -153,7 +153,7 @@ def is_plain(file: BinaryIO, *, streamed: bool) -> bool:
 
 
 def _find_end(batches: Sequence[Any], mapped: MappedFile | None) -> int:
-    """Return where in the mapped file these batches end; 0 where they are not in it."""
+    """Return the offset in the mapped file at which these batches end; 0 if they are not in it."""
     if mapped is None:
         return 0
     return max(

@@ -1,4 +1,4 @@
-"""Record batches out of messages: small ones in memory, large ones out of a temporary file."""
+"""Record batches read from messages: small ones in memory, large ones in a temporary file."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from lossctl.data.streams.spool import Spool
 
 ALIGNMENT = 64
 PLAIN = INT64.pack(-1)
-"""Before a buffer of a compressed batch: that this one is not compressed."""
+"""The length prefix that marks an uncompressed buffer in a compressed batch."""
 
 REMEDY = "Write it in batches of fewer rows"
 
 
 class BatchReader:
-    """Record batches of a stream or file of messages, with the columns that are asked for.
+    """Record batches of a stream or file of messages, with the requested columns.
 
-    A batch is held as a whole where it is small. A large one, or one that becomes large when it
+    A small batch is held in memory. A large one, or one that becomes large when it
     is decompressed, is copied to a temporary file, decompressed on the way, and mapped.
     """
 
@@ -56,7 +56,7 @@ class BatchReader:
         self.schema = pa.ipc.read_schema(pa.py_buffer(self._start))
 
     def count_rows(self) -> int:
-        """Return the number of rows in a file, which its heads tell."""
+        """Return the number of rows in a file, from its message headers."""
         place = self._file.tell()
         rows = sum(message.rows for message in self._messages())
         self._file.seek(place)
@@ -126,7 +126,7 @@ class BatchReader:
         spool.overwrite(head, message.move(places, spool.size - start))
 
     def _choose_buffers(self, message: Message, columns: Sequence[int]) -> list[Buffer]:
-        """Return the buffers of the columns; all where it cannot be told whose they are."""
+        """Return the buffers of the columns; all where their owners are unknown."""
         if message.variadic:
             return message.buffers
         counts = [count_buffers(field.type) for field in self.schema]
@@ -155,7 +155,7 @@ def count_buffers(arrow_type: Any) -> int:
 
 
 def _own_buffers(arrow_type: Any) -> int:
-    """Return how many buffers a column has beside those of its children."""
+    """Return how many buffers a column has, not counting those of its children."""
     import pyarrow as pa
 
     kinds = pa.types
@@ -183,7 +183,7 @@ def _open(stream: Any, columns: Sequence[int]) -> Any:
 
 
 def _expanded(body: memoryview, buffers: Collection[Buffer]) -> int:
-    """Return the size of buffers once they are decompressed, which is written before them."""
+    """Return the decompressed size of buffers, from their length prefixes."""
     total = 0
     for one in buffers:
         if one.size:
@@ -195,7 +195,7 @@ def _expanded(body: memoryview, buffers: Collection[Buffer]) -> int:
 def _decompress(
     spool: Spool, file: IO[bytes], size: int, codec: str, start: int
 ) -> tuple[int, int]:
-    """Append a buffer to a spool, and return its place from ``start`` on and its size there."""
+    """Append a buffer to a spool, and return its offset from ``start`` and its size there."""
     import pyarrow as pa
 
     spool.align(ALIGNMENT, INT64.size)
@@ -215,24 +215,24 @@ def _decompress(
 
 
 class _Part(io.RawIOBase):
-    """So many bytes of a stream."""
+    """A stream limited to a number of bytes."""
 
     def __init__(self, file: IO[bytes], size: int) -> None:
         self._file = file
         self._left = size
 
     def readable(self) -> bool:
-        """Say that this can be read."""
+        """Return that this is readable."""
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """Read what is left, or less."""
+        """Read up to all remaining bytes."""
         data = self._file.read(self._left if size < 0 else min(size, self._left))
         self._left -= len(data)
         return data
 
     def skip(self) -> None:
-        """Go to the end."""
+        """Skip to the end."""
         _skip(self._file, self._left)
         self._left = 0
 

@@ -1,8 +1,8 @@
 """The messages that Arrow files and streams are made of: where their buffers are, and how large.
 
-pyarrow reads a message as a whole and decompresses whole columns of it. A message may be larger
+pyarrow reads a complete message and decompresses whole columns of it. A message may be larger
 than memory, though: a writer that is given one chunk of rows writes one. The few numbers that say
-how large it will be, and let its buffers be decompressed piece by piece, are read here from its
+how large it will be, and let its buffers be decompressed in chunks, are read here from its
 metadata, a FlatBuffer (https://arrow.apache.org/docs/format/Columnar.html, Message.fbs, File.fbs).
 """
 
@@ -17,13 +17,13 @@ from typing import IO, Any, cast
 CONTINUATION = b"\xff\xff\xff\xff"
 MAGIC = b"ARROW1"
 FILE_START = 8
-"""Where the messages of a file begin, behind its padded magic."""
+"""Where the messages of a file begin: after its padded magic."""
 
 DICTIONARY, RECORDS = 2, 3
 CODECS = ("lz4", "zstd")
 VARIADIC = 4
 MOST_READ = 8 << 20
-"""What is read at once, so that a wrong size asks for no memory that there is not."""
+"""Bytes read at once, so that a corrupt size does not allocate too much memory."""
 
 INT32, INT64 = struct.Struct("<i"), struct.Struct("<q")
 PAIR = struct.Struct("<qq")
@@ -31,11 +31,11 @@ BLOCK = struct.Struct("<qi4xq")
 
 
 class MessageError(ValueError):
-    """What is there is no message."""
+    """The bytes are not a valid message."""
 
 
 class Record:
-    """A table of a FlatBuffer: its fields are known by their numbers."""
+    """A table of a FlatBuffer: its fields are identified by number."""
 
     def __init__(self, data: Any, at: int) -> None:
         self.data = data
@@ -44,7 +44,7 @@ class Record:
         self._size = _unpack(struct.Struct("<H"), data, self._fields)
 
     def find(self, field: int) -> int:
-        """Return where a field is, or 0 where it is left out."""
+        """Return the offset of a field, or 0 if it is absent."""
         entry = 4 + 2 * field
         if entry >= self._size:
             return 0
@@ -57,12 +57,12 @@ class Record:
         return _unpack(struct.Struct(form), self.data, at) if at else 0
 
     def follow(self, field: int) -> int:
-        """Return where that is which a field refers to, or 0."""
+        """Return the offset that a field refers to, or 0."""
         at = self.find(field)
         return at + _unpack(INT32, self.data, at) if at else 0
 
     def vector(self, field: int, one: struct.Struct) -> Iterator[tuple[int, tuple[int, ...]]]:
-        """Yield place and content of each struct of a vector."""
+        """Yield offset and content of each struct of a vector."""
         at = self.follow(field)
         if not at:
             return
@@ -78,7 +78,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """A buffer of a record batch: where its place is written in the head, and the place."""
+    """A buffer of a record batch: its offset, and where the header stores that offset."""
 
     written: int
     offset: int
@@ -86,7 +86,7 @@ class Buffer:
 
 
 class Message:
-    """The head of a message; its body of ``size`` bytes follows."""
+    """The header of a message; its body of ``size`` bytes follows."""
 
     def __init__(self, head: bytes) -> None:
         self.head = head
@@ -119,13 +119,13 @@ class Message:
         self.variadic = batch.follow(VARIADIC) != 0
 
     def encode(self) -> bytes:
-        """Return the head as it stands before the body; its size is a multiple of 64."""
+        """Return the header as written before the body; its size is a multiple of 64."""
         return encode_head(self.head)
 
     def move(self, places: dict[Buffer, tuple[int, int]], size: int) -> bytes:
-        """Return the head of a body of this size, in which the buffers have other places.
+        """Return the header of a body of this size, in which the buffers have other offsets.
 
-        Those without a place are empty.
+        Buffers without an offset are empty.
         """
         head = bytearray(self.head)
         for one in self.buffers:
@@ -138,13 +138,13 @@ class Message:
 
 
 def encode_head(head: bytes) -> bytes:
-    """Return a head with its size before it; all of it is a multiple of 64 bytes."""
+    """Return a header prefixed with its size; the total is a multiple of 64 bytes."""
     padded = head + bytes(-(len(head) + 8) % 64)
     return CONTINUATION + INT32.pack(len(padded)) + padded
 
 
 def read_message(file: IO[bytes]) -> Message | None:
-    """Read the head of the message that comes next; None at the end of the stream."""
+    """Read the header of the next message; None at the end of the stream."""
     begin = file.read(4)
     if begin == CONTINUATION:
         begin = file.read(4)
@@ -157,7 +157,7 @@ def read_message(file: IO[bytes]) -> Message | None:
 
 
 def read_exactly(file: IO[bytes], size: int) -> bytes:
-    """Read so many bytes, which have to be there."""
+    """Read exactly so many bytes."""
     parts: list[bytes] = []
     while size > 0 and (part := file.read(min(size, MOST_READ))):
         parts.append(part)
@@ -168,7 +168,7 @@ def read_exactly(file: IO[bytes], size: int) -> bytes:
 
 
 def fill_exactly(file: IO[bytes], view: memoryview) -> None:
-    """Read as many bytes as there is room for."""
+    """Read into a buffer until it is full."""
     filled = 0
     while filled < len(view):
         count = cast("BufferedReader", file).readinto(view[filled:])
@@ -178,7 +178,7 @@ def fill_exactly(file: IO[bytes], view: memoryview) -> None:
 
 
 def find_messages(file: IO[bytes]) -> tuple[list[int], list[int]]:
-    """Return where the dictionaries and the record batches of an Arrow file begin."""
+    """Return the offsets of the dictionaries and record batches of an Arrow file."""
     tail = INT32.size + len(MAGIC)
     end = file.seek(0, 2) - tail
     file.seek(max(0, end))

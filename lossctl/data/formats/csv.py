@@ -26,14 +26,14 @@ from lossctl.errors import DataError, LossctlWarning
 from lossctl.findings import Location, Remedy, RemedyKind, Sentence, TextFinding
 
 SEGMENT_BYTES = 8 << 20
-"""Twice as much gains nothing measurable, and takes 60 MB more."""
+"""Twice as much is not measurably faster, and takes 60 MB more."""
 
 DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab"}
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class CsvTable(TextTable):
-    """A text file of one record a line, under a header of column names."""
+    """A text file with one record per line, after a header of column names."""
 
     quotes = True
 
@@ -46,7 +46,7 @@ class CsvTable(TextTable):
         self._read_header()
 
     def non_numeric_columns(self) -> Mapping[int, str]:
-        """Return the columns with no name, and those with cells that are no numbers."""
+        """Return the columns without a name, and those with cells that are not numbers."""
         data = self._peek()
         everything = list(range(len(self.names)))
         table = self._parse(data, everything)
@@ -59,15 +59,15 @@ class CsvTable(TextTable):
             elif numpy_dtype(field.type) is None:
                 found = self._find_text(data, column)
                 if found is not None:
-                    non_numeric_columns[column] = f"holds {show_text(found[1])}"
+                    non_numeric_columns[column] = f"contains {show_text(found[1])}"
         return non_numeric_columns
 
     def reopen(self) -> CsvTable:
-        """Return the same file at its beginning."""
+        """Reopen the file at its beginning."""
         return CsvTable(self.origin, self.origin.open(), self.delimiter, quiet=True)
 
     def check_header(self, fragment: str | None) -> None:
-        """Raise a DataError if the header looks delimited by something else.
+        """Raise a DataError if the header seems to have another delimiter.
 
         A file whose only column really has such a name is read when that name is asked for.
         """
@@ -94,12 +94,12 @@ class CsvTable(TextTable):
             record = self._text.take_record()
         if b"\0" in record:
             raise DataError(
-                f"{self.path} is not text: its first line has zero bytes",
+                f"{self.path} is not text: its first line contains NUL bytes",
                 "If it is UTF-16 text, convert it: iconv -f UTF-16 -t UTF-8.",
             )
         if b"\r" in record.rstrip(b"\r\n"):
             raise DataError(
-                f"{self.path}: its lines end in carriage returns alone, so it is one long line",
+                f"{self.path}: its lines end in carriage returns only, so it is read as one line",
                 "Convert the line ends: tr '\\r' '\\n'.",
             )
         self.names = split_record(record, self.delimiter, self.path)
@@ -109,7 +109,7 @@ class CsvTable(TextTable):
             self._question_header(record)
 
     def _question_header(self, record: bytes) -> None:
-        """Decide what a first line of numbers is, and say so."""
+        """Decide whether a first line of numbers is a header, and warn."""
         count = len(self.names)
         positions = [str(column) for column in range(count)]
         called = positions[0] if count == 1 else f"{positions[0]} to {positions[-1]}"
@@ -187,11 +187,11 @@ class CsvTable(TextTable):
             place = Location(line=self._line_of(data), file=str(self.path))
             return DataError(
                 Sentence(
-                    "{location.file}: the text behind line {location.line} cannot be split into"
+                    "{location.file}: the text after line {location.line} cannot be split into"
                     " rows and fields",
                     location=place,
                 ),
-                "A quotation mark may be missing there, or one too many.",
+                "A quotation mark may be missing there, or there may be one too many.",
             )
         line, count = found
         found_fields = f"{count_things(count, 'field')} where the header has {len(self.names)}"
@@ -216,7 +216,7 @@ class CsvTable(TextTable):
             )
 
     def _line_of(self, data: Text) -> int:
-        """Return the line (from 1) on which the text begins that was taken last."""
+        """Return the line (from 1) on which the text taken last begins."""
         return self._text.count_lines(self._text.offset - len(data)) + 1
 
     def _read(self, data: Text, columns: Sequence[int], segment: Segment) -> Mapping[int, Array]:
@@ -233,7 +233,7 @@ class CsvTable(TextTable):
         return arrays
 
     def _convert_texts(self, data: Text, column: int, segment: Segment) -> Array:
-        """Convert what pyarrow takes for something else but is numbers, such as blank cells."""
+        """Convert numbers that pyarrow takes for something else, such as blank cells."""
         found = self._find_text(data, column)
         if found is not None:
             row, text = found

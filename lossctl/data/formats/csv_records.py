@@ -1,4 +1,4 @@
-"""Where the lines and fields of a CSV file are: its header, its broken places."""
+"""Where the lines and fields of a CSV file are: its header, its invalid records."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def not_utf8(path: Path, byte: int | None = None) -> DataError:
 
 
 def is_number(text: str) -> bool:
-    """Say whether a cell is a number."""
+    """Return whether a cell is a number."""
     return NUMBER.fullmatch(text) is not None
 
 
 def is_integer(text: str) -> bool:
-    """Say whether a cell is written as an integer."""
+    """Return whether a cell is written as an integer."""
     return INTEGER.fullmatch(text) is not None
 
 
@@ -79,7 +79,7 @@ def _number_rows(data: bytes, delimiter: str) -> Iterator[tuple[int, int, list[s
                 yield row, before, cells
                 row += 1
             before = reader.line_num
-    except csv.Error:  # a field longer than the csv module takes: the place stays unknown
+    except csv.Error:  # a field longer than the csv module accepts: the place stays unknown
         return
 
 

@@ -1,4 +1,4 @@
-"""What kind of file it is: by its first bytes, then by its suffix."""
+"""The format of a file: by its first bytes, then by its suffix."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lossctl.errors import DataError
 
 
 class Format(Enum):
-    """The kinds of files that are read."""
+    """The file formats that are read."""
 
     NPY = "NPY"
     NPZ = "NPZ"
@@ -33,7 +33,7 @@ MAGIC = {
     b"\xff\xff\xff\xff": Format.ARROW_STREAM,
 }
 NEEDS_SEEK = (Format.NPZ, Format.PARQUET, Format.ARROW)
-"""The formats whose end has to be read before their beginning."""
+"""The formats whose end is read before their beginning."""
 
 SUFFIXES = {
     ".npy": Format.NPY,
@@ -57,32 +57,32 @@ OTHERS = {
     b"BZh": "compressed with bzip2",
     b"\xfd7zXZ\x00": "compressed with xz",
     b"FEA1": "a Feather version 1 file",
-    b"\x80\x02": "a pickle, which is never unpickled",
-    b"\x80\x03": "a pickle, which is never unpickled",
-    b"\x80\x04": "a pickle, which is never unpickled",
-    b"\x80\x05": "a pickle, which is never unpickled",
+    b"\x80\x02": "a pickle, which is refused (pickle can run code)",
+    b"\x80\x03": "a pickle, which is refused (pickle can run code)",
+    b"\x80\x04": "a pickle, which is refused (pickle can run code)",
+    b"\x80\x05": "a pickle, which is refused (pickle can run code)",
     b"MATLAB 5.0": "a MATLAB file",
     b"CDF\x01": "a NetCDF file",
     b"SQLite format 3\x00": "an SQLite database",
 }
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 READABLE = (
-    "NPY, NPZ, CSV, TSV, JSON Lines, Parquet and Arrow (Feather) files are read, "
-    "text also with gzip or zstd."
+    "Convert it to NPY, NPZ, CSV, TSV, JSON Lines, Parquet or Arrow (Feather); "
+    "text formats may be compressed with gzip or zstd."
 )
 OBJECT = re.compile(rb'(\xef\xbb\xbf)?\s*\{\s*["}]')
 LIST = re.compile(rb"(\xef\xbb\xbf)?\s*\[")
 
 
 def recognise_shard(origin: Origin, begin: bytes) -> Format:
-    """Return the format of one file of several: JSON Lines without rows have no bytes."""
+    """Return the format of one file of several; a JSON Lines file without rows is empty."""
     if not begin and SUFFIXES.get(origin.suffix) is Format.JSON_LINES:
         return Format.JSON_LINES
     return recognise(origin, begin)
 
 
 def recognise(origin: Origin, begin: bytes) -> Format:
-    """Return the format of what begins with these bytes, or raise a DataError."""
+    """Return the format of a file that begins with these bytes, or raise a DataError."""
     path = origin.path
     if not begin:
         read = "" if origin.called != STANDARD_INPUT else ", or was read before"
@@ -96,7 +96,7 @@ def recognise(origin: Origin, begin: bytes) -> Format:
         return Format.JSON_LINES
     if LIST.match(begin) and (expected is Format.JSON_LINES or origin.suffix == ".json"):
         raise DataError(
-            f"{path} is one JSON list", "Write one object a line: jq -c '.[]' turns it into that."
+            f"{path} is one JSON list", "Write one object per line: jq -c '.[]' does so."
         )
     if expected in TEXTS:
         return expected
@@ -105,14 +105,14 @@ def recognise(origin: Origin, begin: bytes) -> Format:
     if not _is_text(begin):
         raise DataError(f"{path}: unrecognised format: it begins with {begin[:8]!r}", READABLE)
     if origin.suffix == ".json":
-        raise DataError(f"{path} is JSON", f"Convert it: {READABLE}")
+        raise DataError(f"{path} is JSON", READABLE)
     header = begin.split(b"\n", 1)[0]
     tabs = origin.called == STANDARD_INPUT and b"\t" in header and b"," not in header
     return Format.TSV if tabs else Format.CSV
 
 
 def expect(name: str) -> Format | None:
-    """Return the format that a file's name promises."""
+    """Return the format that a file's name suggests."""
     lower = name.lower()
     for suffix in COMPRESSED_SUFFIXES:
         lower = lower.removesuffix(suffix)
@@ -123,7 +123,7 @@ def _reject_others(origin: Origin, begin: bytes) -> None:
     path = origin.path
     for magic, name in OTHERS.items():
         if begin.startswith(magic):
-            raise DataError(f"{path} is {name}", f"Convert it: {READABLE}")
+            raise DataError(f"{path} is {name}", READABLE)
     if begin.startswith(UTF_16):
         raise DataError(
             f"{path} is UTF-16 text", f"Convert it: iconv -f UTF-16 -t UTF-8 {path} > {path}.utf8"
@@ -135,7 +135,7 @@ def _format_mismatch(origin: Origin, expected: Format, begin: bytes) -> DataErro
     article = "a" if expected is Format.PARQUET else "an"
     return DataError(
         f"{origin.path} is not {article} {expected.value} file: "
-        f"it should begin with {magic!r}, and begins with {begin[: max(8, len(magic))]!r}",
+        f"it should begin with {magic!r}, but begins with {begin[: max(8, len(magic))]!r}",
         "If it is text, name it .csv, .tsv or .jsonl." if _is_text(begin) else "Write it again.",
     )
 
@@ -146,5 +146,5 @@ def _is_text(begin: bytes) -> bool:
     try:
         begin.decode("utf-8")
     except UnicodeDecodeError as error:
-        return error.start > len(begin) - 4  # a character cut in two by the end of the sample
+        return error.start > len(begin) - 4  # a character split by the end of the sample
     return True

@@ -1,4 +1,4 @@
-"""JSON Lines as tables: one object a line, its number fields as columns."""
+"""JSON Lines as tables: one object per line, its numeric fields as columns."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ SEGMENT_BYTES = 8 << 20
 
 
 class JsonTable(TextTable):
-    """A text file of one JSON object a line; the first segment says which fields there are.
+    """A text file with one JSON object per line; the first segment determines the fields.
 
-    pyarrow's reader parses each segment. What it does not take (numbers beside strings that
+    pyarrow's reader parses each segment. What it rejects (numbers beside strings that
     stand for numbers, broken lines) is read object by object.
     """
 
@@ -44,19 +44,19 @@ class JsonTable(TextTable):
             raise DataError(f"{self.path} is empty: it has no fields and no rows")
 
     def non_numeric_columns(self) -> Mapping[int, str]:
-        """Return the fields that are lists, and those with values that are no numbers."""
+        """Return the fields that are lists, and those with values that are not numbers."""
         objects = self._load(self._peek())
         non_numeric_columns = {}
         for column, name in enumerate(self.names):
             value = objects.find_misfit(name)
             if isinstance(value, list):
-                non_numeric_columns[column] = "holds lists"
+                non_numeric_columns[column] = "contains lists"
             elif value is not None:
-                non_numeric_columns[column] = f"holds {show_text(str(value))}"
+                non_numeric_columns[column] = f"contains {show_text(str(value))}"
         return non_numeric_columns
 
     def reopen(self) -> JsonTable:
-        """Return the same file at its beginning."""
+        """Reopen the file at its beginning."""
         return JsonTable(self.origin, self.origin.open())
 
     def _read(self, data: Text, columns: Sequence[int], segment: Segment) -> Mapping[int, Any]:
@@ -109,7 +109,7 @@ class JsonTable(TextTable):
         return find_line(data, row)
 
     def _parse(self, data: Text, names: Sequence[str] | None = None) -> Any:
-        """Return what pyarrow's reader makes of a segment, or None if it refuses.
+        """Return a segment parsed by pyarrow, or None if pyarrow rejects it.
 
         With ``names``, these fields are numbers: other fields may be missing.
         """
@@ -140,7 +140,7 @@ class JsonTable(TextTable):
 
 
 def _read_json(data: Text, schema: Any, block: int = BLOCK_BYTES) -> Any:
-    """Parse objects: those fields of a schema, or all; None where they are not alike."""
+    """Parse objects: the fields of a schema, or all; None if pyarrow rejects them."""
     import pyarrow as pa
     from pyarrow import json
 
@@ -164,7 +164,7 @@ def _to_text(value: Any) -> str | None:
 
 
 def _has_numbers(fields: Any, names: Sequence[str]) -> bool:
-    """Say whether these fields are there and hold numbers, or lists of them."""
+    """Return whether these fields exist and contain numbers, or lists of numbers."""
     present = set(fields.column_names)
     return all(
         name in present and numpy_dtype(fields.schema.field(name).type) is not None

@@ -1,4 +1,4 @@
-"""JSON Lines read object by object: slowly, but with the line of whatever is wrong."""
+"""JSON Lines read object by object: slowly, but errors name their line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Objects:
     lines: list[int]
 
     def find_misfit(self, name: str) -> Any:
-        """Return the first value of a field that is not one number, or None."""
+        """Return the first value of a field that is not a single number, or None."""
         for row in self.rows:
             value = row.get(name)
             if isinstance(value, list) or not is_number(value):
@@ -36,16 +36,16 @@ class Objects:
 
 
 def unquote_numbers(data: Text) -> bytes:
-    """Return the text with "NaN" and the like, which stand for numbers, as JSON5 has them.
+    """Return the text with strings such as "NaN" as bare words, as in JSON5.
 
     A quotation mark inside a string has a backslash before it: should the text of a string end
-    in such a word, what is left is no JSON any more, and the segment is read object by object.
+    in such a word, the rest is not valid JSON, and the segment is read object by object.
     """
     return NUMBER_WORD.sub(rb"\1", bytes(data))
 
 
 def is_number(value: Any) -> bool:
-    """Say whether a value is a number, stands for one, or is missing."""
+    """Return whether a value is a number, a string such as "NaN", or missing."""
     return value is None or isinstance(value, int | float) or _is_word(value)
 
 
@@ -60,7 +60,7 @@ def read_objects(data: bytes, path: Path, first_line: int) -> Objects:
 
 
 def find_line(data: bytes, row: int) -> int | None:
-    """Return the line (from 0) of a row; blank lines are no rows."""
+    """Return the line (from 0) of a row; blank lines are not rows."""
     filled = (line for line, text in enumerate(data.split(b"\n")) if text.strip())
     return next((line for at, line in enumerate(filled) if at == row), None)
 
@@ -88,7 +88,7 @@ def to_arrow(objects: Objects, name: str, path: Path, first_row: int) -> Any:
         return pa.chunked_array([pa.array(_to_floats(values))])
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise DataError(
-            f"{path}: column {name!r} holds numbers in some rows and lists in others",
+            f"{path}: column {name!r} contains numbers in some rows and lists in others",
             "Write lists of one length in every row.",
         ) from error
 
@@ -97,7 +97,7 @@ NOT_A_NUMBER = object()
 
 
 def _to_number(value: Any) -> Any:
-    """Return a number, a list of numbers or None as it is, and words as their numbers."""
+    """Return a number, a list of numbers or None unchanged, and "NaN" and the like as numbers."""
     if isinstance(value, list):
         inner = [_to_number(one) for one in value]
         return NOT_A_NUMBER if any(one is NOT_A_NUMBER for one in inner) else inner
@@ -143,7 +143,7 @@ def _reject_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twin = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twin!r} is there twice")
+        raise ValueError(f"the key {twin!r} appears twice")
     return found
 
 

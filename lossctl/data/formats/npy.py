@@ -27,7 +27,7 @@ MAPPED_COLUMNS = 128
 of 1,000 columns take 60 MB, and of 10,000 ten times as much."""
 
 WINDOW_BYTES = 8 << 20
-"""How much of a Fortran-ordered array that is not mapped is read at once, in pieces by column."""
+"""How many bytes of an unmapped Fortran-ordered array are read at once, column by column."""
 
 
 def map_array(path: Path, file: IO[bytes], where: str, start: int, size: int) -> Source:
@@ -49,7 +49,7 @@ def _map_data(path: Path, where: str, header: Header, offset: int) -> MappedSour
         return FileSource(where, path, header, offset)
     try:
         mapped = np.memmap(path, header.dtype, "r", offset, header.shape, header.order)
-    except OSError:  # no room in the address space
+    except OSError:  # not enough address space
         return FileSource(where, path, header, offset)
     if is_bfloat16(header.dtype):
         return BFloat16Source(where, mapped.view(np.ndarray), offset)
@@ -57,10 +57,10 @@ def _map_data(path: Path, where: str, header: Header, offset: int) -> MappedSour
 
 
 def truncated(where: str, header: Header, found: int) -> DataError:
-    """Return the error for data that end before what the header promises."""
+    """Return the error for data shorter than the header declares."""
     return DataError(
-        f"{where} is cut off: its header promises shape {header.shape} of {header.dtype}, "
-        f"{header.size:,} bytes, and {found:,} are there",
+        f"{where} is cut off: its header declares shape {header.shape} of {header.dtype}, "
+        f"{header.size:,} bytes, but {found:,} are there",
         "Copy or save the file again.",
     )
 
@@ -75,7 +75,7 @@ class MappedSource(ArraySource):
         self._released = 0
 
     def release(self, stop: int) -> None:
-        """Let go of the memory that the rows before ``stop`` take; they can be read again.
+        """Release the memory of the rows before ``stop``; they can be read again.
 
         Done once in RELEASE_BYTES, and always from the first row on: a page that is touched
         may bring its neighbours back.
@@ -94,7 +94,7 @@ class MappedSource(ArraySource):
                 self._drop(first * width, (first + min(stop, rows)) * width)
 
     def release_all(self) -> None:
-        """Let go of the memory that the array takes; it can be read again."""
+        """Release the memory of the array; it can be read again."""
         if self._map is not None and hasattr(mmap, "MADV_DONTNEED"):
             self._drop(0, self.array.nbytes)
 
@@ -129,7 +129,7 @@ class BFloat16Source(MappedSource):
 
 
 class FileSource(Source):
-    """An array in a file that is not mapped: its rows are read as they are asked for."""
+    """An array in a file that is not mapped: rows are read on demand."""
 
     repeatable = True
 
@@ -161,7 +161,7 @@ class FileSource(Source):
         return raise_bfloat16(rows) if is_bfloat16(rows.dtype) else rows
 
     def read_box(self, start: int, stop: int, box: tuple[slice, ...]) -> Array:
-        """Return the rows cut to the box, of which alone is read what can be."""
+        """Return the rows cut to the box, reading only that part where possible."""
         cut = max((axis for axis, one in enumerate(box) if not self._spans(axis, one)), default=-1)
         if cut < 0 or self._header.fortran:
             return self.read(start, stop)[(slice(None), *box)]
@@ -171,7 +171,7 @@ class FileSource(Source):
         values = np.empty((stop - start, *map(len, ranges)), self._header.dtype)
         inner = prod(self.trailing[cut + 1 :])
         outer = [range(start, stop), *ranges[:cut]]
-        # The numbers of the last axis that is cut, and of those behind it, lie together.
+        # The numbers of the last axis that is cut, and of those after it, are contiguous.
         runs = values.reshape(prod(map(len, outer)), -1)
         for run, place in zip(runs, product(*outer), strict=True):
             first = 0
@@ -193,7 +193,7 @@ class FileSource(Source):
         self._file.close()
 
     def _spans(self, axis: int, cut: slice) -> bool:
-        """Say whether a slice is all of a further axis."""
+        """Return whether a slice covers its axis."""
         return range(*cut.indices(self.trailing[axis])) == range(self.trailing[axis])
 
     def _read_columns(self, start: int, stop: int) -> Array:
@@ -250,7 +250,7 @@ class StreamSource(Source):
         self._spooled: MappedSource | FileSource | None = None
 
     def read(self, start: int, stop: int) -> Array:
-        """Return the rows; those before ``start`` are forgotten."""
+        """Return the rows; those before ``start`` are dropped."""
         assert self.length is not None
         start, stop = min(start, self.length), min(stop, self.length)
         if self._is_large():
@@ -279,12 +279,12 @@ class StreamSource(Source):
         return array.reshape(()) if self.scalar else array
 
     def release(self, stop: int) -> None:
-        """Let go of the memory that the rows before ``stop`` take in the temporary file."""
+        """Release the memory of the rows before ``stop`` in the temporary file."""
         if self._spooled is not None:
             self._spooled.release(stop)
 
     def release_all(self) -> None:
-        """Let go of the memory that the array takes in the temporary file."""
+        """Release the memory of the array in the temporary file."""
         if self._spooled is not None:
             self._spooled.release_all()
 
@@ -298,13 +298,13 @@ class StreamSource(Source):
         self._spool = self._spooled = None
 
     def _is_large(self) -> bool:
-        """Say whether the rows are more than can be held."""
+        """Return whether the rows are too large to hold in memory."""
         by_columns = self._header.fortran and bool(self.trailing)
         held = self._header.size if by_columns else self._header.row_size
         return held > spools.LARGE_BYTES
 
     def _copy(self) -> MappedSource | FileSource:
-        """Return what is in the stream as an array in a temporary file."""
+        """Copy the stream to a temporary file, and return it as an array."""
         with self._lock:
             if self._spooled is None:
                 self._spool = Spool(Path(self.name), "an array with large rows")
@@ -328,7 +328,7 @@ class StreamSource(Source):
 
     def _advance(self, start: int, stop: int) -> None:
         have = self._first + len(self._kept)
-        while have < start:  # rows that nobody asked for still have to be read past
+        while have < start:  # rows that are skipped still have to be read
             have += len(self._fill(have, min(start, have + self._rows_per_chunk())))
             self._kept, self._first = self._kept[:0], have
         old = self._kept[start - self._first :]
@@ -349,7 +349,7 @@ class StreamSource(Source):
 
     def _finish(self) -> None:
         if self._packed:
-            self._file.read(1)  # the checksum of compressed data is at their end
+            self._file.read(1)  # the checksum of compressed data is at the end
 
     def _load_columns(self) -> None:
         if not len(self._kept) and not self._first:
@@ -366,7 +366,7 @@ class StreamSource(Source):
             filled += len(chunk)
 
     def _take(self, size: int, before: int) -> bytes:
-        """Read some bytes, of which there must be more than the ``before`` that were read."""
+        """Read some bytes; raise an error if there are none after the ``before`` already read."""
         chunk = self._file.read(size)
         if not chunk:
             raise truncated(self.name, self._header, before)

@@ -1,4 +1,4 @@
-"""The header of an NPY file: what it promises, or what is wrong with it."""
+"""The header of an NPY file: what it declares, or what is wrong with it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHOWN_CHARACTERS = 60
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What an NPY header promises; ``offset`` is where the data begin in the stream."""
+    """What an NPY header declares; ``offset`` is where the data begin in the stream."""
 
     shape: tuple[int, ...]
     fortran: bool
@@ -41,17 +41,17 @@ class Header:
 
     @property
     def size(self) -> int:
-        """The bytes of data that the header promises."""
+        """The size of the data in bytes."""
         return prod(self.shape) * self.dtype.itemsize
 
     @property
     def row_size(self) -> int:
-        """The bytes of one row."""
+        """The size of one row in bytes."""
         return prod(self.shape[1:]) * self.dtype.itemsize
 
 
 def read_header(file: IO[bytes], where: str) -> Header:
-    """Read the header that a stream begins with, and refuse dtypes that are not numbers."""
+    """Read the header at the start of a stream; reject dtypes that are not numbers."""
     begin = _take(file, len(MAGIC) + 2, b"", where)
     version = begin[len(MAGIC)]
     if not begin.startswith(MAGIC):
@@ -68,7 +68,7 @@ def read_header(file: IO[bytes], where: str) -> Header:
     read = npy_format.read_array_header_1_0 if version == 1 else npy_format.read_array_header_2_0
     try:
         # Versions 2 and 3 differ in the encoding of field names only, and structured dtypes are
-        # refused below.
+        # rejected below.
         shape, fortran, dtype = read(stream)
     except (ValueError, SyntaxError, TokenError, TypeError, OverflowError) as error:
         raise _broken(where, _explain(text)) from error
@@ -96,7 +96,7 @@ def _broken(where: str, why: str) -> DataError:
 
 
 def _explain(text: bytes) -> str:
-    """Say what is wrong with a header that NumPy does not read."""
+    """Return what is wrong with a header that NumPy rejects."""
     written = text.decode("utf-8", "replace").strip()
     shown = repr(written[:SHOWN_CHARACTERS])
     try:
@@ -109,7 +109,7 @@ def _explain(text: bytes) -> str:
     if missing:
         return f"{shown} lacks {' and '.join(missing)}"
     if len(given) > len(KEYS):
-        return f"{shown} says more than {', '.join(KEYS)}"
+        return f"{shown} has other keys than {', '.join(KEYS)}"
     return _explain_values(*(given[key] for key in KEYS))
 
 

@@ -23,9 +23,9 @@ BROKEN = (
     zlib.error,
     struct.error,
     EOFError,
-    OSError,  # a seek to where nothing can be
-    ValueError,  # names in no encoding
-    NotImplementedError,  # a compression that does not exist
+    OSError,  # a seek to an invalid position
+    ValueError,  # names in an unknown encoding
+    NotImplementedError,  # an unknown compression
 )
 
 
@@ -47,21 +47,21 @@ def open_member(origin: Origin, file: IO[bytes], where: str, member: str | None)
 
 
 def _check(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
-    """Read a member through once: its checksum says whether it is as it was saved."""
+    """Read a member once to verify its checksum."""
     with archive.open(info) as member:
         while member.read(CHUNK_BYTES):
             pass
 
 
 def broken(where: str, error: Exception) -> DataError:
-    """Return the error for an archive that cannot be unpacked."""
+    """Return the error for an archive that cannot be read."""
     return DataError(
         f"{where}: the NPZ archive is broken or cut off: {error}", "Copy or save the file again."
     )
 
 
 class MemberSource(StreamSource):
-    """A compressed member of an archive, unpacked as its rows are asked for."""
+    """A compressed member of an archive, decompressed as its rows are read."""
 
     def __init__(
         self, name: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: IO[bytes]
@@ -91,7 +91,7 @@ def _choose_member(archive: zipfile.ZipFile, origin: Origin, member: str | None)
     if member is None:
         if len(names) > 1:
             raise UsageError(
-                f"{path} holds {len(names)} arrays: {', '.join(names[:20])}"
+                f"{path} contains {len(names)} arrays: {', '.join(names[:20])}"
                 f"{', …' if len(names) > 20 else ''}",
                 f"Choose one with '#': {origin.called}#{names[0]}",
             )
@@ -109,7 +109,8 @@ def _choose_member(archive: zipfile.ZipFile, origin: Origin, member: str | None)
 def _reject_lookalikes(names: Sequence[str], path: Path) -> None:
     if any(name.endswith("/data.pkl") or name == "data.pkl" for name in names):
         raise DataError(
-            f"{path} is a PyTorch file, which holds pickled objects: it is never unpickled",
+            f"{path} is a PyTorch file, which contains pickled objects: it is refused (pickle"
+            " can run code)",
             "Save the tensor as NPY: numpy.save(file, tensor.detach().cpu().numpy()).",
         )
     if "[Content_Types].xml" in names:

@@ -14,7 +14,7 @@ from lossctl.data.tables.column_spool import ColumnSpool
 from lossctl.data.tables.typed import TypedTable
 
 BUFFER_BYTES = 1 << 16
-"""With a buffer, column chunks are streamed; without one, each is read as a whole first."""
+"""With a buffer, column chunks are streamed; without one, each is read completely first."""
 
 COLUMN_BYTES = 2 << 20
 """What reading in batches holds for each column (a page, a dictionary) whatever their size.
@@ -25,7 +25,7 @@ third of the memory.
 """
 
 SPOOLED_BYTES = 1 << 18
-"""What is decoded at once on the way to a spool; by one thread, as each would keep memory."""
+"""Bytes decoded at once on the way to a spool; by one thread, since each keeps memory."""
 
 COLUMNS_AT_ONCE = 8
 """Of more columns, large row groups are spooled, some columns after others: every column that is
@@ -33,7 +33,7 @@ read would hold a page and a dictionary, and those of 100 columns take 300 MB.""
 
 
 class ParquetTable(TypedTable):
-    """A Parquet file, whose row groups are read as they are asked for."""
+    """A Parquet file, whose row groups are read on demand."""
 
     def __init__(self, origin: Origin) -> None:
         import pyarrow.parquet as pq
@@ -68,7 +68,7 @@ class ParquetTable(TypedTable):
             first += table.num_rows
 
     def reopen(self) -> ParquetTable:
-        """Return the same file at its beginning."""
+        """Reopen the file at its beginning."""
         return ParquetTable(self.origin)
 
     def close(self) -> None:
@@ -79,7 +79,7 @@ class ParquetTable(TypedTable):
         self.origin.close()
 
     def _names_of(self, columns: Sequence[int]) -> list[str] | None:
-        """Return what to ask for: everything where a name that stands twice cannot be."""
+        """Return the columns to select; None (all) if a name appears twice."""
         if len(set(self.names)) < len(self.names):
             return None
         return list(dict.fromkeys(self.names[column] for column in columns))
@@ -116,7 +116,7 @@ class ParquetTable(TypedTable):
     def _spool_group(
         self, group: int, columns: Sequence[int], first: int
     ) -> Iterator[Mapping[int, Array]]:
-        """Copy a row group to a temporary file, some columns after others, and read that."""
+        """Copy a row group to a temporary file, a few columns at a time, and read that."""
         spool = Spool(
             self.path, "Parquet with large row groups", "Write it in row groups of fewer rows"
         )
@@ -133,7 +133,7 @@ class ParquetTable(TypedTable):
                 yield from written.pieces(typed_tables.PIECE_BYTES)
 
     def _measure(self, columns: Sequence[int], group: int) -> int:
-        """Return about how many bytes the columns in a row group are once decoded."""
+        """Return about how many bytes the columns of a row group take once decoded."""
         row_group = self._file.metadata.row_group(group)
         size = 0
         for column in columns:
@@ -144,7 +144,7 @@ class ParquetTable(TypedTable):
         return size
 
     def _find_leaves(self) -> dict[str, list[int]]:
-        """Return what each column is stored as: itself, or the elements of its lists."""
+        """Return the stored leaves of each column: itself, or the elements of its lists."""
         names, leaves = set(self.names), dict[str, list[int]]()
         for leaf, stored in enumerate(self._file.schema):
             path = stored.path
@@ -155,7 +155,7 @@ class ParquetTable(TypedTable):
 
 
 def _join(sizes: Sequence[int], limit: int) -> Iterator[list[int]]:
-    """Yield the numbers of row groups in runs of about so many bytes; at least one run."""
+    """Yield runs of row group numbers of about so many bytes; at least one run."""
     run: list[int] = []
     held = 0
     for group, size in enumerate(sizes):

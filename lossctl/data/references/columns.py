@@ -1,4 +1,4 @@
-"""What columns a file has, without reading them."""
+"""The names of a file's columns, without reading them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def read_names(given: object) -> list[str]:
     files = find_files(given)
     if files.standard:
         raise UsageError(
-            "the columns of standard input cannot be looked at before it is read",
+            "the columns of standard input cannot be listed before it is read",
             "Write it to a file first.",
         )
     opened = Opener().open(files)

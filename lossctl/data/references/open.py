@@ -1,4 +1,4 @@
-"""Opening what references name: files, shards, standard input."""
+"""Opening references: files, shards, standard input."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class Files:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What is equal for all references to the same files."""
+        """A key that is equal for all references to the same files."""
         return tuple(realpath(one) for one in self.paths)
 
 
 def is_reference(given: object) -> bool:
-    """Say whether something names files, and is not itself an array."""
+    """Return whether something names files, and is not itself an array."""
     if isinstance(given, str | PathLike):
         return True
     several = isinstance(given, list | tuple) and bool(given)
@@ -56,7 +56,7 @@ def is_reference(given: object) -> bool:
 
 
 def find_files(given: object) -> Files:
-    """Return the files that a reference stands for: one text, or a list of shards."""
+    """Return the files of a reference: a string, or a list of shards."""
     if isinstance(given, list | tuple):
         return _join_files([parse_reference(_to_text(one)) for one in given])
     reference = parse_reference(_to_text(given))
@@ -73,18 +73,18 @@ def reject_overwriting(path: str | PathLike[str], references: Iterable[object]) 
     for given in references:
         if is_reference(given) and realpath(path) in find_files(given).key:
             raise OverwriteError(
-                f"{fspath(path)} is read, and would be overwritten", "Write to another file."
+                f"{fspath(path)} is an input, and would be overwritten", "Write to another file."
             )
 
 
 class Opener:
-    """Opens what the references of one call name; standard input is opened once."""
+    """Opens the references of one call; standard input is opened once."""
 
     def __init__(self) -> None:
         self._standard: Origin | None = None
 
     def open(self, files: Files) -> Source | Table:
-        """Open a file by what it is; it stays open in what is returned."""
+        """Open a file according to its format; the returned source owns it."""
         if files.standard:
             return self._open_standard(files.reference)
         if not files.sharded:
@@ -92,7 +92,7 @@ class Opener:
         return _open_shards(files)
 
     def close(self) -> None:
-        """Close standard input, if nothing that was returned holds it."""
+        """Close standard input, unless a returned source owns it."""
         if self._standard is not None:
             self._standard.close()
 
@@ -101,14 +101,14 @@ class Opener:
             self._standard = open_standard_input()
         elif self._standard.streaming:
             raise UsageError(
-                "standard input ('-') is one array here, and cannot stand for several inputs",
+                "standard input ('-') is one array here, and cannot be several inputs",
                 "Write it to a file first, or pipe a table with a column for each input.",
             )
         return open_origin(reference, self._standard)
 
 
 def open_path(reference: Reference, path: Path, shard: int | None = None) -> Source | Table:
-    """Open a file by what it is, perhaps one of several shards; it stays open in what is returned.
+    """Open a file, or one of several shards, according to its format; the returned source owns it.
 
     Only the first shard warns about its header, and a shard may have no rows and no columns.
     """
@@ -120,7 +120,7 @@ def open_path(reference: Reference, path: Path, shard: int | None = None) -> Sou
 
 
 def open_origin(reference: Reference, origin: Origin, shard: int | None = None) -> Source | Table:
-    """Open an input by what it is; it stays open in what is returned."""
+    """Open an input according to its format; the returned source owns it."""
     with ExitStack() as undo:
         undo.callback(origin.close)
         file = origin.open()
@@ -171,7 +171,7 @@ def _open_npy(reference: Reference, origin: Origin, file: BinaryIO) -> Source:
 
     if reference.fragment is not None:
         raise UsageError(
-            f"{origin.path} is an NPY file: it holds one array and has no columns",
+            f"{origin.path} is an NPY file: it contains one array and has no columns",
             f"Leave out '#{reference.fragment}'.",
         )
     if not origin.mapped:
@@ -222,7 +222,7 @@ def _join_files(references: Sequence[Reference]) -> Files:
             "Write it to a file first.",
         )
     if any(one.fragment != first.fragment for one in references):
-        raise UsageError("the shards of one input name different columns", "Name the same ones.")
+        raise UsageError("the shards of one input name different columns", "Name the same columns.")
     paths = tuple(one.path for one in references)
     if len(references) == 1:
         return Files(first, paths)
@@ -234,5 +234,5 @@ def _join_files(references: Sequence[Reference]) -> Files:
 def _to_text(given: object) -> str:
     text = fspath(given)  # type: ignore[call-overload]
     if not isinstance(text, str):
-        raise UsageError(f"{text!r} is not a file name", "Give it as text.")
+        raise UsageError(f"{text!r} is not a file name", "Give it as a string.")
     return text

@@ -14,7 +14,7 @@ STANDARD_NAMES = (STANDARD_INPUT, "/dev/stdin")
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A file, and the part of it that is meant (None: all of it)."""
+    """A file, and the part of it that is named (None: all of it)."""
 
     text: str
     path: Path

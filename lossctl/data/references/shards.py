@@ -1,4 +1,4 @@
-"""Which files a reference stands for: one, those that match a pattern, those of a directory."""
+"""The files of a reference: one, those that match a pattern, or those of a directory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def find_shards(path: Path) -> list[Path] | None:
     files = [one for one in found if not one.is_dir()]
     if not files:
         raise FileError(
-            f"{path}: there is no such file, nor any that matches the pattern",
+            f"{path}: no such file, and no file matches the pattern",
             _show_surroundings(path),
         )
     return sort_naturally(files)
@@ -49,14 +49,14 @@ def _list_directory(path: Path) -> list[Path]:
     kinds = Counter(kind.value for kind in expected.values() if kind is not None)
     if not kinds:
         raise FileError(
-            f"{path}: is a directory in which no file has the suffix of a format that is read",
+            f"{path}: no file in this directory has the suffix of a supported format",
             _show_names(names) or "It is empty.",
         )
     if len(kinds) > 1:
         counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
         raise UsageError(
-            f"{path} holds files of several formats: {counts}",
-            f"Name those that are meant, for instance '{path}/*.npy', or one file.",
+            f"{path} contains files of several formats: {counts}",
+            f"Name the files that are meant, for example '{path}/*.npy', or one file.",
         )
     return sort_naturally([path / name for name, kind in expected.items() if kind is not None])
 
@@ -70,13 +70,13 @@ def _list_names(path: Path) -> list[str]:
 
 
 def _show_surroundings(path: Path) -> str:
-    """Say what is in the last directory of a pattern that has no pattern in it."""
+    """List the files in the last directory of a pattern that has no wildcard."""
     directory = path.parent
     while glob.has_magic(str(directory)):
         directory = directory.parent
     if not exists(directory):
         return f"The directory {directory} does not exist."
-    return _show_names(_list_names(directory), f"{directory} holds") or f"{directory} is empty."
+    return _show_names(_list_names(directory), f"{directory} contains") or f"{directory} is empty."
 
 
 def _show_names(names: Sequence[str], intro: str = "Available") -> str:

@@ -1,1 +1,1 @@
-"""What the numbers and shapes of an input must be."""
+"""Rules for the numbers and shapes of inputs."""

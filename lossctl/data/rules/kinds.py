@@ -1,7 +1,7 @@
-"""What the numbers of an input may be: the checks made in every block.
+"""What the numbers of an input may be: the checks of every block.
 
 Each check returns the rules that a block breaks, with a mask of where. Errors stop the run
-after everything has been counted; warnings are told once, with the count and the first place.
+after everything has been counted; warnings are reported once, with the count and the first place.
 """
 
 from __future__ import annotations
@@ -47,22 +47,22 @@ Mask = NDArray[np.bool_]
 POSITIVE_LOG_TOLERANCE = 1e-6
 SUM_TOLERANCE = 1e-3
 MANY_VALUES = 100
-"""So many logits do not lie in [0, 1] by chance, on both sides of 1/2."""
+"""So many logits are not in [0, 1], on both sides of 1/2, by chance."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a check must know beside the numbers."""
+    """What a check needs to know besides the numbers."""
 
     classes: int = 0
     ignored_label: int | None = None
     whole_classes: bool = True
-    """Whether axis 1 of a block holds all classes, so that sums over it mean something."""
+    """Whether axis 1 of a block contains all classes, so that sums over it are meaningful."""
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """A block, with its smallest and largest value (NaN if it holds one): most checks are that."""
+    """A block with its smallest and largest value (NaN if it contains one)."""
 
     values: Array
     low: float
@@ -79,7 +79,7 @@ class Numbers:
 
 
 Findings = Iterator[tuple[Rule, Mask, Array]]
-"""A broken rule, where it is broken, and the values to show from there."""
+"""A broken rule, a mask of where, and the values to show from there."""
 
 Check = Callable[[Numbers, Context], Findings]
 
@@ -109,7 +109,7 @@ def _broken(rule: Rule, mask: Mask, values: Array) -> Findings:
 
 
 def not_whole(values: Array) -> Mask:
-    """Return where numbers are not whole."""
+    """Return where numbers are not integers."""
     mask: Mask = ~(np.isfinite(values) & (values == np.floor(values)))
     return mask
 
@@ -117,7 +117,7 @@ def not_whole(values: Array) -> Mask:
 def _index(numbers: Numbers, context: Context) -> Findings:
     values = numbers.values
     kept: Any = True if context.ignored_label is None else values != context.ignored_label
-    if values.dtype == np.uint64:  # what an index cannot hold is never ignored
+    if values.dtype == np.uint64:  # a value that is not an index is never ignored
         kept |= values > np.iinfo(np.int64).max
     if values.dtype.kind == "f":
         broken = not_whole(values) & kept
@@ -188,7 +188,7 @@ def _log_probability(numbers: Numbers, _: Context) -> Findings:
 
 
 def _logit(numbers: Numbers, context: Context) -> Findings:
-    """Find blocks that are probabilities from one end to the other."""
+    """Find blocks that contain nothing but probabilities."""
     if not numbers.within(0, 1):
         return
     values = numbers.values
@@ -271,11 +271,11 @@ CHECKS: dict[Kind, tuple[Check, ...]] = {
     Kind.LOG_AMOUNT: (_finite,),
     Kind.LENGTH: (),
 }
-"""The checks of each kind, in order. A kind with nothing to check in a block says so with ()."""
+"""The checks of each kind, in order; () for a kind with nothing to check in a block."""
 
 
 def require_checks(declared: Iterable[Kind], checked: Collection[Kind]) -> None:
-    """Raise a TypeError where a kind says nothing of what is checked of it."""
+    """Raise a TypeError if a kind has no entry in CHECKS."""
     missing = [kind.name for kind in declared if kind not in checked]
     if missing:
         raise TypeError(

@@ -9,7 +9,7 @@ from lossctl.findings import RemedyKind
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Something that numbers of a kind should satisfy, and what is true where they do not.
+    """A condition on numbers of a kind, and the words for where it does not hold.
 
     ``text`` follows a count of units; {are} in it is inflected to agree with the count.
     """
@@ -20,11 +20,11 @@ class Rule:
     is_error: bool = True
     unit: str = "value"
     first: str = "is {value} at"
-    """What is true of the first place."""
+    """What is shown of the first place."""
     summary: str = ""
-    """What it is, in a few words."""
+    """A summary for lists of findings."""
     invalidates_result: bool = False
-    """Whether the result means nothing, although it is computed as the reference library does."""
+    """Whether the result is meaningless, although it is computed as the reference library does."""
 
 
 NOT_WHOLE = Rule(
@@ -37,11 +37,11 @@ OUT_OF_RANGE = Rule(
     "label_out_of_range",
     "{are} outside [0, {classes}), the indices of {classes} classes",
     RemedyKind.RELABEL,
-    summary="class indices outside of the classes there are",
+    summary="class indices outside the range of the classes",
 )
 LIST_OUT_OF_RANGE = Rule(
     "label_out_of_range",
-    "{are} neither in [0, {classes}), the indices of {classes} classes, nor the end mark -1",
+    "{are} neither in [0, {classes}), the indices of {classes} classes, nor the end marker -1",
     RemedyKind.END_LISTS,
 )
 NOT_A_SIGN = Rule(
@@ -77,19 +77,19 @@ NOT_POSITIVE = Rule(
     "not_positive",
     "{are} not above 0, but positive numbers are needed",
     RemedyKind.MASK_NOT_POSITIVE,
-    summary="numbers that must be above 0 and are not",
+    summary="numbers that must be above 0 but are not",
 )
 NEGATIVE = Rule(
     "negative",
     "{are} negative, but numbers of at least 0 are needed",
     RemedyKind.MASK_NEGATIVE,
-    summary="numbers that must not be negative and are",
+    summary="numbers that must not be negative but are",
 )
 NOT_ABOVE_MINUS_ONE = Rule(
     "not_above_minus_one",
-    "{are} not above -1, so that log(1 + x) has no value",
+    "{are} not above -1, so that log(1 + x) is undefined",
     RemedyKind.MASK_NO_AMOUNTS,
-    summary="numbers of which log(1 + x) has no value",
+    summary="numbers for which log(1 + x) is undefined",
 )
 TURNED_BOX = Rule(
     "turned_box",
@@ -97,15 +97,15 @@ TURNED_BOX = Rule(
     RemedyKind.TAKE_CORNERS,
     unit="box",
     first="has a side of {value} at",
-    summary="boxes whose right side is left of their left one, such as centre and size",
+    summary="boxes whose right edge is left of their left edge, such as centre and size",
 )
 EMPTY_BOX = Rule(
     "empty_box",
-    "{do} not have any area",
+    "{do} not have a positive area",
     is_error=False,
     unit="box",
     first="has a side of {value} at",
-    summary="boxes without any area",
+    summary="boxes with zero area",
 )
 NOT_A_SOFT_LABEL = Rule(
     "not_a_soft_label",

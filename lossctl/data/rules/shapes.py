@@ -1,4 +1,4 @@
-"""Do the shapes fit together? Symbolic shapes against real ones.
+"""Matching the shapes of inputs with the symbolic shapes that are declared.
 
 A pattern is a tuple of words: ``N`` samples, ``C`` classes, any other letter an axis of its own,
 ``*D`` any number of axes, ``1`` an axis of length one, ``4`` one of four. Words that occur in
@@ -30,7 +30,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Where a form stopped fitting."""
+    """Where a form did not match."""
 
     input: int
     expected: str

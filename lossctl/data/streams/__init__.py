@@ -1,1 +1,1 @@
-"""Where bytes come from: files, pipes, compression, mapped memory."""
+"""Sources of bytes: files, pipes, compression, mapped memory."""

@@ -27,7 +27,7 @@ def find_compression(begin: bytes) -> Compression | None:
 
 
 def decompress(compression: Compression, file: BinaryIO, path: Path) -> BinaryIO:
-    """Return a stream of what is in a compressed stream; broken data are a DataError."""
+    """Return a decompressing stream; corrupt data raise a DataError."""
     stream: Any
     match compression:
         case Compression.GZIP:
@@ -40,7 +40,7 @@ def decompress(compression: Compression, file: BinaryIO, path: Path) -> BinaryIO
 
 
 class _Decompressed(io.RawIOBase):
-    """A decompressing stream whose errors are those that users see."""
+    """A decompressing stream that raises errors for users."""
 
     def __init__(self, stream: Any, file: BinaryIO, compression: Compression, path: Path) -> None:
         self._stream = stream
@@ -49,7 +49,7 @@ class _Decompressed(io.RawIOBase):
         self._path = path
 
     def readable(self) -> bool:
-        """Say that this can be read."""
+        """Return that this is readable."""
         return True
 
     def readinto(self, buffer: Any) -> int:

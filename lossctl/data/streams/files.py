@@ -1,4 +1,4 @@
-"""Opening files, with the operating system's refusals told as a person would tell them."""
+"""Opening files, with the errors of the operating system worded for users."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def open_binary(path: Path) -> BinaryIO:
 
 
 def explain_os_error(path: Path, error: OSError) -> FileError:
-    """Return the error that users see for what the operating system said about ``path``."""
+    """Return the error for users for an OSError about ``path``."""
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return FileError(f"{path}: there is no such file", _suggest_files(path))
     if isinstance(error, IsADirectoryError):
@@ -32,12 +32,12 @@ def explain_os_error(path: Path, error: OSError) -> FileError:
 
 
 def is_regular(file: IO[bytes]) -> bool:
-    """Say whether an open file is an ordinary one: not a pipe, with a size, mappable."""
+    """Return whether an open file is an ordinary one: not a pipe, with a size, mappable."""
     return S_ISREG(os.fstat(file.fileno()).st_mode)
 
 
 def exists(path: Path) -> bool:
-    """Say whether a path names something (a name too long for the system names nothing)."""
+    """Return whether a path exists (a name too long for the system does not)."""
     try:
         return path.exists()
     except (OSError, ValueError):
@@ -52,5 +52,5 @@ def _suggest_files(path: Path) -> str:
         return f"The directory {parent} does not exist." if not exists(parent) else ""
     close = nearest(path.name, names)
     if not close:
-        return f"Check the name: {parent.absolute()} holds {len(names)} other files."
+        return f"Check the name: {parent.absolute()} contains {len(names)} other files."
     return f"Did you mean {' or '.join(str(parent / name) for name in close)}?"

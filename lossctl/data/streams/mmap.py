@@ -1,4 +1,4 @@
-"""Ordinary files as memory, whose pages are given back behind the reader."""
+"""Mapped files, whose pages are released after they are read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lossctl.data.arrays.source import Array
 
 
 class MappedFile:
-    """The bytes of a file; a page of them takes memory from its first touch to its release."""
+    """A mapped file; a page takes memory from its first access to its release."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -19,11 +19,11 @@ class MappedFile:
         self.size = len(self._map)
 
     def covers(self, address: int) -> bool:
-        """Say whether an address in memory is in this file."""
+        """Return whether a memory address is in this file."""
         return 0 <= address - self._address < self.size
 
     def offset(self, address: int) -> int:
-        """Return where in the file an address is."""
+        """Return the offset in the file of a memory address."""
         return address - self._address
 
     @property
@@ -32,7 +32,7 @@ class MappedFile:
         return memoryview(self._map)
 
     def release(self, start: int, stop: int) -> None:
-        """Give back the memory of these bytes; they can still be read again."""
+        """Release the memory of these bytes; they can still be read again."""
         if not hasattr(mmap, "MADV_DONTNEED"):
             return
         first = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
@@ -41,7 +41,7 @@ class MappedFile:
             self._map.madvise(mmap.MADV_DONTNEED, first, last - first)
 
     def release_array(self, array: Array, before: int) -> None:
-        """Give back the memory of an array if it lies in this file, and ``before`` bytes more."""
+        """Release an array's memory if it is in this file, and ``before`` bytes before it."""
         address = array.ctypes.data
         if self.covers(address):
             start = self.offset(address)
@@ -49,7 +49,7 @@ class MappedFile:
 
 
 def map_file(file: IO[bytes]) -> MappedFile | None:
-    """Map a file, or return None where the system will not (no room in the address space)."""
+    """Map a file, or return None if the system cannot (not enough address space)."""
     try:
         return MappedFile(file)
     except (OSError, ValueError):
@@ -57,7 +57,7 @@ def map_file(file: IO[bytes]) -> MappedFile | None:
 
 
 def find_map(array: Any) -> mmap.mmap | None:
-    """Return the map that an array is a view of."""
+    """Return the map that an array views."""
     base = array
     while base is not None and not isinstance(base, mmap.mmap):
         base = getattr(base, "base", None)

@@ -19,11 +19,11 @@ STANDARD_INPUT = "-"
 
 
 class Origin:
-    """The bytes of one input, decompressed, as often as they are asked for.
+    """The bytes of one input, decompressed, which can be opened repeatedly.
 
     ``path`` names it in messages, ``called`` is how a reference names it. ``streaming`` says that
-    the bytes come through a pipe: once, and when they come. ``mapped`` says that they are an
-    ordinary file as it is, which can be mapped and read anywhere; it is at ``location``.
+    the bytes come from a pipe, which can be read only once. ``mapped`` says that they are an
+    ordinary uncompressed file at ``location``, which can be mapped and read anywhere.
     """
 
     def __init__(self, path: Path, file: BinaryIO, called: str, streaming: bool) -> None:
@@ -43,7 +43,7 @@ class Origin:
 
     @property
     def suffix(self) -> str:
-        """The suffix that tells the format, in lower case."""
+        """The suffix that names the format, in lower case."""
         name = Path(self.path.stem) if self._compression else self.path
         return name.suffix.lower()
 
@@ -57,7 +57,7 @@ class Origin:
         return self._unpack(open_binary(self.location))
 
     def spool(self, file: BinaryIO, what: str) -> BinaryIO:
-        """Copy the bytes to a temporary file, which vanishes when it is closed; return that."""
+        """Copy the bytes to a temporary file, which is deleted when closed; return it."""
         self._spool = Spool(self.path, what)
         with file:
             self._spool.append_stream(file)
@@ -67,7 +67,7 @@ class Origin:
         return self.open()
 
     def close(self) -> None:
-        """Close what was opened and not asked for, and remove the temporary file."""
+        """Close what was opened and not used, and remove the temporary file."""
         for file in (self._first, self._spool):
             if file is not None:
                 file.close()
@@ -93,7 +93,7 @@ def open_file(path: Path) -> Origin:
 
 
 def open_standard_input() -> Origin:
-    """Open what is piped into the program."""
+    """Open standard input."""
     if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
         raise UsageError(
             "Standard input ('-') is a terminal: nothing is piped into it",
@@ -103,28 +103,28 @@ def open_standard_input() -> Origin:
 
 
 def peek(file: Any) -> bytes:
-    """Return the first bytes of a stream, which stay in it."""
+    """Return the first bytes of a stream without consuming them."""
     return bytes(file.peek(SNIFFED_BYTES)[:SNIFFED_BYTES])
 
 
 def rejoin(file: IO[bytes]) -> BinaryIO:
-    """Return a stream that can be peeked at as far as a format needs, however slowly it comes."""
+    """Return a stream whose ``peek`` reaches as far as a format needs, even on a slow pipe."""
     return io.BufferedReader(_Rejoined(file.read(SNIFFED_BYTES), file), COPIED_BYTES)
 
 
 class _Rejoined(io.RawIOBase):
-    """Bytes that were taken off a stream, and the rest of the stream."""
+    """Bytes that were read from a stream, followed by the rest of the stream."""
 
     def __init__(self, taken: bytes, rest: IO[bytes]) -> None:
         self._taken = taken
         self._rest: Any = rest
 
     def readable(self) -> bool:
-        """Say that this can be read."""
+        """Return that this is readable."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Read what was taken, then what comes."""
+        """Read the buffered bytes, then the rest."""
         if not self._taken:
             return int(self._rest.readinto1(buffer))
         count = min(len(self._taken), len(buffer))

@@ -1,4 +1,4 @@
-"""Temporary files for what is too large to be held: written once, mapped, gone when unused."""
+"""Temporary files for data too large for memory: written once, mapped, deleted when unused."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from lossctl.data.streams.mmap import MappedFile
 from lossctl.errors import FileError, Worded
 
 SPOOL_BYTES = 8 << 30
-"""How much of an input is copied to one temporary file."""
+"""How many bytes of an input are copied to one temporary file."""
 
 LARGE_BYTES = 8 << 20
-"""What has to be held at once (a row, a batch) and is larger than this is spooled."""
+"""A row or batch that is larger than this is spooled."""
 
 COPIED_BYTES = 1 << 18
 
 
 class Readable(Protocol):
-    """What can be read from."""
+    """A readable stream."""
 
     def read(self, size: int, /) -> bytes:
-        """Return so many bytes, or fewer; none at the end."""
+        """Return up to so many bytes; none at the end."""
 
 
 class Spool:
-    """A temporary file without a name, to which bytes are appended, and which is then mapped.
+    """An anonymous temporary file, to which bytes are appended, and which is then mapped.
 
-    ``path`` and ``what`` say in messages what is copied, ``remedy`` how to do without.
+    ``path`` and ``what`` name in messages what is copied, ``remedy`` how to avoid it.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class Spool:
 
     @property
     def location(self) -> Path:
-        """A path by which the file can be opened as long as it is open here."""
+        """A path under which the file can be opened while it is open here."""
         return Path(f"/dev/fd/{self.file.fileno()}")
 
     def append(self, data: bytes | memoryview) -> int:
-        """Write bytes, and return where they begin."""
+        """Append bytes, and return their offset."""
         start, self.size = self.size, self.size + memoryview(data).nbytes
         if self.size > self._limit:
             raise FileError(
@@ -67,7 +67,7 @@ class Spool:
         return start
 
     def append_stream(self, file: Readable, size: int | None = None) -> int:
-        """Copy a stream to its end, or so many bytes of it; return how many there were."""
+        """Copy a stream to its end, or so many bytes of it; return the number copied."""
         before, end = self.size, None if size is None else self.size + size
         while end is None or self.size < end:
             chunk = file.read(COPIED_BYTES if end is None else min(COPIED_BYTES, end - self.size))
@@ -77,7 +77,7 @@ class Spool:
         return self.size - before
 
     def overwrite(self, start: int, data: bytes) -> None:
-        """Write other bytes in the place of some that were appended."""
+        """Overwrite bytes that were appended."""
         try:
             self.file.seek(start)
             self.file.write(data)
@@ -86,18 +86,18 @@ class Spool:
             raise self._explain(error) from error
 
     def align(self, to: int, after: int = 0) -> None:
-        """Write zeros until the file, with ``after`` bytes more, has a multiple of a size."""
+        """Append zeros until the size of the file plus ``after`` is a multiple of a size."""
         self.append(bytes(-(self.size + after) % to))
 
     def flush(self) -> None:
-        """Let all that was written be seen through ``location``."""
+        """Flush, so that everything written is visible at ``location``."""
         try:
             self.file.flush()
         except OSError as error:
             raise self._explain(error) from error
 
     def map(self) -> MappedFile:
-        """Map what was written; the file is closed, and vanishes with the map."""
+        """Map what was written; the file is closed, and is deleted with the map."""
         try:
             self.flush()
             return MappedFile(self.file)
@@ -108,7 +108,7 @@ class Spool:
 
     def close(self) -> None:
         """Remove the file."""
-        with suppress(OSError):  # what is left to write has no room, and is not wanted
+        with suppress(OSError):  # unwritten data do not fit, and are not needed
             self.file.close()
 
     def _explain(self, error: OSError | ValueError) -> FileError:

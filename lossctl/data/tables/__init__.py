@@ -1,1 +1,1 @@
-"""Columns of tables, in one scan of all that are read."""
+"""Columns of tables, read in one scan."""

@@ -21,7 +21,7 @@ from lossctl.errors import UsageError
 def open_columns(
     table: Table, references: dict[int, Reference], cells: Collection[int]
 ) -> dict[int, Source]:
-    """Open what several references name in one table, as columns of one scan."""
+    """Open several references to one table as columns of one scan."""
     chosen: dict[int, list[int]] = {}
     for place, reference in references.items():
         table.check_header(reference.fragment)
@@ -47,13 +47,13 @@ def open_columns(
 
 
 def _choose_cell_column(table: Table, reference: Reference) -> int:
-    """Return the one column that is meant by a reference whose column is read as cells."""
+    """Return the one column of a reference that is read as cells."""
     if reference.fragment is not None:
         return find_column(reference.fragment, table.names, reference.path)
     columns = [column for column in range(len(table.names)) if not table.hidden(column)]
     if len(columns) != 1:
         raise UsageError(
-            f"{reference.path} has {len(columns)} columns, and one is needed here",
+            f"{reference.path} has {len(columns)} columns, but one is needed here",
             f"Name it: {table.called}#{table.names[columns[0]] if columns else 'NAME'}",
         )
     return columns[0]

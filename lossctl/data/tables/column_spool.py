@@ -1,4 +1,4 @@
-"""Columns of a table in a temporary file: written in turn, read side by side."""
+"""Columns of a table in a temporary file: written one after another, read together."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from lossctl.data.streams.mmap import MappedFile
 from lossctl.data.streams.spool import Spool
 
 RELEASE_BYTES = 2 << 20
-"""The memory of mapped pages is given back once in so much."""
+"""The memory of mapped pages is released each time so many bytes were read."""
 
 
 class ColumnSpool:
-    """Columns that are written one after another, some rows at a time, and read side by side."""
+    """Columns that are written one after another, some rows at a time, and read together."""
 
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
@@ -71,7 +71,7 @@ class ColumnSpool:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Where some rows of a column stand in a spool, and what they are."""
+    """The offset, dtype and shape of some rows of a column in a spool."""
 
     start: int
     size: int

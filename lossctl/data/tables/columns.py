@@ -1,4 +1,4 @@
-"""Which columns of a table are meant: ``a``, ``a,b`` and ``a:c``."""
+"""Resolving the names of columns in a reference: ``a``, ``a,b`` and ``a:c``."""
 
 from __future__ import annotations
 

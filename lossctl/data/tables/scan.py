@@ -1,4 +1,4 @@
-"""Columns of a table file as arrays, all of them out of one pass over the file."""
+"""Columns of a table file as arrays, read in one pass over the file."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ JOINED_BYTES = 2 << 20
 
 
 class Table(ABC):
-    """A table file: named columns of equal length, read piece by piece.
+    """A table file: named columns of equal length, read in chunks.
 
-    ``length`` is the number of rows, or None where only the end of the file tells it.
+    ``length`` is the number of rows, or None if it is not known before the end.
     """
 
     path: Path
@@ -37,15 +37,15 @@ class Table(ABC):
     length: int | None = None
     text: bool = False
     streaming: bool = False
-    """True where the rows come through a pipe: they are read when they are needed, not ahead."""
+    """True for a pipe: rows are read when they are needed, not ahead."""
     as_cells: frozenset[int] = frozenset()
-    """Columns that are given as cells, because what they hold need not be numbers."""
+    """Columns that are read as cells, because they need not contain numbers."""
 
     @abstractmethod
     def pieces(self, columns: Sequence[int]) -> Iterator[Mapping[int, Array]]:
-        """Yield the columns at these positions, some rows at a time, from the first to the last.
+        """Yield the columns at these positions in chunks of rows, in order.
 
-        There is at least one piece, if an empty one. The pass can be made once.
+        There is at least one chunk, which may be empty. The pass can be made once.
         """
 
     @abstractmethod
@@ -58,27 +58,27 @@ class Table(ABC):
 
     @abstractmethod
     def reopen(self) -> Table:
-        """Return the same table at its beginning."""
+        """Reopen the table at its beginning."""
 
     def start_over(self) -> Table:
-        """Return it at its beginning, with the same columns given as cells."""
+        """Reopen the table with the same columns read as cells."""
         again = self.reopen()
         again.as_cells = self.as_cells
         return again
 
     def expect(self) -> int | None:
-        """Return about how many rows there are, where that is known or can be guessed."""
+        """Return the number of rows or an estimate, where there is one."""
         return self.length
 
     def hidden(self, column: int) -> bool:
-        """Say whether a column is left out unless it is named."""
+        """Return whether a column is left out unless it is named."""
         return False
 
     def check_header(self, fragment: str | None) -> None:  # noqa: B027 - text formats do
         """Raise a DataError if the names of the columns show that the file was misread."""
 
     def signature(self) -> object:
-        """Return what is equal for tables of the same columns, where they are known before."""
+        """Return a key that is equal for tables with the same columns, if known in advance."""
         return None
 
     def line(self, row: int) -> int | None:
@@ -86,15 +86,15 @@ class Table(ABC):
         return None
 
     def locate_row(self, row: int) -> Location:
-        """Return where a row is, as a person would look for it."""
+        """Return the location of a row as users count it."""
         return Location(row, self.line(row))
 
     def close(self) -> None:  # noqa: B027 - not every table holds a file open
-        """Release what is held open."""
+        """Release open files and memory."""
 
 
 def choose_all(table: Table) -> list[int]:
-    """Return the columns meant by a reference without a fragment: all, if they are numbers."""
+    """Return the columns of a reference without a fragment: all, if they are numeric."""
     columns = [column for column in range(len(table.names)) if not table.hidden(column)]
     if len(columns) == 1:
         return columns
@@ -115,13 +115,13 @@ def choose_all(table: Table) -> list[int]:
 
 
 def reject_lists(table: Table, columns: Sequence[int], where: str) -> None:
-    """Raise a UsageError where a list column is named beside others."""
+    """Raise a UsageError if a list column is named together with others."""
     for column in columns if len(columns) > 1 else ():
         layout = table.layout(column)
         if layout is not None and layout[1]:
             raise UsageError(
-                f"{where}: column {table.names[column]!r} holds lists, which is a matrix "
-                "by itself and cannot be joined with other columns",
+                f"{where}: column {table.names[column]!r} contains lists, so it is a matrix "
+                "already and cannot be combined with other columns",
                 f"Name it alone: {table.called}#{table.names[column]}",
             )
 
@@ -138,7 +138,7 @@ class Piece:
 class SharedScan:
     """One pass over a table, for all sources that are columns of it.
 
-    A piece is kept until every source has moved past it, and the next one is read ahead.
+    A chunk is kept until every source has moved past it, and the next one is prefetched.
     """
 
     def __init__(self, table: Table, columns: Sequence[int]) -> None:
@@ -156,7 +156,7 @@ class SharedScan:
         self._needed[source] = 0
 
     def leave(self, source: TableSource) -> None:
-        """Keep no rows for this source any more; the last one to leave closes the file."""
+        """Stop keeping rows for this source; the last one to leave closes the file."""
         with self._lock:
             self._needed.pop(source, None)
             self._drop()
@@ -166,7 +166,7 @@ class SharedScan:
                 self.table.close()
 
     def measure(self) -> None:
-        """Count the rows in a pass of its own, where only reading tells their number."""
+        """Count the rows in a separate pass, if their number is not known."""
         if self.table.streaming:
             raise UsageError(
                 f"{self.table.path} has to be read to its end to count its rows, and can be read"
@@ -185,7 +185,7 @@ class SharedScan:
             source.length = self.table.length
 
     def skip(self, row: int) -> None:
-        """Drop the rows before this one for all sources, so that none has them kept."""
+        """Drop the rows before this one for all sources."""
         with self._lock:
             self._needed = dict.fromkeys(self._needed, row)
             while self._read < row and not self._ended:
@@ -193,7 +193,7 @@ class SharedScan:
                 self._drop()
 
     def begin(self) -> Piece:
-        """Return the first piece with rows, reading it if nothing has been read yet."""
+        """Return the first chunk with rows, reading it if nothing has been read yet."""
         with self._lock:
             while not self._read and not self._ended:
                 self._advance()
@@ -205,11 +205,11 @@ class SharedScan:
         return self._read
 
     def has(self, row: int) -> bool:
-        """Say whether a row that was read has not been dropped."""
+        """Return whether a row that was read has not been dropped."""
         return row >= (self._kept[0].start if self._kept else self._read)
 
     def rows(self, source: TableSource, start: int, stop: int) -> list[Piece]:
-        """Return the kept pieces that overlap these rows; rows before ``start`` can go."""
+        """Return the kept chunks that overlap these rows; rows before ``start`` may be dropped."""
         with self._lock:
             self._needed[source] = start
             while self._read < stop and not self._ended:
@@ -251,7 +251,7 @@ class SharedScan:
 
     def _drop(self) -> None:
         needed = min(self._needed.values(), default=END)
-        # The last piece stays, as the measure of list lengths in the pieces that follow.
+        # The last chunk stays: the list lengths of later chunks are compared with it.
         while len(self._kept) > 1 and self._kept[0].stop <= needed:
             self._kept.popleft()
 
@@ -275,7 +275,7 @@ class TableSource(Source):
         self.trailing = layouts[0][1] if vector else (len(columns),)
 
     def read(self, start: int, stop: int) -> Array:
-        """Return the rows, all in the widest dtype that has been seen."""
+        """Return the rows in the widest dtype seen so far."""
         if self._whole is not None:
             return self._whole[start:stop]
         pieces = self._scan.rows(self, start, stop)
@@ -285,7 +285,7 @@ class TableSource(Source):
             return self._join_rows(pieces, start, stop)
         stop = min(stop, pieces[-1].stop) if pieces else start
         if not self._first <= start <= stop <= self._first + len(self._joined):
-            # Many rows at once, as blocks are short where there are many columns.
+            # Join many rows at once, since blocks are short if there are many columns.
             window = JOINED_BYTES // (self.dtype.itemsize * len(self._columns))
             self._joined = self._join_columns(pieces, start, max(stop, start + window))
             self._first = start
@@ -305,14 +305,14 @@ class TableSource(Source):
         return self._whole
 
     def count(self) -> int:
-        """Return the number of rows, reading to the end if that alone tells it."""
+        """Return the number of rows, reading to the end if necessary."""
         while self.length is None:
             at = self._scan.end
             self.read(at, at + 1)
         return self.length
 
     def expect(self) -> int | None:
-        """Return the number of rows, or what the table guesses."""
+        """Return the number of rows, or the estimate of the table."""
         return self._scan.table.expect() if self.length is None else self.length
 
     def measure(self) -> None:
@@ -320,11 +320,11 @@ class TableSource(Source):
         self._scan.measure()
 
     def skip(self, row: int) -> None:
-        """Pass over rows of the table."""
+        """Skip rows of the table."""
         self._scan.skip(row)
 
     def place(self, position: tuple[int, ...]) -> Location:
-        """Return row, line of a text file, and column."""
+        """Return the location: row, line of a text file, and column."""
         row, *rest = position
         where = self._scan.table.locate_row(row)
         names = self._scan.table.names
@@ -338,7 +338,7 @@ class TableSource(Source):
 
     def _find_layout(self, column: int) -> Layout:
         known = self._scan.table.layout(column)
-        # A 0 stands for a list whose length only the rows themselves can tell.
+        # A 0 means a list whose length is known only from the rows.
         if known is not None and 0 not in known[1]:
             return known
         array = self._scan.begin().columns[column]
@@ -369,7 +369,7 @@ class TableSource(Source):
 
 
 class CellSource(TableSource):
-    """One column of a table as cells, whatever it holds."""
+    """One column of a table as cells, of any type."""
 
     def __init__(self, name: str, scan: SharedScan, column: int) -> None:
         super().__init__(name, scan, [column], vector=True)

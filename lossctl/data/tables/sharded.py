@@ -1,4 +1,4 @@
-"""Shards: several files that are one array, or one table, opened one after another."""
+"""Shards: several files read as one array or one table, opened one after another."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class ShardedSource(Source):
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def read_box(self, start: int, stop: int, box: tuple[slice, ...]) -> Array:
-        """Return rows cut to the box, of one shard without reading more of it."""
+        """Return rows cut to the box; of a single shard, nothing else is read."""
         number = self._find(start)
         first, end = self._starts[number : number + 2]
         if not first <= start < stop <= end:
@@ -68,30 +68,30 @@ class ShardedSource(Source):
         return array
 
     def place(self, position: tuple[int, ...]) -> Location:
-        """Return where an element is in its shard, and in which."""
+        """Return the location of an element: the shard, and the place in it."""
         number = self._find(position[0])
         local = (position[0] - self._starts[number], *position[1:])
         return super().place(local).replace(file=str(self._paths[number]))
 
     def release(self, stop: int) -> None:
-        """Let go of the memory of the shard that is open."""
+        """Release the memory of the open shard."""
         first = self._starts[self._number] if self._current is not None else stop
         if stop > first and self._current is not None:
             self._current.release(stop - first)
 
     def release_all(self) -> None:
-        """Let go of the memory of the shard that is open."""
+        """Release the memory of the open shard."""
         if self._current is not None:
             self._current.release_all()
 
     def close(self) -> None:
-        """Close the shard that is open."""
+        """Close the open shard."""
         if self._current is not None:
             self._current.close()
         self._current, self._number = None, -1
 
     def _find(self, row: int) -> int:
-        """Return the number of the shard that holds a row."""
+        """Return the number of the shard that contains a row."""
         return min(bisect_right(self._starts, row), len(self._paths)) - 1
 
     def _turn_to(self, number: int) -> Source:
@@ -107,7 +107,7 @@ class ShardedSource(Source):
     def _check(self, shard: Source, path: Path) -> None:
         if shard.scalar:
             raise DataError(
-                f"{path} holds one number, without an axis: it cannot be a shard",
+                f"{path} contains one number, without an axis: it cannot be a shard",
                 "Save an array of at least one axis.",
             )
         if shard.trailing != self.trailing or shard.dtype.type != self.dtype.type:
@@ -142,7 +142,7 @@ class ShardedTable(Table):
             )
 
     def pieces(self, columns: Sequence[int]) -> Iterator[Mapping[int, Array]]:
-        """Read one shard after another, once those that were measured are known to fit."""
+        """Read one shard after another, after checking that their layouts match."""
         for table in self._kinds.values():
             for column in columns:
                 self._find(table, column)
@@ -166,15 +166,15 @@ class ShardedTable(Table):
             table.close()
 
     def layout(self, column: int) -> Layout | None:
-        """Return what the first shard says."""
+        """Return the layout in the first shard."""
         return (CELL, ()) if column in self.as_cells else self._first.layout(column)
 
     def non_numeric_columns(self) -> Mapping[int, str]:
-        """Return what does not fit in the first shard."""
+        """Return the non-numeric columns of the first shard."""
         return self._first.non_numeric_columns()
 
     def hidden(self, column: int) -> bool:
-        """Leave out what the first shard leaves out."""
+        """Return whether the first shard hides the column."""
         return self._first.hidden(column)
 
     def check_header(self, fragment: str | None) -> None:
@@ -182,17 +182,17 @@ class ShardedTable(Table):
         self._first.check_header(fragment)
 
     def reopen(self) -> ShardedTable:
-        """Return the same shards at their beginning."""
+        """Reopen the shards at their beginning."""
         return ShardedTable(self.path, self._paths, self._open, self._first.reopen())
 
     def locate_row(self, row: int) -> Location:
-        """Return where a row is in its shard, and in which."""
+        """Return the location of a row: the shard, and the place in it."""
         number = bisect_right(self._begun, row, key=lambda begun: begun[0]) - 1
         first, table = self._begun[max(number, 0)] if self._begun else (0, self._first)
         return table.locate_row(row - first).replace(file=str(table.path))
 
     def close(self) -> None:
-        """Close the shard that is open."""
+        """Close the open shard."""
         self._first.close()
         if self._current is not None:
             self._current.close()
@@ -213,7 +213,7 @@ class ShardedTable(Table):
         return table.length
 
     def _find(self, table: Table, column: int) -> int:
-        """Return where a column of the first shard is in another one."""
+        """Return the position of a column of the first shard in another one."""
         if table.names == self.names:
             place = column
         elif table.names.count(self.names[column]) == 1:
@@ -243,7 +243,7 @@ class ShardedTable(Table):
 
 
 def _fits(ours: Layout, theirs: Layout) -> bool:
-    # A 0 stands for a list whose length only the rows themselves can tell.
+    # A 0 means a list whose length is known only from the rows.
     sizes = zip(ours[1], theirs[1], strict=False)
     return (
         ours[0].type == theirs[0].type
@@ -256,14 +256,14 @@ def _different(what: str, ours: tuple[Path, Layout], theirs: tuple[Path, Layout]
     return DataError(
         f"the shards differ: {what} of {ours[0]} are {_describe(*ours[1])}, "
         f"of {theirs[0]} {_describe(*theirs[1])}",
-        "Shards need one dtype, and one shape but for their number of rows.",
+        "Shards need the same dtype, and the same shape except for the number of rows.",
     )
 
 
 def _mixed(first: Path, other: Path) -> DataError:
     return DataError(
-        f"the shards differ: {first} and {other} are of different formats",
-        "Name files of one format.",
+        f"the shards differ: {first} and {other} have different formats",
+        "Name files that have the same format.",
     )
 
 

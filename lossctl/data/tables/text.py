@@ -1,7 +1,7 @@
-"""What is common to tables in text files: they are parsed segment by segment.
+"""The common part of tables in text files, which are parsed segment by segment.
 
 The file is cut at record ends into segments, and each is parsed by pyarrow's reader on all
-cores: about twice as fast as its streaming readers, in as flat a memory.
+cores: about twice as fast as its streaming readers, with memory as flat.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from lossctl.data.tables.scan import Layout, Table
 from lossctl.data.tables.text_file import Segment, Text, TextFile, count_line_ends
 
 BLOCK_BYTES = 1 << 20
-"""What a core parses at once; more where there are many columns, each a task of its own."""
+"""Bytes that a core parses at once; more if there are many columns, each a separate task."""
 
 SHOWN_CHARACTERS = 60
 
 
 class TextTable(Table):
-    """A table in a text file, whose types are found by reading."""
+    """A table in a text file, whose types are inferred from the data."""
 
     text = True
     quotes = False
-    """Whether a record may go on over several lines, inside quotation marks."""
+    """Whether a record may span several lines, inside quotation marks."""
 
     def __init__(self, origin: Origin, file: BinaryIO) -> None:
         self.origin = origin
@@ -38,7 +38,7 @@ class TextTable(Table):
         self._segments: list[Segment] = []
 
     def layout(self, column: int) -> Layout | None:
-        """Return None: the types are found by reading."""
+        """Return None: the types are inferred from the data."""
         return None
 
     def pieces(self, columns: Sequence[int]) -> Iterator[Mapping[int, Array]]:
@@ -63,7 +63,7 @@ class TextTable(Table):
             yield arrays
 
     def expect(self) -> int | None:
-        """Guess the number of rows from the share of the file that was read."""
+        """Estimate the number of rows from the fraction of the file that was read."""
         if self.length is not None or not self.origin.mapped or not self._segments:
             return self.length
         last = self._segments[-1]
@@ -84,7 +84,7 @@ class TextTable(Table):
 
     @abstractmethod
     def _segment_bytes(self) -> int:
-        """Return about how much text is parsed at once."""
+        """Return about how many bytes of text are parsed at once."""
 
     @abstractmethod
     def _read(self, data: Text, columns: Sequence[int], segment: Segment) -> Mapping[int, Array]:
@@ -95,9 +95,9 @@ class TextTable(Table):
         """Return the line (from 0) on which a row of these records begins."""
 
     def _peek(self) -> Text:
-        """Return the next segment, which stays the next."""
+        """Return the next segment without consuming it."""
         if self._first is None:
-            # Of a stream, what was read and what is read ahead are held besides.
+            # Of a stream, what was read and what is prefetched are in memory too.
             size = self._segment_bytes() // (1 if self.origin.mapped else 2)
             self._first = self._text.take(size, quotes=self.quotes)
         return self._first
@@ -109,7 +109,7 @@ class TextTable(Table):
         return segment.first_line
 
     def _count_lines(self, segment: Segment, data: Text) -> int:
-        """Return how many lines a segment has, with or without a line end at its end."""
+        """Return how many lines a segment has; the last one may lack its line end."""
         self._first_line(segment)
         if segment.lines is None:
             segment.lines = count_line_ends(data) + (bytes(data[-1:]) not in (b"", b"\n"))
@@ -127,12 +127,12 @@ class TextTable(Table):
 
 
 def count_things(number: int, noun: str) -> str:
-    """Return a number with its noun."""
+    """Return a number with a noun, in the plural where it is not 1."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def show_text(text: str) -> str:
-    """Return text as a message quotes it."""
+    """Return text quoted for a message, shortened."""
     if len(text) > SHOWN_CHARACTERS:
         text = text[: SHOWN_CHARACTERS - 1] + "…"
     return repr(text)

@@ -1,4 +1,4 @@
-"""Text files, taken in runs of whole records."""
+"""Text files, read in runs of complete records."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ AHEAD_BYTES = 2 << 20
 
 @dataclass(slots=True)
 class Segment:
-    """Some whole records of the file: where they are, and the rows and lines they came to."""
+    """Some complete records of the file: where they are, and their rows and lines."""
 
     offset: int
     size: int
@@ -38,25 +38,25 @@ class Segment:
 
 
 class Window(Protocol):
-    """Bytes of a file from some place on; those before it are forgotten."""
+    """The bytes of a file from some offset on; those before it are dropped."""
 
     def load(self, stop: int) -> int:
-        """Bring in the bytes before ``stop``; return where they end, if earlier."""
+        """Load the bytes before ``stop``; return where they end, if earlier."""
 
     def find_end(self, start: int) -> int:
-        """Return the end of the line that ``start`` is in, or of the file."""
+        """Return the end of the line of ``start``, or of the file."""
 
     def has_quote(self, start: int, stop: int) -> bool:
-        """Say whether there is a quotation mark in these bytes."""
+        """Return whether there is a quotation mark in these bytes."""
 
     def slice(self, start: int, stop: int) -> Text:
         """Return bytes."""
 
     def forget(self, before: int) -> None:
-        """Let go of the bytes before a place."""
+        """Release the bytes before an offset."""
 
     def close(self) -> bool:
-        """Let go of everything; return False where the file is still being read."""
+        """Release everything; return False if the file is still being read."""
 
 
 class TextFile:
@@ -65,17 +65,17 @@ class TextFile:
     def __init__(self, origin: Origin, file: BinaryIO) -> None:
         self.origin = origin
         self.offset = 0
-        """Where the text begins that was not taken yet."""
+        """The offset of the text that was not taken yet."""
         self.ended = False
         self.quotes = 0
-        """How many quotation marks are in what was taken last."""
+        """The number of quotation marks in the text taken last."""
         self._file = file
         self._window = _open_window(origin, file)
         self._lines = 0
         self._counted = 0
 
     def take_record(self) -> bytes:
-        """Take a line, and those that follow as long as a quoted field goes on."""
+        """Take a line, and those that follow while a quoted field continues."""
         start = stop = self.offset
         open_quote = True
         while open_quote:
@@ -104,14 +104,14 @@ class TextFile:
         self.offset -= size
 
     def forget(self) -> None:
-        """Let go of the memory of what was taken."""
+        """Release the memory of the text that was taken."""
         if self.origin.streaming:
             self._lines += count_line_ends(self._window.slice(self._counted, self.offset))
             self._counted = self.offset
         self._window.forget(self.offset)
 
     def count_lines(self, offset: int) -> int:
-        """Return how many lines end before a place in the file."""
+        """Return how many lines end before an offset."""
         if self.origin.streaming:
             return self._lines + count_line_ends(self._window.slice(self._counted, offset))
         with self.origin.open() as file:
@@ -133,7 +133,7 @@ class TextFile:
             return file.read(segment.size)
 
     def close(self) -> None:
-        """Close the file, unless a thread waits for it: closing would wait as well."""
+        """Close the file, unless a thread is reading it: closing would wait for the thread."""
         if self._window.close():
             self._file.close()
         self.origin.close()
@@ -175,7 +175,7 @@ def _open_window(origin: Origin, file: BinaryIO) -> Window:
 
 
 class _Mapped:
-    """A window on an ordinary file: the part that is looked at is mapped, and nothing copied."""
+    """A window on an ordinary file: the part in use is mapped, and nothing is copied."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -217,22 +217,22 @@ class _Mapped:
             self._map = self._map_to(stop)
 
     def _map_to(self, stop: int) -> mmap.mmap | bytes:
-        """Map what is not forgotten, up to a place and somewhat further."""
+        """Map what is not released, up to an offset and somewhat further."""
         self._base = self._kept // mmap.ALLOCATIONGRANULARITY * mmap.ALLOCATIONGRANULARITY
         length = min(stop + MORE_BYTES, self._size) - self._base
         try:
             descriptor = self._file.fileno()
             return mmap.mmap(descriptor, length, access=mmap.ACCESS_READ, offset=self._base)
-        except (OSError, ValueError):  # no room in the address space, or a file without bytes
+        except (OSError, ValueError):  # not enough address space, or a file without bytes
             self._file.seek(self._base)
             return self._file.read(length)
 
 
 class _Stream:
-    """A window on a stream; what is decompressed is decompressed ahead, by a thread.
+    """A window on a stream; compressed data are decompressed ahead, on a thread.
 
-    The text is held in maps without a file, used again and again: the allocator would keep 60 MB
-    for large pieces of text that come and go among the arrays.
+    The text is kept in anonymous maps, which are reused: the allocator would keep 60 MB
+    for large strings allocated among the arrays.
     """
 
     def __init__(self, file: IO[bytes], *, ahead: bool) -> None:
@@ -270,7 +270,7 @@ class _Stream:
         return self._chunks.close()
 
     def _take(self, stop: int) -> bool:
-        """Append a chunk, in a map that has room up to a place; say whether there was one."""
+        """Append a chunk, in a map that has room up to an offset; return whether there was one."""
         chunk = self._chunks.take()
         if chunk is None:
             return False

@@ -1,4 +1,4 @@
-"""What is common to tables with a schema: Parquet and Arrow files."""
+"""The common part of tables with a schema: Parquet and Arrow files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PANDAS_INDEX = compile_pattern(r"__index_level_\d+__")
 
 
 class TypedTable(Table):
-    """A table whose file says the type of every column."""
+    """A table whose file declares the type of every column."""
 
     def __init__(self, origin: Origin, kind: str) -> None:
         self.origin = origin
@@ -38,7 +38,7 @@ class TypedTable(Table):
         self._schema: Any = None
 
     def layout(self, column: int) -> Layout | None:
-        """Return what the schema says."""
+        """Return the layout of a column from the schema."""
         if column in self.as_cells:
             return CELL, ()
         field = self._schema.field(column)
@@ -54,13 +54,13 @@ class TypedTable(Table):
     def non_numeric_columns(self) -> Mapping[int, str]:
         """Return the columns of text, times, lists and the like."""
         return {
-            column: f"holds {field.type}"
+            column: f"contains {field.type}"
             for column, field in enumerate(self._schema)
             if numpy_dtype(field.type) is None or not is_flat(field.type)
         }
 
     def hidden(self, column: int) -> bool:
-        """Leave out what pandas writes beside the columns: the index of the frame."""
+        """Return whether the column is the index that pandas stores with a DataFrame."""
         return PANDAS_INDEX.fullmatch(self.names[column]) is not None
 
     def _take_schema(self, schema: Any) -> None:
@@ -79,7 +79,7 @@ class TypedTable(Table):
         }
 
     def _places(self, table: Any, columns: Sequence[int]) -> Iterator[tuple[int, int]]:
-        """Pair each column with its place in a table that was read."""
+        """Pair each column with its position in a table that was read."""
         if table.num_columns == len(self.names):
             yield from zip(columns, columns, strict=True)
         else:
@@ -88,7 +88,7 @@ class TypedTable(Table):
 
     @contextmanager
     def _explain(self) -> Iterator[None]:
-        """Turn what pyarrow says about a broken file into a DataError."""
+        """Turn the errors of pyarrow about a broken file into a DataError."""
         import pyarrow as pa
 
         try:

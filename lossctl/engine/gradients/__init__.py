@@ -1,1 +1,1 @@
-"""Gradients: a work function over the same blocks."""
+"""Gradients, computed by a work function on the same blocks."""

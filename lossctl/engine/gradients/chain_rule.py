@@ -1,8 +1,8 @@
 """The gradient of the reduced loss in one block: the chain rule from the reduction to the inputs.
 
-What the reduced loss changes by when a loss of the block changes (its share in the sum, which the
-first reading told) is the *cotangent* of that loss. It is multiplied by the declared derivative of
-that loss with respect to the prediction inputs.
+The derivative of the reduced loss with respect to a loss of the block (its share in the sum, which
+the first pass found) is the *cotangent* of that loss. It is multiplied by the declared derivative
+of that loss with respect to the prediction inputs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Array = NDArray[Any]
 Cotangent = Array | dict[str, Array]
 
 COMPLEX_STEP = 1e-100
-"""So small that its square vanishes beside any number: the imaginary part is the derivative."""
+"""So small that its square is negligible: the imaginary part is the derivative."""
 
 
 @dataclass(slots=True)
@@ -40,15 +40,15 @@ class RegionGradient:
 
     region: Region
     blocks: dict[str, GradientBlock] = field(default_factory=dict)
-    """With respect to each input that is cut as the region is, as it is stored."""
+    """With respect to each input that is cut into regions, as it is stored."""
     measures: dict[str, Measure] = field(default_factory=dict)
     broadcast: dict[str, Array] = field(default_factory=dict)
-    """With respect to each input that is broadcast over the region, at each place there."""
+    """With respect to each input that is broadcast over the region, at each of its places."""
     agreement: Agreement = field(default_factory=Agreement)
 
     @classmethod
     def of(cls, plan: Plan, region: Region, arrays: Mapping[str, Array]) -> RegionGradient:
-        """Put the gradient with respect to each input in its place."""
+        """Sort the gradients by input into cut and broadcast ones."""
         found = cls(region)
         for bound in plan.inputs:
             gradient = arrays.get(bound.name)
@@ -67,7 +67,7 @@ class RegionGradient:
 
 @dataclass(frozen=True, slots=True)
 class ChainRule:
-    """What the first reading told, and how blocks are differentiated with it."""
+    """The result of the first pass, and how blocks are differentiated with it."""
 
     inputs: tuple[str, ...]
     """The inputs with respect to which the loss is differentiated."""
@@ -78,12 +78,12 @@ class ChainRule:
     numerical: bool = False
     """Whether finite differences stand in for a gradient that is not declared."""
     checked: float = 0.0
-    """At how many elements of each block, on average, finite differences are compared with it."""
+    """The number of elements per block, on average, compared with finite differences."""
 
     def differentiate(self, plan: Plan, region: Region, blocks: Sequence[Array]) -> RegionGradient:
         """Return the gradient of the reduced loss with respect to the inputs of a block.
 
-        The work function of the second reading. Raises DataError where a block is broken, which
+        The work function of the second pass. Raises DataError if a block breaks a rule, which
         it was not in the first one.
         """
         with np.errstate(all="ignore"):
@@ -91,8 +91,8 @@ class ChainRule:
             inputs, weight, mask = take_inputs(plan, region, blocks, partial)
             if partial.broken:
                 raise DataError(
-                    "the inputs have changed between two readings, and are no longer right",
-                    "Compute the gradient of files that nothing else writes.",
+                    "the inputs changed between the two passes, and are no longer valid",
+                    "Compute the gradient of files that no other process writes to.",
                 )
             arrays, options = arrange(plan, region, inputs)
             terms = call_kernel(plan, arrays, options)
@@ -107,7 +107,7 @@ class ChainRule:
             return found
 
     def _apply_declared(self, block: KernelBlock) -> dict[str, Array]:
-        """Return the gradient that the declared one and the cotangent make."""
+        """Return the gradient: the declared derivative times the cotangent."""
         declared, cotangent = block.plan.loss.declared_gradient, block.cotangent
         assert declared is not None
         bounds = [one for one in block.plan.inputs if one.name in self.inputs]
@@ -176,9 +176,9 @@ class ChainRule:
 def differentiate_finalize(
     loss: Loss, totals: Mapping[str, Array], options: Mapping[str, Any]
 ) -> dict[str, Array]:
-    """Return the derivatives of what is made of named sums by each of them.
+    """Return the derivatives of ``finalize`` with respect to each named sum.
 
-    A step in the imaginary direction gives them to the last digits, for it subtracts nothing.
+    A complex step gives them to the last digits, because it subtracts nothing.
     """
     assert loss.finalize is not None
     found = {}
@@ -191,7 +191,7 @@ def differentiate_finalize(
 
 
 def _expand(cotangent: Array, bound: BoundInput, ndim: int) -> Array:
-    """Give the cotangent of losses the axes of an input, which it broadcasts against."""
+    """Give the cotangent of losses the axes of an input, to broadcast against it."""
     if cotangent.ndim == ndim:
         return cotangent
     rest = iter(cotangent.shape[1:])
@@ -217,7 +217,7 @@ def _count(axis_reduction: AxisReduction, shape: tuple[int, ...]) -> int:
 
 
 def _broadcast_sums(values: Array, axis_reduction: AxisReduction, shape: tuple[int, ...]) -> Array:
-    """Give values that belong to sums over some axes those axes again."""
+    """Restore the axes over which values were summed."""
     if axis_reduction.axes is None:
         return np.broadcast_to(values, shape)
     axes = tuple(sorted(axis % len(shape) for axis in axis_reduction.axes))

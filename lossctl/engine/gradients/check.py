@@ -1,4 +1,4 @@
-"""Declared gradients compared with numerical derivatives, at some elements."""
+"""Declared gradients compared with finite differences at sampled elements."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ from lossctl.engine.plan.binding import BoundInput
 Array = NDArray[Any]
 
 STEPS = tuple(1e-2 * 0.1234567**number for number in range(11))
-"""Tried in turn, relative to the size of a number, until two agree.
+"""Step sizes, relative to the size of a number, tried in turn until two agree.
 
-No round ratio: 1 + 1e-10 and 1 + 1e-11 are rounded alike, and agree in what is wrong.
+The ratio is not round: 1 + 1e-10 and 1 + 1e-11 are rounded alike, and agree on a wrong value.
 """
 
 ROUNDING = 8 * float(np.finfo(np.float64).eps)
 DOUBT = 4.0
-"""How many times the change from one step to the next a difference may be off."""
+"""The error of a difference is at most this many times the change from one step to the next."""
 
 ENOUGH = 1e-9
-"""Up to which doubt, relative to the derivative, no other step is tried."""
+"""If the error, relative to the derivative, is below this, no other step is tried."""
 
 SMALL = 1e-3
-"""What part of the median derivative counts as hardly any."""
+"""The fraction of the median derivative below which one counts as small."""
 
 FAINT = 1e-2
-"""Numbers whose median is below are moved relative to it, not to 1, which would leap over kinks."""
+"""If the median of the numbers is below this, steps are relative to it: 1 would step over kinks."""
 
 MOVED_NUMBERS = 2**20
-"""How many numbers the samples may have that are copied together."""
+"""How many numbers are copied at a time."""
 
 TINY = float(np.finfo(np.float64).tiny)
 KINK_STEP = 1e-6
 KINK = 1e-3
-"""By how much derivatives on both sides differ at a kink."""
+"""By how much the one-sided derivatives differ at a kink."""
 
 
 def compare(block: KernelBlock, gradients: Mapping[str, Array], wanted: float) -> Agreement:
-    """Compare a block's gradient with differences at so many elements of each input, on average.
+    """Compare a block's gradient with finite differences at sampled elements of each input.
 
-    Which ones depends on where the block is alone. Elements of several samples are moved together,
-    in copies of their samples.
+    ``wanted`` is their number, on average; which ones depends only on where the block is. Elements
+    of several samples are moved together, in copies of their samples.
     """
     agreement = Agreement()
     if not wanted:
@@ -76,7 +76,7 @@ def compare(block: KernelBlock, gradients: Mapping[str, Array], wanted: float) -
 
 
 def _mark_conventions(block: KernelBlock, number: int) -> NDArray[np.bool_]:
-    """Mark where the declared derivative follows a library though it is none."""
+    """Mark where the declared derivative is a convention of the library, not a derivative."""
     declared, shape = block.plan.loss.declared_gradient, block.arrays[number].shape
     if declared is None or declared.convention is None:
         return np.zeros(shape, bool)
@@ -85,24 +85,24 @@ def _mark_conventions(block: KernelBlock, number: int) -> NDArray[np.bool_]:
 
 
 def _find_typical(values: Array) -> float:
-    """Return the median size of what is a number, and not 0."""
+    """Return the median magnitude of the finite nonzero values."""
     size = np.abs(values[np.isfinite(values) & (values != 0)])
     return float(np.median(size)) if size.size else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Perturbation:
-    """Some numbers of an input, each in a sample of its own, that are moved a little."""
+    """Some numbers of an input, each in a sample of its own, that are perturbed."""
 
     block: KernelBlock
-    """The samples, one for each number; all of them where one loss is made of them all."""
+    """The samples, one for each number; all of them if the loss needs all samples."""
     number: int
     """Which input."""
     bound: BoundInput
     places: tuple[Array, ...]
     """Where the numbers are in the block that was differentiated."""
     local: tuple[Array, ...]
-    """Where they are among the samples."""
+    """Where they are in ``block``."""
     scale: Array
     """The sizes that steps are relative to."""
 
@@ -110,7 +110,7 @@ class Perturbation:
     def of(
         cls, block: KernelBlock, number: int, bound: BoundInput, places: tuple[Array, ...]
     ) -> Perturbation:
-        """Take the samples of these numbers."""
+        """Select the samples of these numbers."""
         local = places
         usual = _find_typical(np.asarray(block.arrays[number], np.float64))
         least = usual if 0 < usual < FAINT else 1.0
@@ -121,18 +121,18 @@ class Perturbation:
         return cls(block, number, bound, places, local, scale)
 
     def contribute(self, distances: Array) -> Array:
-        """Return what the losses contribute where each number is moved by its distance."""
+        """Return the contributions of the losses after each number moved by its distance."""
         moved = np.array(self.block.arrays[self.number], dtype=np.float64)
         moved[self.local] += distances
         return self.block.contribute(self.number, moved, alone=False)
 
     def add(self, changes: Array) -> Array:
-        """Return the sum of what belongs to each number."""
+        """Return the sum of the changes that belong to each number."""
         total: Array = changes.reshape(len(self.scale), -1).sum(axis=1)
         return total
 
     def differentiate(self, steps: Array) -> Array:
-        """Return the derivatives by differences with these steps."""
+        """Return the finite differences with these steps."""
         return self.add(find_difference(lambda place: self.contribute(place * steps))) / steps
 
 
@@ -151,10 +151,10 @@ def _compare_at(
 
 
 def _estimate(perturbation: Perturbation, floor: float) -> tuple[Array, Array]:
-    """Return the derivatives by the steps that serve best, and how far they may be off.
+    """Return the finite differences with the best steps, and their error bounds.
 
-    The best has the least doubt relative to itself, or to a floor: steps far too large may find
-    hardly any derivative, and little doubt, in a steep place.
+    The best has the smallest error relative to itself, or to a floor: steps far too large may find
+    a small derivative with a small error in a steep place.
     """
     floor = max(floor, TINY)
     noise = _measure_noise(perturbation)
@@ -176,7 +176,7 @@ def _estimate(perturbation: Perturbation, floor: float) -> tuple[Array, Array]:
 
 
 def _measure_noise(perturbation: Perturbation) -> Array:
-    """Return how far rounding throws the losses: what moves of the last digits make of them."""
+    """Return the rounding noise of the losses: their change when the last digits change."""
     least = float(np.finfo(np.float64).eps) * perturbation.scale
     middle = perturbation.contribute(0 * least)
     found = [perturbation.contribute(step * least) - middle for step in (-3, -1, 1, 2)]
@@ -185,7 +185,7 @@ def _measure_noise(perturbation: Perturbation) -> Array:
 
 
 def _find_kinks(perturbation: Perturbation, declared: Array) -> NDArray[np.bool_]:
-    """Return where derivatives differ on both sides, and the declared one is between them."""
+    """Return where the one-sided derivatives differ, and the declared one is between them."""
     step = KINK_STEP * perturbation.scale
     middle = perturbation.contribute(0 * step)
     with np.errstate(invalid="ignore"):
@@ -196,7 +196,7 @@ def _find_kinks(perturbation: Perturbation, declared: Array) -> NDArray[np.bool_
         low, high = np.minimum(left, right) - margin, np.maximum(left, right) + margin
         apart = np.abs(right - left)
         between = (apart > margin) & (low <= declared) & (declared <= high)
-        # What curvature makes of the difference shrinks with the step; a corner stays.
+        # The part due to curvature shrinks with the step; that of a kink does not.
         ahead, behind = perturbation.contribute(step / 4), perturbation.contribute(-step / 4)
         nearer = perturbation.add(ahead - middle - (middle - behind))
         stays: NDArray[np.bool_] = between & (np.abs(nearer) / (step / 4) > 0.5 * apart)

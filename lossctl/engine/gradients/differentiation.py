@@ -1,4 +1,4 @@
-"""The gradient of a call: two readings of its inputs, into arrays, files, or measures alone."""
+"""The gradient of a call, in two passes over its inputs, into arrays, files or a summary."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Shape = tuple[int, ...]
 
 
 class GradientWriter(Protocol):
-    """Writes boxes of an array where they belong in a file."""
+    """Writes boxes of an array at their places in a file."""
 
     def write(self, start: Shape, values: Array) -> None:
         """Write a box that begins at ``start``."""
@@ -36,22 +36,22 @@ class GradientWriter(Protocol):
 Open = Callable[
     [str, Shape, Shape, "np.dtype[Any]", "Result"], AbstractContextManager[GradientWriter]
 ]
-"""Opens a file for an array of a shape, which is stored in the shape that follows."""
+"""Opens a file for an array: its name, its shape, and the shape in which it is stored."""
 
 
 def check_differentiable(call: Call) -> tuple[str, ...]:
-    """Return the inputs by which the loss is differentiated; UsageError if there is no gradient."""
+    """Return the inputs to differentiate with respect to; UsageError if there are none."""
     names = name_inputs(call.loss)
     if call.settings.reduction == "none":
         raise UsageError(
-            "a gradient is that of one number, and the reduction none gives many",
-            "The reduction sum gives the derivative of each loss by its own predictions.",
+            "a gradient is that of one number, but reduction none gives many",
+            "Reduction sum gives the derivative of each loss with respect to its own predictions.",
         )
     for reference in call.references:
         if isinstance(reference, str | PathLike) and is_streaming(reference):
             shown = "standard input" if fspath(reference).startswith("-") else fspath(reference)
             raise UsageError(
-                f"a gradient takes two readings, and {shown} can be read only once",
+                f"a gradient reads its inputs twice, and {shown} can be read only once",
                 "Write it to a file first.",
             )
     return names
@@ -67,10 +67,10 @@ def differentiate(
     check: bool,
     progress: Progress | None,
 ) -> Gradient:
-    """Compute a gradient into files, or into arrays where it is to be kept."""
+    """Compute a gradient into files, or into arrays if ``keep``."""
     first = Elements(call.plan(), progress and _Half(progress))
     result = compute(first)
-    # What is held in memory as a whole is not opened and checked again.
+    # Inputs that are completely in memory are not opened and checked again.
     second = call.plan() if any(one.streamed for one in first.plan.streams) else first.plan
     rule = make_chain_rule(second, names, result, first.partial, check=check)
     stream = Gradients(second, rule, result.samples, progress and _Half(progress, result.samples))
@@ -98,7 +98,7 @@ def differentiate(
 
 
 class _Half:
-    """Half of a progress: two readings of the samples are one piece of work."""
+    """One half of the progress: the work is two passes over the samples."""
 
     def __init__(self, progress: Progress, before: int = 0) -> None:
         self._progress = progress
@@ -109,7 +109,7 @@ class _Half:
 
 
 def _keep(stream: Gradients, shapes: Mapping[str, Shape]) -> dict[str, Array]:
-    """Put the blocks of a gradient into arrays."""
+    """Collect the blocks of a gradient in arrays."""
     dtype = stream.plan.dtype
     arrays = {name: np.zeros(shape, dtype) for name, shape in stream.shapes.items()}
     for block in stream:
@@ -124,7 +124,7 @@ def _write(
     shapes: Mapping[str, Shape],
     open_file: Open,
 ) -> None:
-    """Put the blocks of a gradient into files."""
+    """Write the blocks of a gradient to files."""
     dtype = stream.plan.dtype
     with ExitStack() as stack:
         writers = {
@@ -145,7 +145,7 @@ def _box(block: GradientBlock) -> tuple[slice, ...]:
 
 
 def _find_shapes(plan: Plan, names: Sequence[str], samples: int) -> dict[str, Shape]:
-    """Return the shapes of the inputs as they were given, with the axes that were dropped."""
+    """Return the original shapes of the inputs, with the axes that were dropped."""
     return {
         bound.name: fill(bound.source.given_shape, samples)
         for bound in plan.inputs

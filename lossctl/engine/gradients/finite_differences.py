@@ -1,4 +1,4 @@
-"""Finite differences of 4th order, for losses that declare none."""
+"""4th-order finite differences, for losses that declare no gradient."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from lossctl.kinds import Kind
 
 Array = NDArray[Any]
 
-# Places (in steps) and factors of five points: in the middle, and at either end.
+# Offsets (in steps) and coefficients: central, and one-sided.
 CENTRAL = ((-2, 1 / 12), (-1, -2 / 3), (1, 2 / 3), (2, -1 / 12))
 FORWARD = ((0, -25 / 12), (1, 4.0), (2, -3.0), (3, 4 / 3), (4, -1 / 4))
 BACKWARD = tuple((-place, -factor) for place, factor in FORWARD)
 
 STEP = float(np.finfo(np.float64).eps) ** 0.2
-"""Balances the error of the formula and that of rounding."""
+"""The step that balances truncation and rounding error."""
 
 MOST_PAIRED = 4096
-"""Numbers of an input of which all belong to one loss that can be moved one by one."""
+"""The most numbers of an input that are moved one by one, if all belong to one loss."""
 
 BOUNDED = {
     Kind.PROBABILITY,
@@ -41,12 +41,12 @@ BOUNDED = {
     Kind.CLIPPED,
     Kind.MASS,
 }
-"""Kinds of numbers with a bound at 0, near which steps must be small."""
+"""Kinds of inputs with a bound at 0, near which steps must be small."""
 
 
 @dataclass(frozen=True, slots=True)
 class KernelBlock:
-    """A block's inputs as the kernel takes them, and what its losses count for."""
+    """A block's inputs as the kernel takes them, and the cotangent of its losses."""
 
     plan: Plan
     region: Region
@@ -55,9 +55,9 @@ class KernelBlock:
     cotangent: Array | dict[str, Array]
 
     def contribute(self, number: int, values: Array, *, alone: bool = True) -> Array:
-        """Return what the losses contribute with other values of an input.
+        """Return the contributions of the losses with other values of an input.
 
-        ``alone`` leaves out what the gradient of a library has beside that of its loss.
+        ``alone`` leaves out what a library adds to the gradient of the loss.
         """
         arrays = [values if n == number else one for n, one in enumerate(self.arrays)]
         with np.errstate(all="ignore"):
@@ -96,7 +96,7 @@ class KernelBlock:
 def differentiate_numerically(block: KernelBlock, inputs: Sequence[str]) -> dict[str, Array]:
     """Return the gradient of a block by finite differences.
 
-    Places that belong to different losses are moved together.
+    Numbers that belong to different losses are moved together.
     """
     found = {}
     for number, bound in enumerate(block.plan.inputs):
@@ -136,7 +136,7 @@ def _differentiate_input(
 
 
 def _align(change: Array, along: Sequence[bool], shape: tuple[int, ...]) -> Array:
-    """Give changes of losses the axes of the input that they belong to."""
+    """Give changes of losses the axes of the input."""
     if change.ndim == len(along):
         return np.broadcast_to(change, shape)
     rest = iter(change.shape)
@@ -145,7 +145,7 @@ def _align(change: Array, along: Sequence[bool], shape: tuple[int, ...]) -> Arra
 
 
 def _is_apart(axis: int, bound: BoundInput, values: Array, shape: tuple[int, ...]) -> bool:
-    """Whether places along an axis of an input belong to different losses."""
+    """Whether the numbers along an axis of an input belong to different losses."""
     if len(shape) == values.ndim:
         return bool(shape[axis] == values.shape[axis])
     starred = [at for at, word in enumerate(bound.axes) if word == "*"]
@@ -156,7 +156,8 @@ def _differentiate_singly(block: KernelBlock, number: int, values: Array, steps:
     if values.size > MOST_PAIRED:
         raise UsageError(
             f"{block.plan.loss.key} compares all samples with each other and declares no gradient:"
-            f" differences by {values.size} numbers would take {4 * values.size} evaluations",
+            f" finite differences of {values.size} numbers would take {4 * values.size}"
+            " evaluations",
             "Declare its gradient (@my_loss.gradient), or take fewer samples.",
         )
     gradient = np.zeros(values.shape)
@@ -168,7 +169,7 @@ def _differentiate_singly(block: KernelBlock, number: int, values: Array, steps:
 def differentiate_at(
     block: KernelBlock, number: int, values: Array, place: tuple[int, ...], step: float
 ) -> float:
-    """Return the derivative of the block's contribution by one of its numbers."""
+    """Return the derivative of the block's contribution with respect to one number."""
 
     def contribute(places: float) -> Array:
         moved = values.copy()
@@ -179,7 +180,7 @@ def differentiate_at(
 
 
 def find_difference(contribute: Callable[[float], Array]) -> Array:
-    """Return the derivative times the step: in the middle, or from one side at a bound."""
+    """Return the derivative times the step: a central difference, or a one-sided one at a bound."""
     change = _combine(contribute, CENTRAL)
     for formula in (FORWARD, BACKWARD):
         missing = ~np.isfinite(change)

@@ -1,4 +1,4 @@
-"""What a gradient is handed over as: the arrays or files, and what there is to say of them."""
+"""The result of a gradient: arrays or files, and their summary."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from lossctl.errors import UsageError, did_you_mean
 Array = NDArray[Any]
 
 AGREEMENT = {"float64": 1e-6, "float32": 1e-3}
-"""Up to which relative difference a gradient in this precision and differences agree."""
+"""The largest relative difference at which gradients in this precision agree."""
 
 SURE = 1e-3
-"""Up to which doubt, relative to what differences find, there is a derivative."""
+"""The largest error, relative to the finite difference, at which there is a derivative."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class GradientBlock:
 
 @dataclass(frozen=True, slots=True)
 class DerivativeComparison:
-    """A declared derivative and the one by differences, which may be off by ``doubt``."""
+    """A declared derivative and the finite difference, with its error bound ``doubt``."""
 
     name: str
     place: tuple[int, ...]
@@ -42,10 +42,10 @@ class DerivativeComparison:
     doubt: float
 
     def relate(self, typical: float) -> float:
-        """Return the difference that the doubt does not explain, relative to the size.
+        """Return the relative difference beyond the error bound.
 
-        That is the larger of the two derivatives, or the typical one. NaN or infinity is infinitely
-        wrong where differences are sure of a number.
+        It is relative to the larger of the two derivatives, or the typical one. NaN or infinity is
+        infinitely wrong where the finite difference is reliable.
         """
         sizes = [abs(one) for one in (self.declared, self.numerical, typical)]
         size = max(one if math.isfinite(one) else 0.0 for one in sizes)
@@ -57,7 +57,7 @@ class DerivativeComparison:
 
 @dataclass(slots=True)
 class Agreement:
-    """How declared derivatives compare with differences, at some elements."""
+    """How declared derivatives compare with finite differences at sampled elements."""
 
     compared: int = 0
     kinks: int = 0
@@ -65,7 +65,7 @@ class Agreement:
     difference: float = 0.0
     """The absolute difference where the two differ most."""
     relative: float = 0.0
-    """What of it the error of differences does not explain, relative to the larger of the two and
+    """The part of it beyond the error of finite differences, relative to the larger of the two and
     to the typical size."""
     input: str = ""
     place: tuple[int, ...] = ()
@@ -73,10 +73,10 @@ class Agreement:
     numerical: float = 0.0
     found: list[DerivativeComparison] = field(default_factory=list)
     dtype: str = "float64"
-    """What the declared derivatives are computed in."""
+    """The precision of the declared derivatives."""
 
     def merge(self, other: Agreement) -> None:
-        """Add what was compared in another block."""
+        """Add the comparisons of another block."""
         self.compared += other.compared
         self.kinks += other.kinks
         self.found += other.found
@@ -96,13 +96,13 @@ class Agreement:
 
     @property
     def agrees(self) -> bool:
-        """Whether the declared derivatives are those of the loss."""
+        """Whether the declared derivatives agree with the finite differences."""
         return self.relative <= AGREEMENT[self.dtype]
 
 
 @dataclass(slots=True)
 class Measure:
-    """What there is to say of the gradient by one input."""
+    """The summary of the gradient with respect to one input."""
 
     name: str
     shape: tuple[int, ...]
@@ -122,7 +122,7 @@ class Measure:
 
     @classmethod
     def of(cls, block: GradientBlock) -> Measure:
-        """Measure a piece of the gradient; NaN is counted, and left out of the sizes."""
+        """Measure a block of the gradient; NaN are counted, and left out of the norms."""
         values = block.values
         found = cls(block.name, values.shape, values.size)
         if not values.size:
@@ -142,7 +142,7 @@ class Measure:
         return found
 
     def merge(self, other: Measure) -> None:
-        """Take in what was measured of another piece, which is behind this one."""
+        """Add the measures of another block, which follows this one."""
         if other.largest > self.largest or not self.elements:
             self.largest, self.place = other.largest, other.place
         self.elements += other.elements
@@ -154,10 +154,10 @@ class Measure:
 
 @dataclass(slots=True)
 class Gradient:
-    """The gradient of a reduced loss by the prediction inputs.
+    """The gradient of a reduced loss with respect to the prediction inputs.
 
     ``arrays`` holds it by the names of the inputs, in their shapes; it is empty where the gradient
-    was written to ``files``. ``result`` is the loss itself. ``measures`` say how large it is.
+    was written to ``files``. ``result`` is the loss itself. ``measures`` has its norms.
     """
 
     result: Result
@@ -165,24 +165,25 @@ class Gradient:
     arrays: dict[str, Array] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     numerical: bool = False
-    """Whether it was found by differences, because the loss declares none."""
+    """Whether it was computed by finite differences, because the loss declares none."""
     note: str = ""
-    """What a person should know of the gradient of this loss."""
+    """Notes on the gradient of this loss."""
     agreement: Agreement | None = None
-    """How it compares with differences, where that was asked for."""
+    """How it compares with finite differences, if requested."""
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        """Return the gradient, if there is one and no other; raises UsageError."""
+        """Return the gradient if there is exactly one; raises UsageError otherwise."""
         names = [one.name for one in self.measures]
         if len(names) > 1:
             raise UsageError(
-                f"the gradient is by {len(names)} inputs ({', '.join(names)}), and not one array",
-                f"Take that by one of them, such as found[{names[0]!r}].",
+                f"the gradient is with respect to {len(names)} inputs ({', '.join(names)}), not one"
+                " array",
+                f"Select one of them, such as found[{names[0]!r}].",
             )
         return np.array(self[names[0]], dtype=dtype, copy=copy)
 
     def __getitem__(self, name: str) -> Array:
-        """Return the gradient by an input; raises UsageError if it is not in memory."""
+        """Return the gradient with respect to an input; UsageError if it is not in memory."""
         if name in self.arrays:
             return self.arrays[name]
         names = [one.name for one in self.measures]
@@ -197,7 +198,7 @@ class Gradient:
                 "Read it from there: lossctl.load_array.",
             )
         raise UsageError(
-            f"the gradient with respect to {name} was measured, and not kept",
+            f"the gradient with respect to {name} was measured, but not kept",
             "Compute it with keep=True.",
         )
 

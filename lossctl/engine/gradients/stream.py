@@ -1,6 +1,6 @@
-"""The gradient of a reduced loss as a stream: two readings, and flat memory.
+"""The gradient of a reduced loss as a stream: two passes, and flat memory.
 
-The first reading is an ordinary computation, which tells what the sum is divided by. The second
+The first pass is an ordinary computation, which finds what the sum is divided by. The second
 one differentiates every block on its own, and yields the gradient block by block, with the place of
 each in the array of the input's shape.
 """
@@ -33,10 +33,10 @@ from lossctl.losses.core.declaration import Loss, Transform
 Array = NDArray[Any]
 
 CHECKED, FEWEST_CHECKED = 256, 4
-"""Elements of each input, about, at which a gradient is compared with differences."""
+"""About how many elements of each input are compared with finite differences."""
 
 CHECKED_NUMBERS = 2**22
-"""How many numbers the losses may be made of that are evaluated anew for each such element, taken
+"""How many numbers may be read in total by the losses that are evaluated again for these elements
 together: fewer elements are compared where each takes long."""
 
 
@@ -52,15 +52,15 @@ def name_inputs(loss: Loss) -> tuple[str, ...]:
     first = loss.inputs[0]
     if any(form.kind.is_integer for form in first.forms):
         raise UsageError(
-            f"{loss.key} declares no gradient, and {first.name} holds integers, which cannot"
-            " be moved a little",
+            f"{loss.key} declares no gradient, and {first.name} contains integers, which cannot"
+            " be perturbed",
             "Declare its gradient (@my_loss.gradient), or put the predictions first.",
         )
     return (first.name,)
 
 
 class Gradients:
-    """A gradient, block by block, and its measures at the end."""
+    """A gradient, yielded block by block, and its measures at the end."""
 
     def __init__(
         self, plan: Plan, rule: ChainRule, samples: int, progress: Progress | None = None
@@ -105,7 +105,7 @@ class Gradients:
 def make_chain_rule(
     plan: Plan, inputs: Sequence[str], result: Result, partial: Partial, *, check: bool
 ) -> ChainRule:
-    """Return how blocks are differentiated, from what the first reading told."""
+    """Return how blocks are differentiated, from the result of the first pass."""
     loss = plan.loss
     factor = 1 / result.denominator if result.denominator else math.nan
     if loss.transform is not None:
@@ -135,7 +135,7 @@ def make_chain_rule(
 
 
 def _count_checked(plan: Plan, samples: int) -> float:
-    """Return how many elements of each input are compared with differences in a block."""
+    """Return how many elements of each input are compared with finite differences in a block."""
     if plan.loss.needs_all_samples:  # pairs of samples
         cost = samples * samples
     else:
@@ -157,7 +157,7 @@ def _differentiate_transform(transform: Transform, mean: float) -> float:
 
 
 def _weigh_single(plan: Plan, shape: tuple[int, ...]) -> Array:
-    """Return the weights of losses that are known at the end alone."""
+    """Return the weights of losses that are known only at the end."""
     weight = Summary.of(plan).weight
     return np.reshape(weight, shape) if weight else np.ones(shape)
 

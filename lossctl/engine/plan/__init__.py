@@ -1,1 +1,1 @@
-"""What is to be computed, and in what pieces?"""
+"""What is to be computed, and in which blocks?"""

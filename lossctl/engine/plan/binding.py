@@ -1,4 +1,4 @@
-"""Which axes of which source a kernel's input is made of.
+"""How the axes of a source become the axes of a kernel's input.
 
 A kernel sees every input with the sample axis first and the trailing axes where its pattern has
 them. A :class:`BoundInput` input turns a region of samples into that view, and an index in the view
@@ -27,7 +27,7 @@ class BoundInput:
 
     ``order`` lists the source's axes as the kernel wants them. ``batched`` says whether the
     source has a sample axis; ``shared`` inputs (the weights of a layer) belong to all samples.
-    ``reads_few`` ones are given to the kernel as they are stored, because it takes few of their
+    ``reads_few`` ones are passed to the kernel as they are stored, because it reads few of their
     numbers. ``axes`` are the words of the kernel's view, one per axis, with ``*`` for trailing
     axes.
     """
@@ -41,9 +41,9 @@ class BoundInput:
     shared: bool
     reads_few: bool = False
     fixed: frozenset[int] = frozenset()
-    """Axes of the view that stay of length 1 while the others are cut."""
+    """Axes of the view that keep length 1 while the others are cut."""
     array: Array | None = field(default=None)
-    """The whole input in the kernel's view, where it is not read block by block."""
+    """The complete input in the kernel's view, if it is not read block by block."""
 
     @property
     def streamed(self) -> bool:
@@ -51,7 +51,7 @@ class BoundInput:
         return self.array is None
 
     def load(self) -> None:
-        """Read the whole input, in the kernel's view."""
+        """Read the complete input, in the kernel's view."""
         values = self.source.whole().transpose(self.order)
         self.array = values if self.batched or self.shared else values[np.newaxis]
 
@@ -70,7 +70,7 @@ class BoundInput:
         return values.reshape(len(values), *self.source.trailing).transpose(self.order)
 
     def _read_box(self, region: Region) -> Array:
-        """Read no more of a sample than the region has of it."""
+        """Read only the part of a sample that is in the region."""
         cuts = self._box(region)
         box = [slice(None)] * len(cuts)
         for axis, original in enumerate(self.order):
@@ -114,9 +114,9 @@ def view_axes(form: Form, trailing: int) -> tuple[str, ...]:
 
 
 def class_order(form: Form, rank: int, class_axis: int, *, last: bool) -> list[int]:
-    """Return the source's axes with the class axis where the form has it.
+    """Return the source's axes with the class axis moved to where the form has it.
 
-    ``last`` says that the axis may be told of forms that have it at the end, too.
+    ``last`` allows it for forms that have the class axis at the end.
     """
     axes = list(range(rank))
     if rank < 2 or not -rank <= class_axis < rank:
@@ -137,7 +137,7 @@ def axis_order(form: Form, rank: int, class_axis: int, *, last: bool) -> tuple[i
 
 
 def kind_under(declared: Input, form: Form, options: dict[str, Any]) -> Kind:
-    """Return what an input's numbers mean under these options."""
+    """Return the kind of an input under these options."""
     for condition, kind in declared.kind_if:
         if condition(options) if callable(condition) else options.get(condition):
             return kind

@@ -1,4 +1,4 @@
-"""In what pieces: where the samples are cut.
+"""Where the samples are cut into blocks.
 
 The cuts depend on the shape of one sample and the computing dtype alone, never on threads, memory,
 files or the number of samples, so that a stream of unknown length is cut like a file and every run
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 BLOCK_NUMBERS = 262_144
 """Numbers of float64 in a block, 2 MiB. Blocks of half the size or less fit the second-level cache
-but cost threads their gain: they wait for the interpreter's lock once per call of NumPy, so that
+but make threads useless: they wait for the interpreter's lock once per call of NumPy, so that
 calls must be long (measured on two threads: 1.5 times the time with 131,072 numbers of float32)."""
 
 
@@ -43,7 +43,7 @@ class BlockPlan:
     def regions(self, samples: int | None, first: int = 0) -> Iterator[Region]:
         """Yield the blocks in order from number ``first`` on.
 
-        There is no end where the number of samples is not known.
+        The iterator is infinite if the number of samples is not known.
         """
         partial = len(self.boxes) > 1
         row, box = divmod(first, len(self.boxes))
@@ -66,7 +66,7 @@ def plan_blocks(
 ) -> BlockPlan:
     """Return the block plan for samples of so many numbers, with trailing axes of these sizes.
 
-    Samples are left whole where they are not ``divisible``.
+    Samples are not cut unless ``divisible``.
     """
     cost = max(1, numbers_per_sample)
     block = BLOCK_NUMBERS * 8 // itemsize

@@ -42,7 +42,7 @@ def make_plan(
 ) -> Plan:
     """Bind sources to a loss's inputs; raises DataError where shapes do not fit together.
 
-    ``predicates`` says whether the predicates of whole inputs hold.
+    ``predicates`` has the values of the predicates of complete inputs.
     """
     _check_settings(loss, settings)
     if loss.class_axis_option:
@@ -71,14 +71,14 @@ def make_plan(
     )
     axes = tuple(word for axis in loss.result_axes(0) for word in _words(axis, len(match.trailing)))
     tensors = _tensors(loss, options, sizes, match.trailing)
-    if sizes["N"] is None:  # an option with one number per sample tells how many there must be
+    if sizes["N"] is None:  # an option with one number per sample determines their number
         lengths = [one.array.shape[0] for one in tensors.values() if one.axes[:1] == ("N",)]
         sizes["N"] = next((length for length in lengths if length != 1), None)
     cost = _cost(loss, inputs, sizes, match.trailing)
     divisible = not any(bound.shared and "*" in bound.axes for bound in inputs)
     if axis_reduction is not None:
         divisible = divisible and axis_reduction.divisible
-    elif match.trailing:  # what a loss adds up within a sample must not be cut
+    elif match.trailing:  # what a loss sums within a sample must not be cut
         divisible = divisible and "*" in axes
     block_plan = plan_blocks(
         cost, match.trailing, itemsize=np.dtype(settings.dtype).itemsize, divisible=divisible
@@ -105,14 +105,14 @@ def make_plan(
 
 
 def has_class_axis(loss: Loss) -> bool:
-    """Tell whether the inputs of a loss have an axis of classes that can be anywhere."""
+    """Return whether the inputs of a loss have a class axis that can be anywhere."""
     return any(form.axes[:2] == ("N", "C") for one in loss.inputs for form in one.forms)
 
 
 def _check_settings(loss: Loss, settings: Settings) -> None:
     if settings.reduction not in REDUCTIONS:
         raise UsageError(
-            f"there is no reduction {settings.reduction!r}",
+            f"unknown reduction {settings.reduction!r}",
             f"Valid values: {', '.join(REDUCTIONS)}.",
         )
     if loss.transform is not None and settings.reduction == "sum":
@@ -121,9 +121,9 @@ def _check_settings(loss: Loss, settings: Settings) -> None:
             "Choose another reduction, such as mean.",
         )
     if settings.nan not in NAN_POLICIES:
-        raise UsageError(f"nan is one of {', '.join(NAN_POLICIES)}, not {settings.nan!r}")
+        raise UsageError(f"nan must be one of {', '.join(NAN_POLICIES)}, not {settings.nan!r}")
     if settings.dtype not in ("float64", "float32"):
-        raise UsageError(f"dtype is float64 or float32, not {settings.dtype!r}")
+        raise UsageError(f"dtype must be float64 or float32, not {settings.dtype!r}")
     if settings.part is not None and not 1 <= settings.part[0] <= settings.part[1]:
         part, parts = settings.part
         raise UsageError(
@@ -135,7 +135,7 @@ def _check_settings(loss: Loss, settings: Settings) -> None:
         raise UsageError(f"threads must be at least 1, but is {settings.threads}")
     if settings.class_axis != 1 and loss.class_axis_option:
         option = OptionName(loss.class_axis_option)
-        said = "where the classes of {loss} are is said with {option}"
+        said = "the class axis of {loss} is set with {option}"
         raise UsageError(Sentence(said, {"loss": loss.key, "option": option}))
     if settings.class_axis != 1 and not has_class_axis(loss):
         raise UsageError(f"{loss.key} has no class axis that could be moved")
@@ -191,7 +191,7 @@ def _cost(
     sizes: dict[str, int | None],
     trailing: tuple[int, ...],
 ) -> int:
-    """Return how many numbers one sample takes: in its largest input, unless the loss says."""
+    """Return how many numbers one sample has: in its largest input, unless the loss declares it."""
     if loss.sample_cost is not None:
         known = {word: size or 0 for word, size in sizes.items()}
         return loss.sample_cost({**known, "*D": math.prod(trailing)})
@@ -226,7 +226,7 @@ def _per_sample(name: str, source: Source | None, plan: Plan) -> BoundInput | No
     if plan.settings.squeeze:
         source = squeeze(source)
     shape, wanted, axes = source.shape, plan.shape, plan.axes
-    if plan.single and name == "mask":  # it leaves out parts of the one loss
+    if plan.single and name == "mask":  # it leaves out parts of the single loss
         first = plan.inputs[0]
         axes, wanted = first.axes, tuple(first.source.shape[axis] for axis in first.order)
     if plan.loss.squeeze_trailing and len(shape) == len(wanted) + 1 and shape[-1] == 1 and wanted:
@@ -261,7 +261,7 @@ def _per_sample(name: str, source: Source | None, plan: Plan) -> BoundInput | No
 
 
 def _odd_numbers(name: str, tensor: TensorOption) -> list[str]:
-    """Tell of NaN and infinity in an option."""
+    """Return a note on NaN and infinity in an option."""
     odd = ~np.isfinite(tensor.array)
     if not odd.any():
         return []

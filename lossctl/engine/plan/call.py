@@ -1,7 +1,7 @@
 """A call: a loss and everything that it is given, from which a plan is made.
 
-Every verb of the API makes one call of its arguments, and every consumer of blocks is handed one.
-Nothing is read before its plan is carried out.
+Every function of the API makes one call of its arguments, and every consumer of blocks takes one.
+Nothing is read before its plan is run.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lossctl.losses.core.registry import find
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is asked of a loss."""
+    """A loss with all arguments of one computation."""
 
     named: Loss | None
     """The loss; None asks a check to propose one."""
@@ -38,7 +38,7 @@ class Call:
 
     @property
     def loss(self) -> Loss:
-        """The loss; raises UsageError where a call that needs one names none."""
+        """The loss; raises UsageError if the call names none."""
         return find(self.named)
 
     @property
@@ -48,11 +48,11 @@ class Call:
 
     @property
     def has_inputs(self) -> bool:
-        """Whether any input is given, in its place or by its name."""
+        """Whether any input is given, by position or by name."""
         return bool(self.inputs) or any(one.name in self.options for one in self.loss.inputs)
 
     def list_changed(self) -> dict[str, Any]:
-        """Return what is not as usual and changes the losses, beside the loss's own options."""
+        """Return the settings that differ from their defaults and change the losses."""
         settings, usual = self.settings, Settings()
         given = {
             "class_axis": (settings.class_axis, usual.class_axis),
@@ -70,7 +70,7 @@ class Call:
         return _collect_inputs(self.loss, self.inputs, options), options
 
     def plan(self, row: int | None = None) -> Plan:
-        """Open the inputs and make a plan; the one ``row`` can still be read at the end."""
+        """Open the inputs and make a plan; ``row`` can still be read at the end."""
         loss = self.loss
         references, options = self.split()
         references = [
@@ -136,7 +136,7 @@ def make_call(
     classes: Any = None,
     **settings: Any,
 ) -> Call:
-    """Return the call of a loss, found by any of its names, with its own reduction by default."""
+    """Return the call of a loss, by any of its names, with its default reduction."""
     named = None if loss is None else find(loss)
     if reduction is None:
         reduction = "mean" if named is None else named.reduction
@@ -165,7 +165,7 @@ def _collect_inputs(loss: Loss, inputs: Sequence[Any], options: dict[str, Any]) 
 
 
 def _number_or_reference(value: Any) -> Any:
-    """Return a number written in place of a file as the number."""
+    """Return a number that is written in place of a file."""
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:
@@ -173,5 +173,5 @@ def _number_or_reference(value: Any) -> Any:
 
 
 def is_text(value: Any) -> bool:
-    """Whether a value is a reference or a list in words, not an array in memory."""
+    """Whether a value is a reference or a comma list, not an array in memory."""
     return isinstance(value, str | PathLike)

@@ -1,4 +1,4 @@
-"""Names of classes: which inputs may hold them as labels, and which columns they stand over."""
+"""Class names: which inputs may contain them as labels, and which columns have them as names."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def index_labels(classes: ClassNames, sources: list[Source], names: Mapping[int,
 
 
 def name_columns(declared: Input, reference: Any, classes: ClassNames) -> Any:
-    """Return a reference to a table whose columns bear the names of the classes, in their order.
+    """Return a reference to the columns of a table that are named after the classes, in order.
 
     A reference that names columns itself, or to a file without such columns, stays as it is. A
-    list of names is no list of files, but an array of labels.
+    list of names is an array of labels, not a list of files.
     """
     if isinstance(reference, list | tuple):
         named = is_reference(reference) and {str(one) for one in reference} <= set(classes.names)
@@ -62,7 +62,7 @@ def name_columns(declared: Input, reference: Any, classes: ClassNames) -> Any:
 
 
 def find_labels(inputs: Sequence[Input], references: Sequence[Any]) -> list[int]:
-    """Return the places of the inputs that may hold names of classes as labels."""
+    """Return the positions of the inputs that may contain class names as labels."""
     return [
         place
         for place, (declared, reference) in enumerate(zip(inputs, references, strict=True))
@@ -71,7 +71,7 @@ def find_labels(inputs: Sequence[Input], references: Sequence[Any]) -> list[int]
 
 
 def _may_be_names(reference: Any) -> bool:
-    """Whether something is one column, or an array of texts."""
+    """Whether something is one column, or an array of strings."""
     if not is_reference(reference):
         return getattr(getattr(reference, "dtype", None), "kind", None) in ("O", "U", "T")
     if isinstance(reference, list | tuple):

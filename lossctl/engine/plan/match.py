@@ -1,4 +1,4 @@
-"""Do the inputs fit the loss, in which order and form, and what must be seen to beforehand?"""
+"""Matching inputs with a loss: order, form, and checks before any block is read."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def match_inputs(
 
 
 def _align(loss: Loss, sources: Sequence[Source], class_axis: int) -> Sequence[Source]:
-    """Let the first two inputs differ by an axis of 1, as Keras does."""
+    """Let the first two inputs differ by an axis of length 1, as Keras does."""
     first, second, *rest = sources
     if loss.inputs[1].forms[0].kind == Kind.INDEX:
         axis = class_axis if loss.class_axis_option else -1
@@ -93,21 +93,21 @@ def _arrange(
 
 
 def reject_integers(inputs: Sequence[BoundInput]) -> None:
-    """Refuse integers where the shape says probabilities, as torch does; text has no types."""
+    """Reject integers where the shape means probabilities, as torch does; text has no types."""
     for bound in inputs:
         whole = bound.source.dtype.kind in "iub" and not bound.source.text
         if bound.kind == Kind.DISTRIBUTION and whole:
             raise DataError(
                 f"{bound.name} has the shape of {inputs[0].name},"
                 f" {shapes.show(bound.source.shape)}, which means probabilities of the classes,"
-                f" but holds {bound.source.dtype}",
+                f" but contains {bound.source.dtype}",
                 "Class indices have no class axis. Give probabilities as floats. For one score"
                 " and a label of 0 or 1 per sample there is bce_with_logits.",
             )
 
 
 def reject_no_classes(inputs: Sequence[BoundInput], sizes: dict[str, int | None]) -> None:
-    """Refuse classes of which there are none, where one of them should be right."""
+    """Reject an empty class axis."""
     chooses = any(one.kind in (Kind.INDEX, Kind.INDEX_LIST, Kind.DISTRIBUTION) for one in inputs)
     if chooses and sizes.get("C") == 0 and sizes["N"] != 0:
         raise DataError(
@@ -117,7 +117,7 @@ def reject_no_classes(inputs: Sequence[BoundInput], sizes: dict[str, int | None]
 
 
 def load_whole(loss: Loss, inputs: Sequence[BoundInput], sizes: dict[str, int | None]) -> None:
-    """Read all inputs of a loss that needs all samples at once, and say so where that is much."""
+    """Read all inputs of a loss that needs all samples at once, with a note if they are large."""
     total = sum(math.prod(size or 0 for size in bound.source.shape) for bound in inputs)
     if total * NUMBER_BYTES > MUCH_MEMORY:
         warn(
@@ -143,7 +143,7 @@ def load_whole(loss: Loss, inputs: Sequence[BoundInput], sizes: dict[str, int | 
 
 
 def broadcast_inputs(inputs: tuple[BoundInput, ...], loss: Loss) -> None:
-    """Stretch the inputs that may have fewer axes to the shape of the first."""
+    """Broadcast the inputs that may have fewer axes to the shape of the first."""
     first = inputs[0]
     for declared, bound in zip(loss.inputs, inputs, strict=True):
         if not declared.broadcasts:
@@ -177,7 +177,7 @@ def prepare(
     sizes: dict[str, int | None],
     options: dict[str, Any],
 ) -> None:
-    """Let a loss look at its whole small inputs (lengths, label sequences) before the work."""
+    """Let a loss check its complete small inputs (lengths, label sequences) in advance."""
     if loss.preparation is None:
         return
     whole = {bound.name: whole_numbers(bound) for bound in inputs if bound.kind.is_integer}
@@ -190,7 +190,7 @@ def prepare(
 
 
 def whole_numbers(bound: BoundInput) -> Array:
-    """Return a whole input as integers; raises DataError where it holds anything else."""
+    """Return a complete input as integers; raises DataError if it contains anything else."""
     assert bound.array is not None
     values = bound.array
     if values.dtype.kind == "f":

@@ -1,4 +1,4 @@
-"""Are the options what the declaration allows? And which part of a tensor belongs to a block?"""
+"""Options: checked against the declaration, and the part of a tensor that belongs to a block."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class TensorOption:
 
     array: Array
     axes: tuple[str, ...]
-    """Words of the view it is broadcast to; empty for one that is passed as it is."""
+    """Axes of the view that it is broadcast to; empty if it is passed as it is."""
 
     def block(self, region: Region) -> Array:
         """Return the part that belongs to a region, broadcastable against the kernel's view."""
@@ -118,7 +118,7 @@ def bind_tensor(
 ) -> TensorOption:
     """Check a tensor's shape against the sizes of the inputs.
 
-    Words that no input has are bound to the sizes of the first option that has them.
+    Symbols that no input has are bound to the sizes of the first option that has them.
     """
     option = parameter.option
     words: list[str] = []
@@ -148,7 +148,7 @@ def bind_tensor(
         raise DataError(
             f"{parameter.name} of {loss.key} has shape {show(array.shape)}, which does not"
             f" broadcast to the input's {show(tuple(wanted))}",
-            "It may have the input's shape, or lack leading axes, or have axes of 1.",
+            "It may have the input's shape, or lack leading axes, or have axes of length 1.",
         )
     return TensorOption(padded, tuple(words))
 

@@ -1,4 +1,4 @@
-"""What is to be computed: a loss, its inputs and options, and how the samples are cut."""
+"""A plan: a loss, its inputs and options, and how the samples are cut into blocks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NAN_POLICIES = ("propagate", "omit", "error")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything beside the loss, its inputs and its options."""
+    """Everything besides the loss, its inputs and its options."""
 
     reduction: str = "mean"
     class_axis: int = 1
@@ -39,11 +39,11 @@ class Settings:
     nan: str = "propagate"
     dtype: str = "float64"
     threads: int | None = None
-    """As many as there are cores, unless it is said."""
+    """None for as many as there are cores."""
     part: tuple[int, int] | None = None
-    """Work on the k-th of n parts of the blocks."""
+    """Compute only the k-th of n parts of the blocks."""
     rows: bool = False
-    """Keep what each sample contributes, beside the sums."""
+    """Keep the contribution of each sample, besides the sums."""
 
 
 @dataclass(slots=True)
@@ -58,17 +58,17 @@ class Plan:
     sizes: dict[str, int | None]
     block_plan: BlockPlan
     axes: tuple[str, ...]
-    """Words of the per-element losses in the kernel's view."""
+    """Axes of the per-element losses in the kernel's view."""
     shape: tuple[int | None, ...]
     """Shape of the per-element losses as the user sees them."""
     axis_reduction: AxisReduction | None = None
-    """How contributions become losses, where the kernel's are not losses yet."""
+    """How the kernel's contributions become losses, if they are not losses yet."""
     predicates: dict[str, bool] = field(default_factory=dict)
-    """Whether the predicates of whole inputs hold, known before the work."""
+    """The values of the predicates of complete inputs."""
     sample_weight: BoundInput | None = None
     mask: BoundInput | None = None
     notes: list[str] = field(default_factory=list)
-    """What a person should know before any data are read."""
+    """Notes that do not depend on the data."""
     given: dict[str, str] = field(default_factory=dict)
     """Tensor-valued options as the user wrote them."""
 
@@ -84,12 +84,12 @@ class Plan:
 
     @property
     def ignored_label(self) -> Any:
-        """The label that does not count; None where the loss ignores none."""
+        """The ignored label; None if there is none."""
         return self.loss.read_role(Role.IGNORED_LABEL, self.options)
 
     @property
     def single(self) -> bool:
-        """Whether there is one loss, known at the end, of many samples."""
+        """Whether many samples have one loss, known only at the end."""
         return self.axis_reduction is not None and self.axis_reduction.over_samples
 
     @property

@@ -1,4 +1,4 @@
-"""Predicates of whole inputs, evaluated before the work, so that none depends on the blocks."""
+"""Predicates of complete inputs, evaluated first, so that they do not depend on the blocks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lossctl.losses.core.declaration import InputPredicate, Loss
 
 
 def evaluate_predicate(predicate: InputPredicate, source: Source) -> bool:
-    """Return whether a predicate holds for all of a source; reading ends where that is known.
+    """Return whether a predicate is true of all of a source; reading ends when that is known.
 
     A :class:`RewindableSource` keeps the rows that were read.
     """
@@ -35,9 +35,9 @@ def evaluate_predicate(predicate: InputPredicate, source: Source) -> bool:
 def evaluate_predicates(
     loss: Loss, references: Sequence[Any], sources: list[Source]
 ) -> dict[str, bool]:
-    """Return whether the predicate of a loss, where it has one, holds for the whole of its input.
+    """Return the value of a loss's predicate, if it has one, for its complete input.
 
-    A file is read for it by itself; what can be read only once is kept as far as it was read.
+    A file is read separately for it; of a pipe, the rows that were read are kept.
     """
     if loss.predicate is None:
         return {}

@@ -24,19 +24,19 @@ from lossctl.losses.core.declaration import Loss
 Array = NDArray[Any]
 
 COUNT = "count"
-"""The name under which a loss is given the number of elements that its sums are made of."""
+"""The name under which a loss gets the number of elements in its sums."""
 
 
 @dataclass(frozen=True, slots=True)
 class AxisReduction:
-    """Which axes of the kernel's view are added up, and what is left."""
+    """Which axes of the kernel's view are summed, and what remains."""
 
     axes: tuple[int, ...] | None
     """None for all, whatever axes the contributions have."""
     over_samples: bool
     """Whether the sample axis is among them."""
     has_finalize: bool
-    """Whether the loss is made of the sums at the end; else it is their mean."""
+    """Whether the loss is computed from the sums at the end; otherwise it is their mean."""
     shape: tuple[int | None, ...] = ()
     """Sizes of the axes that remain."""
     divisible: bool = True
@@ -45,7 +45,7 @@ class AxisReduction:
     def finalize_block(
         self, loss: Loss, losses: Array, sums: Mapping[str, Array], options: dict[str, Any]
     ) -> Array:
-        """Return the losses of a block that holds all that belongs to them."""
+        """Return the losses of a block that contains all of their elements."""
         if not self.has_finalize:
             return _mean(losses, self.axes)
         totals = {name: values.sum(axis=self.axes) for name, values in sums.items()}
@@ -86,9 +86,9 @@ class AxisReduction:
 def plan_axis_reduction(
     loss: Loss, options: Mapping[str, Any], shape: tuple[int | None, ...], *, vector: bool
 ) -> AxisReduction | None:
-    """Return the axes that contributions of this shape are reduced over; None if each is a loss.
+    """Return the axes over which contributions of this shape are reduced; None if each is a loss.
 
-    ``vector`` says that the inputs are one vector, all of which makes one loss.
+    ``vector`` says that the inputs are one vector, which has one loss.
     """
     if loss.finalize is None and not loss.reduce_axes:
         return None

@@ -1,1 +1,1 @@
-"""On which threads, and in what order?"""
+"""The run over a plan: threads, the order of blocks, results."""

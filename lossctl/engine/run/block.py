@@ -1,4 +1,4 @@
-"""What happens to one block: checks, the kernel, weights and masks, and its partial sums."""
+"""The computation of one block: checks, the kernel, weights and masks, and its partial sums."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def process(plan: Plan, region: Region, blocks: Sequence[Array]) -> Outcome:
 def take_inputs(
     plan: Plan, region: Region, blocks: Sequence[Array], partial: Partial
 ) -> tuple[list[Array], Array | None, Array | None]:
-    """Check a block; return its inputs, its weight and its mask, where there are such."""
+    """Check a block; return its inputs, its weight and its mask, if any."""
     inputs = list(blocks[: len(plan.inputs)])
     extras = list(blocks[len(plan.inputs) :])
     weight = extras.pop(0) if plan.sample_weight is not None else None
@@ -80,7 +80,7 @@ def take_inputs(
         kept = None if mask is None else find_kept(plan, bound, inputs[number], mask)
         _inspect(plan, bound, region, inputs[number], kept, partial)
         if kept is not None and bound.kind.is_integer and not plan.loss.needs_all_samples:
-            inputs[number] = np.where(kept, inputs[number], 0)  # may be no index at all
+            inputs[number] = np.where(kept, inputs[number], 0)  # may not be an index at all
     for one, values in ((plan.sample_weight, weight), (plan.mask, mask)):
         if one is not None and values is not None:
             _inspect(plan, one, region, values, None, partial)
@@ -95,7 +95,7 @@ def accumulate(
     mask: Array | None,
     partial: Partial,
 ) -> Array | None:
-    """Add up what a kernel returned; return the losses (None where only their sums have one)."""
+    """Add up the terms of a kernel; return the losses (None if only their sums have one)."""
     axis_reduction = plan.axis_reduction
     if axis_reduction is not None and not axis_reduction.over_samples:
         terms.losses = axis_reduction.finalize_block(
@@ -110,9 +110,9 @@ def accumulate(
 def find_kept(
     plan: Plan, bound: BoundInput, values: Array, mask: Array
 ) -> NDArray[np.bool_] | None:
-    """Return where an input is not masked, broadcastable to its block (None: no say in it).
+    """Return where an input is not masked, broadcastable to its block (None: no effect).
 
-    What is there once for several elements counts unless all of these are masked.
+    A value shared by several elements counts unless all of them are masked.
     """
     if bound.shared:
         return None
@@ -140,11 +140,11 @@ def _inspect(
     kept: NDArray[np.bool_] | None,
     partial: Partial,
 ) -> None:
-    """Check the numbers of an input, and note what breaks a rule where it is not masked."""
+    """Check the numbers of an input, and note broken rules where it is not masked."""
     if bound.kind in (Kind.LENGTH, Kind.LABELS):
         return  # checked before the first block
     if bound.reads_few and bound.kind == Kind.LOG_PROBABILITY and values.dtype.kind == "f":
-        return  # checked by the kernel where it takes them (nll)
+        return  # checked by the kernel when it reads them (nll)
     context = Context(
         classes=plan.classes,
         ignored_label=plan.ignored_label,
@@ -186,7 +186,7 @@ def arrange(
 
 
 def call_kernel(plan: Plan, arrays: Sequence[Array], options: dict[str, Any]) -> Terms:
-    """Return what the kernel makes of a block."""
+    """Return the terms of a block from the kernel."""
     returned = plan.loss.kernel(*arrays, **options)
     return returned if isinstance(returned, Terms) else Terms(returned)
 
@@ -195,7 +195,7 @@ def _cast(plan: Plan, bound: BoundInput, values: Array) -> Array:
     if bound.kind.is_integer:
         return values.astype(np.intp, copy=False)
     if bound.shared or (bound.reads_few and values.dtype.kind == "f"):
-        return values  # the kernel casts what it takes
+        return values  # the kernel casts what it reads
     # With few classes, sums over the class axis run along the samples (measured: 2 times faster).
     few = values.ndim == 2 and "C" in bound.axes and values.shape[1] <= FEW_CLASSES
     return np.asarray(values, dtype=plan.dtype, order="F" if few else "C")
@@ -265,7 +265,7 @@ def _add_sums(
 
 
 def _note_odd(plan: Plan, region: Region, losses: Array, partial: Partial) -> None:
-    """Count the losses that are NaN, and tell of odd ones where nothing else explains them."""
+    """Count the losses that are NaN, and note NaN or infinite ones that nothing else explains."""
     missing = np.isnan(losses)
     partial.nan = int(np.count_nonzero(missing))
     explained = bool(partial.findings or plan.notes)
@@ -290,7 +290,7 @@ def _note_marks(plan: Plan, region: Region, terms: Terms, partial: Partial) -> N
 
 
 def _name(note: str | Note) -> Note:
-    """Return what a kernel tells with its code; words without a code are one themselves."""
+    """Return a note of a kernel with its code; a note without a code is its own code."""
     return note if isinstance(note, Note) else Note(note, note)
 
 
@@ -302,7 +302,7 @@ def _note(
     losses: Array,
     partial: Partial,
 ) -> None:
-    """Note something about losses, or about what they are made of."""
+    """Note a broken rule about losses, or about the terms they are computed from."""
     first = _first(mask)
     bound = plan.inputs[0]
     whole = mask.ndim == len(bound.axes) and (plan.single or mask.ndim > len(plan.axes))
@@ -323,7 +323,7 @@ def _result_position(plan: Plan, local: tuple[int, ...], region: Region) -> tupl
 def find_left_out(
     plan: Plan, terms: Terms, losses: Array, mask: Array | None, partial: Partial
 ) -> NDArray[np.bool_] | None:
-    """Count what is ignored, masked and omitted, and return what must not be added up."""
+    """Count what is ignored, masked and omitted, and return what must not be summed."""
     left_out: NDArray[np.bool_] | None = None
     if terms.ignored is not None:
         left_out = terms.ignored

@@ -21,7 +21,7 @@ from lossctl.errors import DataError
 Array = NDArray[Any]
 
 Progress = Callable[[int, "int | None"], None]
-"""Called with the samples done, and all of them (None if not known yet)."""
+"""Called with the number of samples done, and the total (None if not known yet)."""
 
 
 class Elements:
@@ -65,14 +65,14 @@ class Elements:
             yield single_losses(Summary.of(self.plan), self.partial).astype(self.dtype)
 
     def _expect(self) -> int | None:
-        """Return about how many samples there are; None where not even a guess can be made."""
+        """Return about how many samples there are; None without an estimate."""
         if self.plan.samples is not None or self.plan.settings.part is not None:
             return self.plan.samples
         guesses = [bound.source.expect() for bound in self.plan.streams]
         return max((one for one in guesses if one is not None), default=None)
 
     def result(self, elements: Array | None = None) -> Result:
-        """Return the counts and the denominator of what has been iterated over."""
+        """Return the counts and the denominator of the blocks so far."""
         return finish(Summary.of(self.plan), self.partial, self.samples, elements)
 
 

@@ -1,4 +1,4 @@
-"""Threads that share out jobs: each takes the next one when it is free; results come in order."""
+"""A pool of threads: each takes the next job when it is free; results come in order."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from time import monotonic
 from typing import Generic, TypeVar
 
 Job = TypeVar("Job")
-"""A piece of work, with the data it needs."""
+"""A job: the data for one unit of work."""
 Result = TypeVar("Result")
-"""What is made of a job."""
+"""The result of a job."""
 
 JOBS_AHEAD = 2
 JOIN_TIMEOUT_S = 1.0
-"""How long to wait for workers that are to leave: one may be reading from a silent pipe."""
+"""How long to wait for workers to end: one may be reading from a silent pipe."""
 
 
 class WorkerPool(Generic[Job, Result]):
-    """The calling thread and its workers, who take jobs in turn; results come back in order.
+    """The calling thread and its workers, which take jobs in turn; results are in order.
 
     The caller works too instead of waiting: handing every block over to another thread costs
     two switches of threads, which short blocks (those of ``nll``) take longer for than to work.
@@ -66,7 +66,7 @@ class WorkerPool(Generic[Job, Result]):
                 self._wait_for_next()
 
     def shutdown(self) -> bool:
-        """Let the workers finish the job at hand and leave; return whether all have left."""
+        """Let the workers finish their current jobs and end; return whether all have ended."""
         with self._changed:
             self._shut_down = True
             self._changed.notify_all()
@@ -83,7 +83,7 @@ class WorkerPool(Generic[Job, Result]):
             self._fail(failure)
 
     def _claim(self, *, wait: bool) -> bool:
-        """Claim a place for one more job; return False if there is none, or nothing to do."""
+        """Claim a slot for one more job; return False if there is none, or nothing to do."""
         with self._changed:
             while wait and self._crowded and not self._stopped:
                 self._changed.wait()
@@ -106,7 +106,7 @@ class WorkerPool(Generic[Job, Result]):
             self._changed.notify_all()
 
     def _work_once(self) -> bool:
-        """Take the next job and work on it; return False if there is none left."""
+        """Take the next job and do it; return False if there is none left."""
         with self._taking:
             try:
                 taken = next(self._jobs, None)

@@ -1,4 +1,4 @@
-"""On which threads: blocks are read in order, worked on in parallel, and returned in order."""
+"""Running a plan: blocks are read in order, processed in parallel, and returned in order."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class UnevenLengthsError(DataError):
 
 
 Block = tuple[Region, list[NDArray[Any]]]
-"""A region, and what each input, the weight and the mask hold there (in the order of streams)."""
+"""A region, and the data of each input, the weight and the mask in it (in the order of streams)."""
 
 
 class Located(Protocol):
-    """What is made of a block: it says where the block is."""
+    """The result of a block, which has the region of the block."""
 
     @property
     def region(self) -> Region:
@@ -49,11 +49,11 @@ class Located(Protocol):
 
 T = TypeVar("T", bound=Located)
 Work = Callable[[Plan, Region, list[NDArray[Any]]], T]
-"""What is done with a block; it runs on any thread, several at a time, and changes no plan."""
+"""A function of a block; it runs on any thread, several at a time, and must not change the plan."""
 
 
 def read_blocks(plan: Plan) -> Iterator[Block]:
-    """Read the regions one after another; raises DataError where the inputs end apart."""
+    """Read the regions one after another; raises DataError if the inputs differ in length."""
     streamed = [
         (bound.name, bound.source) for bound in plan.streams if bound.streamed and bound.batched
     ]
@@ -82,16 +82,16 @@ def read_blocks(plan: Plan) -> Iterator[Block]:
 def work_through(
     plan: Plan, work: Work[T], read: Callable[[Plan], Iterator[Block]] = read_blocks
 ) -> Iterator[T]:
-    """Yield what ``work`` makes of every block of a plan, in order, on the threads of the plan.
+    """Yield the result of ``work`` for every block of a plan, in order, on the threads of the plan.
 
-    This is the one way through the data: losses (:func:`~lossctl.engine.run.block.process`),
-    gradients, checks and evaluations hand in what they do with a block, and the blocks are the
+    All passes over the data go through here: losses (:func:`~lossctl.engine.run.block.process`),
+    gradients, checks and evaluations pass in what they do with a block, and the blocks are the
     same for all of them. ``work(plan, region, blocks)`` gets what the streams of the plan
-    (inputs, sample weight, mask) hold in the region, as it is stored. To check, arrange and
-    compute it there are the steps that losses take: ``take_inputs``, ``arrange``, ``call_kernel``
+    (inputs, sample weight, mask) have in the region, as it is stored. To check, arrange and
+    compute it, use the steps of losses: ``take_inputs``, ``arrange``, ``call_kernel``
     and ``accumulate`` of :mod:`lossctl.engine.run.block`. It returns something with a ``region``.
 
-    ``read`` yields the blocks, for those who hand over more with them, or have rows of their own
+    ``read`` yields the blocks, for callers that pass more with them, or have rows of their own
     (a dataset that is filtered): :func:`read_blocks` reads the sources. It is advanced by one
     thread at a time. A few blocks are in memory at a time. What lies behind the last one is given
     back to the system (the pages of a mapped file count as memory), and the sources are closed at
@@ -105,7 +105,7 @@ def work_through(
         for bound in plan.streams:
             bound.source.close()
 
-    # Whoever takes the elements is slower than the workers.
+    # The consumer of the elements is slower than the workers.
     most = MOST_WITH_ELEMENTS if plan.settings.reduction == "none" else None
     with closing(share_out(read(plan), work_on, plan.settings.threads, close, most)) as outcomes:
         for number, outcome in enumerate(outcomes, start=1):
@@ -124,7 +124,7 @@ def share_out(
     close: Callable[[], None],
     most: int | None = None,
 ) -> Generator[Result, None, None]:
-    """Yield what ``work`` makes of each job, in the order of the jobs, on several threads.
+    """Yield the result of ``work`` for each job, in the order of the jobs, on several threads.
 
     ``jobs`` is advanced by one thread at a time, so that it may read from files. At most ``most``
     of them (two more than threads, unless that is less) are in memory. What the iterator or
@@ -149,17 +149,17 @@ def share_out(
         finally:
             idle = pool.shutdown()
     finally:
-        if idle:  # to close what a worker is reading from would wait for the worker
+        if idle:  # closing a file that a worker is reading would wait for the worker
             close()
 
 
 def _goes_on(source: Source, end: int) -> bool:
-    """Whether a source has rows behind what was used of it."""
+    """Whether a source has rows after those that were used."""
     if source.length is not None:
         return source.length > end
     return len(source.read(end, end + 1)) > 0
 
 
 def _uneven(streamed: list[tuple[str, Source]], expected: int | None) -> UnevenLengthsError:
-    """Count the rows of every input and say that they differ."""
+    """Count the rows of every input, and return the error that they differ."""
     return UnevenLengthsError({name: source.count() for name, source in streamed}, expected)

@@ -1,4 +1,4 @@
-"""What the machine offers: cores, and memory that is not given back too soon."""
+"""The machine: the number of cores, and how the allocator keeps freed memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def available_threads() -> int:
 
 @functools.cache
 def keep_freed_memory() -> None:
-    """Let the allocator keep freed blocks for the next ones, where it is glibc's.
+    """Let glibc's allocator keep freed blocks for the next ones.
 
     Temporaries of a block are large enough that it would give each back to the system at once;
     in threads, a run over 800 MB then took 180,000 page faults instead of 17,000, and twice the

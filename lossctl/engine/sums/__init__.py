@@ -1,1 +1,1 @@
-"""How are the pieces added up?"""
+"""How are the results of the blocks added up?"""

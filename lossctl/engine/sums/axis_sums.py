@@ -1,4 +1,4 @@
-"""Named sums over all blocks, of losses that are made of them: how they merge and finish."""
+"""Named sums over all blocks, for losses computed from them: how they merge and finish."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Array = NDArray[Any]
 
 
 def finalize_sums(loss: Loss, sums: Sums, options: dict[str, Any], shape: tuple[int, ...]) -> Array:
-    """Return the losses that sums over all blocks make."""
+    """Return the losses computed from the sums over all blocks."""
     totals: dict[str, Any] = {
         name: np.array([one.value for one in parts]).reshape(shape) for name, parts in sums.items()
     }

@@ -1,4 +1,4 @@
-"""Merging states: which belong together, which are missing, and what they come to."""
+"""Merging states: which belong together, which are missing, and their result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lossctl.losses.core.registry import find
 
 
 def find_states(given: Sequence[str | PathLike[str]]) -> list[Path]:
-    """Return the files that names and patterns stand for, those of a pattern in natural order."""
+    """Return the files of names and patterns, those of a pattern in natural order."""
     found: dict[Path, Path] = {}
     for path in (path for one in given for path in _expand(Path(one))):
         if found.setdefault(path.resolve(), path) is not path:
@@ -39,7 +39,7 @@ def _expand(path: Path) -> list[Path]:
 
 
 def merge(states: Sequence[State]) -> Result:
-    """Add up states; raises UsageError where they do not belong together or parts are missing."""
+    """Merge states; raises UsageError if they do not belong together or parts are missing."""
     if not states:
         raise UsageError("there is nothing to merge", Remedy(RemedyKind.NAME_STATES))
     first = states[0]
@@ -65,14 +65,14 @@ def merge(states: Sequence[State]) -> Result:
 
 
 def _declared(state: State) -> Loss | None:
-    """Return the loss itself, where sums have to be finished or the mean transformed with it."""
+    """Return the loss itself, if it is needed to finish sums or to transform the mean."""
     if state.summary.declared is not None:
         return state.summary.declared
     return find(state.summary.loss) if state.partial.sums or state.summary.transform else None
 
 
 def _count_samples(summary: Summary) -> int:
-    """Return the number of samples of a run of which all parts are there."""
+    """Return the number of samples of a run, all of whose parts are given."""
     for (_, _, shape), axis in zip(summary.inputs, summary.sample_axes, strict=True):
         if axis is not None:
             return shape[axis] or 0
@@ -80,7 +80,7 @@ def _count_samples(summary: Summary) -> int:
 
 
 def _unsized(summary: Summary, more: str = "") -> Summary:
-    """Return the summary with the number of samples left open."""
+    """Return the summary with an unknown number of samples."""
     inputs = tuple(
         (
             name,
@@ -105,7 +105,7 @@ def _compare(first: State, other: State) -> None:
 
 
 def _identify(state: State) -> dict[str, Any]:
-    """Return what states that belong together have in common."""
+    """Return the properties that must be equal in states that belong together."""
     summary = state.summary
     of_parts = summary.part is not None
     shapes = [shape for _, _, shape in (summary if of_parts else _unsized(summary)).inputs]
@@ -122,7 +122,7 @@ def _identify(state: State) -> dict[str, Any]:
 
 
 def _check_parts(states: Sequence[State]) -> None:
-    """Refuse parts that are given twice, and name those that are missing."""
+    """Reject parts that are given twice, and name those that are missing."""
     seen: dict[int, str] = {}
     for state in states:
         if state.summary.part is None:
@@ -145,7 +145,7 @@ def _check_parts(states: Sequence[State]) -> None:
 
 
 def _check_copies(states: Sequence[State]) -> list[str]:
-    """Refuse a second state of one run; return doubts where the inputs had no names."""
+    """Reject a second state of one run; return warnings if the inputs had no names."""
     seen: dict[str, State] = {}
     doubts = []
     for state in states:
@@ -155,11 +155,11 @@ def _check_copies(states: Sequence[State]) -> list[str]:
         if not _is_nameless(state):
             sources = ", ".join(source for _, source in state.sources)
             raise UsageError(
-                f"{state.name} holds the same run as {other.name}: the same sums of {sources}",
+                f"{state.name} is the same run as {other.name}: the same sums of {sources}",
                 "Name the state of each run once, or its samples count twice.",
             )
         doubts.append(
-            f"{state.name} holds the same sums as {other.name}; if it is a copy, its samples"
+            f"{state.name} contains the same sums as {other.name}; if it is a copy, its samples"
             " count twice"
         )
     more = f" (and {len(doubts) - 1} more like this)" if len(doubts) > 1 else ""
@@ -172,7 +172,7 @@ def _is_nameless(state: State) -> bool:
 
 
 def _check_names(states: Sequence[State]) -> list[str]:
-    """Return a doubt where parts were cut out of files of different names.
+    """Return a warning if the parts come from files of different names.
 
     Directories may differ: machines mount the same files in different places.
     """

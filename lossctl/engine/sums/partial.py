@@ -1,4 +1,4 @@
-"""What a block contributes, and how contributions merge: in any order, without error."""
+"""What a block contributes, and how contributions merge: in any order, without rounding error."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Contributions:
     counted: NDArray[np.int64]
     """How many of its losses count: not the ignored, masked and omitted ones."""
     sums: dict[str, NDArray[np.float64]] = field(default_factory=dict)
-    """Named contributions of each sample, where the loss is made of their sums: ``(n, …)``."""
+    """Named contributions of each sample, if the loss is computed from their sums: ``(n, …)``."""
     single: bool = False
     """Whether each sample has one loss, which counts: denominators and ``counted`` are all 1."""
 
@@ -88,10 +88,10 @@ class Partial:
     clamped: int = 0
     nan: int = 0
     sums: Sums = field(default_factory=dict)
-    """Named sums, one per position that remains of a loss that is no sum over samples."""
+    """Named sums, one per remaining position, of a loss that is not a sum over samples."""
     findings: dict[tuple[str, str], RuleFinding] = field(default_factory=dict)
     rows: Contributions | None = None
-    """What each sample contributes, where that was asked for; it is not merged."""
+    """The contribution of each sample, if requested; it is not merged."""
 
     def merge(self, other: Partial) -> None:
         """Add the sums, counts and broken rules of other blocks."""
@@ -119,5 +119,5 @@ class Partial:
 
     @property
     def broken(self) -> bool:
-        """Whether something was found that makes the result meaningless."""
+        """Whether the result is meaningless because of a broken rule."""
         return any(one.rule.is_error for one in self.findings.values())

@@ -1,4 +1,4 @@
-"""How partial sums finish: the one place where losses become a number, with its denominator."""
+"""Finishing partial sums: the one place where losses become a number, with its denominator."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ Array = NDArray[Any]
 
 
 def locate(plan: Plan, finding: RuleFinding) -> None:
-    """Note where a finding is, while the sources are known."""
+    """Set the location of a finding, while the sources are known."""
     bound = next((one for one in plan.streams if one.name == finding.name), None)
     position = finding.position
-    if bound is None:  # about losses: it is told by the first input
+    if bound is None:  # about losses: it is located in the first input
         bound = plan.inputs[0]
         if bound.batched and bound.order[0] != 0:
             finding.location = Location(sample=position[0], source=bound.source.name)
@@ -41,7 +41,7 @@ def locate(plan: Plan, finding: RuleFinding) -> None:
 def finish(
     summary: Summary, partial: Partial, samples: int, elements: Array | None = None
 ) -> Result:
-    """Turn sums and counts into a result, and tell what a person should know of it."""
+    """Turn sums and counts into a result, with its warnings."""
     total, denominator, divided_by = quotient(summary, partial, samples)
     omits = summary.settings["nan"] == "omit"
     notes: list[Worded | str] = [
@@ -114,7 +114,7 @@ def quotient(summary: Summary, partial: Partial, samples: int) -> tuple[float, f
 
 
 def single_losses(summary: Summary, partial: Partial) -> Array:
-    """Return the losses that are known at the end alone."""
+    """Return the losses that are known only at the end."""
     if not partial.sums:
         return np.array(_divide(partial.total.value, float(partial.counted)))
     shape = fill(summary.shape, 0)
@@ -127,7 +127,7 @@ def single_losses(summary: Summary, partial: Partial) -> Array:
 
 
 def _is_empty(summary: Summary, partial: Partial) -> bool:
-    """Whether losses that are known at the end are made of nothing."""
+    """Whether losses that are known only at the end have no elements."""
     return summary.single and partial.counted == 0
 
 
@@ -160,7 +160,7 @@ def _divide(total: float, denominator: float) -> float:
 
 
 def _tell_unused(summary: Summary, partial: Partial) -> list[str]:
-    """Tell of a value to ignore that was given for nothing; a part may have none of it."""
+    """Warn of an ignored label that never occurs; a part may have none of it."""
     given = summary.ignored_label
     if given is None or partial.ignored or not partial.counted or summary.part is not None:
         return []
@@ -168,7 +168,7 @@ def _tell_unused(summary: Summary, partial: Partial) -> list[str]:
 
 
 def describe_unused(value: Any, counted: int) -> str:
-    """Say that a value to ignore never occurs."""
+    """Return the warning that an ignored label never occurs."""
     return f"the value to ignore, {value}, never occurs among {counted} labels"
 
 

@@ -1,4 +1,4 @@
-"""What a computation returns."""
+"""The result of a computation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LARGE_TENSOR = 64
-"""Options with more numbers are described where they are stored, not written out."""
+"""Options with more numbers than this are described, not written out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,10 @@ class Result:
     transform: str = ""
     """What was done with the quotient to get the value, such as a square root."""
     part: tuple[int, int] | None = None
-    """Which part of how many this is, where it is not the whole."""
+    """Which part of how many this is; None if it is everything."""
     warnings: tuple[str, ...] = ()
     ignored_label: Any = None
-    """The label that does not count, if one was named."""
+    """The ignored label, if there is one."""
 
     @property
     def name(self) -> str:

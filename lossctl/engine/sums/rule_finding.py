@@ -25,9 +25,9 @@ class RuleFinding(Worded):
     location: Location | None = None
     """Where the position is in a file, once it is known."""
     left_out: bool = False
-    """Whether what breaks the rule does not count."""
+    """Whether the values that break the rule are ignored."""
     advised: bool = True
-    """Whether the words for what need not be wrong end with its remedy."""
+    """Whether the message of a warning ends with its remedy."""
     lost: bool = False
     """Whether the loss is NaN because of it."""
 
@@ -39,7 +39,7 @@ class RuleFinding(Worded):
 
     @property
     def remedy(self) -> Remedy | None:
-        """What to do about a rule that may be broken, where the rule says so."""
+        """What to do about a warning, if the rule has a remedy."""
         kind = self.rule.remedy
         return None if kind is None or self.rule.is_error else Remedy(kind)
 
@@ -47,7 +47,7 @@ class RuleFinding(Worded):
 def find_remedy(loss: Loss, finding: RuleFinding, *, listed: bool = False) -> Remedy:
     """Return what to do about an error of a loss, which may be one of several that are listed.
 
-    Labels are left out by the option that the loss has for it, or else with their samples.
+    Labels are ignored by the loss's option for it, or else left out with their samples.
     """
     kind = finding.rule.remedy or RemedyKind.CHOOSE_NAN_POLICY
     if kind == RemedyKind.RELABEL:

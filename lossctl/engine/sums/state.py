@@ -1,9 +1,9 @@
-"""Sums of a part of the work, stored: many machines each save a state, one merges them.
+"""States: stored sums of a part of a run. Many machines each save a state, one merges them.
 
 A state is a JSON file. It says what it is (loss, options, settings, shapes of the inputs, part,
-version), so that states that do not belong together are refused, and holds the exact running
-sums, so that merged parts give the same bits as one run over everything. Its fingerprint tells
-a copy of a state from the state of another run.
+version), so that states that do not belong together are rejected, and contains the exact
+running sums, so that merged parts give the same bits as one run over everything. Its
+fingerprint tells a copy of a state from the state of another run.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ class State:
     samples: int
 
     fingerprint: str = ""
-    """A digest of everything above and of where the inputs are."""
+    """A digest of everything above and of the sources of the inputs."""
 
     @classmethod
     def of(cls, name: str, version: str, summary: Summary, partial: Partial, samples: int) -> State:
-        """Return the state of a run that has just ended, with its fingerprint."""
+        """Return the state of a finished run, with its fingerprint."""
         state = cls(name, version, summary, partial, samples)
         places = [os.path.abspath(source) for _, source in state.sources]  # noqa: PTH100 - a digest
         text = json.dumps([state._describe(), places], ensure_ascii=True)
@@ -96,7 +96,7 @@ class State:
 
     @classmethod
     def decode(cls, name: str, text: str) -> State:
-        """Return the state that a JSON text holds; raises DataError."""
+        """Return the state in a JSON string; raises DataError."""
         try:
             raw = json.loads(text)
             if raw["format"] != STATE_FORMAT:
@@ -130,7 +130,7 @@ def read_state(path: Path) -> State:
 
 
 def _check(raw: dict[str, Any]) -> None:
-    """Raise ValueError where a state cannot have been written by this version."""
+    """Raise ValueError if a state cannot have been written by this version."""
     part = raw["part"]
     named = [one for parts in raw["sums"].values() for one in parts]
     sums = [part for one in (raw["total"], raw["denominator"], *named) for part in one["parts"]]
@@ -196,7 +196,7 @@ def _decode_finding(raw: dict[str, Any]) -> RuleFinding:
 
 
 def _decode_place(raw: dict[str, Any] | str | None) -> Location | None:
-    """Return a place; states of older versions have its words."""
+    """Return a location; states of older versions contain its words."""
     if raw is None or isinstance(raw, str):
         return Location(words=raw or "")
     return Location(**raw | {"position": tuple(raw["position"])})

@@ -1,4 +1,4 @@
-"""What a computation is, apart from its numbers: enough to finish its sums, here or later."""
+"""The description of a computation: enough to finish its sums, here or later."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Summary:
     loss: str
     reduction: str
     settings: dict[str, Any]
-    """Everything else that decides the numbers: dtype, nan, class_axis, squeeze."""
+    """The other settings that affect the numbers: dtype, nan, class_axis, squeeze."""
     options: dict[str, Any]
     """Options that differ from their defaults."""
     given: dict[str, str]
@@ -37,19 +37,19 @@ class Summary:
     """Which axis of each input counts samples (None for weights of a layer and the like)."""
     part: Part | None = None
     notes: tuple[str, ...] = field(default_factory=tuple)
-    """What a person should know whatever the numbers are."""
+    """Notes that do not depend on the data."""
     single: bool = False
-    """Whether ``shape`` is that of losses which are known at the end alone."""
+    """Whether ``shape`` is that of losses that are known only at the end."""
     weight: tuple[float, ...] = ()
-    """The weights of such losses, if they have any."""
+    """The weights of these losses, if any."""
     keeps_ignored: bool = True
-    """Whether the size of a batch counts what is ignored; Keras masks it."""
+    """Whether the batch size counts ignored elements; Keras masks them."""
     transform: str = ""
-    """What is done with the mean at the end."""
+    """The transform of the mean at the end, such as a square root."""
     ignored_label: Any = None
-    """The label that does not count, if one was named."""
+    """The ignored label, if there is one."""
     declared: Loss | None = field(default=None, compare=False)
-    """The loss itself, where sums or the mean have to be finished with it."""
+    """The loss itself, if it is needed to finish the sums or the mean."""
 
     @classmethod
     def of(cls, plan: Plan) -> Summary:
@@ -105,13 +105,13 @@ def _changed_options(plan: Plan) -> dict[str, Any]:
 
 
 def is_default(value: Any, default: Any) -> bool:
-    """Tell whether the value of an option is that of its declaration."""
+    """Return whether the value of an option is its default."""
     return value is default or (not isinstance(value, np.ndarray) and bool(value == default))
 
 
 def _standing_notes(plan: Plan) -> list[str]:
     notes = plan.notes + [
-        f"{bound.name}: whole {bound.source.dtype} numbers are taken as indices"
+        f"{bound.name}: {bound.source.dtype} values are read as class indices"
         for bound in plan.inputs
         if bound.kind == Kind.INDEX and bound.source.dtype.kind == "f" and bound.source.length != 0
     ]

@@ -66,7 +66,7 @@ def box_cases(draw: Draw) -> Iterator[Case]:
     yield Case("relations-turned", (second, first))
     yield Case("pixels", (100 * first, np.round(100 * second)))
     yield Case("integers", (first.astype(np.int64), np.round(2000 * second).astype(np.int32)))
-    line = np.array([[0.0, 0, 0, 2], [1, 1, 3, 1]])  # boxes without any area
+    line = np.array([[0.0, 0, 0, 2], [1, 1, 3, 1]])  # boxes with zero area
     yield Case("lines", (first[:2], line))
     narrow = tuple(draw_boxes(draw, (4,)).astype(np.float32) for _ in range(2))
     yield Case("float32", narrow)

@@ -117,7 +117,7 @@ class TestDifferences:
             """Count wrong answers."""
             return (input != target) * 1.0
 
-        with pytest.raises(UsageError, match="input holds integers, which cannot be moved"):
+        with pytest.raises(UsageError, match="input contains integers, which cannot be perturbed"):
             lossctl.gradient(wrong, [0, 1], [1, 1])
 
     def test_pairs_of_samples_are_moved_one_by_one(self) -> None:
