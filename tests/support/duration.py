@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-SECONDS = 250
+SECONDS = 300
 """What all tests take of one core, measured without the reference libraries."""
-WITH_REFERENCES = 80
+WITH_REFERENCES = 100
 """What those with the reference libraries take in addition."""
 SLOW = 700
 """What those that are marked as slow take in addition; some of them wait for pip."""
