@@ -58,7 +58,7 @@ from lossctl.losses.sequence.losses import IMPOSSIBLE
 
 Array = NDArray[Any]
 
-REMARK = declare("remark", Severity.INFO, "what a loss tells of by itself")
+REMARK = declare("remark", Severity.INFO, "what a loss itself reports")
 NO_LOSS = declare("no_loss_fits", Severity.ERROR, "inputs that fit no loss")
 
 LEAST_INPUTS = 2
@@ -103,7 +103,7 @@ def _split(call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
         )
     if call.options:
         raise UsageError(
-            f"{next(iter(call.options))} is an option of a loss, and none is named",
+            f"{next(iter(call.options))} is an option of a loss, but no loss is named",
             "Name the loss before the inputs.",
         )
     return call.inputs, {}
@@ -385,8 +385,8 @@ def _list_skipped(context: CheckContext, hashes: RowHashes | None) -> Iterator[s
     plan = context.plan
     indexed = len(plan.inputs) > 1 and plan.inputs[1].kind == Kind.INDEX
     if indexed and context.confusion is None and plan.classes > 2:
-        yield f"the order of the classes: {plan.classes} are too many, or no axis has them"
+        yield f"the order of the classes: {plan.classes} are too many, or no axis holds them"
     if not can_shift(plan):
-        yield "rows out of step: samples are not read one by one, or have no losses of their own"
+        yield "shifted rows: samples are not read one by one, or have no separate losses"
     if hashes is not None and plan.block_plan.boxes and len(plan.block_plan.boxes) > 1:
         yield "duplicate samples: one is larger than a block"

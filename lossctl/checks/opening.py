@@ -1,4 +1,4 @@
-"""Opening inputs without refusing what can be diagnosed: texts where indices are expected."""
+"""Opening inputs without refusing what can be diagnosed: strings where indices are expected."""
 
 from __future__ import annotations
 
@@ -23,12 +23,10 @@ from lossctl.findings import Remedy
 from lossctl.losses.core.declaration import Input, Loss
 
 MADE = ("label_out_of_range",)
-"""What is found of indices that stand in for texts, and are in no file."""
+"""Findings about indices that replace strings, and are in no file."""
 
-TEXTS = declare(
-    "text_labels", Severity.ERROR, "labels that are texts, without names of classes", MADE
-)
-UNKNOWN = declare("unknown_labels", Severity.ERROR, "labels that are none of the classes", MADE)
+TEXTS = declare("text_labels", Severity.ERROR, "labels that are strings, without class names", MADE)
+UNKNOWN = declare("unknown_labels", Severity.ERROR, "labels that are not among the classes", MADE)
 
 MOST_NAMES = 1000
 MOST_LISTED = 10
@@ -37,14 +35,14 @@ ROWS = 65_536
 
 @dataclass(slots=True)
 class Opened:
-    """The sources of the inputs, then of weights, mask and ids, and what opening them told."""
+    """The sources of inputs, weights, mask and ids, and what was found on opening them."""
 
     sources: list[Source]
     references: list[Any]
     texts: dict[int, ClassNames] = field(default_factory=dict)
-    """Inputs that hold texts, with the names that were found in them."""
+    """Inputs that hold strings, with the names that were found in them."""
     unknown: dict[int, Counter[str]] = field(default_factory=dict)
-    """Labels of inputs that are none of the classes."""
+    """Labels of inputs that are not among the classes."""
 
     def close(self) -> None:
         """Close all sources."""
@@ -56,7 +54,7 @@ def open_inputs(
     declared: Sequence[Input], references: Sequence[Any], extras: Sequence[Any],
     classes: ClassNames | None, ids: int | None,
 ) -> Opened:  # fmt: skip
-    """Open inputs and extras; the extra number ``ids`` is read as it is, be it texts or numbers.
+    """Open inputs and extras; the extra number ``ids`` is read as it is, strings or numbers.
 
     Raises FileError, DataError or UsageError where a file cannot be read.
     """
@@ -100,7 +98,7 @@ def _open(
 
 
 def _find_texts(declared: Sequence[Input], references: Sequence[Any]) -> dict[int, ClassNames]:
-    """Return the inputs that hold texts where indices may be, with the names in them."""
+    """Return the inputs that hold strings where indices may be, with the names in them."""
     found = {}
     for place, one in enumerate(references):
         named = not declared or any(form.kind.may_be_named for form in declared[place].forms)
@@ -113,7 +111,7 @@ def _find_texts(declared: Sequence[Input], references: Sequence[Any]) -> dict[in
 
 
 def _read_names(reference: Any) -> list[str]:
-    """Return the different texts of a column; none where it holds numbers, or too many."""
+    """Return the different strings of a column; none where it holds numbers, or too many."""
     try:
         (source,) = open_sources([reference], [0])
     except LossctlError:
@@ -138,7 +136,7 @@ def _read_names(reference: Any) -> list[str]:
 
 
 def name_found(opened: Opened, call: Command, classes: int) -> Command:
-    """Return the call with the classes that were found in texts, if they may be all there are."""
+    """Return the call with the classes that were found in strings, if these may be complete."""
     names = next((one.names for one in opened.texts.values() if len(one.names) == classes), None)
     if names is None or not _can_list(names):
         return call
@@ -146,12 +144,12 @@ def name_found(opened: Opened, call: Command, classes: int) -> Command:
 
 
 def _can_list(names: Sequence[str]) -> bool:
-    """Whether names survive a comma list."""
+    """Whether names can be written as a comma list."""
     return all("," not in one and one == one.strip() for one in names)
 
 
 def report_texts(opened: Opened, loss: Loss, call: Command, classes: int = 1) -> list[Finding]:
-    """Return the findings about labels that are texts, or none of the classes (1: unknown)."""
+    """Return the findings about labels that are strings, or not among the classes (1: unknown)."""
     found = []
     for place, names in opened.texts.items():
         name = loss.inputs[place].name
@@ -164,8 +162,8 @@ def report_texts(opened: Opened, loss: Loss, call: Command, classes: int = 1) ->
             repair = Repair.of(RepairKind.NAME_ALL_CLASSES, count=classes)
         evidence = Evidence(
             name,
-            f"{name} holds texts: {len(names.names)} different labels ({shown}{more}), of which no"
-            " index is known",
+            f"{name} contains strings: {len(names.names)} different labels ({shown}{more}), without"
+            " class names that give their indices",
             {"labels": list(names.names[:MOST_LISTED]), "count": len(names.names)},
             repair,
         )
@@ -184,7 +182,7 @@ def report_texts(opened: Opened, loss: Loss, call: Command, classes: int = 1) ->
         evidence = Evidence(
             name,
             f"{total} label{' of' if total == 1 else 's of'} {name}"
-            f" {'is' if total == 1 else 'are'} none of the classes: {shown}",
+            f" {'is' if total == 1 else 'are'} not among the classes: {shown}",
             {"labels": dict(counts.most_common(MOST_LISTED)), "count": total},
             Repair(tuple(map(Remedy, remedies))),
         )

@@ -225,7 +225,7 @@ def test_forecasts_of_a_series_may_follow_its_last_value() -> None:
         series[place] = 0.9 * series[place - 1] + step
     (found,) = lossctl.check("mse", 0.9 * series[:-1], series[1:]).findings
     assert (found.code, found.severity) == ("shifted_rows", "warning")
-    assert "follow the last value" in found.message
+    assert "repeat the last value" in found.message
     ahead = series + rng.normal(size=1000) / 4
     (found,) = lossctl.check("mse", ahead[1:], series[:-1]).findings
     assert (found.code, found.severity) == ("shifted_rows", "error")
@@ -272,7 +272,7 @@ def test_texts_are_not_told_of_as_indices(tmp_path: Path, monkeypatch: pytest.Mo
     assert found["findings"][0]["message"].endswith(": 'Cat' (1), empty cells (1)")
     Path("t.csv").write_text("cat,dog,label\n2,1,cat\n1,2,dog\n3,1,\n", encoding="utf-8")
     empty = find(check("ce", "t.csv#cat,dog", "t.csv#label"), "unknown_labels")
-    assert empty["message"] == "1 label of target is none of the classes: empty cells (1)"
+    assert empty["message"] == "1 label of target is not among the classes: empty cells (1)"
     assert empty["repair"].startswith("fill the empty cells, or exclude their rows")
 
 

@@ -1,4 +1,4 @@
-"""Findings about labels: where they start, which occur, which are left out, what they name."""
+"""Findings about labels: their first index, missing classes, ignored labels, permuted classes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ SURENESS = 6.0
 LEAST_GAIN = 0.1
 MOST_LISTED = 20
 MANY = 20
-"""Labels from which on it means something that a class does not occur."""
+"""The least number of labels for which a missing class is reported."""
 
 
 @finding_type(
     "labels_start_at_1",
     Severity.ERROR,
-    "class labels from 1 to C, where they go from 0 to C - 1",
+    "class labels from 1 to C instead of 0 to C - 1",
     hides=("label_out_of_range", "permuted_classes", "missing_classes"),
 )
 def find_labels_from_one(context: CheckContext) -> Iterator[Evidence]:
@@ -37,11 +37,11 @@ def find_labels_from_one(context: CheckContext) -> Iterator[Evidence]:
         if not found.whole or found.high != classes or found.low < 1 or ignored in (0, classes):
             continue
         repair = context.call.rewrite(RepairKind.SUBTRACT_1, **{name: f"{name} - 1"})
-        ones = "" if found.low == 1 else f" (the least is {found.low:g})"
+        ones = "" if found.low == 1 else f" (the smallest is {found.low:g})"
         yield Evidence(
             name,
-            f"labels go up to {classes} and none is 0{ones}, where {classes} classes have the"
-            f" indices 0 to {classes - 1}: they start at 1",
+            f"labels go up to {classes} and none is 0{ones}, but the indices of {classes} classes"
+            f" are 0 to {classes - 1}: these labels start at 1",
             {"minimum": found.low, "maximum": found.high, "classes": classes},
             repair,
         )
@@ -50,7 +50,7 @@ def find_labels_from_one(context: CheckContext) -> Iterator[Evidence]:
 @finding_type(
     "single_class",
     Severity.WARNING,
-    "scores of one class only, so that nothing can be wrong",
+    "scores of one class only, so that no prediction can be wrong",
 )
 def find_single_class(context: CheckContext) -> Iterator[Evidence]:
     """Find class axes of length 1."""
@@ -68,7 +68,7 @@ def find_single_class(context: CheckContext) -> Iterator[Evidence]:
 @finding_type(
     "missing_classes",
     Severity.INFO,
-    "classes that no label names",
+    "classes without any label",
 )
 def find_missing_classes(context: CheckContext) -> Iterator[Evidence]:
     """Find classes that never occur."""
@@ -89,10 +89,10 @@ def find_missing_classes(context: CheckContext) -> Iterator[Evidence]:
 @finding_type(
     "ignore_never",
     Severity.WARNING,
-    "a value to ignore was given and never occurs",
+    "the value to ignore never occurs",
 )
 def find_ignored_never(context: CheckContext) -> Iterator[Evidence]:
-    """Find values to ignore that never occur."""
+    """Find a value to ignore that never occurs."""
     option, result = context.ignoring, context.result
     if option is None or option.name not in context.call.options or result is None:
         return
@@ -111,11 +111,11 @@ def find_ignored_never(context: CheckContext) -> Iterator[Evidence]:
 @finding_type(
     "nothing_counts",
     Severity.ERROR,
-    "everything is ignored, masked or weighs nothing, so that the result is NaN",
+    "everything is ignored, masked or has weight 0: the result is NaN",
     hides=("constant_targets",),
 )
 def find_nothing_left(context: CheckContext) -> Iterator[Evidence]:
-    """Find computations in which nothing counts."""
+    """Find computations in which no element counts."""
     result = context.result
     if result is None or not context.partial.elements:
         return
@@ -143,7 +143,7 @@ def find_nothing_left(context: CheckContext) -> Iterator[Evidence]:
 @finding_type(
     "permuted_classes",
     Severity.ERROR,
-    "classes in another order in the predictions than in the labels: accuracy rises when they are"
+    "predictions and labels have the classes in different orders: accuracy rises when they are"
     " permuted",
     hides=("one_class_predicted", "no_better_than_guessing"),
 )
@@ -172,13 +172,11 @@ def _describe(order: Order, predicted: str, true: str) -> str:
     classes = len(order.columns)
     steps = {(column - place) % classes for place, column in enumerate(order.columns)}
     if classes == 2:
-        return f"the two classes of {predicted} are exchanged"
+        return f"the two classes of {predicted} are swapped"
     if len(steps) == 1:
         step = steps.pop()
         away = step if step <= classes // 2 else step - classes
-        return (
-            f"each label of {true} means the class {abs(away)} {'above' if away > 0 else 'below'}"
-        )
+        return f"the labels of {true} are {'raised' if away > 0 else 'lowered'} by {abs(away)}"
     moved = [(place, one) for place, one in enumerate(order.columns) if place != one]
     shown = ", ".join(f"{one} for {place}" for place, one in moved[:4])
     more = f" and {len(moved) - 4} more" if len(moved) > 4 else ""
@@ -209,17 +207,17 @@ def _repair_order(context: CheckContext, order: Order) -> Repair:
     "the same class is predicted for every sample",
 )
 def find_one_class_predicted(context: CheckContext) -> Iterator[Evidence]:
-    """Find models that always say the same."""
+    """Find models that always predict the same class."""
     if context.confusion is None:
         return
     counts = context.confusion.counts
     predicted, true = np.flatnonzero(counts.sum(axis=0)), np.flatnonzero(counts.sum(axis=1))
     if counts.sum() >= MANY and len(predicted) == 1 and len(true) > 1:
+        wrong = int(counts[:, predicted[0]].sum() - counts[predicted[0], predicted[0]])
         yield Evidence(
             context.plan.inputs[0].name,
-            f"class {predicted[0]} is predicted for all {int(counts.sum())} labels, of which"
-            f" {int(counts[:, predicted[0]].sum() - counts[predicted[0], predicted[0]])} name"
-            " another one",
+            f"class {predicted[0]} is predicted for all {int(counts.sum())} labels,"
+            f" {wrong} of which are of another class",
             {"class": int(predicted[0]), "labels": int(counts.sum())},
             Repair.of(RepairKind.LOOK_AT_MODEL),
         )
@@ -237,7 +235,7 @@ def find_float_indices(context: CheckContext) -> Iterator[Evidence]:
         if source.dtype.kind == "f" and not source.text and profile.measures.whole:
             yield Evidence(
                 name,
-                f"{name} holds whole {source.dtype} numbers, which are taken as class indices",
+                f"{name} contains {source.dtype} integers, which are used as class indices",
                 {"dtype": str(source.dtype)},
                 context.call.rewrite(RepairKind.SAVE_INTEGERS, **{name: f"{name}.astype(int)"}),
             )

@@ -1,4 +1,4 @@
-"""Findings about the numbers themselves: dtypes that are too narrow, columns that never change."""
+"""Findings about the numbers themselves: dtypes that are too narrow, constant columns."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from lossctl.findings import OptionName, Remedy
 from lossctl.kinds import Kind
 
 MANY = 20
-"""Rows from which on it means something that a column never changes."""
+"""The least number of rows for which a constant column is reported."""
 
 MOST_LISTED = 20
 NEAR_TOP = 128
-"""How far below the largest number of its dtype a small negative number ends when it wraps."""
+"""How far below the maximum of its dtype a small negative number is after wrapping."""
 
 LABELS = (*(kind for kind in Kind if kind.is_integer), Kind.SIGN, Kind.BINARY, Kind.SOFT_LABEL)
 
@@ -27,7 +27,7 @@ LABELS = (*(kind for kind in Kind if kind.is_integer), Kind.SIGN, Kind.BINARY, K
 @finding_type(
     "half_overflow",
     Severity.WARNING,
-    "numbers at or beyond the end of half precision, 65504",
+    "numbers at or beyond the largest half-precision number, 65504",
     hides=("infinite", "no_better_than_guessing"),
 )
 def find_half_overflow(context: CheckContext) -> Iterator[Evidence]:
@@ -43,7 +43,7 @@ def find_half_overflow(context: CheckContext) -> Iterator[Evidence]:
         yield Evidence(
             name,
             f"{both} of {found.count} numbers of {name} ({profile.bound.source.dtype}): they have"
-            f" overflowed half precision, which ends at {LARGEST_HALF:g}",
+            f" overflowed half precision, whose largest number is {LARGEST_HALF:g}",
             {"infinite": lost, "at_the_end": found.halves, "numbers": found.count},
             context.call.keep(
                 RepairKind.SAVE_FLOAT32,
@@ -55,7 +55,7 @@ def find_half_overflow(context: CheckContext) -> Iterator[Evidence]:
 @finding_type(
     "integer_wrap",
     Severity.WARNING,
-    "integers at the top of an unsigned dtype, as negative ones end there",
+    "integers near the maximum of an unsigned dtype, to which negative numbers wrap",
     hides=(
         "label_out_of_range",
         "not_a_sign",
@@ -85,7 +85,7 @@ def find_integer_wrap(context: CheckContext) -> Iterator[Evidence]:
 
 
 def _is_wrapped(context: CheckContext, profile: Profile, top: int) -> bool:
-    """Whether large numbers stand apart from the others."""
+    """Whether there is a gap between large numbers and the others."""
     if profile.bound.kind == Kind.INDEX:
         return bool(context.plan.classes < profile.measures.high != context.plan.ignored_label)
     found = profile.measures
@@ -116,7 +116,7 @@ def _unwrap(context: CheckContext, profile: Profile, signed: str, value: int) ->
 @finding_type(
     "unsigned_difference",
     Severity.INFO,
-    "a difference of unsigned integers, which wraps wherever it is taken in their dtype",
+    "unsigned integers, whose differences wrap where they are computed in that dtype",
 )
 def find_unsigned_difference(context: CheckContext) -> Iterator[Evidence]:
     """Find pairs of unsigned integers whose difference is negative."""
@@ -129,8 +129,8 @@ def find_unsigned_difference(context: CheckContext) -> Iterator[Evidence]:
         yield Evidence(
             "",
             f"{first.name} and {rest[0].name} are {dtypes[0]}: in {together.below} of"
-            f" {together.compared} places their difference is negative, and wraps in that dtype"
-            " (here it is taken in double precision)",
+            f" {together.compared} elements their difference is negative, and wraps in that dtype"
+            " (here it is computed in double precision)",
             {"below": together.below, "compared": together.compared, "dtype": str(dtypes[0])},
             context.call.rewrite(
                 RepairKind.SAVE_FLOATS,
@@ -142,7 +142,7 @@ def find_unsigned_difference(context: CheckContext) -> Iterator[Evidence]:
 @finding_type(
     "constant_predictions",
     Severity.WARNING,
-    "predictions that are the same for every sample",
+    "predictions that are constant",
     hides=("constant_columns", "duplicate_rows"),
 )
 def find_constant_predictions(context: CheckContext) -> Iterator[Evidence]:
@@ -161,7 +161,7 @@ def find_constant_predictions(context: CheckContext) -> Iterator[Evidence]:
 @finding_type(
     "constant_targets",
     Severity.WARNING,
-    "targets that are the same for every sample",
+    "targets that are constant",
     hides=("constant_columns",),
 )
 def find_constant_targets(context: CheckContext) -> Iterator[Evidence]:
@@ -184,7 +184,7 @@ def find_constant_targets(context: CheckContext) -> Iterator[Evidence]:
 @finding_type(
     "constant_columns",
     Severity.INFO,
-    "columns that hold one number only",
+    "columns that are constant",
 )
 def find_constant_columns(context: CheckContext) -> Iterator[Evidence]:
     """Find columns that never change beside others that do."""
@@ -209,7 +209,7 @@ def find_constant_columns(context: CheckContext) -> Iterator[Evidence]:
 
 
 def keep_rows(profile: Profile, condition: str) -> str:
-    """Return an expression of the samples in which a condition holds throughout."""
+    """Return an expression for the samples in which a condition is true of all numbers."""
     bound = profile.bound
     rank = len(bound.source.shape)
     if rank <= 1:

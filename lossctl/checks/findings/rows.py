@@ -1,4 +1,4 @@
-"""Findings about samples: twice there, out of step, told in advance, no better than a guess."""
+"""Findings about samples: duplicates, shifted rows, leaked targets, no better than a guess."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from lossctl.kinds import Kind
 FEW = 10
 MANY_REPEATS = 0.01
 STRONG = 0.8
-"""Correlation from which on predictions surely follow the targets."""
+"""Correlation above which predictions certainly follow the targets."""
 
 RATIO = 0.5
-"""The error of the line through the pairs is to be below this share of that of the pairs."""
+"""The error of a linear fit must be below this share of the error of the predictions."""
 
 TOO_LARGE = 1e3
 NEAR = 5.0
@@ -33,7 +33,7 @@ NEAR = 5.0
     "samples that occur more than once, with the same predictions and targets",
 )
 def find_duplicate_rows(context: CheckContext) -> Iterator[Evidence]:
-    """Find rows that were there before: rows of several floats are not equal by chance."""
+    """Find repeated rows: rows of several floats are not equal by chance."""
     repeats = context.repeats
     if repeats is None or not repeats.count:
         return
@@ -45,8 +45,8 @@ def find_duplicate_rows(context: CheckContext) -> Iterator[Evidence]:
     kept = f"np.isin(np.arange(len({names[0]})), {firsts})"
     yield Evidence(
         "",
-        f"{about}{repeats.count} of {context.samples} samples ({100 * share:.2g} %) were there"
-        f" before: row {repeats.again} is the same as row {repeats.first}",
+        f"{about}{repeats.count} of {context.samples} samples ({100 * share:.2g} %) repeat an"
+        f" earlier one: row {repeats.again} is the same as row {repeats.first}",
         {
             "count": repeats.count,
             "share": share,
@@ -66,7 +66,7 @@ def find_duplicate_rows(context: CheckContext) -> Iterator[Evidence]:
     "ids that occur more than once",
 )
 def find_duplicate_ids(context: CheckContext) -> Iterator[Evidence]:
-    """Find ids that were there before."""
+    """Find repeated ids."""
     repeats = context.ids
     if repeats is None or not repeats.count:
         return
@@ -76,8 +76,8 @@ def find_duplicate_ids(context: CheckContext) -> Iterator[Evidence]:
         repair = context.call.keep_first(RepairKind.KEEP_FIRST_IDS, context.id_source)
     yield Evidence(
         "",
-        f"{repeats.count} of {context.samples} ids{of} were there before: that"
-        f" of row {repeats.again} is that of row {repeats.first}",
+        f"{repeats.count} of {context.samples} ids{of} repeat an earlier one:"
+        f" row {repeats.again} has the id of row {repeats.first}",
         {"count": repeats.count, "first": repeats.first, "again": repeats.again},
         repair,
         place=Location(sample=int(repeats.again), source=context.id_source),
@@ -87,8 +87,8 @@ def find_duplicate_ids(context: CheckContext) -> Iterator[Evidence]:
 @finding_type(
     "shifted_rows",
     Severity.ERROR,
-    "predictions that are some rows out of step with the targets: the loss falls when they are"
-    " shifted",
+    "predictions that are shifted by some rows against the targets: the loss falls when they are"
+    " shifted back",
     hides=("no_better_than_guessing",),
 )
 def find_shifted_rows(context: CheckContext) -> Iterator[Evidence]:
@@ -102,10 +102,10 @@ def find_shifted_rows(context: CheckContext) -> Iterator[Evidence]:
     rows = "row" if step == 1 else f"{step} rows"
     where = f" from about row {shift.start} on" if shift.start else ""
     later = shift.offset > 0
-    ahead = f"the {rows} {'behind' if later else 'before'}"
+    ahead = f"the {rows} {'after' if later else 'before'}"
     # Of a series, the best forecast may well be near the last value, and nothing tells them apart.
     forecast = shift.series and not later
-    either = "; forecasts that follow the last value of a series look so, too" if forecast else ""
+    either = "; forecasts that repeat the last value of a series look the same" if forecast else ""
     yield Evidence(
         "",
         f"the loss falls from {shift.before:.4g} to {shift.after:.4g}{where} when predictions are"
@@ -142,7 +142,7 @@ def _realign(
 @finding_type(
     "identical_inputs",
     Severity.WARNING,
-    "predictions that are the targets",
+    "predictions that are equal to the targets",
 )
 def find_identical_inputs(context: CheckContext) -> Iterator[Evidence]:
     """Find predictions that are equal to the targets in every place."""
@@ -163,11 +163,11 @@ def find_identical_inputs(context: CheckContext) -> Iterator[Evidence]:
 @finding_type(
     "other_scale",
     Severity.WARNING,
-    "predictions that follow the targets on another scale",
+    "predictions that are on another scale than the targets",
     hides=("no_better_than_guessing",),
 )
 def find_other_scale(context: CheckContext) -> Iterator[Evidence]:
-    """Find predictions that a line turns into much better ones."""
+    """Find predictions that a linear function would make much better."""
     pairs = context.together
     others = {one.kind for one in context.plan.inputs}
     if pairs is None or pairs.count < FEW or Kind.LOG_AMOUNT in others or not context.elementwise:
@@ -180,7 +180,7 @@ def find_other_scale(context: CheckContext) -> Iterator[Evidence]:
     first, second = context.plan.inputs[:2]
     yield Evidence(
         "",
-        f"{first.name} follows {second.name} on another scale (correlation {correlation:.3f}):"
+        f"{first.name} is on another scale than {second.name} (correlation {correlation:.3f}):"
         f" {second.name} is about {pairs.slope:.4g} × {first.name}"
         f" {'+' if pairs.offset >= 0 else '−'} {abs(pairs.offset):.4g}",
         {"correlation": correlation, "slope": pairs.slope, "offset": pairs.offset},
@@ -198,7 +198,7 @@ def find_other_scale(context: CheckContext) -> Iterator[Evidence]:
     hides=("no_better_than_guessing", "infinite_loss", "nan_loss"),
 )
 def find_rates_as_logs(context: CheckContext) -> Iterator[Evidence]:
-    """Find logarithms that are amounts: of the size of the targets, when their powers are not."""
+    """Find amounts in place of logarithms: they are close to the targets themselves."""
     pairs = context.together
     first = context.plan.inputs[0]
     if pairs is None or pairs.count < FEW or first.kind != Kind.LOG_AMOUNT:
@@ -214,9 +214,9 @@ def find_rates_as_logs(context: CheckContext) -> Iterator[Evidence]:
     name = first.name
     yield Evidence(
         name,
-        f"the mean of {name}, {pairs.mean_x:.4g}, is of the size of the targets, {target:.4g}, and"
-        f" that of its exponentials is {pairs.powers / pairs.count:.3g}: amounts, where their"
-        " logarithms are expected",
+        f"the mean of {name}, {pairs.mean_x:.4g}, is close to that of the targets, {target:.4g},"
+        f" and that of exp({name}) is {pairs.powers / pairs.count:.3g}: {name} contains amounts,"
+        " where their logarithms are expected",
         {"mean": pairs.mean_x, "mean_target": target},
         repair_form(context, context.profiles[0], "amounts"),
     )
@@ -225,7 +225,7 @@ def find_rates_as_logs(context: CheckContext) -> Iterator[Evidence]:
 @finding_type(
     "no_better_than_guessing",
     Severity.WARNING,
-    "a loss that a constant prediction reaches too",
+    "a loss that is no better than that of a constant prediction",
 )
 def find_guessing(context: CheckContext) -> Iterator[Evidence]:
     """Find losses that are no better than those of the best guess."""
@@ -250,7 +250,7 @@ def find_guessing(context: CheckContext) -> Iterator[Evidence]:
 @finding_type(
     "no_samples",
     Severity.ERROR,
-    "no samples at all",
+    "no samples",
 )
 def find_no_samples(context: CheckContext) -> Iterator[Evidence]:
     """Find inputs without rows."""

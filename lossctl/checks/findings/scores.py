@@ -22,15 +22,15 @@ from lossctl.findings import OptionName, Remedy
 from lossctl.kinds import Kind
 
 FAR_BELOW, FAR_ABOVE = -0.5, 1.5
-"""Beyond these, numbers are no probabilities that were rounded badly."""
+"""Beyond these, numbers are not just badly rounded probabilities."""
 
 FEW_ROWS = 2
 MANY = 20
-"""So many single numbers do not look like probabilities by chance."""
+"""Fewer single numbers may look like probabilities by chance."""
 
 SHARP_SHARE = 0.5
 OUTSIDE = ("not_a_probability", "clipped", "negative_probability", "not_positive")
-"""Rules that logits break where probabilities are expected."""
+"""Rules that are broken by logits where probabilities are expected."""
 
 MEANINGLESS = (
     "shifted_rows",
@@ -40,7 +40,7 @@ MEANINGLESS = (
     "nan_loss",
     "infinite_loss",
 )
-"""What is said of a loss that was computed of the wrong numbers."""
+"""Findings about a loss that was computed from the wrong numbers."""
 
 
 def _show_form(
@@ -70,7 +70,7 @@ def _rows(profile: Profile) -> dict[str, int | float]:
 
 @detects_rule(rules.LOGITS_SUM_TO_ONE, hides=(*MEANINGLESS, "one_class_predicted"))
 def find_probabilities_as_logits(context: CheckContext) -> Iterator[Evidence]:
-    """Find logits that are probabilities."""
+    """Find probabilities where logits are expected."""
     for profile in context.inputs(Kind.LOGIT):
         found, name = profile.measures, profile.bound.name
         sums = found.sums
@@ -79,8 +79,8 @@ def find_probabilities_as_logits(context: CheckContext) -> Iterator[Evidence]:
                 context,
                 profile,
                 "shares",
-                f"all {sums.rows} rows lie in [0, 1] and sum to 1: {name} holds probabilities, and"
-                " the loss takes a softmax of them, as of logits",
+                f"all {sums.rows} rows lie in [0, 1] and sum to 1: {name} contains"
+                " probabilities, but the loss expects logits and takes their softmax",
                 {**_rows(profile), "rows_that_sum_to_1": sums.simplex},
                 rules.LOGITS_SUM_TO_ONE.code,
             )
@@ -95,8 +95,8 @@ def find_probabilities_as_logits(context: CheckContext) -> Iterator[Evidence]:
                 context,
                 profile,
                 "shares",
-                f"all {found.count} numbers lie in [0, 1], on both sides of 1/2: {name} holds"
-                " probabilities, and the loss takes a sigmoid of them, as of logits",
+                f"all {found.count} numbers lie in [0, 1], on both sides of 1/2: {name} contains"
+                " probabilities, but the loss expects logits and takes their sigmoid",
                 {"numbers": found.count, "minimum": found.low, "maximum": found.high},
             )
 
@@ -112,7 +112,7 @@ def find_probabilities_as_logits(context: CheckContext) -> Iterator[Evidence]:
     ),
 )
 def find_logits_as_probabilities(context: CheckContext) -> Iterator[Evidence]:
-    """Find probabilities that are logits, or logarithms."""
+    """Find logits, or logarithms, where probabilities are expected."""
     for profile in context.inputs(*SHARES):
         found, name = profile.measures, profile.bound.name
         if profile.number or (found.low >= FAR_BELOW and found.high <= FAR_ABOVE):
@@ -149,7 +149,7 @@ def find_positive_logs(context: CheckContext) -> Iterator[Evidence]:
             profile,
             "logits",
             f"{found.above} of {found.count} numbers are above 0 (the largest is"
-            f" {found.high:.4g}), which no log-probability is: {name} holds logits",
+            f" {found.high:.4g}), which no log-probability can be: {name} contains logits",
             {"numbers": found.count, "above_0": found.above, "maximum": found.high},
             rules.POSITIVE_LOG.code,
         )
@@ -162,7 +162,7 @@ def find_positive_logs(context: CheckContext) -> Iterator[Evidence]:
     hides=(*MEANINGLESS, "positive_log_probability", "log_not_normalised"),
 )
 def find_probabilities_as_logs(context: CheckContext) -> Iterator[Evidence]:
-    """Find log-probabilities that are probabilities."""
+    """Find probabilities where log-probabilities are expected."""
     for profile in context.inputs(*LOGS):
         found, name = profile.measures, profile.bound.name
         if found.within(0, 1) and found.high > 0:
@@ -199,17 +199,17 @@ def find_unnormalised_logs(context: CheckContext) -> Iterator[Evidence]:
 @finding_type(
     "logs_as_logits",
     Severity.INFO,
-    "log-probabilities where logits are expected, which are logits too",
+    "log-probabilities where logits are expected, which are valid logits",
 )
 def find_logs_as_logits(context: CheckContext) -> Iterator[Evidence]:
-    """Find logits that are normalised already."""
+    """Find logits that are already normalised."""
     for profile in context.inputs(Kind.LOGIT):
         sums, name = profile.measures.sums, profile.bound.name
         if sums.are_logs and sums.rows >= FEW_ROWS and context.plan.classes > 1:
             yield Evidence(
                 name,
-                f"{name} holds log-probabilities (the exponentials of all {sums.rows} rows sum to"
-                " 1), on which the softmax changes nothing",
+                f"{name} contains log-probabilities (the exponentials of all {sums.rows} rows sum"
+                " to 1), which the softmax does not change",
                 {"rows": sums.rows},
             )
 

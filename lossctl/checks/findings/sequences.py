@@ -1,4 +1,4 @@
-"""Findings about label sequences: samples whose labels do not fit into their frames."""
+"""Findings about label sequences: samples whose labels are too long for their frames."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST_LISTED = 5
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """For each sample: frames there are, and frames that its labels need."""
+    """For each sample: its number of frames, and how many its labels need."""
 
     frames: NDArray[np.int64]
     needed: NDArray[np.int64]
@@ -54,7 +54,7 @@ def measure_lengths(plan: Plan) -> Lengths | None:
 @finding_type(
     IMPOSSIBLE,
     Severity.ERROR,
-    "label sequences that do not fit into their frames, so that the loss is infinite",
+    "label sequences that are too long for their frames: the loss is infinite",
     hides=("infinite_loss",),
 )
 def find_impossible_alignments(context: CheckContext) -> Iterator[Evidence]:
@@ -88,7 +88,7 @@ def find_impossible_alignments(context: CheckContext) -> Iterator[Evidence]:
     left_out = f"~np.isin(np.arange({len(bad)}), {rows.tolist()})"
     yield Evidence(
         name,
-        f"the labels of {len(rows)} of {len(bad)} samples do not fit into their frames"
+        f"the labels of {len(rows)} of {len(bad)} samples are too long for their frames"
         f"{' (their loss counts as 0)' if zero else ''}: {shown}{more}",
         {"count": len(rows), "samples": listed},
         context.call.keep(RepairKind.LEAVE_OUT_IMPOSSIBLE, left_out),

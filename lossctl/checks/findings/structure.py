@@ -32,20 +32,20 @@ from lossctl.kinds import Kind
 from lossctl.losses.core.declaration import Loss
 
 MOST_SHIFTED = 8
-"""Rows by which lengths may differ for the end to be looked for at which they are missing."""
+"""The largest difference of lengths for which the place of the missing rows is searched."""
 
 SHAPES = declare("shape_mismatch", Severity.ERROR, "shapes that do not fit the loss, or each other")
 LENGTHS = declare("length_mismatch", Severity.ERROR, "different numbers of samples")
-TRAILING = declare("trailing_axis", Severity.ERROR, "(N, 1) beside (N,), which would broadcast")
-TRANSPOSED = declare("axes_order", Severity.ERROR, "the first two axes in the wrong order")
-SWAPPED = declare("swapped_inputs", Severity.ERROR, "predictions and targets in the wrong order")
+TRAILING = declare("trailing_axis", Severity.ERROR, "(N, 1) with (N,), which would broadcast")
+TRANSPOSED = declare("axes_order", Severity.ERROR, "the first two axes are swapped")
+SWAPPED = declare("swapped_inputs", Severity.ERROR, "predictions and targets are swapped")
 ONE_HOT = declare("one_hot_labels", Severity.ERROR, "one-hot labels where indices are expected")
 INDICES = declare("index_labels", Severity.ERROR, "class indices where one-hot rows are expected")
-REFUSED = declare("refused", Severity.ERROR, "something else that the loss refuses to compute")
+REFUSED = declare("refused", Severity.ERROR, "another reason why the loss cannot be computed")
 CLASS_AXIS = declare(
     "class_axis",
     Severity.ERROR,
-    "the class axis is not where the loss looks for it",
+    "the class axis is not where the loss expects it",
     hides=("sum_not_one", "log_not_normalised"),
 )
 
@@ -84,7 +84,7 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A setup that may fit, and what must have been wrong if it does."""
+    """A setup that may fit, and what was wrong if it does."""
 
     finding_type: FindingType
     evidence: Evidence
@@ -100,7 +100,7 @@ class Settled:
     findings: list[Finding]
     call: Command
     offsets: tuple[int, ...] = ()
-    """By how many rows predictions may be out of step, beside one."""
+    """By how many rows predictions may be shifted, apart from 1."""
     refusal: tuple[FindingType, Evidence] | None = None
     """Why there is no plan."""
 
@@ -131,7 +131,7 @@ def settle(setup: Setup) -> Settled:
 
 
 def _chain_changes(setup: Setup) -> Iterator[list[Change]]:
-    """Yield changes, those first that assume least; of two, one is that of axes of length 1."""
+    """Yield changes, the smallest assumptions first; a pair includes that of axes of length 1."""
     near = [*_squeeze(setup), *_encode_labels(setup), *_move_classes(setup)]
     yield from ([one] for one in near)
     for one in near:
@@ -144,7 +144,7 @@ def _chain_changes(setup: Setup) -> Iterator[list[Change]]:
 
 
 def _match(setup: Setup) -> bool:
-    """Whether it is not the shapes that are refused."""
+    """Whether the shapes are not the reason for the refusal."""
     settings = setup.settings
     if setup.loss.class_axis_option:
         settings = replace(settings, class_axis=setup.options[setup.loss.class_axis_option])
@@ -169,8 +169,8 @@ def _squeeze(setup: Setup) -> Iterator[Change]:
     place = setup.sources.index(long)
     evidence = Evidence(
         setup.loss.inputs[place].name,
-        f"the shapes are {_list_shapes(setup)}: an axis of length 1 is too many, and would be"
-        " broadcast elsewhere",
+        f"the shapes are {_list_shapes(setup)}: there is an extra axis of length 1, which other"
+        " libraries would broadcast",
         _shapes(setup),
         Repair((remedy,), (call,)),
     )
@@ -184,7 +184,7 @@ def _list_shapes(setup: Setup) -> str:
 
 
 def _move_classes(setup: Setup) -> Iterator[Change]:
-    """Look for the classes along other axes."""
+    """Try other axes as the class axis."""
     rank = len(setup.sources[0].shape)
     if setup.settings.class_axis != 1 or setup.loss.class_axis_option or rank < 3:
         return
@@ -202,7 +202,7 @@ def _move_classes(setup: Setup) -> Iterator[Change]:
 
 
 def _swap(setup: Setup) -> Iterator[Change]:
-    """Exchange the first two inputs, if what would be the labels are whole numbers."""
+    """Swap the first two inputs, if what would be the labels are integers."""
     kinds = {form.kind for form in setup.loss.inputs[1].forms}
     first = peek(setup.sources[0])
     if Kind.INDEX in kinds and not np.all(np.isfinite(first) & (first == np.floor(first))):
@@ -211,8 +211,8 @@ def _swap(setup: Setup) -> Iterator[Change]:
     call = setup.call.turn(order)
     evidence = Evidence(
         "",
-        f"the shapes {_list_shapes(setup)} fit the other way round: predictions come first, then"
-        " targets",
+        f"the shapes {_list_shapes(setup)} fit when they are swapped: predictions come first,"
+        " then targets",
         _shapes(setup),
         Repair((Remedy(RepairKind.EXCHANGE_INPUTS),), (call,)),
     )
@@ -222,25 +222,25 @@ def _swap(setup: Setup) -> Iterator[Change]:
 
 def _turn(setup: Setup) -> Iterator[Change]:
     for place, (declared, source) in enumerate(zip(setup.loss.inputs, setup.sources, strict=True)):
-        turned = swap_axes(source)
-        if turned is None:
+        swapped = swap_axes(source)
+        if swapped is None:
             continue
         name = declared.name
         repair = setup.call.rewrite(RepairKind.EXCHANGE_AXES, **{name: f"{name}.swapaxes(0, 1)"})
         evidence = Evidence(
             name,
-            f"the shapes are {_list_shapes(setup)}, and fit with {show(turned.shape)} for {name}:"
-            f" {declared.shapes} is expected",
+            f"the shapes are {_list_shapes(setup)}, and would fit with {show(swapped.shape)} for"
+            f" {name}: {declared.shapes} is expected",
             _shapes(setup),
             repair,
         )
         yield Change(
-            TRANSPOSED, evidence, setup.put(place, turned, _follow(setup.call, place, repair))
+            TRANSPOSED, evidence, setup.put(place, swapped, _follow(setup.call, place, repair))
         )
 
 
 def _cut(setup: Setup) -> Iterator[Change]:
-    """Leave out the rows by which one input is longer."""
+    """Drop the surplus rows of the longer input."""
     lengths = [source.length for source in setup.sources]
     if any(one.forms[0].axes[:1] != ("N",) for one in setup.loss.inputs) or None in lengths:
         return
@@ -286,8 +286,8 @@ def _encode_labels(setup: Setup) -> Iterator[Change]:
             repair = call.rewrite(RepairKind.TAKE_INDICES, **{name: f"{plain}.argmax(axis={axis})"})
             evidence = Evidence(
                 name,
-                f"{name} {show(target.shape)} holds one-hot labels, where the indices of the"
-                " classes are expected",
+                f"{name} {show(target.shape)} contains one-hot labels, where class indices"
+                " are expected",
                 _shapes(setup),
                 repair,
             )
@@ -309,8 +309,8 @@ def _encode_labels(setup: Setup) -> Iterator[Change]:
             repair = call.rewrite(RepairKind.TAKE_ONE_HOT, **{name: text})
             evidence = Evidence(
                 name,
-                f"{name} {show(target.shape)} holds class indices, where a share of each class is"
-                f" expected: {show(first.shape)}",
+                f"{name} {show(target.shape)} contains class indices, where a probability of each"
+                f" class is expected: {show(first.shape)}",
                 _shapes(setup),
                 repair,
             )
@@ -339,7 +339,7 @@ def _follow(call: Command, place: int, repair: Repair) -> Command:
 
 
 def follow_lengths(counts: dict[str, int], call: Command) -> Finding:
-    """Return the finding of inputs that were found to end apart when they were read."""
+    """Return the finding of inputs that turned out to differ in length when they were read."""
     rows = min(counts.values())
     evidence = Evidence(
         "",
