@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 PACKAGE = Path(lossctl.__file__).parent
 FLAGS_ARE_MADE_IN = ("cli", "output")
 FLAG = re.compile(r"(?<![\w-])--[a-z]")
+ANY_FLAG = re.compile(r"(?<![\w-])--([a-z]|$)")
+"""One whose name follows in a value, as well."""
 SAYING = re.compile(r"Error$|Warning$|^(warn|of|Remedy|Sentence|Repair|Program|Note|Rule|Spool)$")
 """What is called to say something: an error, a warning, a remedy."""
 
@@ -25,20 +27,21 @@ SAYING = re.compile(r"Error$|Warning$|^(warn|of|Remedy|Sentence|Repair|Program|N
 def find_flags(source: str) -> Iterator[str]:
     """Yield the strings with a flag in what is raised, warned of or recommended.
 
-    Constants of a module and returned strings count as well, because messages are made of them;
-    what a declaration of a loss says of it (its example, its traps) does not: help shows it.
+    Strings that are returned or assigned count as well, because messages are made of them; what
+    a declaration of a loss says of it (its example, its pitfalls) does not: help shows it.
     """
     found: dict[int, str] = {}
     for node in ast.walk(ast.parse(source)):
+        flag = ANY_FLAG if isinstance(node, ast.Raise | ast.Call) else FLAG
         if isinstance(node, ast.Call):
             called = getattr(node.func, "id", getattr(node.func, "attr", ""))
             if not SAYING.search(called):
                 continue
-        elif not isinstance(node, ast.Raise | ast.Return):
+        elif not isinstance(node, ast.Raise | ast.Return | ast.Assign | ast.AugAssign):
             continue
         for one in ast.walk(node):
             if isinstance(one, ast.Constant) and isinstance(one.value, str):
-                found |= {id(one): one.value} if FLAG.search(one.value) else {}
+                found |= {id(one): one.value} if flag.search(one.value) else {}
     yield from found.values()
 
 
@@ -63,6 +66,8 @@ def test_no_other_room_writes_flags() -> None:
         "Remedy(kind, {'option': '--mask'})",
         "def hint():\n    return f'{name}: leave --id out'",
         "Sentence.of('Give a second --pred.')",
+        "raise UsageError('twice', f'Leave --{key} out.')",
+        "hint = 'Name it with --by.'",
     ],
 )
 def test_a_planted_flag_is_found(source: str) -> None:

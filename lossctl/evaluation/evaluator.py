@@ -1,4 +1,4 @@
-"""The evaluation itself: one pass over the rows, and what is collected on the way."""
+"""The evaluation: one pass over the rows, which collects all results."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Sink = Callable[[dict[str, Any]], None]
 
 
 class Evaluator:
-    """Carries a request out."""
+    """Runs a request."""
 
     def __init__(self, request: Request) -> None:
         self.request = request
@@ -41,7 +41,7 @@ class Evaluator:
         self._worst = [WorstRows(request.worst) for _ in request.tasks] if request.worst else []
 
     def run(self, progress: Progress | None = None, sink: Sink | None = None) -> Evaluation:
-        """Read all rows once, and say what their losses say. Warns with LossctlWarning."""
+        """Read all rows once, and return the result. Warns with LossctlWarning."""
         request = self.request
         matching = None
         if request.dataset.key is not None:
@@ -249,7 +249,7 @@ class Evaluator:
         ]
 
     def _list_notes(self, scan: Scan, overall: Sequence[Estimate]) -> list[str]:
-        """Return what a person should know: findings, notes, means of nothing."""
+        """Return the warnings: findings, notes, empty means."""
         found: dict[str, None] = {}
         omits = self.request.settings.nan == "omit"
         for sums in scan.sums:

@@ -14,7 +14,7 @@ FORMAT = "lossctl.evaluation/1"
 
 FACTS = ("value", "rows", "counted", "share", "gap")
 LIMITS = ("low", "high", "standard_error")
-"""Columns that tell of a slice, and of an interval."""
+"""Columns of a slice, and of an interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Estimate:
 class SliceRow:
     """The loss of one model in one slice; slices are sorted worst first.
 
-    ``share`` is the slice's part of the total loss, ``gap`` its value less that of the whole.
+    ``share`` is the slice's part of the total loss, ``gap`` its value minus the overall value.
     """
 
     by: tuple[str, ...]
@@ -84,9 +84,9 @@ class SliceRow:
 class Comparison:
     """A model against the baseline, over all rows (``by`` is empty) or in one slice.
 
-    ``difference`` is the model's loss less the baseline's: below 0 the model is better. ``wins``
-    counts the rows where the model loses less. ``q_value`` is the p-value after control of the
-    false-discovery rate over the slices of one loss, model and ``by``.
+    ``difference`` is the model's loss minus the baseline's: below 0 the model is better. ``wins``
+    counts the rows where the model has the lower loss. ``q_value`` is the p-value after control of
+    the false-discovery rate over the slices of one loss, model and ``by``.
     """
 
     loss: str
@@ -106,7 +106,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class WorstRow:
-    """One of the rows that lose most; ``value`` is the row's own loss."""
+    """One of the rows with the highest loss; ``value`` is the row's own loss."""
 
     model: str
     loss: str
@@ -119,7 +119,7 @@ class WorstRow:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a condition holds that an evaluation must not meet (``passed``: it does not)."""
+    """The verdict of a gate: ``passed`` unless its condition is true."""
 
     condition: str
     passed: bool
@@ -133,7 +133,7 @@ class Evaluation:
     """What the losses say about a dataset.
 
     ``rows`` were evaluated; ``matched`` of them by key (None: they are aligned by position), and
-    ``dropped`` fell away because the key or the filter left them out. ``settings`` holds what
+    ``dropped`` were excluded by the key or the filter. ``settings`` holds what
     was asked for, so that the numbers can be reproduced.
     """
 
@@ -173,7 +173,7 @@ class Evaluation:
 
     @property
     def worst_frame(self) -> pd.DataFrame:
-        """The rows that lose most, with the columns that were to be shown."""
+        """The rows with the highest loss, with the columns to show."""
         return _frame(WorstRow, self.worst)
 
     @property
@@ -192,13 +192,13 @@ class Evaluation:
 
 
 PLAIN = ("models", "losses", "warnings")
-"""Fields of an evaluation that are texts, not records."""
+"""Fields of an evaluation that are strings, not records."""
 
 
 def _frame(kind: type[Any], records: Iterable[Any]) -> pd.DataFrame:
     """Return records as a DataFrame with a column per field.
 
-    An interval takes four columns, a tuple or dict of texts one for each of its names.
+    An interval takes four columns, a tuple or dict of strings one for each of its names.
     """
     import pandas as pd
 
@@ -212,7 +212,7 @@ NESTED = ("interval", "shown", "by", "labels")
 
 
 def rename(names: Iterable[str], prefix: str, taken: Collection[str]) -> dict[str, str]:
-    """Return what the user's columns are called beside those of facts: ``by_loss``, ``shown_row``.
+    """Return names for the user's columns unlike those of facts: ``by_loss``, ``shown_row``.
 
     >>> rename(["region", "loss"], "by", ["loss", "value"])
     {'region': 'region', 'loss': 'by_loss'}
@@ -221,7 +221,7 @@ def rename(names: Iterable[str], prefix: str, taken: Collection[str]) -> dict[st
 
 
 def list_taken(kind: type[Any]) -> list[str]:
-    """Return the columns of a kind of record that none of the user's may be called like."""
+    """Return the column names of a kind of record, which the user's columns must not have."""
     return [*(one.name for one in fields(kind) if one.name not in NESTED), *LIMITS]
 
 

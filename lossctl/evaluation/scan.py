@@ -119,7 +119,7 @@ class Scan:
             raise DataError(
                 f"{task.spec.name} needs several numbers in each row (classes, or a vector), but"
                 f" {plan.inputs[0].source.name} has one",
-                "Name all of their columns, such as logit_0:logit_9, or a column of lists.",
+                "Name all their columns, such as logit_0:logit_9, or a column of lists.",
             )
         return plan
 

@@ -39,6 +39,7 @@ from lossctl.errors import (
 )
 from lossctl.evaluation.request.evaluation_options import Value, list_required, list_specs
 from lossctl.evaluation.result import Evaluation
+from lossctl.findings import OptionName, Sentence
 
 DEFAULTS, JOB = "defaults", "job"
 
@@ -140,9 +141,9 @@ def read_suite(path: str | PathLike[str]) -> Suite:
     document = _read_document(file)
     for key in document:
         if key not in (DEFAULTS, JOB):
-            hint = "Keys stand under [defaults] or [job.NAME]." if key in KEYS else ""
+            hint = "Put keys under [defaults] or [job.NAME]." if key in KEYS else ""
             hint = hint or did_you_mean(key, (DEFAULTS, JOB))
-            raise UsageError(f"{file}: there is no table {key!r} in a suite", hint)
+            raise UsageError(f"{file}: a suite has no table {key!r}", hint)
     tables = document.get(JOB, {})
     if not isinstance(tables, dict) or not tables:
         raise UsageError(f"{file} has no jobs", "Describe each under [job.NAME].")
@@ -187,9 +188,10 @@ def _read_table(table: Any, place: str) -> dict[str, Any]:
     return settings
 
 
-def _suggest(key: str) -> str:
+def _suggest(key: str) -> str | Sentence:
     if key in OF_THE_COMMAND:
-        return f"It belongs to the command: lossctl run SUITE --{key} …"
+        said = "It belongs to the command: lossctl run SUITE {option} …"
+        return Sentence(said, {"option": OptionName(key)})
     close = nearest(key, list(KEYS))
     return f"Did you mean {' or '.join(close)}?" if close else f"Available: {', '.join(KEYS)}."
 

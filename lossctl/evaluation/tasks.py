@@ -60,6 +60,6 @@ def reject_whole_losses(specs: Sequence[LossSpec]) -> None:
     for spec in specs:
         if spec.loss.needs_all_samples:
             raise UsageError(
-                f"{spec.name} compares all rows with each other, and rows have no losses of it",
+                f"{spec.name} compares all rows with each other, and has no loss per row",
                 f"lossctl compute {spec.loss.key} gives its value over a whole file.",
             )

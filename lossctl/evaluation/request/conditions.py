@@ -35,16 +35,16 @@ NUMBER = re.compile(r"[^\s\[\]()<>=,]+")
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition as it is written; its names may not exist."""
+    """A condition as it is written; its names have not been checked."""
 
     text: str
     subject: str
     """Name of a loss, or of a model and a loss with a colon between them."""
     position: int
-    """Where in the text the subject starts."""
+    """The index in the text at which the subject starts."""
     function: str | None = None
     where: tuple[tuple[str, str], ...] = ()
-    """Columns with the labels that pick a slice."""
+    """Columns with the labels that select a slice."""
     by: tuple[str, ...] = ()
     against_baseline: bool = False
     operator: str | None = None
@@ -53,7 +53,7 @@ class Condition:
 
 
 def parse(text: str) -> Condition:
-    """Return what a condition says; raises UsageError with the place that makes no sense.
+    """Parse a condition; raises UsageError with the character that is not valid.
 
     >>> parse("max(ce by region) > 0.5").by
     ('region',)
@@ -79,7 +79,7 @@ class _Parser:
                 self._refuse(f"'by' and a column, for {function} is taken over slices")
             self._expect(")")
             if self._peek() == "-":
-                self._refuse(f"'- baseline' inside of {function}(…), or an operator")
+                self._refuse(f"'- baseline' inside {function}(…), or an operator")
         if function is None and not against:
             against = self._take_baseline()
         if function is None and not against and self._take_word("worse"):
@@ -131,7 +131,7 @@ class _Parser:
                 self._refuse("the name of a column")
             if column in found:
                 self.at = start
-                self._refuse(f"another column than {column!r} again")
+                self._refuse(f"a column other than {column!r}")
             self._expect("=")
             self._skip()
             label = self._take_quoted()
@@ -213,7 +213,7 @@ class _Parser:
 
     def _expect_end(self) -> None:
         if self._peek():
-            self._refuse("nothing more")
+            self._refuse("the end")
 
     def _peek(self) -> str:
         self._skip()
@@ -236,7 +236,7 @@ class _Parser:
     def _refuse(self, expected: str) -> NoReturn:
         self._skip()
         found = self._rest().split()
-        here = f"found {found[0]!r}" if found else "found its end"
+        here = f"found {found[0]!r}" if found else "found the end"
         said = "{fail_if} {text!r}: expected {expected} at character {place}, {here}"
         values = {"text": self.text, "expected": expected, "place": self.at + 1, "here": here}
         raise UsageError(Sentence.of(said, OptionName("fail_if"), **values), EXAMPLES)

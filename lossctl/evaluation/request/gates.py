@@ -28,17 +28,17 @@ class Gate:
 
     @property
     def grouping(self) -> tuple[str, ...]:
-        """The columns of the slices that it looks at; none for all rows."""
+        """The columns of the slices that it judges; none for all rows."""
         picked = (column for column, _ in self.condition.where)
         return tuple(dict.fromkeys((*picked, *self.condition.by)))
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the conditions may name."""
+    """The names that conditions may use."""
 
     losses: Mapping[str, str]
-    """The losses by each name that they may be called."""
+    """The losses by each of their names."""
     models: Sequence[str]
     columns: Sequence[str]
     """The columns that slices can be made of."""
@@ -117,13 +117,13 @@ def _refuse(condition: Condition, problem: str, remedy: str | Sentence) -> Usage
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """A number that may meet the condition, and whose it is."""
+    """A number that may meet the condition, with its model and slice."""
 
     value: float
     model: str
     place: str = ""
     met: bool | None = False
-    """Whether it meets the condition; None if that cannot be said."""
+    """Whether it meets the condition; None if that is unknown."""
     note: str = ""
 
 
@@ -135,7 +135,7 @@ def judge(
 ) -> tuple[Verdict, ...]:
     """Return the verdict of each gate, from all slices, however small.
 
-    What cannot be judged, such as NaN or a slice that does not exist, does not pass.
+    What cannot be judged, such as NaN or a slice that does not exist, fails.
     """
     return tuple(_judge(gate, overall, slices, comparisons) for gate in gates)
 
@@ -171,7 +171,7 @@ def _judge(
 
 
 def _names_model(gate: Gate, rows: Sequence[Any]) -> bool:
-    """Whether a reader has to be told which model decided."""
+    """Whether the verdict must name the model."""
     return len(gate.models) > 1 or len({one.model for one in rows}) > 1
 
 
@@ -232,7 +232,7 @@ def _decide(one: _Candidate, condition: Condition) -> _Candidate:
 
 
 def _explain(records: Sequence[Any], gate: Gate) -> str:
-    """Say why there is nothing that a gate could look at."""
+    """Say why a gate has nothing to judge."""
     if not gate.grouping:
         return "there is nothing to judge"
     wanted = ", ".join(f"{column}={label}" for column, label in gate.condition.where)

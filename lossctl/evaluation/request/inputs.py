@@ -27,7 +27,7 @@ TARGET, WEIGHT, MASK, PRED, INPUT = "target", "sample weight", "mask", "pred", "
 def index_labels(
     asked: dict[Any, Asked], specs: Sequence[LossSpec], classes: ClassNames | None
 ) -> frozenset[Any]:
-    """Ask for the columns that may hold names of classes as labels."""
+    """Request the columns that may contain class names as labels."""
     if classes is None:
         return frozenset()
     predicted = any(form.kind == Kind.LABEL for spec in specs for form in spec.loss.inputs[0].forms)
@@ -58,7 +58,7 @@ def make_tasks(
     asked: dict[Any, Asked],
     settings: Settings,
 ) -> tuple[Task, ...]:
-    """Return every loss of every model, and ask for the further columns that they need."""
+    """Return every loss of every model, and request the further columns that they need."""
     tasks = []
     for place, model in enumerate(models):
         for number, spec in enumerate(specs):
@@ -78,7 +78,7 @@ def make_tasks(
 
 
 def _find_input(spec: LossSpec, name: str, pred: Any, number: int, asked: dict[Any, Asked]) -> Any:
-    """Return what feeds an input: the key of a column, or an array that all rows share."""
+    """Return where an input is read from: the key of a column, or an array that all rows share."""
     loss = spec.loss
     declared = next(one for one in loss.inputs if one.name == name)
     if name in spec.inputs:
@@ -134,7 +134,7 @@ def find_time_major(tasks: Sequence[Task]) -> frozenset[Any]:
 
 
 def check_gathered(tasks: Sequence[Task], method: Method | None, sample_weight: Any) -> None:
-    """Raise UsageError for what a loss that is made of sums does not have."""
+    """Raise UsageError for options that do not apply to a loss that is a ratio of sums."""
     for task in tasks:
         if not task.gathered:
             continue

@@ -1,4 +1,4 @@
-"""What an evaluation is asked for, checked before any work: losses, models, columns, gates."""
+"""The request of an evaluation, checked before any work: losses, models, columns, gates."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ADD_INTERVALS = Sentence.of("Add {ci}.", OptionName("ci", 0.95))
 
 @dataclass
 class Request:
-    """An evaluation that is known to make sense, as far as can be told without the data."""
+    """An evaluation that is valid as far as can be known without the data."""
 
     dataset: Dataset
     models: dict[str, Any]
@@ -73,7 +73,7 @@ class Request:
 
 
 def make_request(options: EvaluationOptions) -> Request:
-    """Return what is asked for. Raises UsageError for what does not exist or makes no sense."""
+    """Return the request. Raises UsageError for unknown names and invalid combinations."""
     settings = _choose_settings(options)
     method = _choose_method(options)
     _check_numbers(settings, worst=options.worst, min_size=options.min_size)
@@ -87,7 +87,7 @@ def make_request(options: EvaluationOptions) -> Request:
     shown, conditions = list_strings(options.show), list_strings(options.fail_if)
     if shown and not options.worst:
         raise UsageError(
-            Sentence.of("{show} is for the worst rows, and none are asked for", OptionName("show")),
+            Sentence.of("{show} needs the worst rows, but none are requested", OptionName("show")),
             Sentence.of("Add {worst}.", OptionName("worst", 20)),
         )
     identity = on if options.id is None and data is not None else options.id
@@ -186,7 +186,7 @@ def _ask(
 def _check_matching(on: str | None, how: str | None) -> None:
     if how is not None and on is None:
         raise UsageError(
-            "how says how rows are matched, but there is no key",
+            "how needs a key to match rows by",
             Sentence.of("Name it: {on}", OptionName("on", "id")),
         )
     if how is not None and how not in HOWS:
@@ -206,7 +206,7 @@ def _choose_baseline(baseline: str | None, models: Mapping[str, Any]) -> str | N
 def name_models(pred: Any, dataset: Dataset) -> dict[str, Any]:
     """Return the predictions by the names of the models.
 
-    A dict names them; a text may, as ``NAME=REF``; others are called as they were given.
+    A dict names them; a string may, as ``NAME=REF``; others are named by what was given.
     """
     if isinstance(pred, Mapping) and not is_frame(pred):
         named = {str(name): given for name, given in pred.items()}
@@ -293,7 +293,7 @@ def _check_cluster(method: Method | None, cluster_by: Any) -> None:
 
 
 def _name_losses(specs: Sequence[LossSpec]) -> dict[str, str]:
-    """Return the losses by what conditions may call them: in full, or by a key that is alone."""
+    """Return the losses by the names that conditions may use: in full, or by a unique key."""
     names = {spec.name: spec.name for spec in specs}
     for spec in specs:
         alone = sum(other.loss.key == spec.loss.key for other in specs) == 1
@@ -303,7 +303,7 @@ def _name_losses(specs: Sequence[LossSpec]) -> dict[str, str]:
 
 
 def _add_groupings(slices: tuple[BySpec, ...], gates: Sequence[Gate]) -> tuple[BySpec, ...]:
-    """Add the slices that conditions speak of."""
+    """Add the groupings that conditions use."""
     found = list(slices)
     axes = {axis.name: axis for spec in slices for axis in spec.axes}
     for gate in gates:
@@ -320,7 +320,7 @@ def _read_filter(where: str | None, dataset: Dataset) -> Filter | None:
     found = Filter(where)
     if dataset.data is None:
         raise UsageError(
-            "where filters by the columns of a dataset, and there is none",
+            "where filters by columns of a dataset, but no dataset is given",
             Remedy(RemedyKind.GIVE_DATASET),
         )
     found.check_columns(dataset.names)

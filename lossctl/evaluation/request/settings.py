@@ -1,4 +1,4 @@
-"""What an evaluation was asked for, as plain data, so that its numbers can be reproduced."""
+"""The settings of an evaluation as plain data, so that its numbers can be reproduced."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lossctl.evaluation.uncertainty.uncertainty import Method
 RESAMPLING = "bootstrap"
 """The method whose numbers depend on a seed."""
 LONGEST = 1000
-"""Of lists of more texts, which are labels rather than shards, only the length is told."""
+"""Of longer lists of strings, which are labels rather than shards, only the length is stored."""
 
 
 def describe_settings(
@@ -26,10 +26,10 @@ def describe_settings(
     tasks: Sequence[Task],
     method: Method | None,
 ) -> dict[str, Any]:
-    """Return the options by their names, with defaults filled in, but those that change no number.
+    """Return the options by their names, with defaults, except those that change no number.
 
-    ``resolved`` are those that became something else than they were given as; of arrays and
-    tables in memory it is told what they are, and their shape.
+    ``resolved`` are those that were replaced by something else; arrays and tables in memory are
+    described by their type and shape.
     """
     resampled = method if method is not None and method.name == RESAMPLING else None
     made = {
@@ -48,7 +48,7 @@ def describe_settings(
 
 
 def describe_loss(task: Task) -> dict[str, Any]:
-    """Return a loss with all its options, and what feeds its further inputs."""
+    """Return a loss with all its options, and the sources of its further inputs."""
     spec = task.spec
     return {
         "name": spec.name,
@@ -63,7 +63,7 @@ def describe_loss(task: Task) -> dict[str, Any]:
 
 
 def describe(given: Any) -> Any:
-    """Return what was given: texts, numbers and names of files as they are."""
+    """Return what was given: strings, numbers and names of files as they are."""
     if isinstance(given, PathLike):
         return fspath(given)
     if given is None or isinstance(given, str | bool | int | float):

@@ -13,18 +13,18 @@ from lossctl.losses.core.declaration import Loss, Parameter
 from lossctl.losses.core.registry import find
 
 OPTION = re.compile(r":\s*[A-Za-z_][\w-]*\s*=")
-"""Where the options of a loss begin."""
+"""The start of the options of a loss."""
 
 REDUCTION = "reduction"
 MEANS = ("mean", "batchmean", "sum_over_batch_size", "mean_with_sample_weight")
-"""Reductions that divide a sum over rows by another one."""
+"""Reductions that are means over rows."""
 
 WORDS = {"true": True, "false": False, "none": None}
 
 
 @dataclass(frozen=True)
 class LossSpec:
-    """A loss with its options, and what feeds the inputs beside predictions and targets."""
+    """A loss with its options, and the sources of inputs other than predictions and targets."""
 
     name: str
     """How the loss is called in results: its key, and the options as they were written."""
@@ -32,7 +32,7 @@ class LossSpec:
     options: dict[str, Any] = field(default_factory=dict)
     inputs: dict[str, Any] = field(default_factory=dict)
     mean: str = ""
-    """The mean that is meant, if not the loss's own."""
+    """The requested mean, if not the loss's own."""
 
     @property
     def reduction(self) -> str:
@@ -41,7 +41,7 @@ class LossSpec:
 
     @property
     def target(self) -> str | None:
-        """The input that the targets feed: the one of that name, or else the second."""
+        """The input for the targets: the one of that name, or else the second."""
         names = [one.name for one in self.loss.inputs]
         named = [name for name in names[1:] if name in ("target", "targets")]
         return next(iter(named or names[1:2]), None)
@@ -65,8 +65,8 @@ def parse_losses(given: Any) -> tuple[LossSpec, ...]:
 def parse_loss(given: Any) -> LossSpec:
     """Return the loss of a string such as ``ce:label_smoothing=0.1``, with its options.
 
-    An option that is the name of an input says what feeds it (``var=sigma2``), and
-    ``reduction`` is the mean that is meant (``reduction=batchmean``).
+    An option named like an input gives its column (``var=sigma2``), and ``reduction`` the
+    requested mean (``reduction=batchmean``).
     """
     if isinstance(given, tuple):
         loss, options = find(given[0]), dict(given[1])
@@ -128,7 +128,7 @@ def _read(parameter: Parameter, text: str) -> Any:
 
 @dataclass(frozen=True)
 class Axis:
-    """A column whose values make slices: each value one, or bins of equal width or weight."""
+    """A column to group by: its values, or bins of equal width or equal count."""
 
     given: Any
     name: str
@@ -138,13 +138,13 @@ class Axis:
 
 @dataclass(frozen=True)
 class BySpec:
-    """One way to slice the rows: by an axis, or by several crossed."""
+    """One grouping of the rows: by an axis, or by several crossed."""
 
     axes: tuple[Axis, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the axes are called."""
+        """The names of the axes."""
         return tuple(axis.name for axis in self.axes)
 
 

@@ -1,6 +1,6 @@
 """Where the columns of an evaluation come from, all read in one pass.
 
-A text is a column of the dataset if it has one of that name, or else a reference to a file. All
+A string is a column of the dataset if it has one of that name, or else a reference to a file. All
 columns have the same rows in the same order, or are put in order by a key.
 """
 
@@ -23,7 +23,7 @@ from lossctl.data.tables.columns import choose_columns
 from lossctl.errors import UsageError, did_you_mean
 
 FILE_WORDS = ("#", "/", "\\", "*")
-"""What a text has in it that names a file rather than a column."""
+"""Characters that mark a string as a file rather than a column."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Asked:
     given: Any
     labels: bool = False
     what: str = ""
-    """What it is for, in messages."""
+    """Its purpose, for messages."""
 
 
 @dataclass
@@ -80,11 +80,11 @@ class Dataset:
         return _with_fragment(self.data, fragment)
 
     def choose(self, given: str) -> list[str]:
-        """Return the names of the dataset's columns that a text means."""
+        """Return the names of the dataset's columns that a string names."""
         return [self.names[place] for place in choose_columns(given, self.names, self._called)]
 
     def has(self, given: str) -> bool:
-        """Whether a text means columns of the dataset."""
+        """Whether a string names columns of the dataset."""
         if given in self.names:
             return True
         parts = [end for part in given.split(",") for end in (part, *part.split(":"))]
@@ -93,7 +93,7 @@ class Dataset:
         return any(part in self.names for part in parts)
 
     def _check_file(self, asked: Asked) -> str:
-        """Return a text that is no column of the dataset, if it may be a file."""
+        """Return a string that is not a column of the dataset, if it may be a file."""
         given = str(asked.given)
         reference = parse_reference(given)
         if reference.standard or reference.path.exists() or self.data is None:
@@ -160,7 +160,7 @@ def to_frame(data: Any) -> Any:
     if hasattr(data, "to_pandas"):
         return data.to_pandas()
     raise UsageError(
-        f"a {type(data).__name__} is no dataset",
+        f"a {type(data).__name__} is not a dataset",
         "Give a path, a DataFrame, or a dict of columns.",
     )
 

@@ -85,7 +85,7 @@ def identify(reference: Any) -> Any:
 def match(dataset: Dataset, asked: Mapping[Any, Asked], how: str) -> Matching:
     """Match the rows of all files by the dataset's key.
 
-    Raises DataError where a key stands twice in a file, and where rows have no match, unless
+    Raises DataError where a key appears twice in a file, and where rows have no match, unless
     ``how`` is inner: then the rows that all files have are kept.
     """
     if how not in HOWS:
@@ -143,7 +143,7 @@ def table_of(dataset: Dataset, given: Any) -> Any:
 
 
 def _read_keys(table: Any, dataset: Dataset) -> Any:
-    """Return the keys of a table as a pandas Index; raises DataError where they are no keys."""
+    """Return the keys of a table as a pandas Index; raises DataError if any is missing or twice."""
     import pandas as pd
 
     assert dataset.key is not None
@@ -171,7 +171,7 @@ def _read_keys(table: Any, dataset: Dataset) -> Any:
     if len(twice):
         raise DataError(
             f"{_call(table)}: {len(twice)} {'row has' if len(twice) == 1 else 'rows have'} a key in"
-            f" {dataset.key!r} that stands before already: {_show(twice.unique())}",
+            f" {dataset.key!r} that duplicates an earlier one: {_show(twice.unique())}",
             "Keys must be unique; drop the duplicates.",
         )
     return keys
@@ -192,7 +192,7 @@ def _open_key(table: Any, key: str) -> Source:
 
 
 def _same_kind(mine: Any, theirs: Any) -> tuple[Any, Any]:
-    """Return keys that can be compared: as texts where one file has texts and another numbers."""
+    """Return keys that can be compared: as strings if one file has strings and another numbers."""
     texts = [one.dtype.kind not in "iuf" for one in (mine, theirs)]
     if texts[0] == texts[1]:
         return mine, theirs

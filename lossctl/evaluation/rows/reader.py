@@ -43,7 +43,7 @@ class Chunk:
 
 @dataclass
 class Recipe:
-    """Which rows are read, and what makes indices of text labels."""
+    """Which rows are read, and how class names become indices."""
 
     dataset: Dataset
     filter: Filter | None = None
@@ -227,7 +227,7 @@ class Reader:
         return recipe.classes.index(column, self.sources[key], numbers, self.asked[key].what)
 
     def _type(self, name: str, cells: Any) -> Any:
-        """Return a column of a text file as numbers, or truths, if its first rows are such."""
+        """Return a column of a text file as numbers, or booleans, if its first rows are."""
         if not isinstance(cells, Cells) or not self.sources[WHERE, name].text:
             return cells
         known = self._kinds.get(name)
@@ -238,8 +238,8 @@ class Reader:
                 if known is None:
                     continue
                 raise DataError(
-                    f"column {name!r} holds numbers in its first rows, but not in all: {error}",
-                    "Correct the cell, or compare a column that holds one kind.",
+                    f"column {name!r} contains numbers in its first rows, but not in all: {error}",
+                    "Correct the cell, or use a column with values of one type.",
                 ) from error
             if not typed.empty:
                 self._kinds[name] = kind

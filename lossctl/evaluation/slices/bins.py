@@ -1,4 +1,4 @@
-"""Where numbers are cut into bins: found in a pass of its own, before the losses are computed."""
+"""The edges of bins, found in a separate pass before the losses are computed."""
 
 from __future__ import annotations
 
@@ -77,5 +77,5 @@ def _find_ends(pieces: Iterator[Floats]) -> tuple[float, float]:
 def _check(name: str, column: Any) -> Floats:
     numbers = np.asarray(column, np.float64)
     if numbers.ndim != 1:
-        raise DataError(f"{name} has {numbers.ndim} axes, but bins are cut out of one number a row")
+        raise DataError(f"{name} has {numbers.ndim} axes, but bins need one number per row")
     return numbers
