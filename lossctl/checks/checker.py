@@ -62,17 +62,17 @@ REMARK = declare("remark", Severity.INFO, "what a loss itself reports")
 NO_LOSS = declare("no_loss_fits", Severity.ERROR, "inputs that fit no loss")
 
 LEAST_INPUTS = 2
-"""What a check takes where no loss is named: predictions and targets."""
+"""The inputs of a check where no loss is named: predictions and targets."""
 
 RICH = 2
-"""Columns of floats from which on equal rows are no chance."""
+"""The least number of float columns in which equal rows are not due to chance."""
 
 
 def run_check(call: Call, ids: Any = None, progress: Progress | None = None) -> CheckResult:
     """Check a pair of inputs, or as many as the loss has; ``ids`` name the samples.
 
-    Raises UsageError for a call that is wrong, FileError and DataError for files that cannot be
-    read; what does not fit together is a finding.
+    Raises UsageError for an invalid call, FileError and DataError for files that cannot be read;
+    inputs that do not fit together are a finding.
     """
     inputs, options = _split(call)
     extras = [one for one in (call.sample_weight, call.mask, ids) if one is not None]
@@ -159,7 +159,7 @@ class _Checker:
         return [] if self.asked.named is not None else self._rank_all()
 
     def _rank_all(self) -> list[Candidate]:
-        """Return the losses that fit, if need be without axes of length 1, or with another axis."""
+        """Return the losses that fit, perhaps without axes of length 1, or with another axis."""
         settings = self.asked.settings
         ranks = [len(one.shape) for one in self.sources]
         bare = [sum(size != 1 for size in one.shape) for one in self.sources]
@@ -312,7 +312,7 @@ def _choose_hashed(plan: Plan) -> tuple[int, ...]:
 
 
 def _is_rich(profiles: Sequence[Profile]) -> bool:
-    """Whether rows have so many fractions that equal ones are no chance."""
+    """Whether rows have so many fractions that equal ones are not due to chance."""
     rich = [one for one in profiles if one.measures.count and not one.measures.whole]
     return sum(one.columns for one in rich if not one.bound.shared) >= RICH
 
@@ -324,7 +324,7 @@ def _has_labels(plan: Plan) -> bool:
 
 
 def _finish(plan: Plan, scan: Scan) -> Result | None:
-    """Return the loss, unless something was found that it cannot be computed with."""
+    """Return the loss, unless a finding makes it impossible to compute."""
     if scan.partial.broken or (not scan.samples and plan.samples != 0):
         return None
     with warnings.catch_warnings():
@@ -333,7 +333,7 @@ def _finish(plan: Plan, scan: Scan) -> Result | None:
 
 
 def _detect(context: CheckContext) -> Iterator[Finding]:
-    """Yield what detectors find, then what the checks of the blocks have found beside."""
+    """Yield the findings of the detectors, then the other findings of the blocks."""
     known = set()
     catalogue.list_finding_types()
     for code, detector in sorted(catalogue.DETECTORS.items()):
@@ -381,7 +381,7 @@ def _is_lost(context: CheckContext) -> bool:
 
 
 def _list_skipped(context: CheckContext, hashes: RowHashes | None) -> Iterator[str]:
-    """Yield what could not be looked at, and why."""
+    """Yield what could not be checked, and why."""
     plan = context.plan
     indexed = len(plan.inputs) > 1 and plan.inputs[1].kind == Kind.INDEX
     if indexed and context.confusion is None and plan.classes > 2:

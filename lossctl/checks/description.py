@@ -1,4 +1,4 @@
-"""What is told in the end: facts of each input, findings in their order."""
+"""The result of a check: facts of each input, findings in their order."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TWO = (Kind.BINARY, Kind.SOFT_LABEL, Kind.SIGN)
 
 
 def arrange(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Return findings with the severe ones first, without those that others explain.
+    """Return findings, the most severe first, without those that others explain.
 
     What explains another finding is as severe as that one.
     """
@@ -55,7 +55,7 @@ def describe(profile: Profile, context: CheckContext) -> InputFacts:
 
 
 def _count_classes(profile: Profile, context: CheckContext) -> dict[int, int] | None:
-    """Return how often each class is the label; None where targets name no classes."""
+    """Return how often each class is the label; None where targets are not classes."""
     found = profile.measures
     labels = context.labels
     if profile.bound.kind in TWO:
@@ -95,7 +95,7 @@ def describe_input(profile: Profile, samples: int) -> InputFacts:
 
 
 def profile_alone(number: int, name: str, kind: Kind, source: Source) -> Profile:
-    """Measure an input that fits nowhere."""
+    """Measure an input that fits no loss."""
     axes = ("N", *("*" for _ in source.trailing))
     bound = BoundInput(
         name, kind, source, axes, tuple(range(len(axes))), batched=True, shared=False

@@ -14,14 +14,14 @@ FORMAT = "lossctl.check/1"
 
 
 class Severity(StrEnum):
-    """How bad a finding is."""
+    """How serious a finding is."""
 
     ERROR = "error"
-    """The loss is wrong, means nothing, or cannot be computed."""
+    """The loss is wrong, is meaningless, or cannot be computed."""
     WARNING = "warning"
-    """Something is probably not what was meant."""
+    """Something is probably not as intended."""
     INFO = "info"
-    """Nothing is wrong, but a person should know."""
+    """Nothing is wrong, but it is worth knowing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +43,15 @@ class Finding:
     remedy: str = ""
     """The kind of the repair, which is stable."""
     place: Location | None = None
-    """Where the first of it is, if it is in one place."""
+    """The first place where it occurs, if there is one."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputFacts:
-    """What one input holds.
+    """What one input contains.
 
     ``minimum``, ``maximum`` and ``mean`` are of the finite numbers (None where there is none).
-    ``columns`` counts the numbers of a sample, ``constant`` lists the columns that never change
+    ``columns`` counts the numbers of a sample, ``constant`` lists constant columns
     (the first of them; ``constant_columns`` counts all). ``classes`` counts the labels by class.
     """
 
@@ -97,11 +97,11 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What the files hold, what is wrong with them, and how the loss compares.
+    """What the files contain, what is wrong with them, and how the loss compares.
 
-    ``loss`` is the canonical name of the loss that was looked at (empty: none fits) and ``value``
+    ``loss`` is the canonical name of the loss that was checked (empty: none fits) and ``value``
     its reduced value (None where it cannot be computed). ``skipped`` says what could not be
-    looked at, and why.
+    checked, and why.
     """
 
     loss: str
@@ -113,9 +113,9 @@ class CheckResult:
     baselines: tuple[Baseline, ...] = ()
     proposals: tuple[Proposal, ...] = ()
     accuracy: float | None = None
-    """Share of the labels that the largest score is for, where there are classes."""
+    """Share of the labels whose class has the largest score, where there are classes."""
     duplicates: int | None = None
-    """How many samples were there before (None: they are too plain to be told apart)."""
+    """How many samples repeat an earlier one (None: their values are too few to tell)."""
     duplicates_estimated: bool = False
     skipped: tuple[str, ...] = ()
 

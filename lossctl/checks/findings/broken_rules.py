@@ -1,4 +1,4 @@
-"""What to do about the rules that are checked in every block."""
+"""Repairs for the rules that are checked in every block."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lossctl.kinds import Kind
 MakeRepair = Callable[[CheckContext, Profile, RuleFinding], Repair]
 
 CLIP = (1e-6, 1 - 1e-6)
-"""Well inside of where losses clamp, also when rows are divided by their sums."""
+"""Well within the bounds at which losses clamp, also when rows are divided by their sums."""
 
 
 def repair_rule(context: CheckContext, finding: RuleFinding) -> Repair | None:

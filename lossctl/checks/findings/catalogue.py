@@ -1,6 +1,6 @@
-"""The findings there are: each declared once, with its code, its severity and what it means.
+"""All types of findings: each declared once, with its code, its severity and its meaning.
 
-A type that is detected in what the scan has gathered is declared by a decorator on its detector.
+A type that is detected in the measurements of the scan is declared by a decorator on its detector.
 The rules that are checked in every block (of this command and of every computation alike) are
 types of findings, too.
 """
@@ -36,9 +36,9 @@ class Evidence:
     values: dict[str, Any] = field(default_factory=dict)
     repair: Repair | None = None
     severity: Severity | None = None
-    """Where it is not as severe as it is elsewhere."""
+    """Its severity, where that differs from that of its type."""
     place: Location | None = None
-    """Where the first of it is, if it is in one place."""
+    """The first place where it occurs, if there is one."""
 
 
 Detector = Callable[["CheckContext"], Iterator[Evidence]]
@@ -46,7 +46,7 @@ Detector = Callable[["CheckContext"], Iterator[Evidence]]
 
 @dataclass(frozen=True, slots=True)
 class FindingType:
-    """A type of finding: its code, how severe it is, and what it is in a few words."""
+    """A type of finding: its code, its severity and a summary."""
 
     code: str
     severity: Severity

@@ -1,4 +1,4 @@
-"""What detectors look at: the plan, what the probes gathered, and the loss itself."""
+"""The data for detectors: the plan, the measurements of the probes, and the loss itself."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class CheckContext:
 
     @property
     def elementwise(self) -> bool:
-        """Whether each prediction has its own target, and nothing else has a say."""
+        """Whether each prediction has its own target, and its loss depends on nothing else."""
         beside = [one for one in self.plan.inputs[2:] if one.kind != Kind.VARIANCE]
         return not beside and is_elementwise(self.plan)
 

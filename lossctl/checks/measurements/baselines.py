@@ -27,10 +27,10 @@ PERFECT = "perfect"
 MEAN, MEDIAN, BEST = "constant mean", "constant median", "best constant"
 TINY = 1e-300
 IMPOSSIBLE = -1e4
-"""The logit of what has no chance: its exponential is 0."""
+"""The logit of an impossible class: its exponential is 0."""
 
 SCALES = tuple(2.0**power for power in range(-2, 11))
-"""How sure a model may be of what is right; the one that costs least is meant."""
+"""Probabilities of the true class that are tried; the one with the lowest loss counts."""
 
 LARGEST = 2**21
 """Scores of all classes for each class that occurs; of more, some of the classes are taken."""
@@ -40,7 +40,7 @@ SEARCHED = 65_536
 
 STEPS = 60
 NEARLY = 1e-3
-"""A constant that is better by less than this share is not told."""
+"""A constant that is better by less than this share is not reported."""
 
 GOLDEN = (math.sqrt(5) - 1) / 2
 
@@ -72,7 +72,7 @@ class Baselines:
         return [Baseline(name, value, self.table.exact) for name, value in found.items()]
 
     def _needs_more(self) -> bool:
-        """Whether there are inputs beside predictions and targets that cannot be made up."""
+        """Whether there are other inputs than predictions and targets, which cannot be invented."""
         return any(one.kind != Kind.VARIANCE for one in self.plan.inputs[2:])
 
     def _predict(self) -> Iterator[tuple[str, Array]]:

@@ -1,7 +1,7 @@
-"""Which classes are predicted where which are true, and whether another order would serve better.
+"""The confusion matrix, and whether another order of the classes would fit better.
 
-The counts are kept in two halves: an order that was found in one of them must also serve in the
-other, so that chance alone makes no finding.
+The counts are kept in two halves: an order that was found in one of them must also fit the other,
+so that chance alone makes no finding.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ Array = NDArray[Any]
 Codes = NDArray[np.int64]
 Counts = NDArray[np.int64]
 Decide = Callable[[View], tuple[Array, Array]]
-"""What tells the predicted and the true class of each place of a block."""
+"""Returns the predicted and the true class of each label of a block."""
 
 MOST_CLASSES = 1024
 FEWEST = 16
-"""Labels of a half from which on an order of the classes can be told from chance."""
+"""The least number of labels in a half that tells an order of the classes from chance."""
 
 DISTRIBUTIONS = (Kind.DISTRIBUTION, Kind.DENSITY)
 PROBABILITIES = (Kind.PROBABILITY, Kind.CLIPPED)
@@ -98,7 +98,7 @@ class Confusion:
         return int(np.trace(counts)) / total if total else None
 
     def find_order(self, sureness: float, least_gain: float) -> Order | None:
-        """Return an order of the classes that surely raises the accuracy, if there is one."""
+        """Return an order of the classes that significantly raises the accuracy, if any."""
         first, second = self.halves
         if not first.any() or not second.any():
             return None

@@ -31,7 +31,7 @@ _SHIFTS = (np.uint64(31), np.uint64(29))
 
 @dataclass(frozen=True, slots=True)
 class Repeats:
-    """How many rows were there before, and the first two that are the same."""
+    """How many rows repeat an earlier one, and the first two that are equal."""
 
     count: int
     first: int = -1
@@ -62,7 +62,7 @@ class Sketch:
             self._compress()
 
     def find_repeats(self) -> Repeats:
-        """Return what there is of rows that occur more than once."""
+        """Return the rows that occur more than once."""
         self._compress()
         found = self._kept.find_repeats()
         return replace(found, count=found.count << self._level, estimated=self._level > 0)
@@ -111,7 +111,7 @@ class Counted:
         return cls(hashes[starts], counts, first, np.minimum.reduceat(rows, starts))
 
     def find_repeats(self) -> Repeats:
-        """Return what there is of hashes that were seen more than once."""
+        """Return the hashes that were seen more than once."""
         twice = np.flatnonzero(self.counts > 1)
         if not len(twice):
             return Repeats(0)
@@ -182,7 +182,7 @@ def _draw_factors(count: int) -> Hashes:
 
 
 def hash_values(values: Array | Cells) -> Hashes:
-    """Return a hash of each value of a column, be they numbers or texts."""
+    """Return a hash of each value of a column, numbers or strings."""
     if not isinstance(values, Cells):
         return hash_rows(np.asarray(values))
     codes, found = values.encode("ids")

@@ -59,7 +59,7 @@ class Ids:
             self._write()
 
     def find_repeats(self) -> Repeats:
-        """Return how many ids were there before; to be asked once."""
+        """Return how many ids repeat an earlier one; may be called once."""
         if self._spool is None:
             return Counted.merge([Counted.of(*one) for one in self._held] or [NONE]).find_repeats()
         self._write()

@@ -1,4 +1,4 @@
-"""Predictions beside targets of the same shape: are they equal, and how do they go together?"""
+"""Predictions beside targets of the same shape: are they equal, and how do they correlate?"""
 
 from __future__ import annotations
 

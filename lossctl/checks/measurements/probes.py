@@ -1,4 +1,4 @@
-"""What is looked at in a block, and who looks.
+"""Probes: what is measured in each block.
 
 Each probe measures blocks on any thread, and adds the measures up in order.
 """

@@ -18,10 +18,10 @@ from lossctl.kinds import Kind
 Array = NDArray[Any]
 
 MOST_COLUMNS = 65_536
-"""Columns are followed one by one up to here."""
+"""The most columns that are measured one by one."""
 
 SAMPLE = 512
-"""Numbers that are looked at before all are."""
+"""Numbers that are examined before all of them are."""
 
 LARGEST_HALF = 65_504.0
 HALF_TOLERANCE = 1e-2
@@ -64,7 +64,7 @@ class RowSums:
 
 @dataclass(slots=True)
 class Measures:
-    """What some numbers of an input are."""
+    """Measures of some numbers of an input."""
 
     count: int = 0
     low: float = math.inf

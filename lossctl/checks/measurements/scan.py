@@ -1,4 +1,4 @@
-"""The one pass over the files: every block is computed, and looked at by every probe."""
+"""The one pass over the files: every block is computed, and measured by every probe."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Scan:
     uneven: UnevenLengthsError | None = None
 
     def run(self) -> None:
-        """Read everything; inputs that end apart are noted."""
+        """Read everything; inputs of different lengths are noted."""
         try:
             for seen in work_through(self.plan, self._look, self._read):
                 self.partial.merge(seen.partial)

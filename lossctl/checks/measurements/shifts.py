@@ -1,9 +1,9 @@
-"""Does the loss fall when predictions are moved by some rows against the targets?
+"""Does the loss fall when predictions are shifted by some rows against the targets?
 
 For every row, the loss beside its own target is compared with the loss beside the one before and
-the one behind. The differences are added up in segments, so that rows which are out of step only
-from some place on (where a row was lost) are found too. A row is out of step only if moving it
-the other way wins much less: where both ways win, the predictions are worse than any others,
+the one behind. The differences are added up in segments, so that rows which are shifted only
+from some place on (where a row was lost) are found too. A row is shifted only if moving it
+the other way gains much less: where both ways gain, the predictions are worse than any others,
 such as scores of exchanged classes.
 """
 
@@ -30,11 +30,11 @@ PER_BLOCK = 8
 MOST_SEGMENTS = 512
 FEWEST_ROWS = 16
 SURENESS = 6.0
-"""Standard errors that a difference must be away from nothing."""
+"""How many standard errors a difference must be away from 0."""
 LEAST_GAIN = 0.1
-"""Share of the loss that must be won."""
+"""The least share of the loss that must be gained."""
 MOST_OPPOSITE = 0.5
-"""Share of what is won that the same step the other way may win."""
+"""The largest share of the gain that the same step the other way may have."""
 
 STOP, COUNT, GAIN, SQUARES, BEFORE = range(5)
 """Columns of a table of segments: rows counted, how much less is lost, its squares, the loss."""
@@ -42,7 +42,7 @@ STOP, COUNT, GAIN, SQUARES, BEFORE = range(5)
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """By how many rows predictions are out of step, from which row on, and what it costs."""
+    """By how many rows predictions are shifted, from which row on, and the cost of it."""
 
     offset: int
     """Prediction i belongs to target i + offset."""
@@ -55,7 +55,7 @@ class Shift:
 
 
 class Shifts:
-    """The differences between losses in step and out of step, for several offsets."""
+    """The differences between losses as given and shifted, for several offsets."""
 
     def __init__(self, offsets: Sequence[int]) -> None:
         both = (sign * one for one in offsets for sign in (1, -1))
@@ -94,7 +94,7 @@ class Shifts:
             self._segments[offset] = joined
 
     def find(self) -> Shift | None:
-        """Return the offset that surely lowers the loss, if there is one."""
+        """Return the offset that significantly lowers the loss, if there is one."""
         found = [self._detect(offset) for offset in self.offsets]
         sure = [one for one in found if one is not None]
         return max(sure, key=lambda one: (one.before - one.after) * one.rows, default=None)
@@ -161,7 +161,7 @@ def _mean(rows: Contributions) -> Array:
 def _compare(
     plan: Plan, region: Region, inputs: Sequence[Array], own: Array, offset: int, start: int
 ) -> Segments:
-    """Return what is won in each segment of a block by an offset."""
+    """Return what is gained in each segment of a block by an offset."""
     count = len(own) - abs(offset)
     first = slice(0, count) if offset > 0 else slice(-offset, None)
     other = slice(offset, None) if offset > 0 else slice(0, count)

@@ -1,7 +1,7 @@
-"""The targets, as far as they must be known for baselines: counted by value, or a sample of them.
+"""The targets, as far as baselines need them: counted by value, or a sample of them.
 
 A constant prediction has one loss for each different target. Class indices, labels and other
-targets of few values are counted, which is exact for files of any size. Others are kept up to
+targets with few values are counted, which is exact for files of any size. Others are kept up to
 ``MOST_KEPT`` numbers; beyond, every second, every fourth and so on is kept.
 """
 
@@ -28,7 +28,7 @@ Array = NDArray[Any]
 
 MOST_KEPT = 2**21
 FEW = 256
-"""So many different values are counted."""
+"""The most different values that are counted."""
 
 FEWER = 4
 LOOK = 1024

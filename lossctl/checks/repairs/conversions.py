@@ -1,8 +1,8 @@
-"""Scores in one form where another is needed: logits, probabilities, their logarithms.
+"""Conversions between forms of scores: logits, probabilities, their logarithms.
 
-Three repairs are tried in this order: an option of the loss that takes the form which is there;
-another loss of the same library that takes it and gives the same number (which is tried out on
-the first rows); and a conversion of the file.
+Three repairs are tried in this order: an option of the loss that accepts the form which is there;
+another loss of the same library that accepts it and gives the same number (which is tried on the
+first rows); and a conversion of the file.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ FEW = 256
 LABELS = {Kind.SIGN, Kind.INDEX, Kind.BINARY, Kind.SOFT_LABEL, Kind.INDEX_LIST}
 LONE = 2.0
 IGNORED = (-100, -1, 255)
-"""Labels that usually mean none."""
+"""Labels that usually mean "no label"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Looks:
 
 
 Fit = Callable[[Looks], "float | None"]
-"""How much it says for a kind that numbers look like this; None where they cannot be of it."""
+"""How specific numbers like these are to a kind; None where they cannot be of that kind."""
 
 
 def look(source: Source, classes: int) -> Looks:
@@ -75,7 +75,7 @@ class Candidate:
 
 
 def rank_losses(sources: Sequence[Source], settings: Settings) -> list[Candidate]:
-    """Return the losses that fit, the most telling fit first; equal ones by library and family."""
+    """Return the losses that fit, the most specific fit first; equal ones by library and family."""
     first = sources[0].shape
     classes = first[1] if len(first) > 1 and first[1] is not None else 1
     looks = [look(one, classes) for one in sources]

@@ -11,7 +11,7 @@ from lossctl.findings import Remedy
 
 
 class RepairKind(StrEnum):
-    """What can be done about a finding; the words stand in ``output/checks/repair_words``."""
+    """What can be done about a finding; the words are in ``output/checks/repair_words``."""
 
     IGNORE_OR_CORRECT = "ignore_or_correct"
     LEAVE_OUT_OR_CORRECT = "leave_out_or_correct"
@@ -113,7 +113,7 @@ class Repair(Worded):
     remedies: tuple[Worded | str, ...]
     commands: tuple[Worded | str, ...] = ()
     aside: Remedy | None = None
-    """What must be minded on the way."""
+    """What to take care of at the same time."""
 
     @property
     def kind(self) -> str:

@@ -25,14 +25,14 @@ TAB = ", sep=chr(9)"
 
 @dataclass(frozen=True, slots=True)
 class Command(Worded):
-    """The computation that is checked, as a person wrote it."""
+    """The computation that is checked, as the user wrote it."""
 
     loss: Loss
     references: tuple[Any, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
     """Options of the loss and shared ones that were given."""
     texts: tuple[str, ...] = ()
-    """Inputs that hold texts; the names of their classes are found, not given."""
+    """Inputs that contain strings; their class names were found, not given."""
 
     @property
     def textual(self) -> bool:
@@ -56,7 +56,7 @@ class Command(Worded):
         return replace(self, loss=loss or self.loss, options=kept)
 
     def name_classes(self, names: Sequence[str], texts: Sequence[str]) -> Command:
-        """Return the same computation with the classes that were found in inputs of texts."""
+        """Return the same computation with the classes that were found in inputs of strings."""
         return replace(self.change(classes=",".join(names)), texts=tuple(texts))
 
     def leave_out(self, name: str) -> Command:
@@ -110,7 +110,7 @@ class Command(Worded):
         return self.rewrite(remedy, mask=expression)
 
     def keep_first(self, remedy: Remedy | RepairKind, ids: str) -> Repair:
-        """Return the repair that leaves out samples whose id was there before."""
+        """Return the repair that leaves out samples whose id repeats an earlier one."""
         reference = parse_reference(ids)
         reader = READERS.get(reference.path.suffix.lower())
         sharded = reader is not None and not reference.path.is_file()  # pandas knows no patterns

@@ -1,4 +1,4 @@
-"""Inputs as they would be after a repair, so that the scan can go on as if it were made."""
+"""Inputs as they would be after a repair, so that the scan can continue as if it were made."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PEEKED = 1024
 """Rows that are looked at before the scan."""
 
 LARGEST = 2**27
-"""Numbers of an array that is turned as a whole."""
+"""The most numbers of an array that is transposed as a whole."""
 
 
 def peekable(source: Source) -> Source:
@@ -35,7 +35,7 @@ def peek(source: Source, rows: int = PEEKED) -> Array:
 
 
 class ChangedSource(DelegatingSource):
-    """A source that gives something else than another one."""
+    """A source that changes what another one gives."""
 
     def __init__(self, source: Source, trailing: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         super().__init__(source, trailing, dtype)
@@ -117,7 +117,7 @@ class LimitedSource(ChangedSource):
 
 
 def swap_axes(source: Source) -> Source | None:
-    """Return an array with its first two axes exchanged, if it can be read twice."""
+    """Return an array with its first two axes swapped, if it can be read twice."""
     rows = source.length
     if not source.repeatable or not source.trailing or rows is None:
         return None
