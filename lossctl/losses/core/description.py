@@ -114,7 +114,7 @@ def list_definition(loss: Loss) -> dict[str, str]:
         found[f"input {number}"] = f"{one.name} {one.shapes}: {one.kinds}"
     found |= {one.flag: _show_option(one) for one in loss.parameters}
     found["reduction"] = loss.reduction
-    found["losses"] = show_losses(loss)
+    found["losses"] = show_losses(loss, "--")
     return found | list_facts(loss)
 
 

@@ -86,11 +86,11 @@ def show_default(default: Any) -> str:
     return str(default).lower() if isinstance(default, bool) else str(default)
 
 
-def show_losses(loss: Documented) -> str:
-    """Say which losses there are without a reduction."""
+def show_losses(loss: Documented, before_options: str = "") -> str:
+    """Say which losses there are without a reduction; names of options may have a prefix."""
     first, forms = loss.inputs[0], range(loss.form_count)
     if loss.reduce_axes not in ("", "last", "all"):
-        return f"what --{loss.reduce_axes} leaves, or one number"
+        return f"what {before_options}{loss.reduce_axes} leaves, or one number"
     if all(loss.result_axes(form) == first.form(form).axes for form in forms):
         return "one per element"
     return " or ".join(dict.fromkeys(show_axes(loss.result_axes(form)) for form in forms))
@@ -114,7 +114,7 @@ def _show_option(one: Parameter) -> str:
 
 def _show_returns(loss: Documented) -> Iterator[str]:
     yield f"Result: the losses reduced, by {loss.reduction} unless reduction= says otherwise."
-    losses = show_losses(loss).replace("--", "")
+    losses = show_losses(loss)
     yield f"Without a reduction there are these losses: {losses}."
     if loss.unit:
         yield f"Their unit: {loss.unit}."
