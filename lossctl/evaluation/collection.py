@@ -1,4 +1,4 @@
-"""What is collected of the rows, over all of them or in the slices of one grouping."""
+"""Sums over the rows, over all of them or in the slices of one grouping."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Collection:
             self.uncertainty.add(columns, scored.chunk.numbers, codes, clusters)
 
     def spreads(self) -> list[Spread | None]:
-        """Return how sure every estimand is, in every slice."""
+        """Return the uncertainty of every estimand, in every slice."""
         if self.uncertainty is None or not self.size:
             return [None] * len(self.estimands)
         return list(self.uncertainty.spreads(self.size))

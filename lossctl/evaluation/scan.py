@@ -40,7 +40,7 @@ TaskBlock = tuple[int, Region, list[NDArray[Any]]]
 
 @dataclass
 class Scored:
-    """A chunk with what every task makes of its rows, and the columns that no task takes."""
+    """A chunk with the losses of every task, and the columns that are not inputs."""
 
     chunk: Chunk
     scores: list[Contributions]
@@ -65,7 +65,7 @@ class Scan:
     settings: Settings
     progress: Progress | None = None
     predicates: Sequence[dict[str, bool]] = ()
-    """For each task, whether the predicate of a whole input holds."""
+    """For each task, whether the predicate of a whole input is true."""
     sums: list[TaskSums] = field(init=False)
 
     def __iter__(self) -> Iterator[Scored]:
@@ -215,7 +215,7 @@ class RowScores:
 
 
 def evaluate_predicates(recipe: Recipe, asked: Mapping[Any, Asked], task: Task) -> dict[str, bool]:
-    """Return whether the predicate of a whole input holds, found in a reading of its own."""
+    """Return whether the predicate of a whole input is true, found in a separate pass."""
     predicate = task.spec.loss.predicate
     if predicate is None:
         return {}

@@ -54,10 +54,10 @@ _WORDS = {
 }
 
 KEYS = {name.replace("_", "-"): spec.value for name, spec in list_specs().items()}
-"""The keys of a job, and what their values are."""
+"""The keys of a job, and the types of their values."""
 
 OF_THE_COMMAND = ("format", "output", "limit", "precision", "progress", "debug")
-"""Flags that say how the whole run is shown: they are no keys of a job."""
+"""Flags that control the output of the whole run: they are not keys of a job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class Suite:
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """What became of a job: an evaluation, an error, or neither if it was only checked."""
+    """The result of a job: an evaluation, an error, or neither if it was only checked."""
 
     name: str
     evaluation: Evaluation | None = None
@@ -109,13 +109,13 @@ class JobResult:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing went wrong and no gate failed."""
+        """Whether there was no error and no gate failed."""
         return self.error is None and (self.evaluation is None or self.evaluation.passed)
 
 
 @dataclass(frozen=True, slots=True)
 class SuiteResult:
-    """What became of the jobs of a suite."""
+    """The results of the jobs of a suite."""
 
     file: str
     jobs: tuple[JobResult, ...]
@@ -219,7 +219,7 @@ def run_suite(
     """Run the jobs one after another; one that fails does not stop the others.
 
     ``work`` is called with the settings of each job in the directory of the file, so that paths
-    are relative to it; ``overrides`` go before the settings of the file.
+    are relative to it; ``overrides`` take precedence over the settings of the file.
     """
     with contextlib.chdir(Path(suite.file).absolute().parent):
         jobs = tuple(_run_job(job, work, overrides) for job in suite.jobs)

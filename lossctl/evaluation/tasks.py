@@ -1,4 +1,4 @@
-"""A loss of one model: which columns feed its inputs, and what is made of its sums over rows."""
+"""A loss of one model: the columns of its inputs, and how its sums over rows become a loss."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lossctl.losses.core.declaration import Loss
 
 @dataclass(frozen=True)
 class Task:
-    """A loss of one model, with what feeds its inputs in the order of the declaration."""
+    """A loss of one model, with the sources of its inputs in the order of the declaration."""
 
     model: str
     spec: LossSpec

@@ -1,4 +1,4 @@
-"""The rows that lose most, in bounded memory."""
+"""The rows with the highest loss, in bounded memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lossctl.engine.sums.partial import Contributions
 
 @dataclass(frozen=True, slots=True)
 class KeptRow:
-    """Where a row is, and what is shown of it."""
+    """The number of a row, and the columns that are shown for it."""
 
     row: int
     value: float
@@ -59,7 +59,7 @@ def row_losses(rows: Contributions) -> NDArray[np.float64]:
 
 
 def take_texts(column: Any, places: NDArray[np.int64]) -> list[str]:
-    """Return some cells of a column as texts; an empty one is an empty text."""
+    """Return some cells of a column as strings; an empty one is an empty string."""
     if isinstance(column, Cells):
         values = column.take(places).values()
     else:

@@ -1,1 +1,1 @@
-"""How sure is a number?"""
+"""How uncertain is a number?"""

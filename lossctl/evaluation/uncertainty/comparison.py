@@ -1,4 +1,4 @@
-"""A model against a baseline on the same rows: won and lost rows, differences, discoveries."""
+"""A model against a baseline on the same rows: wins and losses, differences, discoveries."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Counts = NDArray[np.int64]
 
 
 class WinCounts:
-    """On how many rows of each slice the model loses less, as much, and more than the baseline.
+    """On how many rows of each slice the loss of the model is lower, equal and higher.
 
     A row that does not count for one of them, or has a loss that is NaN, is left out.
     """
@@ -73,7 +73,7 @@ def compare(
 ) -> list[Comparison]:
     """Return the comparison over all rows, or one for each slice of ``by``.
 
-    Without a spread there are neither intervals nor p-values. Significant is what is still there
+    Without a spread there are neither intervals nor p-values. Significant is what remains
     after control of the false-discovery rate over these slices, at the spread's level.
     """
     size = len(labels)

@@ -1,4 +1,4 @@
-"""What is estimated: means as ratios of sums, and how far two of them lie apart."""
+"""What is estimated: means as ratios of sums, and the difference of two of them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """The transformed ratio of a model less that of the baseline, on the same rows.
+    """The transformed ratio of a model minus that of the baseline, on the same rows.
 
     Its terms are the differences of the columns and the baseline's own columns: so nothing
     cancels where two models hardly differ.
@@ -102,7 +102,7 @@ def transformed(transform: Transform | None, means: Floats) -> Floats:
 
 
 def slope(transform: Transform | None, means: Floats) -> Floats:
-    """Return the slope of the transform at means."""
+    """Return the derivative of the transform at means."""
     return np.ones_like(means) if transform is None else _apply(transform.derivative, means)
 
 

@@ -10,7 +10,7 @@ from lossctl.evaluation.uncertainty.estimands import Floats
 
 
 def control(p_values: Sequence[float] | Floats) -> Floats:
-    """Return the q-values of p-values; NaN, no test at all, stays NaN and counts for nothing.
+    """Return the q-values of p-values; NaN (no test) stays NaN and does not count.
 
     Those at or below a share are discoveries of which that share is false, at most, on average.
     Benjamini and Hochberg 1995, doi:10.1111/j.2517-6161.1995.tb02031.x.

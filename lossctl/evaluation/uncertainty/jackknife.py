@@ -1,7 +1,7 @@
-"""The delete-a-group jackknife: what becomes of a value without one group of rows at a time.
+"""The delete-a-group jackknife: a value computed without one group of rows at a time.
 
 Rows are put into groups by a hash of their number, so that the order of the rows (sorted, or
-in a rhythm) means nothing. Kott 2001, The delete-a-group jackknife, J. Official Statistics 17.
+periodic) has no effect. Kott 2001, The delete-a-group jackknife, J. Official Statistics 17.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ class Moments:
         self.spread = np.pad(self.spread, ((0, 0), (0, more)))
 
     def measure(self, estimand: Estimand, slices: int = 1) -> tuple[Floats, Floats, Integers]:
-        """Return value, standard error and degrees of freedom of a estimand in each slice.
+        """Return value, standard error and degrees of freedom of an estimand in each slice.
 
         The linearised variance: the rows' influences, squared, summed, times n / (n - 1).
         """

@@ -1,4 +1,4 @@
-"""Student's t: how far a mean of few numbers strays from the truth."""
+"""Student's t distribution: quantiles and p-values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How sure are the means and their differences: one scan over the rows, four methods.
+"""The uncertainty of means and their differences: one scan over the rows, four methods.
 
 The rows are cut at fixed places, and every sum is taken in their order: the results have the
 same bits however the rows come in chunks, and whatever threads have computed them.
@@ -43,7 +43,7 @@ NAME_CLUSTERS = Sentence.of("Name their column with {cluster_by}.", OptionName("
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """How intervals are made. Raises UsageError for what makes no sense."""
+    """How intervals are made. Raises UsageError for values out of bounds."""
 
     name: Name = "normal"
     level: float = 0.95
@@ -75,10 +75,10 @@ class Method:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spread:
-    """A estimand in each slice, with its standard error and interval.
+    """An estimand in each slice, with its standard error and interval.
 
     ``p_values`` are two-sided, of the hypothesis that the estimand is 0; only a
-    :class:`Contrast` has them. What cannot be said (of fewer than two rows) is NaN.
+    :class:`Contrast` has them. What is unknown (with fewer than two rows) is NaN.
     """
 
     method: Method
@@ -97,7 +97,7 @@ class Spread:
         return Interval(self.method.level, low, high, self.method.name, error)
 
     def limits(self, slices: Integers) -> tuple[list[float | None], ...]:
-        """Return the intervals of some slices: their ends and standard errors, or None."""
+        """Return the intervals of some slices: their limits and standard errors, or None."""
         ends = (self.low[slices], self.high[slices], self.errors[slices])
         unknown = np.isnan(ends[0]) | np.isnan(ends[1])
         shown = [one.astype(np.object_) for one in ends]
@@ -113,7 +113,7 @@ class Spread:
 
 
 class Uncertainty:
-    """Collects rows, and says how sure the estimands are over all of them or in each slice.
+    """Collects rows, and returns the estimands with their uncertainty, overall or in each slice.
 
     Rows come in order, in chunks of any size. ``bootstrap`` and ``jackknife`` resample clusters
     where clusters are given, rows otherwise.
