@@ -8,9 +8,9 @@
     ├── FileError         exit 4: a file could not be opened, read or written
     └── CheckError        exit 1: a gate or check failed
 
-Each carries a message (what was wrong, and where) and a remedy (what to do). Both may be data
-(``lossctl.findings``): what kind of remedy it is, where something is. The words for them are made
-by the output room, when somebody asks for them with ``str``.
+Each has a message (what was wrong, and where) and a remedy (what to do). Both may be data
+(``lossctl.findings``): a kind of remedy, a location. The output room turns them into text when
+they are converted with ``str``.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _wording = ""
 
 
 def register_wording(place: str) -> None:
-    """Name the function (as ``module:name``) that finds words; it is imported when called."""
+    """Register the function (``module:name``) that makes text; it is imported when called."""
     global _wording  # noqa: PLW0603 - set once, when the package is imported
     _wording = place
 
 
 class Worded:
-    """Something to say, as data; ``str`` gives the words for it."""
+    """Part of a message as data; ``str`` gives its text."""
 
     __slots__ = ()
 
@@ -111,19 +111,19 @@ class CheckError(LossctlError):
 
 
 class LossctlWarning(UserWarning):
-    """Something that is computed but that a person should know of."""
+    """A warning about a result that was computed."""
 
 
 def __getattr__(name: str) -> type[CustomLossError]:
-    """Hand on the name that CustomLossError had in the version before, with a warning."""
+    """Return CustomLossError for its previous name, with a warning."""
     if name == "OwnLossError":
-        warn("OwnLossError is now called CustomLossError; the old name will go in the next version")
+        warn("OwnLossError is now CustomLossError; the next version removes the old name")
         return CustomLossError
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def warn(message: str | Worded) -> None:
-    """Give a LossctlWarning that points at the code which called lossctl."""
+    """Issue a LossctlWarning that points at the code that called lossctl."""
     import inspect
     import warnings
 
@@ -136,7 +136,7 @@ def warn(message: str | Worded) -> None:
 
 
 def nearest(name: str, candidates: Iterable[str], count: int = 3) -> list[str]:
-    """Return the candidates that look most like ``name``, best first."""
+    """Return the candidates most similar to ``name``, best first."""
     from difflib import get_close_matches
 
     by_fold: dict[str, str] = {}
@@ -146,7 +146,7 @@ def nearest(name: str, candidates: Iterable[str], count: int = 3) -> list[str]:
 
 
 def did_you_mean(name: str, candidates: Sequence[str]) -> str:
-    """Return a sentence with the nearest candidates, or with what there is."""
+    """Return a sentence with the most similar candidates, or else all that are available."""
     close = nearest(name, candidates)
     if close:
         return f"Did you mean {' or '.join(close)}?"

@@ -1,4 +1,4 @@
-"""The public API of checks: what the command ``check`` is one call of."""
+"""The public API of checks, which the command ``check`` calls."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def check(
     progress: Callable[[int, int | None], None] | None = None,
     **options: Any,
 ) -> CheckResult:
-    """Find what is wrong with predictions and targets, in one scan over arrays or files.
+    """Find what is wrong with predictions and targets, in one pass over arrays or files.
 
-    What :func:`~lossctl.compute` rejects is a finding here; the scan goes on, as if it were
-    fixed where that is possible.
+    What :func:`~lossctl.compute` rejects is a finding here; the pass continues as if it were
+    fixed, where that is possible.
 
     >>> import lossctl
     >>> found = lossctl.check("ce", [[2.0, 0.5, 0.1], [0.2, 1.5, 0.3]], [1, 3])

@@ -59,10 +59,10 @@ def compute(
 
     """
     if reduction == "none":
-        _refuse_parts(part=part, save_state=save_state)
+        _reject_parts(part=part, save_state=save_state)
     if part is not None and save_state is None:
         raise UsageError(
-            "a part is of no use without its state",
+            "part needs a file for its state",
             Sentence.of("Add {save_state}.", OptionName("save_state", "FILE")),
         )
     call = make_call(
@@ -121,7 +121,7 @@ def elements(
         CustomLossError:
 
     """
-    _refuse_parts(**{name: options.get(name) for name in ("reduction", "part", "save_state")})
+    _reject_parts(**{name: options.get(name) for name in ("reduction", "part", "save_state")})
     call = make_call(
         loss,
         inputs,
@@ -221,16 +221,16 @@ def compare_definitions(*losses: str | Loss) -> dict[str, Any]:
 
     """
     if len(losses) < 2:
-        raise UsageError("a comparison needs two losses or more", "Name another one.")
+        raise UsageError("a comparison needs at least two losses", "Name another one.")
     return compare_declarations([find(one) for one in losses])
 
 
-def _refuse_parts(**given: Any) -> None:
-    """Refuse what only reduced results have."""
+def _reject_parts(**given: Any) -> None:
+    """Reject arguments that only reduced results have."""
     for name, value in given.items():
         if value is not None:
             raise UsageError(
-                f"per-element losses have no {name.replace('_', ' ')}: they are not added up",
+                f"per-element losses have no {name.replace('_', ' ')}: they are not summed",
                 "Compute a reduction, such as mean.",
             )
 
@@ -239,7 +239,7 @@ def _parse_part(text: str) -> tuple[int, int]:
     try:
         part, parts = map(int, text.split("/"))
     except ValueError:
-        raise UsageError(f"{text!r} is no part", "Write it as 3/40: the third of forty.") from None
+        raise UsageError(f"{text!r} is not a part", "Write it as 3/40: the third of forty.") from None
     return part, parts
 
 

@@ -1,4 +1,4 @@
-"""The public Python API for datasets: what the commands evaluate and run are one call of."""
+"""The public Python API for datasets, which the commands evaluate and run call."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ R = TypeVar("R")
 def take_options(
     options: Callable[P, EvaluationOptions],
 ) -> Callable[[Callable[[EvaluationOptions], R]], Callable[P, R]]:
-    """Let a function of options have each of them as a parameter, with its type and default."""
+    """Give a function of options a parameter for each of them, with its type and default."""
     hints = get_type_hints(options)
     declared = inspect.signature(options).parameters.values()
     parameters = [one.replace(annotation=hints[one.name]) for one in declared]
@@ -66,7 +66,7 @@ def take_options(
 
 
 class PlannedEvaluation:
-    """An evaluation that is known to make sense, as far as can be told without the data."""
+    """An evaluation whose options are checked, as far as possible without the data."""
 
     def __init__(self, options: EvaluationOptions) -> None:
         from lossctl.evaluation.request.request import make_request
@@ -86,7 +86,7 @@ class PlannedEvaluation:
         refuse_input(path, self.request.dataset, self.request.asked)
 
     def check_columns(self) -> None:
-        """Raise what reading would raise at its beginning."""
+        """Raise the errors that opening the data would raise."""
         from lossctl.evaluation.rows.dataset import open_columns, refuse_input
 
         if self.options.elements is not None:
@@ -95,7 +95,7 @@ class PlannedEvaluation:
             source.close()
 
     def run(self, progress: Progress | None = None) -> Evaluation:
-        """Read the data, and say what the losses say."""
+        """Read the data and return the evaluation."""
         from lossctl.evaluation.evaluator import Evaluator
         from lossctl.evaluation.rows.dataset import refuse_input
 
@@ -157,13 +157,13 @@ def evaluate(options: EvaluationOptions) -> Evaluation:
 
 @take_options(EvaluationOptions)
 def plan_evaluation(options: EvaluationOptions) -> PlannedEvaluation:
-    """Take the options of :func:`evaluate`, and raise what is wrong with them without the data."""
+    """Take the options of :func:`evaluate`, and raise the errors found without the data."""
     return PlannedEvaluation(options)
 
 
 @take_options(EvaluationOptions)
 def check_evaluation(options: EvaluationOptions) -> None:
-    """Raise what :func:`evaluate` would raise before its work: names, conditions, files."""
+    """Raise the errors of names, conditions and files that :func:`evaluate` would raise."""
     if options.elements is not None:
         check_rows(options.elements)
     PlannedEvaluation(options).check_columns()

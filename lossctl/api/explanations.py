@@ -1,4 +1,4 @@
-"""The public API of explanations: how the number of one row comes about, step by step."""
+"""The public API of explanations: how the loss of one row is computed, step by step."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def explain(
     progress: Progress | None = None,
     **options: Any,
 ) -> Explanation:
-    """Explain how the loss of one row comes about, step by step, and what it adds to the mean.
+    """Explain how the loss of one row is computed, step by step, and what it adds to the mean.
 
     The inputs are read once. Without inputs, the steps have formulas and no values.
 
@@ -84,7 +84,7 @@ def explain(
     if call.has_inputs:
         return explain_row(call, row, progress)
     if row is not None:
-        raise UsageError(f"row {row} of what? No inputs are given", "Name the files.")
+        raise UsageError(f"row {row} was given without inputs", "Name the files.")
     return list_steps(call)
 
 

@@ -16,7 +16,7 @@ from lossctl.losses.core.declaration import Loss
 
 Progress = Callable[[int, "int | None"], None]
 PLACE = "{input}"
-"""What stands for the name of an input in the name of a file."""
+"""The placeholder for the name of an input in the name of a file."""
 
 
 def gradient(

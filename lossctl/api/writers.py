@@ -1,4 +1,4 @@
-"""The files that a call writes: this room says which, and the package registers who writes them."""
+"""The files that a call writes; the package registers the functions that write them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def find_writer(name: str) -> Callable[..., Any]:
 
 
 def open_text(path: Path) -> AbstractContextManager[TextIO]:
-    """Open a text file, which appears whole or not at all."""
+    """Open a text file, which appears complete or not at all."""
     opened: AbstractContextManager[TextIO] = find_writer("open_text")(path)
     return opened
 
@@ -48,7 +48,7 @@ def open_gradient(
     dtype: np.dtype[Any],
     result: Result,
 ) -> AbstractContextManager[GradientWriter]:
-    """Open a file for the boxes of an array of ``shape``, which is stored as ``given_shape``."""
+    """Open a file for the blocks of an array of ``shape``, which is stored as ``given_shape``."""
     opened: AbstractContextManager[GradientWriter] = find_writer("open_gradient")(
         path, shape, given_shape, dtype, result
     )

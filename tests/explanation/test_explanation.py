@@ -98,7 +98,7 @@ class TestRows:
     def test_a_row_must_be_named(self) -> None:
         with pytest.raises(UsageError, match="no row is named"):
             lossctl.explain("ce", LOGITS, LABELS)
-        with pytest.raises(UsageError, match="row 3 of what"):
+        with pytest.raises(UsageError, match="row 3 was given without inputs"):
             lossctl.explain("ce", row=3)
 
     def test_a_row_without_losses(self) -> None:
