@@ -1,4 +1,4 @@
-"""A loss of one's own: the wing loss, for landmarks on faces."""
+"""A custom loss: the wing loss, for landmarks on faces."""
 
 from typing import Annotated
 

@@ -239,7 +239,9 @@ def _parse_part(text: str) -> tuple[int, int]:
     try:
         part, parts = map(int, text.split("/"))
     except ValueError:
-        raise UsageError(f"{text!r} is not a part", "Write it as 3/40: the third of forty.") from None
+        raise UsageError(
+            f"{text!r} is not a part", "Write it as 3/40: the third of forty."
+        ) from None
     return part, parts
 
 

@@ -45,7 +45,7 @@ NOT_A_NUMBER = ": column 'b', row 1 (line 4): 'x' is not a number"
             "t.jsonl",
             '{"b": [1, 2]}\n{"b": [1]}\n',
             Location(1, column="b"),
-            ": column 'b' holds lists of different lengths: row 0 has 2, row 1 has 1",
+            ": column 'b' contains lists of different lengths: row 0 has 2, row 1 has 1",
         ),
         (
             "t.jsonl",

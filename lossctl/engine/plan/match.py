@@ -137,7 +137,7 @@ def load_whole(loss: Loss, inputs: Sequence[BoundInput], sizes: dict[str, int | 
         counts = ", ".join(f"{name} has {count} samples" for name, count in lengths.items())
         raise DataError(
             f"the inputs differ in length: {counts}",
-            "All inputs must hold the same samples in the same order.",
+            "All inputs must contain the same samples in the same order.",
         )
     sizes["N"] = next(iter(lengths.values()))
 

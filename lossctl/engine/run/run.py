@@ -30,7 +30,7 @@ class UnevenLengthsError(DataError):
             shown.append(f"{expected} are needed")
         super().__init__(
             f"the inputs differ in length: {', '.join(shown)}",
-            "All inputs must hold the same samples in the same order.",
+            "All inputs must contain the same samples in the same order.",
         )
         self.counts = counts
 
