@@ -146,7 +146,7 @@ def _convert(array: Any, column: ColumnPlace, per_row: int) -> Array:
 
 def _convert_lists(array: Any, column: ColumnPlace, per_row: int) -> Array:
     if array.null_count:
-        entry = int(np.argmin(_validity(array)))
+        entry = int(np.argmin(read_validity(array)))
         place = column.locate(column.first + entry // per_row)
         raise DataError(
             Sentence(
@@ -191,15 +191,16 @@ def _convert_numbers(array: Any) -> Array:
         if not count:
             return np.empty(0, dtype)
         return np.full(count, np.nan, dtype if dtype.kind == "f" else np.float64)
-    values = _values(array)
+    values = read_values(array)
     if not array.null_count:
         return values
     values = np.array(values, values.dtype if values.dtype.kind == "f" else np.float64)
-    values[~_validity(array)] = np.nan
+    values[~read_validity(array)] = np.nan
     return values
 
 
-def _values(array: Any) -> Array:
+def read_values(array: Any) -> Array:
+    """Return the numbers or booleans of an Arrow array; a missing one may have any value."""
     import pyarrow as pa
 
     start, stop = array.offset, array.offset + len(array)
@@ -209,7 +210,8 @@ def _values(array: Any) -> Array:
     return np.frombuffer(buffer, array.type.to_pandas_dtype(), count=stop)[start:]
 
 
-def _validity(array: Any) -> Array:
+def read_validity(array: Any) -> Array:
+    """Return which values of an Arrow array are not missing."""
     start, stop = array.offset, array.offset + len(array)
     buffer = array.buffers()[0]
     return np.ones(len(array), np.bool_) if buffer is None else _bits(buffer, start, stop)

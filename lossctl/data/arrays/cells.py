@@ -89,18 +89,6 @@ class Cells:
             return None
         return to_array(pa.chunked_array([self.arrow]), column)
 
-    def read_as(self, kind: str) -> Cells:
-        """Return strings as numbers ("double"), booleans ("bool") or strings ("string").
-
-        Raises ValueError if they cannot be converted.
-        """
-        return Cells(self.arrow.cast(kind))
-
-    @property
-    def empty(self) -> bool:
-        """Whether all cells are empty."""
-        return bool(self.arrow.null_count == len(self.arrow))
-
     def pack(self) -> Any:
         """Return the cells as a buffer of Arrow's streaming format."""
         import pyarrow as pa

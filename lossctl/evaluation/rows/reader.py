@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lossctl.data.arrays.cell_values import ValueType
 from lossctl.data.arrays.cells import Cells
 from lossctl.data.arrays.class_names import ClassNames
 from lossctl.data.arrays.source import Array, Source
@@ -111,7 +112,7 @@ class Reader:
         where = {(WHERE, name): Asked(name, labels=True, what="where") for name in names}
         wanted = {**self.asked, **where}
         self.sources = open_columns(recipe.dataset, wanted)
-        self._kinds: dict[str, str] = {}
+        self._kinds: dict[str, ValueType] = {}
         for key in recipe.time_major & self.sources.keys():
             self.sources[key] = TimeMajorSource(self.sources[key])
         if recipe.matching is not None:
@@ -203,8 +204,11 @@ class Reader:
             keep = recipe.matching.keep[start : start + count]
             self.matched += int(np.count_nonzero(keep))
         if recipe.filter is not None:
+            names = recipe.filter.columns
             filtered = recipe.filter.keep(
-                {name: self._type(name, columns[WHERE, name]) for name in recipe.filter.columns}
+                {name: columns[WHERE, name] for name in names},
+                [name for name in names if self.sources[WHERE, name].text],
+                self._kinds,
             )
             keep = filtered if keep is None else keep & filtered
         columns = {key: column for key, column in columns.items() if key in self.asked}
@@ -225,26 +229,6 @@ class Reader:
         if key not in recipe.indexed or recipe.classes is None or not isinstance(column, Cells):
             return column
         return recipe.classes.index(column, self.sources[key], numbers, self.asked[key].what)
-
-    def _type(self, name: str, cells: Any) -> Any:
-        """Return a column of a text file as numbers, or booleans, if its first rows are."""
-        if not isinstance(cells, Cells) or not self.sources[WHERE, name].text:
-            return cells
-        known = self._kinds.get(name)
-        for kind in (known,) if known else ("double", "bool", "string"):
-            try:
-                typed = cells.read_as(kind)
-            except ValueError as error:  # a broken number, to Arrow too
-                if known is None:
-                    continue
-                raise DataError(
-                    f"column {name!r} contains numbers in its first rows, but not in all: {error}",
-                    "Correct the cell, or use a column with values of one type.",
-                ) from error
-            if not typed.empty:
-                self._kinds[name] = kind
-            return typed
-        return cells
 
     def _uneven(self) -> DataError:
         counts = dict.fromkeys(
