@@ -50,6 +50,7 @@ from lossctl.losses.core.inputs import soft_label as soft_label
 from lossctl.losses.core.inputs import variance as variance
 from lossctl.losses.core.steps import Step as Step
 from lossctl.losses.core.terms import InputPredicate as InputPredicate
+from lossctl.losses.core.terms import Range as Range
 from lossctl.losses.core.terms import Terms as Terms
 from lossctl.losses.core.terms import Transform as Transform
 from lossctl.losses.custom.decorator import loss as loss

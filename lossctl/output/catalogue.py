@@ -154,6 +154,7 @@ def list_sections(described: Description) -> Iterator[tuple[str, list[str]]]:
         yield OPTIONS, [f"{flag:<{width}}  {_explain(one)}" for flag, one in flags]
     if described["unit"]:
         yield "Unit of the losses", [described["unit"]]
+    yield "Range of the losses", [described["range"]["label"]]
     yield "Gradient", list(_describe_gradient(described["gradient"]))
     if described["traps"] or described["family"] != "own":
         traps = [f"- {trap}" for trap in described["traps"]]

@@ -27,6 +27,7 @@ SAID: dict[str, Any] = {
     "formula": "x − y",
     "source": "https://example.org",
     "example": "a.npy b.npy",
+    "range": declaration.UNBOUNDED,
 }
 READ = "read .github/CONTRIBUTING.md, 'A loss'"
 
@@ -107,6 +108,7 @@ def test_the_family_is_the_folder() -> None:
     [
         ({"library": None}, "'library'"),
         ({"library": ""}, "does not say whose definition it is"),
+        ({"range": None}, "does not say in which range"),
         ({"source": None}, "'source'"),
         ({"formula": None}, "'formula'"),
         ({"module": "somewhere.else"}, "use lossctl.loss"),

@@ -8,13 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.binary.losses import log_probability_steps, term_steps
-from lossctl.losses.core.declaration import (
-    Input,
-    Option,
-    logit,
-    loss,
-    soft_label,
-)
+from lossctl.losses.core.declaration import NON_NEGATIVE, Input, Option, logit, loss, soft_label
 from lossctl.losses.core.steps import Step, Steps
 from lossctl.losses.maths.numerics import (
     at_least,
@@ -37,6 +31,7 @@ FOCAL_SOURCE = "Lin et al. 2017, Focal loss for dense object detection, arXiv:17
 @loss(
     "focal",
     library="torchvision",
+    range=NON_NEGATIVE,
     inputs=(LOGITS, TARGET),
     aliases=("sigmoid_focal",),
     formula="−α_y (1 − p_y)^γ log p_y, p_y the probability of what is right, σ(x) or σ(−x);"
@@ -70,6 +65,7 @@ def focal(
 @loss(
     "optax.sigmoid_focal",
     library="optax",
+    range=NON_NEGATIVE,
     inputs=(LOGITS, TARGET),
     formula="−α_y (1 − p_y)^γ log p_y;  α_y is 1 unless alpha is given",
     source=FOCAL_SOURCE,

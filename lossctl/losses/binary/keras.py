@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lossctl.losses.binary import losses as binary
 from lossctl.losses.binary.focal import focusing_steps
 from lossctl.losses.binary.losses import cross_entropy_steps, log_probability_steps
-from lossctl.losses.core.declaration import Option, Terms, loss
+from lossctl.losses.core.declaration import NON_NEGATIVE, Option, Terms, loss
 from lossctl.losses.core.keras import (
     AVERAGE,
     AXIS_TRAP,
@@ -48,6 +48,7 @@ def _smooth(target: Array, smoothing: float) -> Array:
     "keras.binary_crossentropy",
     inputs=BINARY,
     aliases=("bce",),
+    range=NON_NEGATIVE,
     formula="mean over the axis of −y log p − (1 − y) log(1 − p), y smoothed to y (1 − s) + s/2",
     unit="nats",
     source="https://keras.io/api/losses/probabilistic_losses/#binarycrossentropy-class",
@@ -127,6 +128,7 @@ def binary_crossentropy_steps(
 @loss(
     "keras.binary_focal_crossentropy",
     inputs=BINARY,
+    range=NON_NEGATIVE,
     formula="mean over the axis of a (1 − p_t)^γ (−y log p − (1 − y) log(1 − p));"
     "  p_t = y p + (1 − y)(1 − p),  a = y α + (1 − y)(1 − α) if balanced, else 1",
     source="Lin et al. 2017, Focal loss for dense object detection, arXiv:1708.02002",

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.core.declaration import (
+    NON_NEGATIVE,
     Input,
     Option,
     Terms,
@@ -31,6 +32,7 @@ LEAST_VARIANCE = float(np.float32(1e-12))
 @loss(
     "bce",
     library="torch",
+    range=NON_NEGATIVE,
     inputs=(probability("input", "*", help="probability of the positive class"), TARGET),
     aliases=("binary_cross_entropy",),
     formula="−w [y log p + (1 − y) log(1 − p)], logarithms not below −100",
@@ -122,6 +124,7 @@ def bce_steps(p: Array, y: Array, *, weight: Array | None) -> Steps:
 @loss(
     "bce_with_logits",
     library="torch",
+    range=NON_NEGATIVE,
     inputs=(logit("input", "*", help="logits of the positive class"), TARGET),
     aliases=(
         "bce_logits",
@@ -206,6 +209,7 @@ def bce_with_logits_steps(
 @loss(
     "multilabel_soft_margin",
     library="torch",
+    range=NON_NEGATIVE,
     inputs=(
         logit("input", "N *D C", "C", help="logits of each label"),
         soft_label("target", "N *D C", "C", help="1 where the label holds, 0 where not"),

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.core.declaration import Option, box, loss
+from lossctl.losses.core.declaration import Option, Range, box, loss
 from lossctl.losses.core.steps import Step, Steps
 from lossctl.losses.maths.numerics import at_least, open_half
 
@@ -28,6 +28,7 @@ CIOU_EPS = 1e-7
 @loss(
     "giou",
     library="torchvision",
+    range=Range(0, 2),
     inputs=BOXES,
     aliases=("generalized_box_iou",),
     formula="1 − I / (U + ε) + (C − U) / (C + ε): intersection, union, enclosing box",
@@ -86,6 +87,7 @@ def giou_steps(x: Array, y: Array, *, eps: float) -> Steps:
 @loss(
     "diou",
     library="torchvision",
+    range=Range(0, 2),
     inputs=BOXES,
     aliases=("distance_box_iou",),
     formula="1 − I / (U + ε) + d² / (c² + ε): intersection, union, distance of the centres,"
@@ -134,6 +136,7 @@ def diou_steps(x: Array, y: Array, *, eps: float) -> Steps:
 @loss(
     "ciou",
     library="torchvision",
+    range=Range(0, 3),
     inputs=BOXES,
     aliases=("complete_box_iou",),
     formula="diou + α v,  v = 4/π² (atan(w_y/h_y) − atan(w_x/h_x))²,  α = v / (1 − IoU + v + ε)",

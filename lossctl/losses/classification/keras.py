@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.core.declaration import Option, Terms, index, loss
+from lossctl.losses.core.declaration import NON_NEGATIVE, Option, Terms, index, loss
 from lossctl.losses.core.keras import (
     BATCH,
     CATEGORICAL,
@@ -55,6 +55,7 @@ ALONG: dict[str, Any] = BATCH | {"results": ROWS, "class_axis_option": "axis"}
 @loss(
     "keras.categorical_crossentropy",
     inputs=CATEGORICAL,
+    range=NON_NEGATIVE,
     formula="−Σ_c y_c log(p_c / Σ p), y smoothed to y (1 − s) + s/C",
     unit="nats",
     source="https://keras.io/api/losses/probabilistic_losses/#categoricalcrossentropy-class",
@@ -139,6 +140,7 @@ def categorical_crossentropy_steps(
 @loss(
     "keras.categorical_focal_crossentropy",
     inputs=CATEGORICAL,
+    range=NON_NEGATIVE,
     formula="−Σ_c α (1 − p_c)^γ y_c log p_c, p divided by its sum, y smoothed to y (1 − s) + s/C",
     source="Lin et al. 2017, Focal loss for dense object detection, arXiv:1708.02002",
     example="probs.npy one_hot.npy",
@@ -219,6 +221,7 @@ def categorical_focal_crossentropy_steps(
 @loss(
     "keras.sparse_categorical_crossentropy",
     inputs=(SCORES, index("y_true", *ROWS, help="class indices")),
+    range=NON_NEGATIVE,
     formula="−log(p_y / Σ p)",
     unit="nats",
     source="https://keras.io/api/losses/probabilistic_losses/#sparsecategoricalcrossentropy-class",

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.core.declaration import Option, density, index, loss
+from lossctl.losses.core.declaration import NON_NEGATIVE, Option, density, index, loss
 from lossctl.losses.core.keras import BATCH, ROWS
 from lossctl.losses.core.steps import Step, Steps
 
@@ -21,6 +21,7 @@ Array = NDArray[Any]
         index("y_true", *ROWS, help="class indices"),
     ),
     results=ROWS,
+    range=NON_NEGATIVE,
     formula="(1 − p_y^q) / q",
     source="Zhang and Sabuncu 2018, Generalized cross entropy loss, arXiv:1805.07836",
     example="probs.npy labels.npy --q 0.7",

@@ -18,7 +18,16 @@ from lossctl.losses.classification.losses import (
     smooth_terms,
     smoothing_weights,
 )
-from lossctl.losses.core.declaration import Option, Terms, distribution, either, index, loss, real
+from lossctl.losses.core.declaration import (
+    NON_NEGATIVE,
+    Option,
+    Terms,
+    distribution,
+    either,
+    index,
+    loss,
+    real,
+)
 from lossctl.losses.core.keras import SMOOTHING
 from lossctl.losses.core.steps import Step, Steps
 from lossctl.losses.maths.numerics import separate_ignored
@@ -33,6 +42,7 @@ LARGEST_PIECE = 4096
 @loss(
     "linear_ce",
     library="torch",
+    range=NON_NEGATIVE,
     inputs=(
         real("input", "N F", "N F", "F", "F", help="features before the last linear layer"),
         either(

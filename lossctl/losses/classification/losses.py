@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lossctl.findings import RemedyKind
 from lossctl.losses.core.declaration import (
+    NON_NEGATIVE,
     Option,
     Terms,
     distribution,
@@ -54,6 +55,7 @@ DENOMINATOR_TRAP = "mean divides by Σ weight[target] over what is not ignored"
 @loss(
     "nll",
     library="torch",
+    range=NON_NEGATIVE,
     inputs=(
         log_probability("input", "N C *D", "C", help="log-probabilities", reads_few=True),
         index("target", "N *D", "", help="class indices"),
@@ -138,6 +140,7 @@ def weigh_terms(
 @loss(
     "ce",
     library="torch",
+    range=NON_NEGATIVE,
     inputs=(
         logit("input", "N C *D", "N C *D", "C", "C", help="logits"),
         either(

@@ -7,7 +7,16 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.core.declaration import Option, distribution, either, index, logit, loss
+from lossctl.losses.core.declaration import (
+    NON_NEGATIVE,
+    UNBOUNDED,
+    Option,
+    distribution,
+    either,
+    index,
+    logit,
+    loss,
+)
 from lossctl.losses.core.steps import Step, Steps
 from lossctl.losses.maths.numerics import take_class
 from lossctl.losses.maths.softmax import (
@@ -26,6 +35,7 @@ Array = NDArray[Any]
 @loss(
     "safe_softmax_cross_entropy",
     library="optax",
+    range=NON_NEGATIVE,
     inputs=(
         logit("input", "N C *D", "C", help="logits"),
         distribution("target", "N C *D", "C", help="probabilities of the classes"),
@@ -63,6 +73,7 @@ def safe_softmax_cross_entropy_steps(x: Array, y: Array) -> Steps:
 @loss(
     "poly_ce",
     library="optax",
+    range=UNBOUNDED,
     inputs=(
         logit("input", "N C *D", "N C *D", "C", "C", help="logits"),
         either(

@@ -9,7 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.classification.losses import cross_entropy_steps
-from lossctl.losses.core.declaration import Option, Role, Terms, Transform, index, logit, loss
+from lossctl.losses.core.declaration import (
+    NON_NEGATIVE,
+    Option,
+    Role,
+    Terms,
+    Transform,
+    index,
+    logit,
+    loss,
+)
 from lossctl.losses.core.steps import Step, Steps
 from lossctl.losses.core.terms import DenominatorName
 from lossctl.losses.maths.numerics import separate_ignored
@@ -29,6 +38,7 @@ def _raise_e(mean: float) -> float:
 @loss(
     "perplexity",
     library="literature",
+    range=NON_NEGATIVE,
     inputs=(
         logit("input", "N C *D", "C", help="logits"),
         index("target", "N *D", "", help="class indices"),

@@ -59,7 +59,16 @@ from lossctl.losses.core.inputs import (
 )
 from lossctl.losses.core.options import Option, Parameter, Role
 from lossctl.losses.core.steps import Step, StepsFunction
-from lossctl.losses.core.terms import Finalize, InputPredicate, Terms, Transform
+from lossctl.losses.core.terms import (
+    NON_NEGATIVE,
+    UNBOUNDED,
+    ZERO_ONE,
+    Finalize,
+    InputPredicate,
+    Range,
+    Terms,
+    Transform,
+)
 
 if TYPE_CHECKING:
     from typing import TypedDict, Unpack
@@ -71,6 +80,9 @@ Array = NDArray[Any]
 __all__ = [
     "DECLARED",
     "FACTS",
+    "NON_NEGATIVE",
+    "UNBOUNDED",
+    "ZERO_ONE",
     "Condition",
     "Form",
     "Input",
@@ -78,6 +90,7 @@ __all__ = [
     "Loss",
     "Option",
     "Parameter",
+    "Range",
     "Role",
     "Terms",
     "Transform",
@@ -148,6 +161,8 @@ class Loss(Differentiable):
     library: str
     unit: str = ""
     """What the losses are measured in, where it is more than a number."""
+    range: Range = UNBOUNDED
+    """Between which numbers the losses of valid rows lie, before the transform of the mean."""
     aliases: tuple[str, ...] = ()
     traps: tuple[str, ...] = ()
     results: tuple[str, ...] = ()
@@ -281,6 +296,8 @@ if TYPE_CHECKING:
 
         unit: str
         """What the losses are measured in, where it is more than a number: nats, percent."""
+        range: Range
+        """Between which numbers the losses of valid rows lie; any number, where it is not said."""
         aliases: tuple[str, ...]
         """Further names."""
         traps: tuple[str, ...]
@@ -360,6 +377,8 @@ def loss(
             raise ValueError(f"{key!r} is not declared by lossctl: use lossctl.loss")
         if not library:
             raise ValueError(f"{key!r} does not say whose definition it is: library=..")
+        if "range" not in more:
+            raise ValueError(f"{key!r} does not say in which range its losses are: range=..")
         if key in DECLARED:
             raise ValueError(f"loss {key!r} is declared twice")
         family = kernel.__module__.removeprefix(FAMILIES).partition(".")[0]

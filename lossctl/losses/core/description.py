@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import shlex
 from collections.abc import Sequence
 from typing import Any
@@ -29,6 +30,7 @@ def describe(loss: Loss) -> dict[str, Any]:
         "summary": loss.summary,
         "formula": loss.formula,
         "unit": loss.unit,
+        "range": describe_range(loss),
         "inputs": [
             {
                 "name": one.name,
@@ -65,6 +67,13 @@ def describe(loss: Loss) -> dict[str, Any]:
         "example": show_command(loss),
         "documentation": inspect.getdoc(loss.kernel),
     }
+
+
+def describe_range(loss: Loss) -> dict[str, Any]:
+    """Return between which numbers the values lie; None stands for a bound that is not there."""
+    found = loss.range.transformed(loss.transform)
+    ends = (end if math.isfinite(end) else None for end in (found.lowest, found.highest))
+    return {**dict(zip(("lowest", "highest"), ends, strict=True)), "label": found.label}
 
 
 def show_command(loss: Loss, verb: str = "compute") -> str:

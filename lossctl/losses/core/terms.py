@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -53,6 +54,55 @@ class Denominator:
         if self.sample_weighted:
             return f"Σ sample weight × {self.of}" if self.weighted else "Σ sample weight"
         return f"{self.of}, each loss divided by {self.divisor}" if self.divisor else str(self.of)
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Between which numbers the losses of valid rows lie; infinite where there is no bound."""
+
+    lowest: float = -math.inf
+    highest: float = math.inf
+    ends_only: bool = False
+    """Whether a loss is one of the two bounds, and nothing between them."""
+
+    def __post_init__(self) -> None:
+        if not self.lowest < self.highest:
+            raise ValueError(f"a range from {self.lowest} to {self.highest} holds nothing")
+        if self.ends_only and not self.bounded:
+            raise ValueError("a range of its ends only must have both")
+
+    @property
+    def bounded(self) -> bool:
+        """Whether it has two bounds."""
+        return math.isfinite(self.lowest) and math.isfinite(self.highest)
+
+    @property
+    def label(self) -> str:
+        """The range as a person reads it.
+
+        >>> Range(0, 2).label, Range(0).label
+        ('0 to 2', 'at least 0')
+        """
+        if self.ends_only:
+            return f"{self.lowest:g} or {self.highest:g}"
+        if self.bounded:
+            return f"{self.lowest:g} to {self.highest:g}"
+        if math.isfinite(self.lowest):
+            return f"at least {self.lowest:g}"
+        return f"at most {self.highest:g}" if math.isfinite(self.highest) else "any number"
+
+    def transformed(self, transform: Transform | None) -> Range:
+        """Return the range of what an increasing transform makes of means."""
+        if transform is None:
+            return self
+        apply = transform.apply
+        low, high = (end if math.isinf(end) else apply(end) for end in (self.lowest, self.highest))
+        return Range(low, high)
+
+
+UNBOUNDED = Range()
+NON_NEGATIVE = Range(0)
+ZERO_ONE = Range(0, 1, ends_only=True)
 
 
 Finalize = Callable[[Mapping[str, Any], Mapping[str, Any]], Any]

@@ -91,14 +91,14 @@ def loss(
         example: what follows ``lossctl compute KEY`` in a command that runs.
         library: leave it out: see above.
         more: further facts: ``aliases`` (further names), ``traps`` (notes on pitfalls), ``unit``
-            of the losses, ``results`` (the axes of the losses in each form
-            of the inputs), ``other_orders`` of the inputs that are recognised, ``sample_cost``
-            (numbers to count per sample, from the sizes of the axes), ``mean_note`` (a warning
-            that the mean gives), ``facts`` that other definitions are compared by, the default
-            ``reduction``, a ``transform`` of the mean, ``finalize`` (makes the loss of the totals
-            of named ``Terms.sums``), ``reduce_axes`` (which axes are averaged or summed: "last",
-            "all", or the option that lists them), ``class_axis_option`` (the option that says
-            which axis is ``C``), ``needs_all_samples`` (the kernel sees all of them at once),
+            and ``range`` of the losses (``lossctl.Range(0, 1)``), ``results`` (the axes of the
+            losses in each form of the inputs), ``other_orders`` of the inputs that are recognised,
+            ``sample_cost`` (numbers to count per sample, from the sizes of the axes), ``mean_note``
+            (a warning that the mean gives), ``facts`` that other definitions are compared by, the
+            default ``reduction``, a ``transform`` of the mean, ``finalize`` (makes the loss of the
+            totals of named ``Terms.sums``), ``reduce_axes`` (which axes are averaged or summed:
+            "last", "all", or the option that lists them), ``class_axis_option`` (the option that
+            says which axis is ``C``), ``needs_all_samples`` (the kernel sees all of them at once),
             ``predicate`` (evaluated on a whole input first), ``squeeze_trailing`` (the first two
             inputs may differ by a last axis of 1), ``undifferentiable`` (why there is no gradient).
 

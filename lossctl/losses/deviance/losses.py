@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.kinds import Kind
-from lossctl.losses.core.declaration import Option, loss, not_negative, positive, real
+from lossctl.losses.core.declaration import NON_NEGATIVE, Option, loss, not_negative, positive, real
 from lossctl.losses.core.steps import Step, Steps, StepsToArray
 
 Array = NDArray[Any]
@@ -24,6 +24,7 @@ LARGE = 1e300
 @loss(
     "poisson_deviance",
     library="scikit-learn",
+    range=NON_NEGATIVE,
     inputs=(RATES, not_negative("target", "*", help="observed counts")),
     aliases=("mean_poisson_deviance",),
     formula="2 (y log(y/x) − y + x)",
@@ -77,6 +78,7 @@ def _deviate_counts(x: Array, y: Array) -> Array:
 @loss(
     "gamma_deviance",
     library="scikit-learn",
+    range=NON_NEGATIVE,
     inputs=(RATES, positive("target", "*", help="observed amounts")),
     aliases=("mean_gamma_deviance",),
     formula="2 (log(x/y) + y/x − 1)",
@@ -134,6 +136,7 @@ def _counted_targets(options: Mapping[str, Any]) -> bool:
 @loss(
     "tweedie_deviance",
     library="scikit-learn",
+    range=NON_NEGATIVE,
     inputs=(
         real("input", "*", help="predicted means", kind_if=((_positive_means, Kind.POSITIVE),)),
         real(

@@ -7,7 +7,15 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.core.declaration import Option, Terms, class_label, loss, real
+from lossctl.losses.core.declaration import (
+    NON_NEGATIVE,
+    Option,
+    Range,
+    Terms,
+    class_label,
+    loss,
+    real,
+)
 from lossctl.losses.core.steps import Step, Steps, StepsToArray
 from lossctl.losses.core.terms import Denominator
 from lossctl.losses.maths.numerics import at_least, p_norm, sigmoids, softplus
@@ -22,6 +30,7 @@ SIMILARITIES = 2**20
 @loss(
     "cosine_distance",
     library="optax",
+    range=Range(0, 2),
     inputs=(
         real("input", "N *D F", "F", help="predicted embeddings"),
         real("target", "N *D F", "F", help="true embeddings"),
@@ -95,6 +104,7 @@ def _turn(gradient: Array, vectors: Array, epsilon: float) -> Array:
 @loss(
     "ntxent",
     library="optax",
+    range=NON_NEGATIVE,
     inputs=(
         real("input", "N F", help="embeddings"),
         class_label("target", "N", help="labels: those of one label belong together"),

@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.errors import DataError
-from lossctl.losses.core.declaration import Option, Terms, class_label, loss, real
+from lossctl.losses.core.declaration import (
+    NON_NEGATIVE,
+    Option,
+    Range,
+    Terms,
+    class_label,
+    loss,
+    real,
+)
 from lossctl.losses.core.keras import BATCH, CLASS_AXIS, EPSILON, PREDICTED, ROWS, TRUE
 from lossctl.losses.core.steps import Step, Steps
 from lossctl.losses.embedding.contrastive import cosine_steps
@@ -30,6 +38,7 @@ PAIRS = 2**20
         class_label("y_true", "N", "N 1", help="labels: those of one label belong together"),
     ),
     results=("N",),
+    range=NON_NEGATIVE,
     formula="log(1 + Σ_j exp(γ [d_ij + m]₊ (d_ij − m)) Σ_k exp(γ [1 + m − d_ik]₊ (1 − m − d_ik)))"
     " over j of the same label and k of others;  d = max(1 − cosine, 0)",
     source="Sun et al. 2020, Circle loss, arXiv:2002.10857",
@@ -206,6 +215,7 @@ def _log_sum(scores: Array, where: NDArray[np.bool_]) -> Array:
         real("y_true", "N *D C", "C", help=TRUE),
     ),
     results=ROWS,
+    range=Range(-1, 1),
     formula="−p·y / (max(‖p‖, ε) max(‖y‖, ε)), ε = 1e-7",
     source="https://keras.io/api/losses/regression_losses/#cosinesimilarity-class",
     example="triplets.npz#anchor triplets.npz#positive",

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.core.declaration import Option, loss, real, sign
+from lossctl.losses.core.declaration import NON_NEGATIVE, Option, Range, loss, real, sign
 from lossctl.losses.core.steps import Step, Steps
 from lossctl.losses.maths.numerics import at_least, dot, p_norm, p_norm_gradient, power_of_two
 
@@ -33,6 +33,7 @@ SWAP = Option("use the distance of positive and negative where it is the smaller
 @loss(
     "cosine_embedding",
     library="torch",
+    range=Range(0, 2),
     inputs=(
         real("input1", "N F", "F", help="first embeddings"),
         real("input2", "N F", "F", help="second embeddings"),
@@ -114,6 +115,7 @@ def cosine_embedding_steps(x1: Array, x2: Array, y: Array, *, margin: float) -> 
 @loss(
     "triplet_margin",
     library="torch",
+    range=NON_NEGATIVE,
     inputs=TRIPLETS,
     formula="max(0, ‖a − p + ε‖ₚ − ‖a − n + ε‖ₚ + margin)",
     unit="that of the embeddings",
@@ -269,6 +271,7 @@ DISTANCES: dict[str, Callable[[Array, Array], Array]] = {
 @loss(
     "triplet_margin_with_distance",
     library="torch",
+    range=NON_NEGATIVE,
     inputs=TRIPLETS,
     formula="max(0, d(a, p) − d(a, n) + margin)",
     source="https://docs.pytorch.org/docs/stable/generated/"

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.core.declaration import Option, loss, real
+from lossctl.losses.core.declaration import NON_NEGATIVE, Option, loss, real
 from lossctl.losses.core.steps import Steps
 from lossctl.losses.embedding.losses import triplet_steps
 from lossctl.losses.maths.numerics import at_least, open_half, power_of_two
@@ -18,6 +18,7 @@ Array = NDArray[Any]
 @loss(
     "optax.triplet_margin",
     library="optax",
+    range=NON_NEGATIVE,
     inputs=tuple(
         real(name, "N *D F", "F", help=meaning)
         for name, meaning in (

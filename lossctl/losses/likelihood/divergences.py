@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.core.declaration import (
+    NON_NEGATIVE,
+    UNBOUNDED,
     Input,
     density,
     log_amount,
@@ -30,6 +32,7 @@ SUMMED = {"axis": "sum over the last axis"}
 @loss(
     "generalized_kl",
     library="optax",
+    range=NON_NEGATIVE,
     inputs=(
         log_amount("input", *LAST, help="logarithms of the predicted amounts"),
         not_negative("target", *LAST, help="amounts"),
@@ -73,6 +76,7 @@ def generalized_kl_steps(x: Array, y: Array) -> Steps:
 @loss(
     "optax.kl_divergence",
     library="optax",
+    range=UNBOUNDED,
     inputs=(LOG_PREDICTIONS, density("target", *LAST, help="probabilities")),
     formula="Σ_c y_c (log y_c − x_c)",
     unit="nats",
@@ -113,6 +117,7 @@ def _divergence(x: Array, y: Array) -> Array:
 @loss(
     "optax.kl_divergence_with_log_targets",
     library="optax",
+    range=UNBOUNDED,
     inputs=(LOG_PREDICTIONS, log_probability("target", *LAST, help="logarithms too")),
     formula="Σ_c exp(y_c) (y_c − x_c)",
     unit="nats",

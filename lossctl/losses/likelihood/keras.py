@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.core.declaration import Terms, density, loss, real
+from lossctl.losses.core.declaration import UNBOUNDED, Terms, density, loss, real
 from lossctl.losses.core.keras import AVERAGE, AXIS_TRAP, CLAMP, EPSILON, LAST, VECTORS
 from lossctl.losses.core.steps import Step, Steps
 
@@ -26,6 +26,7 @@ def _add(sums: Mapping[str, Any], _: Mapping[str, Any]) -> Any:
         density("y_true", *VECTORS, help="probabilities of the reference distribution"),
     ),
     aliases=("kld", "kullback_leibler_divergence"),
+    range=UNBOUNDED,
     formula="sum over the last axis of y log(y / p), both clipped to [1e-7, 1]",
     unit="nats",
     source="https://keras.io/api/losses/probabilistic_losses/#kldivergence-class",
@@ -77,6 +78,7 @@ def kl_divergence_steps(p: Array, y: Array) -> Steps:
         real("y_pred", *VECTORS, help="predicted rates"),
         real("y_true", *VECTORS, help="observed counts"),
     ),
+    range=UNBOUNDED,
     formula="mean over the last axis of p − y log(p + 1e-7)",
     unit="nats",
     source="https://keras.io/api/losses/probabilistic_losses/#poisson-class",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lossctl.kinds import Kind
 from lossctl.losses.core.declaration import (
+    UNBOUNDED,
     Input,
     Option,
     density,
@@ -43,6 +44,7 @@ LOG_RATE: Input = log_amount(
 @loss(
     "poisson_nll",
     library="torch",
+    range=UNBOUNDED,
     inputs=(LOG_RATE, TARGET),
     formula="exp(x) − y·x;  x − y·log(x + ε) without log_input;"
     "  + y·log y − y + ½ log(2πy) where y > 1, if full",
@@ -109,6 +111,7 @@ def poisson_nll_steps(x: Array, y: Array, *, log_input: bool, full: bool, eps: f
 @loss(
     "gaussian_nll",
     library="torch",
+    range=UNBOUNDED,
     inputs=(
         real("input", "*", help="predicted means"),
         TARGET,
@@ -187,6 +190,7 @@ def gaussian_nll_steps(x: Array, y: Array, var: Array, *, full: bool, eps: float
 @loss(
     "kl_div",
     library="torch",
+    range=UNBOUNDED,
     inputs=(
         log_probability("input", "*", help="log-probabilities of the model"),
         density(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.core.declaration import InputPredicate, loss, real, score
+from lossctl.losses.core.declaration import NON_NEGATIVE, InputPredicate, loss, real, score
 from lossctl.losses.core.keras import AVERAGE, AXIS_TRAP, BATCH, LAST, ROWS, VECTORS
 from lossctl.losses.core.steps import Step, Steps, StepsToArray
 from lossctl.losses.margin.losses import lack_steps
@@ -39,6 +39,7 @@ def _lack(y_pred: Array, y_true: Array, binary: bool) -> Array:
 @loss(
     "keras.hinge",
     inputs=SIGNED,
+    range=NON_NEGATIVE,
     formula="mean over the last axis of max(1 − y p, 0)",
     source="https://keras.io/api/losses/hinge_losses/#hinge-class",
     example="binary.csv#logit binary.csv#target",
@@ -83,6 +84,7 @@ def hinge_steps(x: Array, y: Array, *, binary: bool) -> Steps:
 @loss(
     "keras.squared_hinge",
     inputs=SIGNED,
+    range=NON_NEGATIVE,
     formula="mean over the last axis of max(1 − y p, 0)²",
     source="https://keras.io/api/losses/hinge_losses/#squaredhinge-class",
     example="binary.csv#logit binary.csv#target",
@@ -122,6 +124,7 @@ def squared_hinge_steps(x: Array, y: Array, *, binary: bool) -> Steps:
         real("y_true", "N *D C", "C", help="1 for the right class, 0 for the others"),
     ),
     results=ROWS,
+    range=NON_NEGATIVE,
     formula="max(max_c (1 − y_c) p_c − Σ_c y_c p_c + 1, 0)",
     source="https://keras.io/api/losses/hinge_losses/#categoricalhinge-class",
     example="preds.npy one_hot.npy",

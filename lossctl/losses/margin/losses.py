@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.losses.core.declaration import (
+    NON_NEGATIVE,
+    UNBOUNDED,
     Input,
     Option,
     index,
@@ -37,6 +39,7 @@ SIGNS: Input = sign("target", "*", help="+1 or -1")
 @loss(
     "margin_ranking",
     library="torch",
+    range=NON_NEGATIVE,
     inputs=(
         real("input1", "*", help="scores of the first items"),
         real("input2", "*", help="scores of the second items"),
@@ -90,6 +93,7 @@ def margin_ranking_steps(x1: Array, x2: Array, y: Array, *, margin: float) -> St
 @loss(
     "hinge_embedding",
     library="torch",
+    range=UNBOUNDED,
     inputs=(real("input", "*", help="distances"), SIGNS),
     formula="x  where y = 1;  max(0, margin − x)  where y = −1",
     unit="that of the distances",
@@ -133,6 +137,7 @@ def hinge_embedding_steps(x: Array, y: Array, *, margin: float) -> Steps:
 @loss(
     "soft_margin",
     library="torch",
+    range=NON_NEGATIVE,
     inputs=(score("input", "*", help="scores"), SIGNS),
     formula="log(1 + exp(−y x))",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.SoftMarginLoss.html",
@@ -173,6 +178,7 @@ def soft_margin_steps(x: Array, y: Array) -> Steps:
 @loss(
     "multi_margin",
     library="torch",
+    range=NON_NEGATIVE,
     inputs=(
         score("input", "N C", "C", "C", "", help="scores of the classes"),
         index("target", "N", "", "1", "", help="class indices"),
@@ -260,6 +266,7 @@ def multi_margin_steps(x: Array, y: Array, *, p: int, margin: float, weight: Arr
 @loss(
     "multilabel_margin",
     library="torch",
+    range=NON_NEGATIVE,
     inputs=(
         score("input", "N C", "C", "", help="scores of the classes"),
         index_list("target", "N C", "C", "", help="indices of the classes that hold, then -1"),

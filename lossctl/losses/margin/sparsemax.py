@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.core.declaration import binary, index, loss, score, sign
+from lossctl.losses.core.declaration import NON_NEGATIVE, binary, index, loss, score, sign
 from lossctl.losses.core.steps import Step, Steps
 from lossctl.losses.margin.losses import agreement_steps, lack_steps, target_score_steps
 from lossctl.losses.maths.numerics import (
@@ -35,6 +35,7 @@ LOWEST = "a tie costs nothing: any score that is not above the right one's is as
 @loss(
     "perceptron",
     library="optax",
+    range=NON_NEGATIVE,
     inputs=(SCORE, sign("target", "*", help="+1 or -1")),
     formula="max(0, −y x)",
     source="Rosenblatt 1958, The perceptron, doi:10.1037/h0042519",
@@ -65,6 +66,7 @@ def perceptron_steps(x: Array, y: Array) -> Steps:
 @loss(
     "multiclass_perceptron",
     library="optax",
+    range=NON_NEGATIVE,
     inputs=SCORES,
     formula="max_c x_c − x_y",
     source="https://aclanthology.org/W02-1001/",
@@ -106,6 +108,7 @@ def _share_best(scores: Array) -> Array:
 @loss(
     "multiclass_hinge",
     library="optax",
+    range=NON_NEGATIVE,
     inputs=SCORES,
     aliases=("crammer_singer",),
     formula="max(0, 1 + max_{c≠y} x_c − x_y)",
@@ -154,6 +157,7 @@ def multiclass_hinge_steps(x: Array, y: Array) -> Steps:
 @loss(
     "sparsemax",
     library="optax",
+    range=NON_NEGATIVE,
     inputs=(SCORE, binary("target", "*", help="1 for the positive class, 0 for the negative")),
     aliases=("binary_sparsemax",),
     formula="s(x) for 0, s(−x) for 1:  s(x) = 0 to −1;  ¼ (x + 1)² to 1;  x beyond",
@@ -193,6 +197,7 @@ def sparsemax_steps(x: Array, y: Array) -> Steps:
 @loss(
     "multiclass_sparsemax",
     library="optax",
+    range=NON_NEGATIVE,
     inputs=SCORES,
     formula="½ ‖p − e_y‖² + max(0, τ − x_y),  p = max(x − τ, 0) with the τ for which Σ p = 1",
     source=SPARSEMAX,
@@ -257,6 +262,7 @@ def find_threshold(scores: Array) -> Array:
 @loss(
     "optax.hinge",
     library="optax",
+    range=NON_NEGATIVE,
     inputs=(score("input", "*", help="scores"), sign("target", "*", help="+1 or -1")),
     formula="max(0, 1 − y x)",
     source="https://optax.readthedocs.io/en/latest/api/losses.html",

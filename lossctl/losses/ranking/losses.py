@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.core.declaration import Option, Terms, loss, real, score
+from lossctl.losses.core.declaration import NON_NEGATIVE, Option, Terms, loss, real, score
 from lossctl.losses.core.steps import Step, Steps
 from lossctl.losses.maths.softmax import (
     masked_cross_entropy,
@@ -23,6 +23,7 @@ LAST = ("N *D C", "C")
 @loss(
     "ranking_softmax",
     library="optax",
+    range=NON_NEGATIVE,
     inputs=(
         score("input", *LAST, help="scores of the items of each list"),
         real("target", *LAST, help="how relevant each item is"),

@@ -8,7 +8,15 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.core.declaration import Option, Transform, above_minus_one, loss, real
+from lossctl.losses.core.declaration import (
+    NON_NEGATIVE,
+    Option,
+    Range,
+    Transform,
+    above_minus_one,
+    loss,
+    real,
+)
 from lossctl.losses.core.steps import Step, Steps
 from lossctl.losses.maths.numerics import at_least, at_most, log1p_difference
 from lossctl.losses.regression.losses import difference_steps, mse_steps
@@ -25,6 +33,7 @@ FAR = 20.0
 @loss(
     "log_cosh",
     library="optax",
+    range=NON_NEGATIVE,
     inputs=PAIR,
     formula="log cosh(x − y)",
     source="https://openreview.net/pdf?id=rkglvsC9Ym",
@@ -68,6 +77,7 @@ def log_cosh_steps(x: Array, y: Array) -> Steps:
 @loss(
     "rmse",
     library="scikit-learn",
+    range=NON_NEGATIVE,
     inputs=PAIR,
     aliases=("root_mean_squared_error",),
     formula="√ of the mean of (x − y)²",
@@ -103,6 +113,7 @@ rmse.steps(mse_steps)
 @loss(
     "msle",
     library="scikit-learn",
+    range=NON_NEGATIVE,
     inputs=(
         above_minus_one("input", "*", help="predicted amounts"),
         above_minus_one("target", "*", help="true amounts"),
@@ -148,6 +159,7 @@ def msle_steps(x: Array, y: Array) -> Steps:
 @loss(
     "mape",
     library="scikit-learn",
+    range=NON_NEGATIVE,
     inputs=PAIR,
     aliases=("sklearn.mean_absolute_percentage_error",),
     formula="|x − y| / max(|y|, ε), ε = 2.2e-16",
@@ -194,6 +206,7 @@ def mape_steps(x: Array, y: Array) -> Steps:
 @loss(
     "smape",
     library="literature",
+    range=Range(0, 2),
     inputs=PAIR,
     aliases=("symmetric_mean_absolute_percentage_error",),
     formula="2 |x − y| / (|x| + |y|), and 0 where both are 0",
@@ -239,6 +252,7 @@ def smape_steps(x: Array, y: Array) -> Steps:
 @loss(
     "pinball",
     library="scikit-learn",
+    range=NON_NEGATIVE,
     inputs=(
         real("input", "*", help="predicted quantiles"),
         real("target", "*", help="true values"),

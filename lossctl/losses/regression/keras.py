@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.core.declaration import Option, Terms, loss
+from lossctl.losses.core.declaration import NON_NEGATIVE, Option, Terms, loss
 from lossctl.losses.core.keras import (
     AVERAGE,
     AXIS_TRAP,
@@ -41,6 +41,7 @@ COLUMNS = "regression.csv#pred_forest regression.csv#target"
     "keras.mean_squared_error",
     inputs=PAIR,
     aliases=("mse",),
+    range=NON_NEGATIVE,
     formula="mean over the last axis of (p − y)²",
     unit="the square of that of the values",
     source="https://keras.io/api/losses/regression_losses/#meansquarederror-class",
@@ -70,6 +71,7 @@ mean_squared_error.steps(mse_steps)
     "keras.mean_absolute_error",
     inputs=PAIR,
     aliases=("mae",),
+    range=NON_NEGATIVE,
     formula="mean over the last axis of |p − y|",
     unit="that of the values",
     source="https://keras.io/api/losses/regression_losses/#meanabsoluteerror-class",
@@ -99,6 +101,7 @@ mean_absolute_error.steps(l1_steps)
     "keras.mean_absolute_percentage_error",
     inputs=PAIR,
     aliases=("mape",),
+    range=NON_NEGATIVE,
     formula="mean over the last axis of 100 |p − y| / max(|y|, ε), ε = 1e-7",
     unit="percent of the true value",
     source="https://keras.io/api/losses/regression_losses/#meanabsolutepercentageerror-class",
@@ -136,6 +139,7 @@ def mean_absolute_percentage_error_steps(x: Array, y: Array) -> Steps:
     "keras.mean_squared_logarithmic_error",
     inputs=PAIR,
     aliases=("msle",),
+    range=NON_NEGATIVE,
     formula="mean over the last axis of (log(1 + max(p, ε)) − log(1 + max(y, ε)))², ε = 1e-7",
     source="https://keras.io/api/losses/regression_losses/#meansquaredlogarithmicerror-class",
     example=COLUMNS,
@@ -176,6 +180,7 @@ def mean_squared_logarithmic_error_steps(p: Array, y: Array) -> Steps:
 @loss(
     "keras.huber",
     inputs=PAIR,
+    range=NON_NEGATIVE,
     formula="mean over the last axis of ½ (p − y)² where |p − y| ≤ δ, δ (|p − y| − ½ δ) elsewhere",
     unit="the square of that of the values",
     source="https://keras.io/api/losses/regression_losses/#huber-class",
@@ -209,6 +214,7 @@ huber.steps(huber_steps)
 @loss(
     "keras.log_cosh",
     inputs=PAIR,
+    range=NON_NEGATIVE,
     formula="mean over the last axis of log cosh(p − y)",
     source="https://keras.io/api/losses/regression_losses/#logcosh-class",
     example=COLUMNS,

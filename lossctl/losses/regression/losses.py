@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.core.declaration import Option, loss, real
+from lossctl.losses.core.declaration import NON_NEGATIVE, Option, loss, real
 from lossctl.losses.core.steps import Step, Steps
 from lossctl.losses.maths.numerics import find_sign
 
@@ -20,6 +20,7 @@ COLUMNS = "regression.csv#pred_linear regression.csv#target"
 @loss(
     "l1",
     library="torch",
+    range=NON_NEGATIVE,
     inputs=PAIR,
     aliases=("mae", "mean_absolute_error", "sklearn.mean_absolute_error"),
     formula="|x − y|",
@@ -59,6 +60,7 @@ def l1_steps(x: Array, y: Array) -> Steps:
 @loss(
     "mse",
     library="torch",
+    range=NON_NEGATIVE,
     inputs=PAIR,
     aliases=(
         "l2",
@@ -97,6 +99,7 @@ def mse_steps(x: Array, y: Array) -> Steps:
 @loss(
     "smooth_l1",
     library="torch",
+    range=NON_NEGATIVE,
     inputs=PAIR,
     formula="½ (x − y)² / β  where |x − y| < β;  |x − y| − ½ β  elsewhere",
     unit="that of the values",
@@ -158,6 +161,7 @@ def smooth_l1_steps(x: Array, y: Array, *, beta: float) -> Steps:
 @loss(
     "huber",
     library="torch",
+    range=NON_NEGATIVE,
     inputs=PAIR,
     aliases=("optax.huber",),
     formula="½ (x − y)²  where |x − y| ≤ δ;  δ (|x − y| − ½ δ)  elsewhere",
@@ -200,6 +204,7 @@ def huber_steps(x: Array, y: Array, *, delta: float) -> Steps:
 @loss(
     "charbonnier",
     library="literature",
+    range=NON_NEGATIVE,
     inputs=PAIR,
     formula="√((x − y)² + ε²) − ε",
     unit="that of the values",

@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from lossctl.losses.core.declaration import loss, real
+from lossctl.losses.core.declaration import NON_NEGATIVE, loss, real
 from lossctl.losses.core.steps import Step, Steps
 from lossctl.losses.regression.losses import difference_steps
 
@@ -16,6 +16,7 @@ Array = NDArray[Any]
 @loss(
     "optax.l2",
     library="optax",
+    range=NON_NEGATIVE,
     inputs=(real("input", "*", help="predictions"), real("target", "*", help="true values")),
     formula="½ (x − y)²",
     unit="the square of that of the values",

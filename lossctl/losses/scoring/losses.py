@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 from lossctl.errors import UsageError
 from lossctl.losses.core.declaration import (
+    NON_NEGATIVE,
+    ZERO_ONE,
     Option,
+    Range,
     Terms,
     binary,
     class_label,
@@ -43,6 +46,7 @@ CLASSES = either(
 @loss(
     "log_loss",
     library="scikit-learn",
+    range=NON_NEGATIVE,
     inputs=(replace(PROBABILITIES, reads_few=True), CLASSES),
     results=("N *D", "", "N *D", ""),
     formula="−log p_y, p clipped to [ε, 1 − ε] with the ε of the file's dtype",
@@ -120,6 +124,7 @@ def log_loss_steps(p: Array, y: Array) -> Steps:
 @loss(
     "brier",
     library="scikit-learn",
+    range=Range(0, 2),
     inputs=(PROBABILITIES, CLASSES),
     results=("N *D", "", "N *D", ""),
     aliases=("brier_score",),
@@ -201,6 +206,7 @@ def brier_steps(p: Array, y: Array, *, scale_by_half: str) -> Steps:
 @loss(
     "zero_one",
     library="scikit-learn",
+    range=ZERO_ONE,
     inputs=(
         either(
             class_label("input", "*", help="predicted labels, or scores of the classes"),

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from numpy.typing import NDArray
 
-from lossctl.losses.core.declaration import Option, Terms, loss, real
+from lossctl.losses.core.declaration import Option, Range, Terms, loss, real
 from lossctl.losses.core.keras import BATCH, EPSILON
 from lossctl.losses.core.steps import Step, Steps
 
@@ -30,6 +30,7 @@ def _finalize_dice(sums: Mapping[str, Any], _: Mapping[str, Any]) -> Any:
 @loss(
     "keras.dice",
     inputs=MAPS,
+    range=Range(0, 1),
     formula="1 − 2 Σ y p / (Σ y + Σ p + 1e-7)",
     source="https://keras.io/api/losses/segmentation_losses/#dice-class",
     example="probs.npy one_hot.npy --axis 0",
@@ -71,6 +72,7 @@ def _finalize_tversky(sums: Mapping[str, Any], options: Mapping[str, Any]) -> An
 @loss(
     "keras.tversky",
     inputs=MAPS,
+    range=Range(0, 1),
     formula="1 − Σ y p / (Σ y p + α Σ (1 − y) p + β Σ y (1 − p) + 1e-7)",
     source="Salehi et al. 2017, Tversky loss function, arXiv:1706.05721",
     example="probs.npy one_hot.npy --alpha 0.3 --beta 0.7",

@@ -9,7 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.kinds import Kind
-from lossctl.losses.core.declaration import Option, either, index, logit, loss, soft_label
+from lossctl.losses.core.declaration import (
+    NON_NEGATIVE,
+    Option,
+    Range,
+    either,
+    index,
+    logit,
+    loss,
+    soft_label,
+)
 from lossctl.losses.core.steps import Step, Steps, StepsToArray
 from lossctl.losses.maths.numerics import align_classes, sigmoids
 
@@ -47,6 +56,7 @@ FREQUENCY_EPS = 1e-7
 @loss(
     "optax.dice",
     library="optax",
+    range=NON_NEGATIVE,
     inputs=MAPS,
     results=("N",),
     formula="mean over the classes of 1 − (I + s) / (I + α (P − I) + β (T − I) + s),"
@@ -179,6 +189,7 @@ def dice_steps(
 @loss(
     "binary_dice",
     library="optax",
+    range=Range(0, 1),
     inputs=(
         logit(
             "input",
@@ -238,6 +249,7 @@ def binary_dice_steps(x: Array, y: Array, *, smooth: float, apply_sigmoid: bool)
 @loss(
     "multiclass_generalized_dice",
     library="optax",
+    range=NON_NEGATIVE,
     inputs=MAPS,
     results=("N",),
     aliases=("generalized_dice",),

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.errors import DataError
-from lossctl.losses.core.declaration import Terms, labels, logit, loss
+from lossctl.losses.core.declaration import NON_NEGATIVE, Terms, labels, logit, loss
 from lossctl.losses.core.keras import BATCH
 from lossctl.losses.core.steps import Step, Steps
 from lossctl.losses.core.terms import Note
@@ -26,6 +26,7 @@ Array = NDArray[Any]
         logit("y_pred", "N T C", help="logits of the classes in each step of time"),
         labels("y_true", "N S", help="labels from 1 on, padded with 0"),
     ),
+    range=NON_NEGATIVE,
     formula="−log Σ over all alignments of Π_t softmax(x_t)",
     unit="nats",
     source="https://keras.io/api/losses/ctc/#ctc-class",

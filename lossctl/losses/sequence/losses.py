@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from lossctl.errors import DataError
 from lossctl.findings import OptionName, Sentence
-from lossctl.losses.core.declaration import Option, Terms, labels, length, log_probability, loss
+from lossctl.losses.core.declaration import (
+    NON_NEGATIVE,
+    Option,
+    Terms,
+    labels,
+    length,
+    log_probability,
+    loss,
+)
 from lossctl.losses.core.options import Role
 from lossctl.losses.core.steps import Step, Steps
 from lossctl.losses.core.terms import Denominator, DenominatorName, Note
@@ -25,6 +33,7 @@ IMPOSSIBLE = "impossible_alignment"
 @loss(
     "ctc",
     library="torch",
+    range=NON_NEGATIVE,
     inputs=(
         log_probability(
             "log_probs", "T N C", "T N C", "T C", "T C", help="log-probabilities of the classes"
