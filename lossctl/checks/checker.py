@@ -33,7 +33,7 @@ from lossctl.checks.measurements.profile import Profile
 from lossctl.checks.measurements.scan import Scan
 from lossctl.checks.measurements.shifts import Shifts, can_shift
 from lossctl.checks.measurements.targets import ClassTargets, plan_targets
-from lossctl.checks.opening import Opened, name_found, open_inputs, report_texts
+from lossctl.checks.opening import Opened, name_found, open_inputs, report_labels
 from lossctl.checks.repairs.proposals import Candidate, rank_losses
 from lossctl.checks.repairs.remedies import Repair, RepairKind
 from lossctl.checks.repairs.repairs import Command
@@ -222,7 +222,7 @@ class _Checker:
             context.baselines = Baselines(plan, targets).list()
         findings = [
             *settled.findings,
-            *report_texts(self.opened, plan.loss, settled.call, plan.classes),
+            *report_labels(self.opened, plan.loss, settled.call, plan.classes),
             *([] if scan.uneven is None else [follow_lengths(scan.uneven.counts, context.call)]),
             *_detect(context),
         ]
@@ -274,7 +274,7 @@ class _Checker:
             evidence = replace(evidence, repair=_suggest(evidence.repair, proposals[0]))
         return CheckResult(
             loss.key, None, self.asked.settings.reduction, samples, tuple(facts),
-            (finding_type.report(evidence), *report_texts(self.opened, loss, settled.call)),
+            (finding_type.report(evidence), *report_labels(self.opened, loss, settled.call)),
             proposals=proposals,
         )  # fmt: skip
 

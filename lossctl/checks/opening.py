@@ -25,7 +25,9 @@ from lossctl.losses.core.declaration import Input, Loss
 MADE = ("label_out_of_range",)
 """Findings about indices that replace strings, and are in no file."""
 
-TEXTS = declare("text_labels", Severity.ERROR, "labels that are strings, without class names", MADE)
+STRINGS = declare(
+    "text_labels", Severity.ERROR, "labels that are strings, without class names", MADE
+)
 UNKNOWN = declare("unknown_labels", Severity.ERROR, "labels that are not among the classes", MADE)
 
 MOST_NAMES = 1000
@@ -39,7 +41,7 @@ class Opened:
 
     sources: list[Source]
     references: list[Any]
-    texts: dict[int, ClassNames] = field(default_factory=dict)
+    strings: dict[int, ClassNames] = field(default_factory=dict)
     """Inputs that hold strings, with the names that were found in them."""
     unknown: dict[int, Counter[str]] = field(default_factory=dict)
     """Labels of inputs that are not among the classes."""
@@ -59,16 +61,16 @@ def open_inputs(
     Raises FileError, DataError or UsageError where a file cannot be read.
     """
     named = list(references)
-    texts: dict[int, ClassNames] = {}
+    strings: dict[int, ClassNames] = {}
     if classes is None:
         labels: list[int] = []
         try:
-            return _open(named, [*named, *extras], [], None, ids, texts)
+            return _open(named, [*named, *extras], [], None, ids, strings)
         except LossctlError:
-            texts = _find_texts(declared, named)
-            if not texts:
+            strings = _find_strings(declared, named)
+            if not strings:
                 raise
-            labels, classes = list(texts), next(iter(texts.values()))
+            labels, classes = list(strings), next(iter(strings.values()))
     else:
         known = dict(enumerate(declared))
         named = [
@@ -76,16 +78,16 @@ def open_inputs(
             for place, one in enumerate(named)
         ]
         labels = find_labels(declared, named) if declared else []
-    return _open(named, [*named, *extras], labels, classes, ids, texts)
+    return _open(named, [*named, *extras], labels, classes, ids, strings)
 
 
 def _open(
     named: list[Any], given: list[Any], labels: list[int], classes: ClassNames | None,
-    ids: int | None, texts: dict[int, ClassNames],
+    ids: int | None, strings: dict[int, ClassNames],
 ) -> Opened:  # fmt: skip
     place_of_ids = [] if ids is None else [len(named) + ids]
     sources = open_sources(given, [*labels, *place_of_ids])
-    opened = Opened(sources, named, texts)
+    opened = Opened(sources, named, strings)
     for place, source in enumerate(list(sources)):
         if place in place_of_ids:
             continue
@@ -97,7 +99,7 @@ def _open(
     return opened
 
 
-def _find_texts(declared: Sequence[Input], references: Sequence[Any]) -> dict[int, ClassNames]:
+def _find_strings(declared: Sequence[Input], references: Sequence[Any]) -> dict[int, ClassNames]:
     """Return the inputs that hold strings where indices may be, with the names in them."""
     found = {}
     for place, one in enumerate(references):
@@ -137,10 +139,10 @@ def _read_names(reference: Any) -> list[str]:
 
 def name_found(opened: Opened, call: Command, classes: int) -> Command:
     """Return the call with the classes that were found in strings, if these may be complete."""
-    names = next((one.names for one in opened.texts.values() if len(one.names) == classes), None)
+    names = next((one.names for one in opened.strings.values() if len(one.names) == classes), None)
     if names is None or not _can_list(names):
         return call
-    return call.name_classes(names, [call.names[place] for place in opened.texts])
+    return call.name_classes(names, [call.names[place] for place in opened.strings])
 
 
 def _can_list(names: Sequence[str]) -> bool:
@@ -148,10 +150,10 @@ def _can_list(names: Sequence[str]) -> bool:
     return all("," not in one and one == one.strip() for one in names)
 
 
-def report_texts(opened: Opened, loss: Loss, call: Command, classes: int = 1) -> list[Finding]:
+def report_labels(opened: Opened, loss: Loss, call: Command, classes: int = 1) -> list[Finding]:
     """Return the findings about labels that are strings, or not among the classes (1: unknown)."""
     found = []
-    for place, names in opened.texts.items():
+    for place, names in opened.strings.items():
         name = loss.inputs[place].name
         shown = ", ".join(names.names[:MOST_LISTED])
         more = ", …" if len(names.names) > MOST_LISTED else ""
@@ -167,7 +169,7 @@ def report_texts(opened: Opened, loss: Loss, call: Command, classes: int = 1) ->
             {"labels": list(names.names[:MOST_LISTED]), "count": len(names.names)},
             repair,
         )
-        found.append(TEXTS.report(evidence))
+        found.append(STRINGS.report(evidence))
     for place, counts in opened.unknown.items():
         if not counts or place >= len(loss.inputs):
             continue

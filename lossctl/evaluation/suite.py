@@ -198,10 +198,10 @@ def _suggest(key: str) -> str | Sentence:
 
 def _read_value(value: Any, kind: Value, place: str) -> Any:
     if kind in (Value.STRINGS, Value.LIST, Value.NAMES):
-        texts = value if isinstance(value, list) else [value]
-        if all(isinstance(one, str) for one in texts):
+        strings = value if isinstance(value, list) else [value]
+        if all(isinstance(one, str) for one in strings):
             named = kind == Value.NAMES
-            return [name for one in texts for name in one.split(",")] if named else texts
+            return [name for one in strings for name in one.split(",")] if named else strings
     elif kind == Value.SWITCH:
         if isinstance(value, bool):
             return value

@@ -43,7 +43,7 @@ class WorstRows:
             return
         order = np.argsort(-values[candidates], kind="stable")[: self.limit]
         chosen = candidates[order]
-        shown = {name: take_texts(column, chosen) for name, column in columns.items()}
+        shown = {name: take_strings(column, chosen) for name, column in columns.items()}
         fresh = [
             KeptRow(int(numbers[row]), float(values[row]), {n: shown[n][i] for n in shown})
             for i, row in enumerate(chosen.tolist())
@@ -58,7 +58,7 @@ def row_losses(rows: Contributions) -> NDArray[np.float64]:
         return np.where(rows.counted > 0, rows.totals / rows.counted, np.nan)
 
 
-def take_texts(column: Any, places: NDArray[np.int64]) -> list[str]:
+def take_strings(column: Any, places: NDArray[np.int64]) -> list[str]:
     """Return some cells of a column as strings; an empty one is an empty string."""
     if isinstance(column, Cells):
         values = column.take(places).values()

@@ -185,7 +185,7 @@ def _describe(order: Order, predicted: str, true: str) -> str:
 
 def _repair_order(context: CheckContext, order: Order) -> Repair:
     predicted, true = context.plan.inputs[:2]
-    if true.name in context.call.texts:
+    if true.name in context.call.strings:
         names = dict(zip(order.columns, context.call.options["classes"].split(","), strict=True))
         remedy = RepairKind.ORDER_CLASS_NAMES
         return context.call.advise(remedy, classes=",".join(names[one] for one in sorted(names)))
@@ -197,8 +197,8 @@ def _repair_order(context: CheckContext, order: Order) -> Repair:
         text = f"np.take({predicted.name}, {list(order.columns)}, axis={place})"
         remedy = RepairKind.ORDER_COLUMNS
         return context.call.rewrite(remedy, **{predicted.name: text})
-    turned = f"-{true.name}" if true.kind == Kind.SIGN else f"1 - {true.name}"
-    return context.call.rewrite(RepairKind.EXCHANGE_LABELS, **{true.name: turned})
+    other = f"-{true.name}" if true.kind == Kind.SIGN else f"1 - {true.name}"
+    return context.call.rewrite(RepairKind.EXCHANGE_LABELS, **{true.name: other})
 
 
 @finding_type(

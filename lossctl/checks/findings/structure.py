@@ -140,7 +140,7 @@ def _chain_changes(setup: Setup) -> Iterator[list[Change]]:
             setup = replace(one.setup, sources=sources)
             for two in (*_encode_labels(setup), *_move_classes(setup)):
                 yield [one, two]
-    yield from ([one] for one in (*_swap(setup), *_turn(setup), *_cut(setup)))
+    yield from ([one] for one in (*_swap(setup), *_exchange_axes(setup), *_cut(setup)))
 
 
 def _match(setup: Setup) -> bool:
@@ -208,7 +208,7 @@ def _swap(setup: Setup) -> Iterator[Change]:
     if Kind.INDEX in kinds and not np.all(np.isfinite(first) & (first == np.floor(first))):
         return
     order = [1, 0, *range(2, len(setup.sources))]
-    call = setup.call.turn(order)
+    call = setup.call.reorder(order)
     evidence = Evidence(
         "",
         f"the shapes {_list_shapes(setup)} fit when they are swapped: predictions come first,"
@@ -220,7 +220,7 @@ def _swap(setup: Setup) -> Iterator[Change]:
     yield Change(SWAPPED, evidence, replace(setup, sources=sources, call=call))
 
 
-def _turn(setup: Setup) -> Iterator[Change]:
+def _exchange_axes(setup: Setup) -> Iterator[Change]:
     for place, (declared, source) in enumerate(zip(setup.loss.inputs, setup.sources, strict=True)):
         swapped = swap_axes(source)
         if swapped is None:

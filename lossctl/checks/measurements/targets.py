@@ -128,8 +128,8 @@ class ValueTargets:
         if self.axis is None:
             rows: Array = values.reshape(-1)
         else:
-            turned = np.moveaxis(values, self.axis, -1)
-            rows = turned.reshape(math.prod(turned.shape[:-1]), turned.shape[-1])
+            moved = np.moveaxis(values, self.axis, -1)
+            rows = moved.reshape(math.prod(moved.shape[:-1]), moved.shape[-1])
         flat = None if weights is None else weights.reshape(-1)
         distinct = counts = None
         if self._counted is not None and len(np.unique(rows[:LOOK])) <= FEW:

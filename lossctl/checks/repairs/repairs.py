@@ -31,7 +31,7 @@ class Command(Worded):
     references: tuple[Any, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
     """Options of the loss and shared ones that were given."""
-    texts: tuple[str, ...] = ()
+    strings: tuple[str, ...] = ()
     """Inputs that contain strings; their class names were found, not given."""
 
     @property
@@ -55,15 +55,15 @@ class Command(Worded):
             kept = {name: value for name, value in kept.items() if name in known}
         return replace(self, loss=loss or self.loss, options=kept)
 
-    def name_classes(self, names: Sequence[str], texts: Sequence[str]) -> Command:
+    def name_classes(self, names: Sequence[str], strings: Sequence[str]) -> Command:
         """Return the same computation with the classes that were found in inputs of strings."""
-        return replace(self.change(classes=",".join(names)), texts=tuple(texts))
+        return replace(self.change(classes=",".join(names)), strings=tuple(strings))
 
     def leave_out(self, name: str) -> Command:
         """Return the same computation without an option."""
         return replace(self, options={key: one for key, one in self.options.items() if key != name})
 
-    def turn(self, order: Sequence[int]) -> Command:
+    def reorder(self, order: Sequence[int]) -> Command:
         """Return the same computation with the inputs in another order."""
         return replace(self, references=tuple(self.references[place] for place in order))
 
@@ -137,7 +137,7 @@ class Command(Worded):
     def _can_load(self, expressions: Mapping[str, str]) -> bool:
         """Whether inputs are numbers, and their names and variables not in each other's way."""
         if "classes" in self.options:  # which may choose columns too, unless they were found
-            return bool(self.texts) and not {*self.texts} & {*self._list_used(expressions)}
+            return bool(self.strings) and not {*self.strings} & {*self._list_used(expressions)}
         return not self.textual or "mask" not in self.names or "mask" not in expressions
 
     def _list_used(self, expressions: Mapping[str, str]) -> list[str]:

@@ -71,8 +71,8 @@ def describe(given: Any) -> Any:
     if isinstance(given, Mapping):
         return {str(name): describe(one) for name, one in given.items()}
     if isinstance(given, list | tuple):
-        texts = is_reference(given) and len(given) <= LONGEST
-        if not given or texts or _holds_columns(given):
+        strings = is_reference(given) and len(given) <= LONGEST
+        if not given or strings or _holds_columns(given):
             return [describe(one) for one in given]
     return _describe_array(given)
 

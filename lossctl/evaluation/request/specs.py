@@ -157,8 +157,8 @@ def parse_by(given: Any, names: Sequence[str]) -> tuple[BySpec, ...]:
         return ()
     if isinstance(given, dict):
         return tuple(BySpec((Axis(labels, str(name)),)) for name, labels in given.items())
-    texts = [given] if isinstance(given, str) or not _is_list(given) else list(given)
-    specs = tuple(_parse_cross(one, names, place) for place, one in enumerate(texts))
+    strings = [given] if isinstance(given, str) or not _is_list(given) else list(given)
+    specs = tuple(_parse_cross(one, names, place) for place, one in enumerate(strings))
     seen: set[tuple[str, ...]] = set()
     for spec in specs:
         if spec.names in seen:

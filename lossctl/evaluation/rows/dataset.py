@@ -186,5 +186,5 @@ def _first(given: Any) -> str:
 
 
 def _with_fragment(given: Any, fragment: str) -> Any:
-    texts = [f"{one}#{fragment}" for one in _listed(given)]
-    return texts if isinstance(given, list | tuple) else texts[0]
+    strings = [f"{one}#{fragment}" for one in _listed(given)]
+    return strings if isinstance(given, list | tuple) else strings[0]

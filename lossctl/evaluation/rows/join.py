@@ -193,8 +193,8 @@ def _open_key(table: Any, key: str) -> Source:
 
 def _same_kind(mine: Any, theirs: Any) -> tuple[Any, Any]:
     """Return keys that can be compared: as strings if one file has strings and another numbers."""
-    texts = [one.dtype.kind not in "iuf" for one in (mine, theirs)]
-    if texts[0] == texts[1]:
+    strings = [one.dtype.kind not in "iuf" for one in (mine, theirs)]
+    if strings[0] == strings[1]:
         return mine, theirs
     return mine.astype(str), theirs.astype(str)
 
