@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.data.arrays.cells import Cells
+from lossctl.data.arrays.cells import Cells, join_cells
 from lossctl.engine.sums.partial import Contributions
 
 
@@ -60,8 +60,6 @@ def row_losses(rows: Contributions) -> NDArray[np.float64]:
 
 def take_strings(column: Any, places: NDArray[np.int64]) -> list[str]:
     """Return some cells of a column as strings; an empty one is an empty string."""
-    if isinstance(column, Cells):
-        values = column.take(places).values()
-    else:
-        values = np.asarray(column)[places].tolist()
+    chosen = column.take(places) if isinstance(column, Cells) else np.asarray(column)[places]
+    values = join_cells([chosen]).values()
     return ["" if value is None else str(value) for value in values]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lossctl.evaluation.slices import integer_codes
-from lossctl.evaluation.slices.groups import Categories
+from lossctl.evaluation.slices.groups import Bins, Categories
 from lossctl.evaluation.slices.slices import sort_worst_first
 
 
@@ -37,3 +37,10 @@ def test_the_worst_come_first_and_equal_ones_by_their_labels() -> None:
     )
     assert sort_worst_first(values, kept, labels).tolist() == wanted
     assert not len(sort_worst_first(values, kept[:0], labels))
+
+
+@pytest.mark.parametrize("edges", [[1.0, 2.0, 3.0], [2.0], []])
+def test_infinities_lie_in_no_bin(edges: list[float]) -> None:
+    bins = Bins(np.array(edges))
+    codes = bins.encode([np.inf, -np.inf, np.nan]).tolist()
+    assert [bins.label(code) for code in codes] == ["inf", "-inf", "(missing)"]

@@ -112,15 +112,17 @@ def test_bins_are_those_of_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_bins_name_their_edges() -> None:
     bins = cut_evenly(0, 10, 4)
-    assert [bins.label(code) for code in range(5)] == [
+    assert [bins.label(code) for code in range(7)] == [
         "[0, 2.5]",
         "(2.5, 5]",
         "(5, 7.5]",
         "(7.5, 10]",
         "(missing)",
+        "-inf",
+        "inf",
     ]
     codes = bins.encode(np.array([0, 2.5, 2.6, 10, np.nan, -np.inf, np.inf]))
-    assert codes.tolist() == [0, 0, 1, 3, 4, 0, 3]
+    assert codes.tolist() == [0, 0, 1, 3, 4, 5, 6]
     assert Bins(np.array([3.0, 3.0])).label(0) == "[3, 3]"
     assert Bins(np.array([])).encode(np.array([np.nan])).tolist() == [0]
 

@@ -5,7 +5,8 @@ The buffers are read directly: pyarrow's own conversions import pandas where it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,12 +36,12 @@ def numpy_dtype(arrow_type: Any) -> np.dtype[Any] | None:
     """Return the dtype of the numbers in a column (of the lists' elements), or None."""
     import pyarrow as pa
 
+    if pa.types.is_boolean(arrow_type) or isinstance(arrow_type, pa.Bool8Type):
+        return np.dtype(np.bool_)
     if _is_list(arrow_type) or pa.types.is_dictionary(arrow_type):
         return numpy_dtype(arrow_type.value_type)
     if isinstance(arrow_type, pa.BaseExtensionType):
         return numpy_dtype(arrow_type.storage_type)
-    if pa.types.is_boolean(arrow_type):
-        return np.dtype(np.bool_)
     if pa.types.is_decimal(arrow_type) or pa.types.is_null(arrow_type):
         return np.dtype(np.float64)
     if pa.types.is_integer(arrow_type) or pa.types.is_floating(arrow_type):
@@ -63,7 +64,7 @@ def list_shape(arrow_type: Any) -> tuple[int, ...]:
     import pyarrow as pa
 
     if isinstance(arrow_type, pa.FixedShapeTensorType):
-        return tuple(arrow_type.shape)
+        return tuple(arrow_type.shape[axis] for axis in _order_axes(arrow_type))
     if isinstance(arrow_type, pa.BaseExtensionType):
         return list_shape(arrow_type.storage_type)
     if not _is_list(arrow_type):
@@ -72,14 +73,29 @@ def list_shape(arrow_type: Any) -> tuple[int, ...]:
     return (size, *list_shape(arrow_type.value_type))
 
 
+def _order_axes(tensor_type: Any) -> Sequence[int]:
+    """Return which stored axis each axis of a tensor is."""
+    order: Sequence[int] | None = tensor_type.permutation
+    return range(len(tensor_type.shape)) if order is None else order
+
+
 def to_array(chunked: Any, column: ColumnPlace) -> Array:
     """Return a chunked Arrow column as an array: (n,), or (n, K, …) where it holds lists."""
     if numpy_dtype(chunked.type) is None:
         raise reject_type(chunked.type, str(column))
     if not len(chunked):
         return np.empty((0, *list_shape(chunked.type)), numpy_dtype(chunked.type))
-    single = chunked.num_chunks == 1
-    return _convert(chunked.chunk(0) if single else chunked.combine_chunks(), column, 1)
+    parts: list[Array] = []
+    first = column.first
+    for chunk in chunked.chunks:  # pyarrow's own joining mixes up dictionaries that differ
+        if not len(chunk):
+            continue
+        part = _convert(chunk, replace(column, first=first), 1)
+        if parts and part.shape[1:] != parts[0].shape[1:]:
+            raise ragged(column, column.first, parts[0].shape[1:], first, part.shape[1:])
+        parts.append(part)
+        first += len(chunk)
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def ragged(
@@ -132,11 +148,13 @@ def _convert(array: Any, column: ColumnPlace, per_row: int) -> Array:
     import pyarrow as pa
 
     if isinstance(array, pa.FixedShapeTensorArray) and not array.null_count:
-        return np.asarray(_convert(array.storage, column, per_row)).reshape(
-            len(array), *array.type.shape
-        )
+        stored = _convert(array.storage, column, per_row).reshape(len(array), *array.type.shape)
+        return stored.transpose(0, *(axis + 1 for axis in _order_axes(array.type)))
     if isinstance(array, pa.ExtensionArray):
-        return _convert(array.storage, column, per_row)
+        stored = _convert(array.storage, column, per_row)
+        if not isinstance(array.type, pa.Bool8Type):
+            return stored
+        return np.where(np.isnan(stored), stored, stored != 0) if array.null_count else stored != 0
     if pa.types.is_dictionary(array.type):
         return _convert(array.dictionary_decode(), column, per_row)
     if _is_list(array.type):
@@ -182,7 +200,7 @@ def _convert_numbers(array: Any) -> Array:
     import pyarrow as pa
 
     if pa.types.is_decimal(array.type):
-        array = array.cast(pa.float64())
+        array = array.cast(pa.string()).cast(pa.float64())  # the direct cast does not round right
     count = len(array)
     if array.null_count == count:  # also if there are no values, and hence no buffer
         dtype = numpy_dtype(array.type)

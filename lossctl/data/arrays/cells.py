@@ -49,8 +49,7 @@ class Cells:
 
     def values(self) -> list[Any]:
         """Return the cells as Python objects; an empty one is None."""
-        found: list[Any] = self.arrow.to_pylist()
-        return found
+        return _list_values(self.arrow)
 
     def series(self) -> Any:
         """Return the cells as a pandas Series."""
@@ -70,7 +69,7 @@ class Cells:
                 f"{name} contains {self.arrow.type}, which cannot be labels",
                 "Choose a column of strings, numbers or dates.",
             ) from error
-        return _read(coded.indices), coded.dictionary.to_pylist()
+        return _read(coded.indices), _list_values(coded.dictionary)
 
     def whole(self) -> Array | None:
         """Return the cells as int64, if all of them are integers in its range."""
@@ -98,6 +97,107 @@ class Cells:
         with pa.ipc.new_stream(sink, table.schema) as stream:
             stream.write_table(table)
         return memoryview(sink.getvalue())
+
+
+def to_plain(chunked: Any) -> Any:
+    """Return a chunked column of texts, however Arrow holds them, as one of strings.
+
+    Texts come as views, as bytes, as entries of dictionaries (which differ from chunk to chunk)
+    and as runs: what they are called may not depend on that.
+    """
+    import pyarrow as pa
+
+    if not _is_special(chunked.type):
+        return chunked
+    parts = [_make_plain(chunk) for chunk in chunked.chunks]
+    return (
+        pa.chunked_array(parts)
+        if parts
+        else pa.chunked_array([_make_plain(pa.array([], chunked.type))])
+    )
+
+
+def _list_values(arrow: Any) -> list[Any]:
+    """Return values as objects of Python; floats as the shortest digits of their own type."""
+    import pyarrow as pa
+
+    values: list[Any] = arrow.to_pylist()
+    kinds = pa.types
+    if not kinds.is_float32(arrow.type) and not kinds.is_float16(arrow.type):
+        return values
+    own = np.float32 if kinds.is_float32(arrow.type) else np.float16
+    return [None if one is None else float(str(own(one))) for one in values]
+
+
+def _is_special(kind: Any) -> bool:
+    import pyarrow as pa
+
+    kinds = pa.types
+    return bool(
+        isinstance(kind, pa.BaseExtensionType)
+        or kinds.is_dictionary(kind)
+        or kinds.is_run_end_encoded(kind)
+        or kinds.is_string_view(kind)
+        or _is_bytes(kind)
+    )
+
+
+def _is_bytes(kind: Any) -> bool:
+    import pyarrow as pa
+
+    kinds = pa.types
+    return bool(
+        kinds.is_binary(kind)
+        or kinds.is_large_binary(kind)
+        or kinds.is_binary_view(kind)
+        or kinds.is_fixed_size_binary(kind)
+    )
+
+
+def _make_plain(array: Any) -> Any:
+    import pyarrow as pa
+
+    kind = array.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return _make_storage_plain(array)
+    if pa.types.is_dictionary(kind):
+        values = _make_plain(array.dictionary)
+        return pa.DictionaryArray.from_arrays(array.indices, values).dictionary_decode()
+    if pa.types.is_run_end_encoded(kind):
+        import pyarrow.compute as pc
+
+        return _make_plain(pc.run_end_decode(array))
+    if pa.types.is_string_view(kind):
+        return array.cast(pa.string())
+    return _decode(array) if _is_bytes(kind) else array
+
+
+def _make_storage_plain(array: Any) -> Any:
+    import pyarrow as pa
+
+    if isinstance(array.type, pa.Bool8Type):
+        return array.storage.cast(pa.bool_())
+    if isinstance(array.type, pa.UuidType):
+        texts = [None if one is None else str(one) for one in array.to_pylist()]
+        return pa.array(texts, pa.string())
+    return _make_plain(array.storage)
+
+
+def _decode(array: Any) -> Any:
+    """Return bytes as the texts that they are in UTF-8; others as Python writes them."""
+    import pyarrow as pa
+
+    try:
+        return array.cast(pa.binary()).cast(pa.string())
+    except pa.ArrowInvalid:
+        return pa.array(map(_decode_one, array.to_pylist()), pa.string())
+
+
+def _decode_one(given: bytes | None) -> str | None:
+    try:
+        return None if given is None else given.decode()
+    except UnicodeDecodeError:
+        return repr(given)
 
 
 def unpack_cells(content: memoryview) -> Cells:
@@ -133,7 +233,8 @@ def wrap_cells(given: Any, name: str) -> CellArray:
 
     values = given if hasattr(given, "dtype") or isinstance(given, list) else list(given)
     if isinstance(given, pa.Array | pa.ChunkedArray):
-        return CellArray(name, join_cells([Cells(given)]).arrow)
+        chunked = given if isinstance(given, pa.ChunkedArray) else pa.chunked_array([given])
+        return CellArray(name, join_cells([Cells(to_plain(chunked))]).arrow)
     if isinstance(values, np.ndarray) and values.ndim != 1:
         raise DataError(f"{name} has {values.ndim} axes, but labels are one per row")
     try:

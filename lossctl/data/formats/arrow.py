@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from os import SEEK_CUR
 from typing import Any, BinaryIO
@@ -11,11 +12,20 @@ from typing import Any, BinaryIO
 from lossctl.data.arrays.cells import Cells
 from lossctl.data.arrays.source import Array
 from lossctl.data.formats.arrow_batches import BatchReader
-from lossctl.data.formats.arrow_messages import RECORDS, find_messages, read_message
+from lossctl.data.formats.arrow_messages import (
+    RECORDS,
+    V4,
+    Message,
+    OldVersionError,
+    find_messages,
+    read_footer,
+    read_message,
+)
 from lossctl.data.streams.mmap import MappedFile, map_file
 from lossctl.data.streams.origins import Origin
 from lossctl.data.tables import typed as typed_tables
 from lossctl.data.tables.typed import TypedTable
+from lossctl.errors import DataError
 
 JOINED_BYTES = 1 << 20
 """Batches are joined (copied) up to this size; larger ones are used as they are."""
@@ -38,8 +48,10 @@ class ArrowTable(TypedTable):
                 self._mapped = map_file(file)
             if self._mapped is not None:
                 self._reader = self._open(self._mapped)
-            else:
+            if self._reader is None:
+                self._mapped = None
                 self._reader = BatchReader(file, self.path, streamed=streamed)
+                self._wide_integers = self._reader.wide_integers
             self._take_schema(self._reader.schema)
             if not streamed:
                 self.length = self._reader.count_rows()
@@ -66,11 +78,29 @@ class ArrowTable(TypedTable):
         self._mapped = self._reader = None
         self.origin.close()
 
+    @contextmanager
+    def _explain(self) -> Iterator[None]:
+        """Tell an old version of the format from a broken file."""
+        with super()._explain():
+            try:
+                yield
+            except OldVersionError as error:
+                raise DataError(
+                    f"{self.path}: the Arrow file is of an old version of the format, which is not"
+                    f" read: {error}",
+                    "Write the file again with V5, which writers have used since 2020, or as"
+                    " Parquet.",
+                ) from error
+
     def _open(self, mapped: MappedFile) -> Any:
+        """Open a mapped file; None where pyarrow does not know a type of its schema."""
         import pyarrow as pa
 
         stream = pa.BufferReader(mapped.content)
-        return (pa.ipc.open_stream if self._streamed else pa.ipc.open_file)(stream)
+        try:
+            return (pa.ipc.open_stream if self._streamed else pa.ipc.open_file)(stream)
+        except pa.ArrowNotImplementedError:
+            return None
 
     def _slices(self, columns: Sequence[int]) -> Iterator[Slice]:
         """Yield the batches as tables (at least one), joined or cut to a suitable size."""
@@ -141,15 +171,34 @@ class Slice:
 
 
 def is_plain(file: BinaryIO, *, streamed: bool) -> bool:
-    """Return whether the columns in a file are uncompressed; the file is at its start again."""
-    places = [] if streamed else find_messages(file)[1]
-    file.seek(places[0] if places else 0)
-    message = read_message(file) if streamed or places else None
-    while message is not None and message.kind != RECORDS:
-        file.seek(message.size, SEEK_CUR)
-        message = read_message(file)
+    """Return whether the columns in a file are uncompressed; the file is at its start again.
+
+    Of an old version every message is looked at, because pyarrow misreads those that it should
+    refuse.
+    """
+    plain = True
+    for message in _walk(file, streamed=streamed):
+        if message.kind == RECORDS:
+            plain = plain and message.codec is None
+            if message.version > V4:
+                break
     file.seek(0)
-    return message is None or message.codec is None
+    return plain
+
+
+def _walk(file: BinaryIO, *, streamed: bool) -> Iterator[Message]:
+    """Yield the heads of the messages; of a file, those of record batches."""
+    if not streamed:
+        for place in find_messages(read_footer(file)[1])[1]:
+            file.seek(place)
+            message = read_message(file)
+            if message is not None:
+                yield message
+        return
+    file.seek(0)
+    while (message := read_message(file)) is not None:
+        yield message
+        file.seek(message.size, SEEK_CUR)
 
 
 def _find_end(batches: Sequence[Any], mapped: MappedFile | None) -> int:

@@ -10,17 +10,19 @@ from typing import IO, Any
 
 from lossctl.data.formats.arrow_messages import (
     DICTIONARY,
-    FILE_START,
     INT64,
     RECORDS,
     Buffer,
     Message,
     MessageError,
+    encode_head,
     fill_exactly,
     find_messages,
     read_exactly,
+    read_footer,
     read_message,
 )
+from lossctl.data.formats.arrow_schema import hide_wide_integers, make_message
 from lossctl.data.streams import spool as spools
 from lossctl.data.streams.mmap import MappedFile
 from lossctl.data.streams.spool import Spool
@@ -45,14 +47,19 @@ class BatchReader:
         self._file = file
         self._path = path
         self._places: list[int] | None = None
-        if not streamed:
-            dictionaries, batches = find_messages(file)
+        if streamed:
+            schema = read_message(file)
+            if schema is None:
+                raise MessageError("it has no schema")
+            read_exactly(file, schema.size)
+            head = schema.head
+        else:
+            data, footer = read_footer(file)
+            dictionaries, batches = find_messages(footer)
             self._places = [*dictionaries, *batches]
-            file.seek(FILE_START)
-        schema = read_message(file)
-        if schema is None:
-            raise MessageError("it has no schema")
-        self._start = schema.encode() + read_exactly(file, schema.size)
+            head = make_message(data, footer.follow(1), footer.number(0, "<h"))
+        readable, self.wide_integers = hide_wide_integers(head)
+        self._start = encode_head(readable)
         self.schema = pa.ipc.read_schema(pa.py_buffer(self._start))
 
     def count_rows(self) -> int:

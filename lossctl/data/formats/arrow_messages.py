@@ -16,10 +16,10 @@ from typing import IO, Any, cast
 
 CONTINUATION = b"\xff\xff\xff\xff"
 MAGIC = b"ARROW1"
-FILE_START = 8
-"""Where the messages of a file begin: after its padded magic."""
-
 DICTIONARY, RECORDS = 2, 3
+V4 = 3
+"""The version of the metadata before the present one, V5, as it is written."""
+
 CODECS = ("lz4", "zstd")
 VARIADIC = 4
 MOST_READ = 8 << 20
@@ -32,6 +32,10 @@ BLOCK = struct.Struct("<qi4xq")
 
 class MessageError(ValueError):
     """The bytes are not a valid message."""
+
+
+class OldVersionError(Exception):
+    """A message is of a version of the metadata that is not read, because it would be misread."""
 
 
 class Record:
@@ -91,6 +95,7 @@ class Message:
     def __init__(self, head: bytes) -> None:
         self.head = head
         self._root = Record(head, _unpack(INT32, head, 0))
+        self.version = self._root.number(0, "<h")
         self.kind = self._root.number(1, "<B")
         self.size = self._root.number(3, "<q")
         if self.size < 0:
@@ -99,8 +104,12 @@ class Message:
         self.codec: str | None = None
         self.buffers: list[Buffer] = []
         self.variadic = False
+        if self.version < V4:
+            raise OldVersionError(f"version V{self.version + 1} of its metadata")
         if self.kind == RECORDS:
             self._read_batch(Record(head, self._root.follow(2)))
+        elif self.kind == DICTIONARY and self.version == V4:
+            self._find_codec(Record(head, Record(head, self._root.follow(2)).follow(1)))
 
     def _read_batch(self, batch: Record) -> None:
         self.rows = batch.number(0, "<q")
@@ -110,13 +119,19 @@ class Message:
         for one in self.buffers:
             if min(one.offset, one.size) < 0 or one.offset + one.size > self.size:
                 raise MessageError("a buffer is outside of its message")
-        compression = batch.follow(3)
-        if compression:
-            codec = Record(self.head, compression).number(0, "<b")
-            if not 0 <= codec < len(CODECS):
-                raise MessageError(f"the compression {codec} is not supported")
-            self.codec = CODECS[codec]
+        self._find_codec(batch)
         self.variadic = batch.follow(VARIADIC) != 0
+
+    def _find_codec(self, batch: Record) -> None:
+        compression = batch.follow(3)
+        if not compression:
+            return
+        codec = Record(self.head, compression).number(0, "<b")
+        if not 0 <= codec < len(CODECS):
+            raise MessageError(f"the compression {codec} is not supported")
+        self.codec = CODECS[codec]
+        if self.version == V4:
+            raise OldVersionError(f"version V4 of its metadata with compressed data ({self.codec})")
 
     def encode(self) -> bytes:
         """Return the header as written before the body; its size is a multiple of 64."""
@@ -177,8 +192,8 @@ def fill_exactly(file: IO[bytes], view: memoryview) -> None:
         filled += count
 
 
-def find_messages(file: IO[bytes]) -> tuple[list[int], list[int]]:
-    """Return the offsets of the dictionaries and record batches of an Arrow file."""
+def read_footer(file: IO[bytes]) -> tuple[bytes, Record]:
+    """Return the footer of an Arrow file, as it stands there and as a record."""
     tail = INT32.size + len(MAGIC)
     end = file.seek(0, 2) - tail
     file.seek(max(0, end))
@@ -190,8 +205,15 @@ def find_messages(file: IO[bytes]) -> tuple[list[int], list[int]]:
         raise MessageError("the size of its footer is wrong")
     file.seek(end - size)
     data = read_exactly(file, size)
-    footer = Record(data, _unpack(INT32, data, 0))
-    return tuple([block[0] for _, block in footer.vector(field, BLOCK)] for field in (2, 3))  # type: ignore[return-value]
+    return data, Record(data, _unpack(INT32, data, 0))
+
+
+def find_messages(footer: Record) -> tuple[list[int], list[int]]:
+    """Return where the dictionaries and the record batches of an Arrow file begin."""
+    dictionaries, batches = (
+        [block[0] for _, block in footer.vector(field, BLOCK)] for field in (2, 3)
+    )
+    return dictionaries, batches
 
 
 def _unpack(form: struct.Struct, data: Any, at: int) -> int:

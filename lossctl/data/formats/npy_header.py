@@ -21,6 +21,9 @@ LENGTHS = {1: struct.Struct("<H"), 2: struct.Struct("<I"), 3: struct.Struct("<I"
 """How the length of the header is written, by version."""
 
 KEYS = ("descr", "fortran_order", "shape")
+FLOAT8_E5M2 = "<f1"
+"""What ml_dtypes writes for its float8_e5m2, and for nothing else; NumPy does not know it."""
+
 LONGEST = 10_000
 SHOWN_CHARACTERS = 60
 
@@ -71,6 +74,12 @@ def read_header(file: IO[bytes], where: str) -> Header:
         # rejected below.
         shape, fortran, dtype = read(stream)
     except (ValueError, SyntaxError, TokenError, TypeError, OverflowError) as error:
+        if _reads_as(text, FLOAT8_E5M2):
+            raise DataError(
+                f"{where}: dtype {FLOAT8_E5M2!r} is float8_e5m2 of ml_dtypes, which is not read",
+                "Save it as float16 or float32, which hold its numbers exactly:"
+                " np.save(file, array.astype(np.float32)).",
+            ) from error
         raise _broken(where, _explain(text)) from error
     if any(size < 0 for size in shape):
         raise DataError(f"{where}: the NPY header gives a shape of {shape}")
@@ -95,14 +104,23 @@ def _broken(where: str, why: str) -> DataError:
     return DataError(f"{where}: the NPY header is broken: {why}", "Save the array again.")
 
 
+def _parse(text: bytes) -> Any:
+    """Return what a header says, or None."""
+    try:
+        return ast.literal_eval(text.decode("utf-8", "replace").strip())
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
+
+
+def _reads_as(text: bytes, descr: str) -> bool:
+    given = _parse(text)
+    return isinstance(given, dict) and given.get("descr") == descr
+
+
 def _explain(text: bytes) -> str:
     """Return what is wrong with a header that NumPy rejects."""
-    written = text.decode("utf-8", "replace").strip()
-    shown = repr(written[:SHOWN_CHARACTERS])
-    try:
-        given = ast.literal_eval(written)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        given = None
+    shown = repr(text.decode("utf-8", "replace").strip()[:SHOWN_CHARACTERS])
+    given = _parse(text)
     if not isinstance(given, dict):
         return f"{shown} does not describe an array"
     missing = [key for key in KEYS if key not in given]

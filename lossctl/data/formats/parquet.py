@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from os import SEEK_END
+from pathlib import Path
 from typing import Any
 
 from lossctl.data.arrays.source import Array
+from lossctl.data.formats.arrow_schema import hide_in_parquet
 from lossctl.data.streams.origins import Origin
 from lossctl.data.streams.spool import Spool
 from lossctl.data.tables import typed as typed_tables
@@ -32,17 +35,18 @@ COLUMNS_AT_ONCE = 8
 read would hold a page and a dictionary, and those of 100 columns take 300 MB."""
 
 
+MAGIC = b"PAR1"
+SIZE_BYTES = 4
+"""A file ends with its metadata, their size, and the magic."""
+
+
 class ParquetTable(TypedTable):
     """A Parquet file, whose row groups are read on demand."""
 
     def __init__(self, origin: Origin) -> None:
-        import pyarrow.parquet as pq
-
         super().__init__(origin, "Parquet")
         with self._explain():
-            self._file: Any = pq.ParquetFile(
-                origin.location, buffer_size=BUFFER_BYTES, pre_buffer=False
-            )
+            self._file = self._open()
             self._take_schema(self._file.schema_arrow)
             self._leaves = self._find_leaves()
         self.length = int(self._file.metadata.num_rows)
@@ -77,6 +81,21 @@ class ParquetTable(TypedTable):
             self._file.close()
         self._file = None  # its metadata may be large, and there may be many shards
         self.origin.close()
+
+    def _open(self) -> Any:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        location, settings = self.origin.location, {"buffer_size": BUFFER_BYTES}
+        try:
+            return pq.ParquetFile(location, pre_buffer=False, **settings)
+        except pa.ArrowNotImplementedError:
+            footer, self._wide_integers = hide_in_parquet(_read_footer(location))
+            if not self._wide_integers:
+                raise
+        ending = len(footer).to_bytes(SIZE_BYTES, "little") + MAGIC
+        metadata = pq.read_metadata(pa.BufferReader(MAGIC + footer + ending))
+        return pq.ParquetFile(location, metadata=metadata, pre_buffer=False, **settings)
 
     def _names_of(self, columns: Sequence[int]) -> list[str] | None:
         """Return the columns to select; None (all) if a name appears twice."""
@@ -152,6 +171,15 @@ class ParquetTable(TypedTable):
                 path = path.rpartition(".")[0]
             leaves.setdefault(path, []).append(leaf)
         return leaves
+
+
+def _read_footer(path: Path) -> bytes:
+    """Return the metadata at the end of a file."""
+    with path.open("rb") as file:
+        end = file.seek(-SIZE_BYTES - len(MAGIC), SEEK_END)
+        size = int.from_bytes(file.read(SIZE_BYTES), "little")
+        file.seek(max(0, end - size))
+        return file.read(size)
 
 
 def _join(sizes: Sequence[int], limit: int) -> Iterator[list[int]]:

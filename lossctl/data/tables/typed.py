@@ -15,7 +15,7 @@ from lossctl.data.arrays.arrow import (
     reject_type,
     to_array,
 )
-from lossctl.data.arrays.cells import CELL, Cells
+from lossctl.data.arrays.cells import CELL, Cells, to_plain
 from lossctl.data.streams.origins import Origin
 from lossctl.data.tables.scan import Layout, Table
 from lossctl.errors import DataError
@@ -36,9 +36,12 @@ class TypedTable(Table):
         self.streaming = origin.streaming
         self._kind = kind
         self._schema: Any = None
+        self._wide_integers: Mapping[int, str] = {}
+        """Types of the columns of more than 64 bits, which are read as bytes."""
 
     def layout(self, column: int) -> Layout | None:
         """Return the layout of a column from the schema."""
+        self._reject_wide(column)
         if column in self.as_cells:
             return CELL, ()
         field = self._schema.field(column)
@@ -54,7 +57,7 @@ class TypedTable(Table):
     def non_numeric_columns(self) -> Mapping[int, str]:
         """Return the columns of text, times, lists and the like."""
         return {
-            column: f"contains {field.type}"
+            column: f"contains {self._wide_integers.get(column, field.type)}"
             for column, field in enumerate(self._schema)
             if numpy_dtype(field.type) is None or not is_flat(field.type)
         }
@@ -69,14 +72,27 @@ class TypedTable(Table):
 
     def _convert(self, table: Any, columns: Sequence[int], first: int) -> dict[int, Any]:
         """Return the columns of some rows, of which ``first`` is the first."""
-        return {
-            column: Cells(table.column(place))
-            if column in self.as_cells
-            else to_array(
-                table.column(place), ColumnPlace(str(self.path), self.names[column], first)
+        converted: dict[int, Any] = {}
+        for column, place in self._places(table, columns):
+            self._reject_wide(column)
+            with self._explain():
+                converted[column] = (
+                    Cells(to_plain(table.column(place)))
+                    if column in self.as_cells
+                    else to_array(
+                        table.column(place), ColumnPlace(str(self.path), self.names[column], first)
+                    )
+                )
+        return converted
+
+    def _reject_wide(self, column: int) -> None:
+        if column in self._wide_integers:
+            where = ColumnPlace(str(self.path), self.names[column])
+            raise DataError(
+                f"{where} contains {self._wide_integers[column]}, integers of more than 64 bits,"
+                " which are not read",
+                "Write it as int64 or as a decimal, or leave it out.",
             )
-            for column, place in self._places(table, columns)
-        }
 
     def _places(self, table: Any, columns: Sequence[int]) -> Iterator[tuple[int, int]]:
         """Pair each column with its position in a table that was read."""

@@ -74,23 +74,29 @@ class Categories:
 
 
 class Bins:
-    """Numbers between edges; a bin holds its upper edge, and the first one its lower edge too."""
+    """Numbers between edges; a bin holds its upper edge, and the first one its lower edge too.
+
+    Infinities lie between no edges: each of the two is a label of its own.
+    """
 
     def __init__(self, edges: Floats) -> None:
         self.edges = np.unique(edges)
         self.count = max(len(self.edges) - 1, min(len(self.edges), 1))
+        self._others = (MISSING, "-inf", "inf")
 
     def encode(self, values: Any) -> Codes:
         """Return the number of each row's bin."""
         numbers = np.asarray(values, np.float64)
         places = np.searchsorted(self.edges, numbers, side="left") - 1
         codes = np.clip(places, 0, max(self.count - 1, 0)).astype(np.int64)
-        return np.where(np.isnan(numbers), self.count, codes)
+        for other, found in enumerate((np.isnan(numbers), numbers == -np.inf, numbers == np.inf)):
+            codes[found] = self.count + other
+        return codes
 
     def label(self, code: int) -> str:
         """Return the bin as an interval."""
-        if code == self.count:
-            return MISSING
+        if code >= self.count:
+            return self._others[code - self.count]
         low, high = _write_edges(self.edges)[code], _write_edges(self.edges)[-1]
         if len(self.edges) > 1:
             high = _write_edges(self.edges)[code + 1]
