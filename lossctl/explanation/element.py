@@ -133,7 +133,7 @@ def locate_largest(numbers: Array) -> Position:
 
 
 def check_position(plan: Plan, row: int, position: Position) -> None:
-    """Refuse a place that a sample does not have."""
+    """Reject a position that a sample does not have."""
     sizes = find_positions(plan)
     inside = len(position) == len(sizes) and all(
         0 <= place < size for place, size in zip(position, sizes, strict=True)
@@ -143,12 +143,12 @@ def check_position(plan: Plan, row: int, position: Position) -> None:
     asked = ",".join(map(str, position))
     if not sizes:
         raise UsageError(
-            f"row {row} has one loss, and no position {asked}", f"Ask for the row alone: {row}."
+            f"row {row} has one loss, and no position {asked}", f"Give the row only: {row}."
         )
     first = ",".join("0" * len(sizes))
     raise UsageError(
         f"row {row} has losses of shape {show(sizes)}, and none at {asked}",
-        f"Name a place, such as {row},{first}, or the row alone for its largest loss.",
+        f"Give an element, such as {row},{first}, or the row only for its highest loss.",
     )
 
 

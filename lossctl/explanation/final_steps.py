@@ -87,7 +87,7 @@ def _finalize_totals(known: Reduced) -> Steps:
         value = known.loss.finalize(known.totals, known.options)
         without = known.loss.finalize(rest, known.options)
     yield Step("loss", f"{known.loss.formula}, of the sums over all rows", value)
-    yield Step("loss without the row", "the same of the sums without it", without)
+    yield Step("loss without the row", "the same for the sums without the row", without)
     yield Step("effect of the row", "loss − loss without the row", value - without)
     if np.ndim(value) and known.result.reduction != "sum":
         yield Step("denominator", known.result.denominator_name, known.result.denominator)
@@ -98,7 +98,7 @@ def _weigh(known: Reduced) -> Steps:
     element, result = known.element, known.result
     shown = "loss"
     if element.left_out:
-        yield Step(LEFT_OUT, f"{element.left_out}: it adds nothing", True)
+        yield Step(LEFT_OUT, f"{element.left_out}: it contributes nothing", True)
     elif element.weight is not None:
         yield Step("sample weight", "s", element.weight)
         yield Step("weighted loss", "s × loss", element.weight * (element.loss or 0.0))

@@ -34,7 +34,7 @@ def explain_row(call: Call, row: Row | None, progress: Progress | None) -> Expla
 def parse_row(row: Row | None) -> tuple[int, ...]:
     """Return a row, and a position in it, as integers."""
     if row is None:
-        raise UsageError("no row is named", Remedy(RemedyKind.COUNT_ROWS))
+        raise UsageError("missing row", Remedy(RemedyKind.COUNT_ROWS))
     try:
         if isinstance(row, str):
             places = tuple(map(int, row.split(",")))
@@ -45,7 +45,8 @@ def parse_row(row: Row | None) -> tuple[int, ...]:
         places = ()
     if not places:
         raise UsageError(
-            f"{row!r} is not a row", "A row is an integer from 0 on; 3,10,20 is a place in row 3."
+            f"{row!r} is not a row",
+            "A row is an integer of at least 0; 3,10,20 is an element of row 3.",
         )
     return places
 
@@ -60,7 +61,7 @@ def run(call: Call, row: int, progress: Progress | None = None) -> Run:
     """Compute the reduced loss, and keep a row."""
     if call.settings.reduction == "none":
         raise UsageError(
-            "the reduction none adds nothing up, and a row is explained with what it adds",
+            "a row is explained with its part of the result, but the reduction is none",
             "Choose another one, such as mean or sum.",
         )
     check_row(row, None, "")

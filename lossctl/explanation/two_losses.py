@@ -37,8 +37,8 @@ def explain_difference(
     """
     if not first.has_inputs:
         raise UsageError(
-            f"{first.loss.key} and {other.key} are walked through on a row, and no inputs are"
-            " given",
+            f"{first.loss.key} and {other.key} can only be compared on a row of inputs, and none"
+            f" are given",
             "Name the files.",
         )
     second = _lend_options(first, other, given)
@@ -51,7 +51,8 @@ def refuse_pipes(call: Call) -> None:
     """Raise UsageError for what cannot be read again for another definition."""
     if any(is_text(one) and is_streaming(one) for one in call.references):
         raise UsageError(
-            "two definitions take two readings, and standard input or a pipe can be read once",
+            "two definitions read the inputs twice, but standard input or a pipe can be read only"
+            " once",
             "Write it to a file first.",
         )
 

@@ -152,15 +152,15 @@ def test_help_ends_with_a_command_that_runs(key: str) -> None:
         ("ce preds.npy labels.npy --row x", Exit.USAGE, "'x' is not a row"),
         ("ce preds.npy labels.npy --row 3,1", Exit.USAGE, "row 3 has one loss, and no position 1"),
         (f"ce {SEGMENTS} --row 3,50,1", Exit.USAGE, "losses of shape (24, 30), and none at 50,1"),
-        ("ce preds.npy labels.npy", Exit.USAGE, "no row is named"),
+        ("ce preds.npy labels.npy", Exit.USAGE, "missing row"),
         ("ce preds.npy --row 0", Exit.USAGE, "missing: target"),
-        ("ce --row 0", Exit.USAGE, "No inputs are given"),
-        ("ce --why-differs nll", Exit.USAGE, "ce and nll are walked through on a row, and no"),
+        ("ce --row 0", Exit.USAGE, "row 0 was given without inputs"),
+        ("ce --why-differs nll", Exit.USAGE, "ce and nll can only be compared on a row of"),
         ("ce nofile.npy labels.npy --row 0", Exit.FILE, "nofile.npy: there is no such file"),
         ("ce preds.npy labels.npy --rwo 3", Exit.USAGE, "Did you mean --row"),
         ("ce preds.npy labels.npy --row 3 -f csv", Exit.USAGE, "unrecognised format 'csv'"),
         ("ce preds.npy labels.npy --row 3 -o x.csv", Exit.USAGE, "Valid suffixes: .md .json"),
-        ("ce preds.npy labels.npy --row 3 -r none", Exit.USAGE, "the reduction none"),
+        ("ce preds.npy labels.npy --row 3 -r none", Exit.USAGE, "the reduction is none"),
         ("ce preds.npy labels.npy --row 3 --why-differs xx", Exit.USAGE, "no loss named 'xx'"),
         ("bce binary.csv#logit binary.csv#target --row 0", Exit.DATA, "542 values are outside"),
         (
@@ -244,7 +244,7 @@ def test_standard_input_and_a_pager_that_closes() -> None:
         "cat binary.csv | lossctl explain keras.hinge -#logit -#target --row 5", SAMPLE_DATA
     )
     assert (done.code, done.err) == (0, "")
-    assert "2 y − 1, for all labels are 0 or 1" in done.out
+    assert "2 y − 1, because all labels are 0 or 1" in done.out
     line = "lossctl explain ce preds.npy labels.npy --row 5 | head -n 1"
     assert run_shell(line, SAMPLE_DATA).err == ""
 

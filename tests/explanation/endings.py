@@ -52,7 +52,7 @@ PARTS = {
 recomputed(
     {
         ("loss", "mean over the last axis"): lambda s: np.mean(s["element losses"], axis=-1),
-        ("loss without the row", "the same of the sums without it"): finish_without,
+        ("loss without the row", "the same for the sums without the row"): finish_without,
         ("effect of the row", "loss − loss without the row"): lambda s: (
             s["loss"] - s["loss without the row"]
         ),
@@ -64,8 +64,8 @@ recomputed(
         ("contribution", "loss"): lambda s: s["loss"],
         ("divisor", "its target length"): lambda s: max(int(s.x[3]), 1),
         ("weighted loss", "s × loss"): lambda s: s["sample weight"] * s["loss"],
-        ("left out", "ignored: it adds nothing"): lambda s: True,
-        ("left out", "masked: it adds nothing"): lambda s: True,
+        ("left out", "ignored: it contributes nothing"): lambda s: True,
+        ("left out", "masked: it contributes nothing"): lambda s: True,
     }
 )
 

@@ -237,7 +237,7 @@ def test_trouble_says_with_which_definition() -> None:
 
 
 def test_what_is_read_twice_is_no_pipe() -> None:
-    with pytest.raises(UsageError, match="two readings"):
+    with pytest.raises(UsageError, match="read the inputs twice"):
         lossctl.explain_difference("mse", "huber", "-#a", "-#b", row=0)
 
 

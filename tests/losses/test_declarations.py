@@ -195,13 +195,15 @@ def test_help_and_signature_see_the_loss() -> None:
     huber = LOSSES["huber"]
     shown = pydoc.plain(pydoc.render_doc(huber))
     assert "huber(input, target, delta=1.0)" in shown
-    assert "delta: float, above 0, 1.0 by default: where the square turns into a line" in shown
+    flat = " ".join(shown.split())
+    described = "error at which the loss turns from quadratic to linear"
+    assert f"delta: float, above 0, 1.0 by default: {described}" in flat
     assert [*inspect.signature(huber).parameters] == ["input", "target", "delta"]
     assert (Loss.__doc__ or "").startswith("A declared loss.")
 
 
 def test_units_are_those_of_the_definition() -> None:
-    expected = {"ce": "nats", "mse": "the square of that of the values", "giou": ""}
+    expected = {"ce": "nats", "mse": "the square of the unit of the values", "giou": ""}
     assert {key: LOSSES[key].unit for key in expected} == expected
 
 

@@ -143,8 +143,8 @@ class TestShow:
         loss = LOSSES[key]
         assert LIBRARIES[loss.library].title in shown
         for other in namesakes(loss):
-            assert f"also: {other.key}, which differs" in shown
-        assert ("also: " in shown) is bool(namesakes(loss))
+            assert f"not the same as {other.key} (" in shown
+        assert ("not the same as " in shown) is bool(namesakes(loss))
 
     def test_namesakes_are_mutual_and_share_a_name(self) -> None:
         for loss in LOSSES.values():
@@ -176,7 +176,7 @@ class TestCompare:
     def test_of_the_same_is_nothing(self) -> None:
         compared = lossctl.compare_definitions("mse", "MSELoss")
         assert compared["differences"] == []
-        assert "Nothing" in run("show", "--compare", "mse", "mse").out
+        assert "do not differ" in run("show", "--compare", "mse", "mse").out
 
     def test_losses_of_elements_and_of_vectors_differ(self) -> None:
         compared = lossctl.compare_definitions("mse", "keras.mse", "keras.dice")
@@ -188,8 +188,8 @@ class TestCompare:
         compared = lossctl.compare_definitions("ce", "nll", "bce")
         differences = {one["fact"]: one["values"] for one in compared["differences"]}
         assert differences["--label-smoothing"] == ["0.0 (at least 0, at most 1)", "-", "-"]
-        assert differences["clipping"] == ["none", "none", "logarithms not below −100"]
-        assert differences["denominator"][1] == "Σ weight[target] over what is not ignored"
+        assert differences["clipping"] == ["none", "none", "logarithms at least −100"]
+        assert differences["denominator"][1] == "Σ weight[target] over the targets not ignored"
         assert "log-probability" in differences["input 1"][1]
         facts = [one["fact"] for one in compared["differences"]]
         assert facts.index("input 1") < facts.index("--label-smoothing") < facts.index("clipping")

@@ -141,7 +141,7 @@ def test_scores_for_labels_are_refused() -> None:
     """A probability is no label, and would count as wrong whatever it is."""
     with pytest.raises(DataError, match="input: 2 values are not integers"):
         lossctl.compute("zero_one", [0.5, 0.25, 1.0], [1, 0, 1])
-    with pytest.raises(UsageError, match="top_k is 2, but the input holds one label per sample"):
+    with pytest.raises(UsageError, match="top_k is 2, but the input contains one label per sample"):
         lossctl.compute("zero_one", [1, 2], [1, 2], top_k=2)
     with pytest.warns(LossctlWarning, match="right whatever the scores"):
         lossctl.compute("zero_one", np.eye(3), [1, 1, 1], top_k=3)

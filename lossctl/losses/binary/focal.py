@@ -22,7 +22,7 @@ Array = NDArray[Any]
 
 LOGITS = logit("input", "*", help="logits of the positive class")
 TARGET: Input = soft_label("target", "*", help="1 for the positive class, 0 for the negative")
-GAMMA = Option("power of 1 − p of the right answer; 0 is cross entropy", at_least=0)
+GAMMA = Option("exponent of 1 − p of the right class; 0 is cross entropy", at_least=0)
 SCORES = "binary.csv#logit binary.csv#target"
 SMALL_TAIL = 0.06
 FOCAL_SOURCE = "Lin et al. 2017, Focal loss for dense object detection, arXiv:1708.02002"
@@ -34,13 +34,13 @@ FOCAL_SOURCE = "Lin et al. 2017, Focal loss for dense object detection, arXiv:17
     range=NON_NEGATIVE,
     inputs=(LOGITS, TARGET),
     aliases=("sigmoid_focal",),
-    formula="−α_y (1 − p_y)^γ log p_y, p_y the probability of what is right, σ(x) or σ(−x);"
+    formula="−α_y (1 − p_y)^γ log p_y, p_y the probability of the right class, σ(x) or σ(−x);"
     "  α_y is α for 1, 1 − α for 0",
     source=FOCAL_SOURCE,
     example=SCORES,
     traps=(
         "takes logits, not probabilities",
-        "alpha is on (0.25) as in torchvision; Keras and optax have it off unless asked for:"
+        "alpha is 0.25 by default, as in torchvision; Keras and optax use none by default:"
         " --alpha -1",
         "mean divides by the number of elements; detectors often divide by the positives",
     ),
@@ -70,7 +70,7 @@ def focal(
     formula="−α_y (1 − p_y)^γ log p_y;  α_y is 1 unless alpha is given",
     source=FOCAL_SOURCE,
     example=SCORES,
-    traps=("alpha is off unless asked for; focal has 0.25",),
+    traps=("no alpha by default; focal has 0.25",),
 )
 def sigmoid_focal(
     input: Array,

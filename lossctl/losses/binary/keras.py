@@ -37,7 +37,10 @@ Array = NDArray[Any]
 COLUMNS = "binary.csv#probability binary.csv#target"
 LEAST_LOG_REST = float(np.log1p(-UPPER))
 GREATEST_LOG_REST = float(np.log1p(-EPSILON))
-AXIS = {"axis": "averaged over the one given, else the last", "denominator": "per-sample losses"}
+AXIS = {
+    "axis": "averaged over the given axis, by default the last",
+    "denominator": "per-sample losses",
+}
 
 
 def _smooth(target: Array, smoothing: float) -> Array:
@@ -55,8 +58,8 @@ def _smooth(target: Array, smoothing: float) -> Array:
     example=COLUMNS,
     traps=(
         AXIS_TRAP,
-        "probabilities are clipped to [1e-7, 1 − 1e-7], so p = 0 against 1 costs 16.118"
-        " (torch: 100); logits are not clipped",
+        "probabilities are clipped to [1e-7, 1 − 1e-7], so p = 0 for a target of 1 has a loss of"
+        " 16.118 (torch: 100); logits are not clipped",
     ),
     facts=AXIS | CLIPPING | {"smoothing": "y (1 − s) + s/2"},
     class_axis_option="axis",
@@ -135,7 +138,7 @@ def binary_crossentropy_steps(
     example=COLUMNS,
     traps=(
         AXIS_TRAP,
-        "alpha counts with apply_class_balancing alone; torchvision's focal loss always has it",
+        "alpha is used only with apply_class_balancing; torchvision's focal loss always uses it",
         "logits are clipped too, as probabilities are",
     ),
     facts=AXIS | CLIPPING | {"smoothing": "y (1 − s) + s/2"},
@@ -146,7 +149,7 @@ def binary_focal_crossentropy(
     y_pred: Array,
     y_true: Array,
     *,
-    apply_class_balancing: Annotated[bool, Option("weigh the classes by alpha")] = False,
+    apply_class_balancing: Annotated[bool, Option("weight the classes by alpha")] = False,
     alpha: Annotated[float, Option("weight of class 1", at_least=0, at_most=1)] = 0.25,
     gamma: Annotated[float, GAMMA] = 2.0,
     from_logits: Annotated[bool, FROM_LOGITS] = False,

@@ -35,17 +35,18 @@ LEAST_VARIANCE = float(np.float32(1e-12))
     range=NON_NEGATIVE,
     inputs=(probability("input", "*", help="probability of the positive class"), TARGET),
     aliases=("binary_cross_entropy",),
-    formula="−w [y log p + (1 − y) log(1 − p)], logarithms not below −100",
+    formula="−w [y log p + (1 − y) log(1 − p)], logarithms at least −100",
     unit="nats",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.BCELoss.html",
     example="binary.csv#probability binary.csv#target",
     facts={
-        "clipping": "logarithms not below −100",
+        "clipping": "logarithms at least −100",
         "denominator": "elements, whatever the weights",
     },
     traps=(
         "takes probabilities; for logits there is bce_with_logits",
-        "logarithms are clamped at −100, so p = 0 against 1 costs 100 (Keras: 16.118)",
+        "logarithms are clamped at −100, so p = 0 for a target of 1 has a loss of 100 (Keras:"
+        " 16.118)",
         "mean divides by the number of elements, not by the sum of weights",
     ),
 )
@@ -76,7 +77,8 @@ def _is_near_bound(input: Array, *_: Array) -> NDArray[np.bool_]:
 
 @bce.gradient(
     convention=_is_near_bound,
-    note="as torch does, p (1 − p) is raised to 1e-12: finite where a logarithm is clamped",
+    note="as in torch, p (1 − p) is at least 1e-12, so that it is finite where a logarithm is"
+    " clamped",
 )
 def bce_gradient(input: Array, target: Array, *, weight: Array | None) -> Array:
     """Return (p − y) / (p (1 − p))."""
@@ -109,7 +111,7 @@ def cross_entropy_steps(y: Array, log_p: Array, log_q: Array, weight: Array | No
 
 @bce.steps
 def bce_steps(p: Array, y: Array, *, weight: Array | None) -> Steps:
-    """Explain the cross entropy of a probability, with logarithms not below −100."""
+    """Explain the cross entropy of a probability, with logarithms at least −100."""
     yield Step("probability", "p", p)
     yield Step("target", "y", y)
     log_p, log_q = np.log(p), np.log1p(-p)
@@ -212,7 +214,7 @@ def bce_with_logits_steps(
     range=NON_NEGATIVE,
     inputs=(
         logit("input", "N *D C", "C", help="logits of each label"),
-        soft_label("target", "N *D C", "C", help="1 where the label holds, 0 where not"),
+        soft_label("target", "N *D C", "C", help="1 where the label applies, 0 elsewhere"),
     ),
     formula="(1/C) Σ_c w_c [y_c log(1 + exp(−x_c)) + (1 − y_c) log(1 + exp(x_c))]",
     unit="nats",

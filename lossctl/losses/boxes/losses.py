@@ -20,7 +20,7 @@ BOXES = (
     box("target", "N 4", "4", help="true boxes"),
 )
 FILES = "boxes.npz#predicted boxes.npz#true"
-EPS = Option("added to every divisor", at_least=0)
+EPS = Option("added to every denominator", at_least=0)
 CORNERS = "boxes are corners (x1, y1, x2, y2), not centre and size, nor corner and size"
 CIOU_EPS = 1e-7
 
@@ -34,12 +34,12 @@ CIOU_EPS = 1e-7
     formula="1 − I / (U + ε) + (C − U) / (C + ε): intersection, union, enclosing box",
     source="Rezatofighi et al. 2019, Generalized intersection over union, arXiv:1902.09630",
     example=FILES,
-    traps=(CORNERS, "from 0 to 2: boxes far apart cost more than boxes that touch"),
+    traps=(CORNERS, "from 0 to 2: boxes far apart have a higher loss than boxes that touch"),
 )
 def giou(input: Array, target: Array, *, eps: Annotated[float, EPS] = 1e-7) -> Array:
-    """Overlap of boxes, and how much of the box around both is empty.
+    """Generalized IoU loss of boxes: overlap, and the empty part of the enclosing box.
 
-    input and target are (N, 4) or (4). A box whose sides are turned round is an error.
+    input and target are (N, 4) or (4). A box with x1 > x2 or y1 > y2 is an error.
     """
     intersection, union = _overlap(input, target)
     width, height = _enclose(input, target)
@@ -79,7 +79,7 @@ def giou_steps(x: Array, y: Array, *, eps: float) -> Steps:
     area = outer.prod()
     ratio, empty = shared / (covered + eps), (area - covered) / (area + eps)
     yield Step("overlap", "IoU = I / (U + ε)", ratio)
-    yield Step("outer area", "C, of the box around both", area)
+    yield Step("outer area", "C, of the enclosing box", area)
     yield Step("empty part", "(C − U) / (C + ε)", empty)
     yield Step("loss", "1 − (overlap − empty part)", 1 - (ratio - empty))
 
@@ -97,9 +97,9 @@ def giou_steps(x: Array, y: Array, *, eps: float) -> Steps:
     traps=(CORNERS,),
 )
 def diou(input: Array, target: Array, *, eps: Annotated[float, EPS] = 1e-7) -> Array:
-    """Overlap of boxes, and how far their centres are apart.
+    """Distance IoU loss of boxes: overlap, and the distance of the centres.
 
-    input and target are (N, 4) or (4). A box whose sides are turned round is an error.
+    input and target are (N, 4) or (4). A box with x1 > x2 or y1 > y2 is an error.
     """
     return 1 - _iou(input, target, eps) + _apart(input, target, eps)
 
@@ -144,20 +144,20 @@ def diou_steps(x: Array, y: Array, *, eps: float) -> Steps:
     example=FILES,
     traps=(
         CORNERS,
-        "eps reaches α alone, as in torchvision, whose overlap and distance keep 1e-7",
-        "a box without any area has the angle of its one side; torchvision answers NaN for a"
-        " single point",
+        "eps is used in α only, as in torchvision; overlap and distance use 1e-7",
+        "a box without area has the angle of its one side; torchvision returns NaN for a single"
+        " point",
     ),
 )
 def ciou(
     input: Array,
     target: Array,
     *,
-    eps: Annotated[float, Option("added to the divisor of α", at_least=0)] = 1e-7,
+    eps: Annotated[float, Option("added to the denominator of α", at_least=0)] = 1e-7,
 ) -> Array:
-    """Overlap of boxes, distance of their centres, and difference of their proportions.
+    """Complete IoU loss of boxes: overlap, distance of the centres, and aspect ratios.
 
-    input and target are (N, 4) or (4). A box whose sides are turned round is an error.
+    input and target are (N, 4) or (4). A box with x1 > x2 or y1 > y2 is an error.
     """
     aspect, weight = _weigh_aspect(input, target, eps)
     distance = _apart(input, target, CIOU_EPS)
@@ -186,7 +186,7 @@ def _hold_weight(input: Array, target: Array, *, eps: float, at: Sequence[Array]
 
 @ciou.gradient(
     beside=_hold_weight,
-    note="as in torchvision, the weight α of the proportions is taken as constant",
+    note="as in torchvision, the weight α of the aspect ratios is treated as a constant",
 )
 def ciou_gradient(input: Array, target: Array, *, eps: float) -> Array:
     """Return the gradients of both ratios and of the difference of the proportions."""

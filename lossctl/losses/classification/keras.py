@@ -40,7 +40,7 @@ from lossctl.losses.maths.softmax import (
 Array = NDArray[Any]
 
 FACTS = {
-    "axis": "classes along the one given, else the last",
+    "axis": "classes along the given axis, by default the last",
     "denominator": "per-sample losses",
     "smoothing": "y (1 − s) + s/C, C the classes along the axis (keras#23437)",
 } | CLIPPING
@@ -145,8 +145,8 @@ def categorical_crossentropy_steps(
     source="Lin et al. 2017, Focal loss for dense object detection, arXiv:1708.02002",
     example="probs.npy one_hot.npy",
     traps=(
-        "alpha weighs all classes alike: it scales the loss",
-        "takes probabilities unless --from-logits, and clips either",
+        "alpha weights all classes equally: it scales the loss",
+        "takes probabilities unless --from-logits, and clips both",
         SMOOTHING_TRAP,
     ),
     facts=FACTS,
@@ -156,7 +156,7 @@ def categorical_focal_crossentropy(
     y_pred: Array,
     y_true: Array,
     *,
-    alpha: Annotated[float, Option("what the loss is multiplied by")] = 0.25,
+    alpha: Annotated[float, Option("factor of the loss")] = 0.25,
     gamma: Annotated[float, GAMMA] = 2.0,
     from_logits: Annotated[bool, FROM_LOGITS] = False,
     label_smoothing: Annotated[float, SMOOTHING] = 0.0,
@@ -230,7 +230,7 @@ def categorical_focal_crossentropy_steps(
         "takes probabilities unless --from-logits",
         SUM_TRAP,
         "a label outside [0, C) is an error; Keras's backends give NaN, 0 or an error",
-        "what is ignored leaves the denominator, as a mask does",
+        "ignored labels are excluded from the denominator, as masked samples are",
     ),
     facts=FACTS | {"smoothing": "none", "labels": "class indices"},
     **ALONG,
@@ -240,9 +240,7 @@ def sparse_categorical_crossentropy(
     y_true: Array,
     *,
     from_logits: Annotated[bool, FROM_LOGITS] = False,
-    ignore_class: Annotated[
-        int | None, Option("label that is left out", role=Role.IGNORED_LABEL)
-    ] = None,
+    ignore_class: Annotated[int | None, Option("label to ignore", role=Role.IGNORED_LABEL)] = None,
     axis: Annotated[int, CLASS_AXIS] = -1,
 ) -> Terms:
     """Cross entropy of the right class.

@@ -28,7 +28,7 @@ Array = NDArray[Any]
     traps=(
         "takes class indices, and probabilities as they are: nothing is clipped or normalised",
         "q near 0 is cross entropy, q near 1 is the absolute error",
-        "labels (N, 1) are taken as (N); Keras 3.15.1 compares every row with the labels of all",
+        "labels (N, 1) are read as (N); Keras 3.15.1 compares every row with the labels of all",
     ),
     facts={"axis": "classes along the last", "denominator": "per-sample losses"},
     **BATCH,
@@ -39,7 +39,7 @@ def categorical_generalized_cross_entropy(
     *,
     q: Annotated[float, Option("robustness to wrong labels", above=0, below=1)] = 0.5,
 ) -> Array:
-    """Loss of the right class's probability that is robust to wrong labels.
+    """Cross entropy generalized to be robust to wrong labels.
 
     y_pred is (N, *D, C) or (C); y_true holds class indices (N, *D), (N, *D, 1) or one index.
     """

@@ -54,21 +54,21 @@ LARGEST_PIECE = 4096
         real("linear_weight", "C *D F", "C *D F", "C F", "C F", help="weights of that layer"),
     ),
     aliases=("linear_cross_entropy",),
-    formula="cross entropy of the logits x·Wᵀ + b, which are formed piece by piece",
+    formula="cross entropy of the logits x·Wᵀ + b, which are computed block by block",
     unit="nats",
     source="https://docs.pytorch.org/docs/stable/generated/"
     "torch.nn.functional.linear_cross_entropy.html",
     example="digits_features.npy labels.npy digits_weight.npy --linear-bias digits_bias.npy",
     facts={
         "axis": "sum over C",
-        "denominator": "Σ weight[target] over what is not ignored;"
+        "denominator": "Σ weight[target] over the targets not ignored;"
         " elements with probabilities as targets",
         "smoothing": "(1 − ε) y + ε / C",
     },
     traps=(
-        "the logits never exist as a whole: a vocabulary of 128,256 fits in memory",
-        "torch's functional takes the weights before the target; both orders are recognised"
-        " where the shapes leave no doubt",
+        "the logits are never stored all at once: a vocabulary of 128,256 fits in memory",
+        "torch's functional takes the weights before the target; both orders are recognised where"
+        " the shapes are unambiguous",
         DENOMINATOR_TRAP,
     ),
     other_orders=(("input", "linear_weight", "target"),),
@@ -86,7 +86,7 @@ def linear_ce(
     ignore_index: Annotated[int, IGNORE_INDEX] = -100,
     label_smoothing: Annotated[float, SMOOTHING] = 0.0,
 ) -> Terms:
-    """Softmax cross entropy of a linear layer's output, without ever forming all logits.
+    """Softmax cross entropy of a linear layer's output, without storing all logits.
 
     input is (N, F) or (F), linear_weight (C, F) or (C, *D, F), target class indices (N, *D) or
     probabilities (N, C, *D). A label outside [0, C) is an error unless it is ignore_index.

@@ -34,7 +34,7 @@ from lossctl.losses.maths.softmax import (
 Array = NDArray[Any]
 
 CLASS_WEIGHT = Option("weight of each class", shape="C")
-IGNORE_INDEX = Option("target value that is left out", role=Role.IGNORED_LABEL)
+IGNORE_INDEX = Option("target value to ignore", role=Role.IGNORED_LABEL)
 SMOOTHING = Option(
     "share of the target spread evenly over all classes",
     at_least=0,
@@ -49,7 +49,7 @@ POSITIVE_LOG = Note(
     "{are} of positive log-probabilities",
     RemedyKind.TAKE_LOG_PROBABILITIES,
 )
-DENOMINATOR_TRAP = "mean divides by Σ weight[target] over what is not ignored"
+DENOMINATOR_TRAP = "mean divides by Σ weight[target] over the targets not ignored"
 
 
 @loss(
@@ -65,8 +65,8 @@ DENOMINATOR_TRAP = "mean divides by Σ weight[target] over what is not ignored"
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.NLLLoss.html",
     example="log_probs.npy labels.npy",
     facts={
-        "axis": "one of C is taken",
-        "denominator": "Σ weight[target] over what is not ignored",
+        "axis": "the right class of C",
+        "denominator": "Σ weight[target] over the targets not ignored",
     },
     traps=(
         "takes log-probabilities; for logits there is ce",
@@ -156,14 +156,14 @@ def weigh_terms(
         "optax.softmax_cross_entropy",
         "optax.softmax_cross_entropy_with_integer_labels",
     ),
-    formula="−w_y log softmax(x)_y;  (1 − ε) of it + (ε/C) Σ_c w_c (−log softmax(x)_c)"
+    formula="−w_y log softmax(x)_y;  (1 − ε) times this + (ε/C) Σ_c w_c (−log softmax(x)_c)"
     " with smoothing ε;  −Σ_c w_c y_c log softmax(x)_c for probabilities y",
     unit="nats",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html",
     example="preds.npy labels.npy --ignore-index 0",
     facts={
         "axis": "sum over C",
-        "denominator": "Σ weight[target] over what is not ignored;"
+        "denominator": "Σ weight[target] over the targets not ignored;"
         " elements with probabilities as targets",
         "smoothing": "(1 − ε) y + ε / C",
     },
@@ -171,7 +171,7 @@ def weigh_terms(
         "takes logits, not probabilities: a softmax applied twice gives a silently wrong value",
         DENOMINATOR_TRAP,
         "with probability targets mean divides by N (times the further axes), weighted or not",
-        "an ignored target's smoothing term is left out too",
+        "the smoothing term of an ignored target is excluded too",
     ),
 )
 def ce(

@@ -40,14 +40,14 @@ Array = NDArray[Any]
         logit("input", "N C *D", "C", help="logits"),
         distribution("target", "N C *D", "C", help="probabilities of the classes"),
     ),
-    formula="−Σ_c y_c log softmax(x)_c, without the classes of which x is −∞ and y is 0",
+    formula="−Σ_c y_c log softmax(x)_c, excluding classes where x is −∞ and y is 0",
     unit="nats",
     source="https://optax.readthedocs.io/en/latest/api/losses.html",
     example="preds.npy digits_other_probs.npy",
-    traps=("a class ruled out (a logit of −∞, a target of 0) costs nothing; for ce it is NaN",),
+    traps=("an excluded class (a logit of −∞, a target of 0) contributes 0; for ce it is NaN",),
 )
 def safe_softmax_cross_entropy(input: Array, target: Array) -> Array:
-    """Cross entropy of logits that may rule classes out.
+    """Cross entropy of logits in which −∞ may exclude classes.
 
     input and target are (N, C, *D) or (C); the losses are (N, *D) or one number.
     """
@@ -87,13 +87,18 @@ def safe_softmax_cross_entropy_steps(x: Array, y: Array) -> Steps:
     formula="−Σ_c y_c log p_c + ε Σ_c y_c (1 − p_c),  p = softmax(x)",
     source="Leng et al. 2022, PolyLoss, arXiv:2204.12511",
     example="preds.npy labels.npy",
-    traps=("takes logits, not probabilities", "epsilon 0 is cross entropy, -1 focuses on it less"),
+    traps=(
+        "takes logits, not probabilities",
+        "epsilon 0 is cross entropy, -1 removes the first term",
+    ),
 )
 def poly_ce(
     input: Array,
     target: Array,
     *,
-    epsilon: Annotated[float, Option("weight of 1 − p, beside the 1 of cross entropy")] = 2.0,
+    epsilon: Annotated[
+        float, Option("weight of the term 1 − p that is added to cross entropy")
+    ] = 2.0,
 ) -> Array:
     """Cross entropy of logits with another weight on the first term of its series.
 

@@ -45,14 +45,14 @@ def _raise_e(mean: float) -> float:
     ),
     aliases=("ppl",),
     formula="exp of the mean of −log softmax(x)_y",
-    unit="choices; of the losses of elements, nats",
+    unit="choices; for per-element losses, nats",
     source="Jelinek et al. 1977, Perplexity: a measure of the difficulty of speech recognition"
     " tasks, doi:10.1121/1.2016299",
     example="preds.npy labels.npy",
     traps=(
-        "takes logits; the natural logarithm, so that it is e to the mean of ce",
-        "the exponential of the mean, not the mean of exponentials; the losses of elements are"
-        " cross entropies",
+        "takes logits, and the natural logarithm: it is exp of the mean of ce",
+        "the exponential of the mean, not the mean of exponentials; per-element losses are cross"
+        " entropies",
     ),
     transform=Transform("exponential", _raise_e, _raise_e),
     facts={"denominator": "elements kept"},
@@ -61,9 +61,7 @@ def perplexity(
     input: Array,
     target: Array,
     *,
-    ignore_index: Annotated[
-        int, Option("target value that is left out", role=Role.IGNORED_LABEL)
-    ] = -100,
+    ignore_index: Annotated[int, Option("target value to ignore", role=Role.IGNORED_LABEL)] = -100,
 ) -> Terms:
     """Exponential of the mean NLL: the effective number of choices.
 

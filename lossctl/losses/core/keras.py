@@ -52,7 +52,7 @@ BATCH: dict[str, Any] = {
 AVERAGE: dict[str, Any] = BATCH | {"results": ROWS, "reduce_axes": "last"}
 """What the losses declare that Keras averages over the last axis."""
 
-AXIS_TRAP = "a loss is the average over the last axis, so that a vector has one loss"
+AXIS_TRAP = "averages over the last axis, so that a vector has one loss"
 LAST = {"axis": "averaged over the last", "denominator": "per-sample losses"}
 CLIPPING = {"clipping": "probabilities to [1e-7, 1 - 1e-7]"}
 
@@ -63,10 +63,10 @@ SMOOTHING = Option(
     at_most=1,
     role=Role.SMOOTHING,
 )
-BINARY_SMOOTHING = Option("squeezes labels towards 0.5", at_least=0, at_most=1, role=Role.SMOOTHING)
-MEAN_AXIS = Option("the axis that is averaged over")
-CLASS_AXIS = Option("the axis of the classes")
-GAMMA = Option("power of 1 − p of the right answer; 0 is cross entropy", at_least=0)
+BINARY_SMOOTHING = Option("moves labels towards 0.5", at_least=0, at_most=1, role=Role.SMOOTHING)
+MEAN_AXIS = Option("axis to average over")
+CLASS_AXIS = Option("axis of the classes")
+GAMMA = Option("exponent of 1 − p of the right class; 0 is cross entropy", at_least=0)
 
 BINARY = (
     clipped("y_pred", *VECTORS, help=PREDICTED, kind_if=(("from_logits", Kind.LOGIT),)),
@@ -79,7 +79,7 @@ SCORES = replace(
 CATEGORICAL = (
     SCORES,
     replace(
-        density("y_true", *CLASSES, help="share of each class, such as one-hot labels"),
+        density("y_true", *CLASSES, help="probability of each class, such as one-hot labels"),
         classes_last=True,
     ),
 )

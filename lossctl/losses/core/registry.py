@@ -69,7 +69,7 @@ def find(name: str | Loss | None) -> Loss:
     if not isinstance(name, str):
         raise UsageError(
             f"{name!r} is neither the name of a loss nor a declared one",
-            "Declare a loss of your own with @lossctl.loss.",
+            "Declare a custom loss with @lossctl.loss.",
         )
     from_file = _find_in_file(name)
     if from_file is not None:

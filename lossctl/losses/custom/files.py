@@ -52,8 +52,8 @@ def find_in_file(path: str, name: str | None) -> Loss:
     if not name:
         first = next(iter(losses.values()))
         raise UsageError(
-            f"{path} is a file of losses; which one is meant?",
-            f"Say {path}:{_bare(first)}. 'lossctl list {path}' shows all.",
+            f"{path} has several losses, and none is named",
+            f"Name one: {path}:{_bare(first)}. 'lossctl list {path}' shows all.",
         )
     wanted = fold(name)
     for loss in losses.values():
@@ -108,7 +108,7 @@ def collect(module: ModuleType, path: str) -> dict[str, Loss]:
     if not found:
         raise CustomLossError(
             f"{path} declares no loss",
-            "A loss is a function behind @lossctl.loss('name', inputs=...).",
+            "A loss is a function decorated with @lossctl.loss('name', inputs=...).",
         )
     return found
 

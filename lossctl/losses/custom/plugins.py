@@ -31,7 +31,7 @@ def offered() -> Names:
             Names([*found.values(), *(one for one in loaded if found.get(one.key) is not one)])
             found |= {one.key: one for one in loaded}
         except (CustomLossError, ValueError) as error:
-            warn(f"the losses of the package {_package(point)} are left out: {_message_of(error)}")
+            warn(f"the losses of the package {_package(point)} are skipped: {_message_of(error)}")
             found = {key: one for key, one in found.items() if _from(one) != _package(point)}
     return Names(found.values())
 
@@ -54,7 +54,7 @@ def find_offered(name: str) -> Loss | None:
     same = [one for one in offered().losses if fold(name) in _folded(one)]
     if len(same) > 1:
         keys = " or ".join(one.key for one in same)
-        raise UsageError(f"{name!r} means a loss in more than one package", f"Say {keys}.")
+        raise UsageError(f"{name!r} names losses of several packages", f"Use {keys}.")
     return same[0] if same else None
 
 

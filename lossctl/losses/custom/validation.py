@@ -82,10 +82,10 @@ def _find_faults(loss: Loss) -> Iterator[str]:
     if not isinstance(loss.key, str) or not NAME.fullmatch(loss.key):
         yield f"needs a name of letters, digits and _, not {loss.key!r}"
     if loss.library:
-        yield f"says library={loss.library!r}; the library of your own loss is its file"
+        yield f"says library={loss.library!r}; the library of a custom loss is its file"
     for one in loss.inputs:
         if not isinstance(one, Input):
-            yield f"has an input that is not one: {one!r}; say real('input', '*') and the like"
+            yield f"has an input that is not declared: {one!r}; use real('input', '*') or similar"
             return
         if not one.forms:
             yield f"does not say the shape of {one.name!r}; '*' is any shape"
@@ -115,14 +115,15 @@ def _find_reduction_faults(loss: Loss) -> Iterator[str]:
     ]
     if loss.reduce_axes not in ("", "last", "all", *axes):
         yield (
-            f"says reduce_axes={loss.reduce_axes!r}; valid are 'last', 'all', and an option that"
+            f"has reduce_axes={loss.reduce_axes!r}; valid are 'last', 'all', and an option that"
             " lists axes"
         )
     predicate = loss.predicate
     if predicate is not None and predicate.input not in [one.name for one in loss.inputs]:
         yield f"has a predicate of {predicate.input!r}, which is not one of its inputs"
     if predicate is not None and predicate.name not in inspect.signature(loss.kernel).parameters:
-        yield f"has a predicate {predicate.name!r}, which its function does not take behind a *"
+        yield f"has a predicate {predicate.name!r}, which its function does not take as a"
+        " keyword-only argument"
     forms = [form for one in loss.inputs for form in one.forms]
     if any(one.kind is Kind.INDEX for one in forms) and not any("C" in one.axes for one in forms):
         yield "declares class indices, but none of its inputs has the axis C of the classes"
@@ -139,10 +140,10 @@ def _find_signature_faults(loss: Loss) -> Iterator[str]:
     if taken != declared:
         yield (
             f"declares the inputs {', '.join(declared)}, but its function takes"
-            f" {', '.join(taken) or 'none'} (options stand behind a *)"
+            f" {', '.join(taken) or 'none'} (options come after a *)"
         )
     if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
-        yield "takes *args or **kwargs: name each input, and each option behind a *"
+        yield "takes *args or **kwargs: name each input, and each option after a *"
         return
     hints = get_type_hints(loss.kernel)
     for one in loss.parameters:
@@ -156,7 +157,7 @@ def _find_option_faults(one: Parameter, hint: Any) -> str | None:
     if one.default is inspect.Parameter.empty:
         return f"has an option without a default: {one.name}"
     if not isinstance(one.option, Option):
-        return f"annotates {one.name} with {one.option!r}; say Annotated[{kind}, Option('help')]"
+        return f"annotates {one.name} with {one.option!r}; use Annotated[{kind}, Option('help')]"
     return None if one.tensor or one.option.axes else _find_values_faults(one, hint)
 
 
@@ -167,8 +168,8 @@ def _find_values_faults(one: Parameter, hint: Any) -> str | None:
     if [type_ for type_ in union if type_ is not NoneType] != [one.type] or one.type not in VALUES:
         said = hint.__name__ if isinstance(hint, type) else str(hint)
         return (
-            f"has an option {one.name} of type {said}; int, float, bool and str are known, and"
-            " Option('help', choices=(...)) says which values there are"
+            f"has an option {one.name} of type {said}; valid types: int, float, bool and str;"
+            f" Option('help', choices=(...)) lists valid values"
         )
     if one.default is None:
         return None if one.optional else f"has {one.name} = None; say {kind} | None of it"
@@ -222,7 +223,7 @@ def _find_returned_faults(loss: Loss, inputs: list[Any], returned: Any) -> str |
         )
         return (
             f"for inputs of shape {shapes} it returned losses of shape {losses.shape}, but"
-            f" {expected} is declared: {axes}; results=... says otherwise"
+            f" {expected} is declared: {axes}; results=... changes that"
         )
     if isinstance(returned, Terms):
         for name in ("weights", "ignored", "clamped", "mean_divisors"):
@@ -237,16 +238,18 @@ def _find_gathered_faults(
 ) -> str | None:
     """Say what is wrong with what is added up over axes, or return None."""
     if sums and loss.finalize is None:
-        return "it returned sums, but no finalize=... is declared, which makes the loss of them"
+        return "it returned sums, but no finalize=... is declared, which computes the loss from"
+        " them"
     if loss.finalize is not None and not sums:
-        return "it returned no Terms(sums=...), of which the declared finalize makes the loss"
+        return "it returned no Terms(sums=...), from which the declared finalize computes the loss"
     parts = sums or {"losses": losses}
     pairs = zip(loss.inputs, inputs, strict=True)
     rows = next((len(block) for one, block in pairs if "N" in one.form(0).axes), None)
     first = np.shape(next(iter(parts.values())))
     for name, part in parts.items():
         if not isinstance(part, np.ndarray) or part.dtype.kind not in DIGITS:
-            return f"its {name!r} is a {type(part).__name__}, but is needed of each element"
+            return f"its {name!r} is a {type(part).__name__}, not an array with one number per"
+            " element"
         if part.shape != first or (rows is not None and part.shape[:1] != (rows,)):
             shapes = ", ".join(str(one.shape) for one in inputs)
             return f"for inputs of shape {shapes} its {name!r} has shape {part.shape}"

@@ -32,7 +32,7 @@ LARGE = 1e300
     example=COUNTS,
     traps=(
         "the input is a rate, not its logarithm",
-        "a count of 0 costs 2 x",
+        "a count of 0 has a loss of 2 x",
     ),
 )
 def poisson_deviance(input: Array, target: Array) -> Array:
@@ -151,8 +151,8 @@ def _counted_targets(options: Mapping[str, Any]) -> bool:
     source=SOURCE.format("tweedie"),
     example=f"{COUNTS} --power 1.5",
     traps=(
-        "power 0 is the squared error, 1 the deviance of counts, 2 that of amounts, 3 that of"
-        " the inverse Gaussian; between 0 and 1 there is no such distribution",
+        "power 0 is the squared error, 1 the Poisson deviance, 2 the gamma deviance, 3 the"
+        " inverse Gaussian deviance; no Tweedie distribution has a power between 0 and 1",
         "means must be positive unless power is 0; targets at least 0 from power 1, and positive"
         " from power 2 on",
     ),

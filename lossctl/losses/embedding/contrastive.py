@@ -40,7 +40,7 @@ SIMILARITIES = 2**20
     example="triplets.npz#anchor triplets.npz#positive",
     traps=(
         "from 0 to 2; Keras's cosine similarity is the negative cosine, from -1 to 1",
-        "a vector of zeros has no angle: NaN, unless epsilon is above 0",
+        "a vector of zeros has no direction: NaN, unless epsilon is above 0",
     ),
     facts={"axis": "the last"},
 )
@@ -48,7 +48,7 @@ def cosine_distance(
     input: Array,
     target: Array,
     *,
-    epsilon: Annotated[float, Option("least square of a length", at_least=0)] = 0.0,
+    epsilon: Annotated[float, Option("minimum squared norm", at_least=0)] = 0.0,
 ) -> Array:
     """Cosine distance: 1 − the cosine of the angle between two embeddings.
 
@@ -107,7 +107,7 @@ def _turn(gradient: Array, vectors: Array, epsilon: float) -> Array:
     range=NON_NEGATIVE,
     inputs=(
         real("input", "N F", help="embeddings"),
-        class_label("target", "N", help="labels: those of one label belong together"),
+        class_label("target", "N", help="labels: samples of one label are positive pairs"),
     ),
     aliases=("nt_xent",),
     formula="−log(e_ij / (e_ij + Σ_k e_ik)) over the pairs i ≠ j of one label, k of the others;"
@@ -116,23 +116,22 @@ def _turn(gradient: Array, vectors: Array, epsilon: float) -> Array:
     source="Chen et al. 2020, A simple framework for contrastive learning, arXiv:2002.05709",
     example="digits_features.npy labels.npy --temperature 0.5",
     traps=(
-        "it needs all pairs: the answer for a dataset is not the mean of those for its batches",
-        "mean divides by the pairs of one label, each counted both ways",
-        "a pair's rivals are the samples of other labels, not the other pairs of its own",
+        "it needs all pairs: the loss of a dataset is not the mean of the losses of its batches",
+        "mean divides by the number of positive pairs, each counted in both directions",
+        "the negatives of a pair are the samples of other labels, not other pairs of its label",
     ),
     needs_all_samples=True,
-    facts={"axis": "each sample has the sum of its pairs", "denominator": "positive pairs"},
+    facts={"axis": "the sum over the pairs of each sample", "denominator": "positive pairs"},
 )
 def ntxent(
     input: Array,
     target: Array,
     *,
-    temperature: Annotated[float, Option("what the cosines are divided by", above=0)] = 0.07,
+    temperature: Annotated[float, Option("divisor of the cosines", above=0)] = 0.07,
 ) -> Terms:
-    """Cross entropy of telling the samples of the same label from all the others, by angle.
+    """Cross entropy of the cosine of each positive pair against samples of other labels.
 
-    input is (N, F); target holds labels (N), any integers. Without a pair of one label it
-    is NaN.
+    input is (N, F); target holds labels (N), any integers. Without a positive pair it is NaN.
     """
     unit = _shorten(input, float(np.finfo(input.dtype).eps))
     losses, pairs = np.zeros(len(unit), unit.dtype), np.zeros(len(unit), unit.dtype)
@@ -180,7 +179,7 @@ def ntxent_steps(x: Array, y: Array, *, temperature: float, row: int) -> Steps:
     rivals = log_sum_exp(scores[~same])
     yield Step("embedding", "x_i", x[row])
     yield Step("label", "y_i", y[row])
-    yield Step("partners", "others j of the label", int(partners.sum()))
+    yield Step("partners", "other samples j of the label", int(partners.sum()))
     yield Step("rivals", "samples k of other labels", int((~same).sum()))
     places = np.flatnonzero(partners).tolist()
     formula = "cos(x_i, x_j) / temperature of the partners"

@@ -34,8 +34,8 @@ PAIRS = 2**20
 @loss(
     "keras.circle",
     inputs=(
-        real("y_pred", "N F", "N F", help="embeddings of length 1"),
-        class_label("y_true", "N", "N 1", help="labels: those of one label belong together"),
+        real("y_pred", "N F", "N F", help="embeddings of norm 1"),
+        class_label("y_true", "N", "N 1", help="labels: samples of one label are positive pairs"),
     ),
     results=("N",),
     range=NON_NEGATIVE,
@@ -44,10 +44,10 @@ PAIRS = 2**20
     source="Sun et al. 2020, Circle loss, arXiv:2002.10857",
     example="digits_unit.npy labels.npy --gamma 8",
     traps=(
-        "it needs all pairs: the answer for a dataset is not the mean of those for its batches",
-        "embeddings must have length 1; nothing is normalised",
-        "a sample whose loss is 0, such as one without a partner, leaves the denominator, as"
-        " Keras masks it",
+        "it needs all pairs: the loss of a dataset is not the mean of the losses of its batches",
+        "embeddings must have norm 1; nothing is normalised",
+        "a sample whose loss is 0, such as one without a positive pair, is excluded from the"
+        " denominator, as Keras masks it",
     ),
     facts={"axis": "one loss per sample", "denominator": "samples with a loss above 0"},
     needs_all_samples=True,
@@ -61,11 +61,13 @@ def circle(
     ref_embeddings: Annotated[
         Array | None, Option("other embeddings to compare with", shape="R F")
     ] = None,
-    remove_diagonal: Annotated[bool, Option("a sample is no partner of itself")] = True,
+    remove_diagonal: Annotated[bool, Option("exclude pairs of a sample with itself")] = True,
     gamma: Annotated[float, Option("scale of the similarities")] = 80.0,
-    margin: Annotated[float, Option("how far apart labels shall be")] = 0.4,
+    margin: Annotated[
+        float, Option("margin between pairs of one label and pairs of different labels")
+    ] = 0.4,
 ) -> Terms:
-    """Cost of embeddings of one label far apart, and of others close together, of all pairs.
+    """Circle loss of all pairs: embeddings of one label should be close, others far apart.
 
     y_pred is (N, F); y_true holds labels (N) or (N, 1), any integers. With ref_embeddings
     (R, F) and ref_labels (R), samples are compared with those instead of each other.
@@ -182,7 +184,7 @@ def circle_steps(
     far = gamma * np.clip(1 + margin - distance, 0, np.inf) * (1 - margin - distance)
     yield Step("embedding", "x_i", x[row])
     yield Step("label", "y_i", labels[row])
-    yield Step("partners", "others j of the label", int(same.sum()))
+    yield Step("partners", "other samples j of the label", int(same.sum()))
     yield Step("rivals", "samples k of other labels", int(apart.sum()))
     places = np.flatnonzero(same).tolist()
     formula = "d = max(1 − x_i·x_j, 0)"
@@ -220,7 +222,7 @@ def _log_sum(scores: Array, where: NDArray[np.bool_]) -> Array:
     source="https://keras.io/api/losses/regression_losses/#cosinesimilarity-class",
     example="triplets.npz#anchor triplets.npz#positive",
     traps=("the cosine is negative: -1 is the same direction, 1 the opposite one",),
-    facts={"axis": "the one given, else the last", "denominator": "per-sample losses"},
+    facts={"axis": "the given axis, by default the last", "denominator": "per-sample losses"},
     class_axis_option="axis",
     **BATCH,
 )

@@ -26,8 +26,8 @@ TRIPLETS = tuple(
     )
 )
 TRIPLET_FILES = "triplets.npz#anchor triplets.npz#positive triplets.npz#negative"
-MARGIN = Option("how much nearer the positive must be to cost nothing", above=0)
-SWAP = Option("use the distance of positive and negative where it is the smaller")
+MARGIN = Option("how much nearer the positive must be for a loss of 0", above=0)
+SWAP = Option("use the distance between positive and negative where it is smaller")
 
 
 @loss(
@@ -37,7 +37,7 @@ SWAP = Option("use the distance of positive and negative where it is the smaller
     inputs=(
         real("input1", "N F", "F", help="first embeddings"),
         real("input2", "N F", "F", help="second embeddings"),
-        sign("target", "N", "", help="+1 for pairs that belong together, -1 for others"),
+        sign("target", "N", "", help="+1 for similar pairs, -1 for dissimilar pairs"),
     ),
     formula="1 − cos(x₁, x₂)  where y = 1;  max(0, cos(x₁, x₂) − margin)  where y = −1",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.CosineEmbeddingLoss.html",
@@ -49,9 +49,9 @@ def cosine_embedding(
     input2: Array,
     target: Array,
     *,
-    margin: Annotated[float, Option("cosine below which a pair of -1 costs nothing")] = 0.0,
+    margin: Annotated[float, Option("cosine below which a pair of -1 has a loss of 0")] = 0.0,
 ) -> Array:
-    """Cosine distance of pairs that belong together, hinge on the cosine of pairs that do not.
+    """Cosine distance of similar pairs, hinge on the cosine of dissimilar pairs.
 
     input1 and input2 are (N, F) or (F), target (N) or one sign. A target that is not +1 or -1
     is an error.
@@ -118,7 +118,7 @@ def cosine_embedding_steps(x1: Array, x2: Array, y: Array, *, margin: float) -> 
     range=NON_NEGATIVE,
     inputs=TRIPLETS,
     formula="max(0, ‖a − p + ε‖ₚ − ‖a − n + ε‖ₚ + margin)",
-    unit="that of the embeddings",
+    unit="the unit of the embeddings",
     source="Balntas et al. 2016, doi:10.5244/C.30.119",
     example=TRIPLET_FILES,
     traps=("eps is added to every difference before the norm, as in torch's pairwise distance",),
@@ -133,7 +133,7 @@ def triplet_margin(
     eps: Annotated[float, Option("added to every difference")] = 1e-6,
     swap: Annotated[bool, SWAP] = False,
 ) -> Array:
-    """Hinge on the distance to the positive against the distance to the negative.
+    """Hinge on the distance to the positive minus the distance to the negative.
 
     anchor, positive and negative have the same shape (N, F) or (F).
     """
@@ -182,7 +182,7 @@ def triplet_steps(
         between = distance(positive, negative)
         yield Step("distance between both", shown.format("p", "n"), between)
         nearer = np.minimum(far, between)
-        yield Step("nearer distance", "the lesser of the last two", nearer, before=far)
+        yield Step("nearer distance", "the smaller of the last two", nearer, before=far)
         far = nearer
     lack = margin + near - far
     yield Step("lack", "margin + distance to p − distance to n", lack)
@@ -280,7 +280,7 @@ DISTANCES: dict[str, Callable[[Array, Array], Array]] = {
     traps=(
         "euclidean is torch's pairwise distance, with 1e-6 added to every difference;"
         " the others are the plain definitions",
-        "torch takes a function where this takes a name: --distance",
+        "torch takes a function; --distance takes a name",
     ),
 )
 def triplet_margin_with_distance(
@@ -289,12 +289,12 @@ def triplet_margin_with_distance(
     negative: Array,
     *,
     distance: Annotated[
-        str, Option("how far two embeddings are apart", choices=tuple(DISTANCES))
+        str, Option("distance between two embeddings", choices=tuple(DISTANCES))
     ] = "euclidean",
     margin: Annotated[float, MARGIN] = 1.0,
     swap: Annotated[bool, SWAP] = False,
 ) -> Array:
-    """Hinge on two distances of a chosen kind.
+    """Triplet margin loss with a choice of distances.
 
     anchor, positive and negative have the same shape (N, F) or (F).
     """

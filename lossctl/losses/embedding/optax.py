@@ -28,13 +28,13 @@ Array = NDArray[Any]
         )
     ),
     formula="max(0, (Σ|a − p|ᵈ + ε)^(1/d) − (Σ|a − n|ᵈ + ε)^(1/d) + margin)",
-    unit="that of the embeddings",
+    unit="the unit of the embeddings",
     source="Balntas et al. 2016, doi:10.5244/C.30.119",
     example="triplets.npz#anchor triplets.npz#positive triplets.npz#negative",
     traps=(
-        "eps is added to the sum of powers, so that the least distance is √ε; torch adds it to"
+        "eps is added to the sum of powers, so that the minimum distance is √ε; torch adds it to"
         " every difference",
-        "differences are taken absolute; optax adds signed powers for odd degrees, or answers NaN",
+        "differences are absolute; optax adds signed powers for odd degrees, or returns NaN",
     ),
 )
 def triplet_margin(
@@ -43,10 +43,10 @@ def triplet_margin(
     negative: Array,
     *,
     norm_degree: Annotated[float, Option("degree of the norm", above=0)] = 2.0,
-    margin: Annotated[float, Option("how much nearer the positive must be to cost nothing")] = 1.0,
+    margin: Annotated[float, Option("how much nearer the positive must be for a loss of 0")] = 1.0,
     eps: Annotated[float, Option("added to the sum of powers", at_least=0)] = 1e-6,
 ) -> Array:
-    """Hinge on the distance to the positive against the distance to the negative.
+    """Hinge on the distance to the positive minus the distance to the negative.
 
     anchor, positive and negative have the same shape (N, *D, F) or (F).
     """

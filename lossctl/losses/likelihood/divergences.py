@@ -24,7 +24,9 @@ from lossctl.losses.maths.numerics import xlogy
 Array = NDArray[Any]
 
 LAST = ("N *D C", "C")
-LOG_PREDICTIONS: Input = log_probability("input", *LAST, help="logarithms of the predictions")
+LOG_PREDICTIONS: Input = log_probability(
+    "input", *LAST, help="logarithms of the predicted probabilities"
+)
 KULLBACK = "Kullback and Leibler 1951, doi:10.1214/aoms/1177729694"
 SUMMED = {"axis": "sum over the last axis"}
 
@@ -43,7 +45,7 @@ SUMMED = {"axis": "sum over the last axis"}
     source="https://stanford.edu/~boyd/cvxbook/",
     example="log_probs.npy digits_other_probs.npy",
     traps=(
-        "the input holds logarithms, the target does not",
+        "the input contains logarithms, the target does not",
         "the amounts need not sum to 1; where both do, it is the Kullback-Leibler divergence",
     ),
     facts=SUMMED,
@@ -118,12 +120,15 @@ def _divergence(x: Array, y: Array) -> Array:
     "optax.kl_divergence_with_log_targets",
     library="optax",
     range=UNBOUNDED,
-    inputs=(LOG_PREDICTIONS, log_probability("target", *LAST, help="logarithms too")),
+    inputs=(
+        LOG_PREDICTIONS,
+        log_probability("target", *LAST, help="logarithms of the target probabilities"),
+    ),
     formula="Σ_c exp(y_c) (y_c − x_c)",
     unit="nats",
     source=KULLBACK,
     example="log_probs.npy log_probs.npy",
-    traps=("both inputs hold logarithms of probabilities",),
+    traps=("both inputs contain logarithms of probabilities",),
     facts=SUMMED,
 )
 def kl_divergence_with_log_targets(input: Array, target: Array) -> Array:

@@ -66,7 +66,7 @@ def poisson_nll(
 ) -> Array:
     """Negative log-likelihood of counts under Poisson rates.
 
-    input and target have the same shape (*). eps counts only without log_input.
+    input and target have the same shape (*). eps is used only without log_input.
     """
     if log_input:
         losses = np.exp(input)
@@ -122,7 +122,7 @@ def poisson_nll_steps(x: Array, y: Array, *, log_input: bool, full: bool, eps: f
     source="Nix and Weigend 1994, doi:10.1109/ICNN.1994.374138",
     example="regression.csv#pred_forest regression.csv#target regression.csv#var_forest --full",
     facts={
-        "clipping": "variance not below eps",
+        "clipping": "variance at least eps",
     },
     traps=(
         "var is a variance, not a standard deviation",
@@ -135,7 +135,9 @@ def gaussian_nll(
     var: Array,
     *,
     full: Annotated[bool, Option("add the constant ½ log 2π")] = False,
-    eps: Annotated[float, Option("least variance; smaller ones are raised to it", above=0)] = 1e-6,
+    eps: Annotated[
+        float, Option("minimum variance; smaller ones are raised to it", above=0)
+    ] = 1e-6,
 ) -> Array:
     """Negative log-likelihood of targets under normal distributions.
 
@@ -206,7 +208,7 @@ def gaussian_nll_steps(x: Array, y: Array, var: Array, *, full: bool, eps: float
     source="Kullback and Leibler 1951, doi:10.1214/aoms/1177729694",
     example="log_probs.npy digits_other_probs.npy -r batchmean",
     traps=(
-        "the input holds logarithms of probabilities, the target probabilities",
+        "the input contains logarithms of probabilities, the target probabilities",
         "mean divides by all elements; the mathematical divergence is --reduction batchmean",
         "a target of 0 contributes 0",
     ),
@@ -217,7 +219,7 @@ def kl_div(
     input: Array,
     target: Array,
     *,
-    log_target: Annotated[bool, Option("the target holds log-probabilities too")] = False,
+    log_target: Annotated[bool, Option("the target contains log-probabilities too")] = False,
 ) -> Array:
     """Pointwise Kullback-Leibler divergence of the input from the target.
 
@@ -250,7 +252,7 @@ def divergence_steps(x: Array, y: Array) -> StepsToArray:
 
 
 def log_divergence_steps(x: Array, y: Array) -> StepsToArray:
-    """Yield the same where the target is given by logarithms too; return the terms."""
+    """Yield the same where the target contains logarithms too; return the terms."""
     yield Step("log-probabilities" if x.ndim else "log-probability", "x", x)
     yield Step("target", "y", y)
     yield Step("probability of the target", "exp(y)", np.exp(y))

@@ -22,11 +22,11 @@ def _is_binary(labels: Array) -> bool:
 
 SIGNED = (
     score("y_pred", *VECTORS, help="scores, positive for the class +1"),
-    real("y_true", *VECTORS, help="-1 and +1, or 0 and 1 throughout"),
+    real("y_true", *VECTORS, help="-1 and +1, or only 0 and 1"),
 )
 BINARY_LABELS = InputPredicate("y_true", "binary", _is_binary)
-LABELS = {"labels": "0 and 1 become −1 and +1, if there is nothing else among all labels"}
-LABEL_TRAP = "labels of 0 and 1 are taken as -1 and +1 if the whole of y_true is 0 and 1"
+LABELS = {"labels": "0 and 1 become −1 and +1, if no other label occurs"}
+LABEL_TRAP = "labels of 0 and 1 are read as -1 and +1 if y_true has no other values"
 
 
 def _lack(y_pred: Array, y_true: Array, binary: bool) -> Array:
@@ -69,7 +69,7 @@ def _signed_label_steps(x: Array, y: Array, *, binary: bool) -> StepsToArray:
     yield Step("score", "x", x)
     yield Step("target", "y", y)
     if binary:
-        yield Step("sign", "2 y − 1, for all labels are 0 or 1", signs, before=y)
+        yield Step("sign", "2 y − 1, because all labels are 0 or 1", signs, before=y)
     yield Step("agreement", "y x", signs * x)
     return 1 - signs * x
 
@@ -130,7 +130,7 @@ def squared_hinge_steps(x: Array, y: Array, *, binary: bool) -> Steps:
     example="preds.npy one_hot.npy",
     traps=(
         "takes one-hot labels; for class indices there is multi_margin",
-        "the right class takes part in the maximum with a score of 0",
+        "the maximum includes the right class, with a score of 0",
     ),
     facts={"axis": "classes along the last", "denominator": "per-sample losses"},
     **BATCH,

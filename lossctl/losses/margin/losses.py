@@ -46,7 +46,7 @@ SIGNS: Input = sign("target", "*", help="+1 or -1")
         SIGNS,
     ),
     formula="max(0, −y (x₁ − x₂) + margin)",
-    unit="that of the scores",
+    unit="the unit of the scores",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.MarginRankingLoss.html",
     example="binary.csv#logit binary.csv#rival_logit binary.csv#sign --margin 1",
     traps=("+1 says that the first item should score higher, -1 that the second should",),
@@ -56,7 +56,7 @@ def margin_ranking(
     input2: Array,
     target: Array,
     *,
-    margin: Annotated[float, Option("least difference of the scores that costs nothing")] = 0.0,
+    margin: Annotated[float, Option("smallest difference of the scores with a loss of 0")] = 0.0,
 ) -> Array:
     """Hinge on the difference of two scores that should be in a given order.
 
@@ -96,18 +96,18 @@ def margin_ranking_steps(x1: Array, x2: Array, y: Array, *, margin: float) -> St
     range=UNBOUNDED,
     inputs=(real("input", "*", help="distances"), SIGNS),
     formula="x  where y = 1;  max(0, margin − x)  where y = −1",
-    unit="that of the distances",
+    unit="the unit of the distances",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.HingeEmbeddingLoss.html",
     example="triplets.npz#pair_distance triplets.npz#pair_sign --margin 6",
-    traps=("the input is a distance: small for pairs that belong together (+1)",),
+    traps=("the input is a distance: small for similar pairs (+1)",),
 )
 def hinge_embedding(
     input: Array,
     target: Array,
     *,
-    margin: Annotated[float, Option("distance at which a pair of -1 costs nothing")] = 1.0,
+    margin: Annotated[float, Option("distance from which a pair of -1 has a loss of 0")] = 1.0,
 ) -> Array:
-    """Distance of pairs that belong together, hinge on the distance of pairs that do not.
+    """Distance of similar pairs, hinge on the distance of dissimilar pairs.
 
     input and target have the same shape (*). A target that is not +1 or -1 is an error.
     """
@@ -192,7 +192,7 @@ def soft_margin_steps(x: Array, y: Array) -> Steps:
         "denominator": "samples, whatever the weights",
     },
     traps=(
-        "the target's own class is left out of the sum, but C counts it",
+        "the sum excludes the target's class, but C includes it",
         "mean divides by N, not by the sum of weights",
     ),
 )
@@ -201,10 +201,10 @@ def multi_margin(
     target: Array,
     *,
     p: Annotated[int, Option("power of each hinge", choices=(1, 2))] = 1,
-    margin: Annotated[float, Option("lead of the right class that costs nothing")] = 1.0,
+    margin: Annotated[float, Option("smallest margin of the right class with a loss of 0")] = 1.0,
     weight: Annotated[Array | None, Option("weight of each class", shape="C")] = None,
 ) -> Array:
-    """Hinge on the lead of the right class over every other class.
+    """Hinge on the margin of the right class over every other class.
 
     input is (N, C) or (C); target holds class indices (N) or one index. A label outside [0, C)
     is an error.
@@ -269,7 +269,7 @@ def multi_margin_steps(x: Array, y: Array, *, p: int, margin: float, weight: Arr
     range=NON_NEGATIVE,
     inputs=(
         score("input", "N C", "C", "", help="scores of the classes"),
-        index_list("target", "N C", "C", "", help="indices of the classes that hold, then -1"),
+        index_list("target", "N C", "C", "", help="indices of the right classes, then -1"),
     ),
     results=("N", "", ""),
     formula="(1/C) Σ_{j∈y} Σ_{i∉y} max(0, 1 − x_j + x_i)",
@@ -281,7 +281,7 @@ def multi_margin_steps(x: Array, y: Array, *, p: int, margin: float, weight: Arr
     traps=("targets are lists of class indices that end at the first -1, not 0/1 flags",),
 )
 def multilabel_margin(input: Array, target: Array) -> Array:
-    """Hinge on the lead of every right class over every wrong class.
+    """Hinge on the margin of every right class over every wrong class.
 
     input and target are (N, C) or (C); each row of the target lists the right classes and ends
     at its first -1. An index outside [-1, C) is an error.

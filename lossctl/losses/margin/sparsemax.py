@@ -29,7 +29,7 @@ DIGITS = "preds.npy labels.npy"
 BINARY = "binary.csv#logit binary.csv#{}"
 FENCHEL_YOUNG = "Blondel et al. 2020, Learning with Fenchel-Young losses, arXiv:1901.02324"
 SPARSEMAX = "Martins and Astudillo 2016, From softmax to sparsemax, arXiv:1602.02068"
-LOWEST = "a tie costs nothing: any score that is not above the right one's is as good"
+LOWEST = "a tie has a loss of 0: only scores above that of the right class count"
 
 
 @loss(
@@ -43,7 +43,7 @@ LOWEST = "a tie costs nothing: any score that is not above the right one's is as
     traps=("targets are +1 and -1, not 1 and 0",),
 )
 def perceptron(input: Array, target: Array) -> Array:
-    """Size of a score that has the wrong sign.
+    """Magnitude of a score that has the wrong sign.
 
     input and target have the same shape (*). A target that is not +1 or -1 is an error.
     """
@@ -74,7 +74,7 @@ def perceptron_steps(x: Array, y: Array) -> Steps:
     traps=(LOWEST,),
 )
 def multiclass_perceptron(input: Array, target: Array) -> Array:
-    """Lead of the best class over the right one.
+    """Margin of the best class over the right one.
 
     input is (N, C, *D) or (C); target holds class indices (N, *D) or one index.
     A label outside [0, C) is an error.
@@ -117,7 +117,7 @@ def _share_best(scores: Array) -> Array:
     traps=("only the best wrong class counts; multi_margin sums over all of them, divided by C",),
 )
 def multiclass_hinge(input: Array, target: Array) -> Array:
-    """Hinge on the lead of the right class over the best of the others.
+    """Hinge on the margin of the right class over the best of the others.
 
     input is (N, C, *D) or (C); target holds class indices (N, *D) or one index.
     A label outside [0, C) is an error.
@@ -160,13 +160,17 @@ def multiclass_hinge_steps(x: Array, y: Array) -> Steps:
     range=NON_NEGATIVE,
     inputs=(SCORE, binary("target", "*", help="1 for the positive class, 0 for the negative")),
     aliases=("binary_sparsemax",),
-    formula="s(x) for 0, s(−x) for 1:  s(x) = 0 to −1;  ¼ (x + 1)² to 1;  x beyond",
+    formula="s(x) for 0, s(−x) for 1:  s(x) = 0 for x ≤ −1;  ¼ (x + 1)² for −1 < x < 1;  x for x"
+    " ≥ 1",
     source=FENCHEL_YOUNG,
     example=BINARY.format("target"),
-    traps=("targets are 1 and 0, not +1 and -1", "0 from a lead of 1 on, where softmax never is"),
+    traps=(
+        "targets are 1 and 0, not +1 and -1",
+        "0 for margins of 1 or more; cross entropy is never 0",
+    ),
 )
 def sparsemax(input: Array, target: Array) -> Array:
-    """Analogue of cross entropy that is 0 for answers that are right by 1 or more.
+    """Analogue of cross entropy that is 0 for margins of 1 or more.
 
     input and target have the same shape (*). A target that is not 0 or 1 is an error.
     """
@@ -191,7 +195,7 @@ def sparsemax_steps(x: Array, y: Array) -> Steps:
     yield Step("target", "y", y)
     yield Step("lag", "l = −x for 1, x for 0", lag)
     losses = np.where(lag >= 1, lag, 0.25 * risen * risen)
-    yield Step("loss", "0 to l = −1; ¼ (l + 1)² to 1; l beyond", losses)
+    yield Step("loss", "0 for l ≤ −1; ¼ (l + 1)² for −1 < l < 1; l for l ≥ 1", losses)
 
 
 @loss(
@@ -202,7 +206,7 @@ def sparsemax_steps(x: Array, y: Array) -> Steps:
     formula="½ ‖p − e_y‖² + max(0, τ − x_y),  p = max(x − τ, 0) with the τ for which Σ p = 1",
     source=SPARSEMAX,
     example=DIGITS,
-    traps=("0 if the right class leads by 1 or more, where the softmax's loss never is",),
+    traps=("0 if the right class leads by 1 or more; softmax cross entropy is never 0",),
 )
 def multiclass_sparsemax(input: Array, target: Array) -> Array:
     """Loss of the sparse probabilities that are nearest to the scores.
@@ -268,8 +272,8 @@ def find_threshold(scores: Array) -> Array:
     source="https://optax.readthedocs.io/en/latest/api/losses.html",
     example="binary.csv#logit binary.csv#sign",
     traps=(
-        "each element has its loss, and targets are +1 and -1; Keras takes 0 and 1 too, and"
-        " averages over the last axis",
+        "one loss per element, with targets +1 and -1; Keras also takes 0 and 1, and averages"
+        " over the last axis",
     ),
 )
 def hinge(input: Array, target: Array) -> Array:

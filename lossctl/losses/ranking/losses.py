@@ -26,16 +26,16 @@ LAST = ("N *D C", "C")
     range=NON_NEGATIVE,
     inputs=(
         score("input", *LAST, help="scores of the items of each list"),
-        real("target", *LAST, help="how relevant each item is"),
+        real("target", *LAST, help="relevance of each item"),
     ),
-    formula="−Σ_i w_i y_i log softmax(x)_i over the items of a list that are there",
+    formula="−Σ_i w_i y_i log softmax(x)_i over the items of a list",
     unit="nats",
     source="Cao et al. 2007, Learning to rank: from pairwise approach to listwise approach,"
     " doi:10.1145/1273496.1273513",
     example="attributes_logits.npy attributes.npy",
     traps=(
         "relevances are not divided by their sum: a list with two relevant items counts double",
-        "mean divides by the lists that have an item; if none has, it is NaN (optax: 0)",
+        "mean divides by the number of lists with an item; if none has one, it is NaN (optax: 0)",
     ),
     facts={"axis": "sum over the last axis", "denominator": "lists with an item"},
 )
@@ -44,7 +44,7 @@ def ranking_softmax(
     target: Array,
     *,
     where: Annotated[
-        Array | None, Option("0 for items that are not there, else 1", broadcast_to="N *D C")
+        Array | None, Option("1 for items of the list, 0 for padding", broadcast_to="N *D C")
     ] = None,
     weights: Annotated[Array | None, Option("weight of each item", broadcast_to="N *D C")] = None,
 ) -> Terms:

@@ -39,8 +39,8 @@ FAR = 20.0
     source="https://openreview.net/pdf?id=rkglvsC9Ym",
     example=FOREST,
     traps=(
-        "each element has its loss; Keras averages over the last axis",
-        "frameworks lose errors below 1e-8, whose loss is ½ (x − y)²",
+        "one loss per element; Keras averages over the last axis",
+        "frameworks round to 0 the loss of errors below 1e-8, which is ½ (x − y)²",
     ),
 )
 def log_cosh(input: Array, target: Array) -> Array:
@@ -81,14 +81,14 @@ def log_cosh_steps(x: Array, y: Array) -> Steps:
     inputs=PAIR,
     aliases=("root_mean_squared_error",),
     formula="√ of the mean of (x − y)²",
-    unit="that of the values; of the losses of elements, its square",
+    unit="the unit of the values; for per-element losses, its square",
     source="https://scikit-learn.org/stable/modules/generated/"
     "sklearn.metrics.root_mean_squared_error.html",
     example=FOREST,
     traps=(
-        "one root of the mean of everything; scikit-learn averages the roots of the columns of"
+        "one root of the mean over all elements; scikit-learn averages the roots of the columns of"
         " a matrix",
-        "the losses of elements are the squares, without a root",
+        "per-element losses are the squares, without a root",
     ),
     transform=Transform("square root", math.sqrt, lambda mean: 0.5 / math.sqrt(mean)),
 )
@@ -215,9 +215,9 @@ def mape_steps(x: Array, y: Array) -> Steps:
     " doi:10.1016/0169-2070(93)90079-3",
     example=FOREST,
     traps=(
-        "a fraction from 0 to 2, not percent; some libraries leave out the 2, or the absolute"
-        " values below",
-        "0 predicted for 0 is right and costs 0",
+        "a fraction from 0 to 2, not percent; some libraries omit the 2, or the absolute values"
+        " in the denominator",
+        "a prediction of 0 for a true value of 0 has a loss of 0",
     ),
 )
 def smape(input: Array, target: Array) -> Array:
@@ -259,7 +259,7 @@ def smape_steps(x: Array, y: Array) -> Steps:
     ),
     aliases=("quantile", "mean_pinball"),
     formula="α max(y − x, 0) + (1 − α) max(x − y, 0)",
-    unit="that of the values",
+    unit="the unit of the values",
     source="Koenker and Bassett 1978, Regression quantiles, doi:10.2307/1913643",
     example=f"{FOREST} --alpha 0.9",
     traps=("alpha is the quantile that is predicted; 0.5 is half of the absolute error",),
@@ -268,7 +268,7 @@ def pinball(
     input: Array,
     target: Array,
     *,
-    alpha: Annotated[float, Option("the quantile predicted", at_least=0, at_most=1)] = 0.5,
+    alpha: Annotated[float, Option("the predicted quantile", at_least=0, at_most=1)] = 0.5,
 ) -> Array:
     """Error of a predicted quantile: alpha for each unit below the truth, 1 - alpha above.
 

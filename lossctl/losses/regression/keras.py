@@ -43,7 +43,7 @@ COLUMNS = "regression.csv#pred_forest regression.csv#target"
     aliases=("mse",),
     range=NON_NEGATIVE,
     formula="mean over the last axis of (p − y)²",
-    unit="the square of that of the values",
+    unit="the square of the unit of the values",
     source="https://keras.io/api/losses/regression_losses/#meansquarederror-class",
     example=COLUMNS,
     traps=(AXIS_TRAP,),
@@ -73,7 +73,7 @@ mean_squared_error.steps(mse_steps)
     aliases=("mae",),
     range=NON_NEGATIVE,
     formula="mean over the last axis of |p − y|",
-    unit="that of the values",
+    unit="the unit of the values",
     source="https://keras.io/api/losses/regression_losses/#meanabsoluteerror-class",
     example=COLUMNS,
     traps=(AXIS_TRAP,),
@@ -182,7 +182,7 @@ def mean_squared_logarithmic_error_steps(p: Array, y: Array) -> Steps:
     inputs=PAIR,
     range=NON_NEGATIVE,
     formula="mean over the last axis of ½ (p − y)² where |p − y| ≤ δ, δ (|p − y| − ½ δ) elsewhere",
-    unit="the square of that of the values",
+    unit="the square of the unit of the values",
     source="https://keras.io/api/losses/regression_losses/#huber-class",
     example=f"{COLUMNS} --delta 50",
     traps=(AXIS_TRAP,),
@@ -193,7 +193,9 @@ def huber(
     y_pred: Array,
     y_true: Array,
     *,
-    delta: Annotated[float, Option("where the square turns into a line", above=0)] = 1.0,
+    delta: Annotated[
+        float, Option("error at which the loss turns from quadratic to linear", above=0)
+    ] = 1.0,
 ) -> Array:
     """Squared error near zero, absolute error beyond delta, averaged over the last axis.
 

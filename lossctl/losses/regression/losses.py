@@ -24,7 +24,7 @@ COLUMNS = "regression.csv#pred_linear regression.csv#target"
     inputs=PAIR,
     aliases=("mae", "mean_absolute_error", "sklearn.mean_absolute_error"),
     formula="|x − y|",
-    unit="that of the values",
+    unit="the unit of the values",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.L1Loss.html",
     example=COLUMNS,
 )
@@ -69,7 +69,7 @@ def l1_steps(x: Array, y: Array) -> Steps:
         "optax.squared_error",
     ),
     formula="(x − y)²",
-    unit="the square of that of the values",
+    unit="the square of the unit of the values",
     source="https://docs.pytorch.org/docs/stable/generated/torch.nn.MSELoss.html",
     example="regression.csv#pred_forest regression.csv#target",
     traps=("(N, 1) against (N,) is an error here; torch broadcasts it to (N, N) with a warning",),
@@ -102,7 +102,7 @@ def mse_steps(x: Array, y: Array) -> Steps:
     range=NON_NEGATIVE,
     inputs=PAIR,
     formula="½ (x − y)² / β  where |x − y| < β;  |x − y| − ½ β  elsewhere",
-    unit="that of the values",
+    unit="the unit of the values",
     source="Girshick 2015, Fast R-CNN, arXiv:1504.08083",
     example=f"{COLUMNS} --beta 25",
     traps=("smooth_l1 with beta is huber with delta = beta, divided by beta",),
@@ -111,7 +111,9 @@ def smooth_l1(
     input: Array,
     target: Array,
     *,
-    beta: Annotated[float, Option("where the square turns into a line; 0 is l1", at_least=0)] = 1.0,
+    beta: Annotated[
+        float, Option("error at which the loss turns from quadratic to linear; 0 is l1", at_least=0)
+    ] = 1.0,
 ) -> Array:
     """Squared error near zero, absolute error beyond beta, with slope 1 there.
 
@@ -165,7 +167,7 @@ def smooth_l1_steps(x: Array, y: Array, *, beta: float) -> Steps:
     inputs=PAIR,
     aliases=("optax.huber",),
     formula="½ (x − y)²  where |x − y| ≤ δ;  δ (|x − y| − ½ δ)  elsewhere",
-    unit="the square of that of the values",
+    unit="the square of the unit of the values",
     source="Huber 1964, doi:10.1214/aoms/1177703732",
     example="regression.csv#pred_forest regression.csv#target --delta 50",
     traps=("huber with delta is delta times smooth_l1 with beta = delta",),
@@ -174,7 +176,9 @@ def huber(
     input: Array,
     target: Array,
     *,
-    delta: Annotated[float, Option("where the square turns into a line", above=0)] = 1.0,
+    delta: Annotated[
+        float, Option("error at which the loss turns from quadratic to linear", above=0)
+    ] = 1.0,
 ) -> Array:
     """Squared error near zero, absolute error beyond delta, with slope delta there.
 
@@ -207,12 +211,12 @@ def huber_steps(x: Array, y: Array, *, delta: float) -> Steps:
     range=NON_NEGATIVE,
     inputs=PAIR,
     formula="√((x − y)² + ε²) − ε",
-    unit="that of the values",
+    unit="the unit of the values",
     source="Charbonnier, Blanc-Féraud, Aubert and Barlaud 1994, Two deterministic half-quadratic"
     " regularization algorithms for computed imaging, doi:10.1109/ICIP.1994.413553",
     example=COLUMNS,
     traps=(
-        "many implementations leave out − ε: their loss is ε greater, and their gradient the same",
+        "many implementations omit − ε: their loss is higher by ε, their gradient the same",
         "epsilon has the unit of the values: 1e-3 suits images from 0 to 1 (Lai et al. 2017)",
         "the pseudo-Huber loss of delta is delta times charbonnier with epsilon = delta",
     ),
@@ -222,10 +226,11 @@ def charbonnier(
     target: Array,
     *,
     epsilon: Annotated[
-        float, Option("where the square turns into a line", above=0, at_most=1e300)
+        float,
+        Option("error at which the loss turns from quadratic to linear", above=0, at_most=1e300),
     ] = 1e-3,
 ) -> Array:
-    """Absolute error made smooth: a square below epsilon, a line above.
+    """Smooth absolute error: quadratic below epsilon, linear above.
 
     input and target have the same shape (*). An epsilon of 0 or less is an error.
     """

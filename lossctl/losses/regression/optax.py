@@ -19,7 +19,7 @@ Array = NDArray[Any]
     range=NON_NEGATIVE,
     inputs=(real("input", "*", help="predictions"), real("target", "*", help="true values")),
     formula="½ (x − y)²",
-    unit="the square of that of the values",
+    unit="the square of the unit of the values",
     source="https://optax.readthedocs.io/en/latest/api/losses.html",
     example="regression.csv#pred_forest regression.csv#target",
     traps=("half of the squared error: mse has no ½",),

@@ -55,14 +55,15 @@ CLASSES = either(
     example="binary.csv#probability binary.csv#target",
     traps=(
         "takes probabilities; for logits there is ce, and bce_with_logits for two classes",
-        "one confident mistake costs 36.04 in a float64 file and 15.94 in a float32 file, because"
+        "one confident mistake has a loss of 36.04 in a float64 file and 15.94 in a float32 file,"
+        " because"
         " ε is that of the dtype: 2.2e-16, 1.2e-7",
         "rows are not divided by their sum; those that do not sum to 1 are reported",
     ),
     facts={"clipping": "probabilities to [ε, 1 − ε], ε of the file's dtype"},
 )
 def log_loss(input: Array, target: Array) -> Terms:
-    """Negative logarithm of the probability given to the class that was right.
+    """Negative logarithm of the probability of the right class.
 
     input holds probabilities of class 1 (*), with target the labels 0 and 1 of the same shape;
     or probabilities of the classes (N, C, *D) or (C), with class indices (N, *D) or one index.
@@ -134,7 +135,7 @@ def log_loss_steps(p: Array, y: Array) -> Steps:
     example="binary.csv#probability binary.csv#target",
     traps=(
         "two classes: from 0 to 1; three or more: from 0 to 2, as in scikit-learn and in Brier's"
-        " own definition; --scale-by-half decides it",
+        " own definition; --scale-by-half overrides this",
     ),
 )
 def brier(
@@ -148,7 +149,7 @@ def brier(
         ),
     ] = "auto",
 ) -> Array:
-    """Squared distance of predicted probabilities from what happened.
+    """Squared difference of predicted probabilities and outcomes.
 
     input holds probabilities of class 1 (*), with target the labels 0 and 1 of the same shape;
     or probabilities of the classes (N, C, *D) or (C), with class indices (N, *D) or one index.
@@ -216,32 +217,34 @@ def brier_steps(p: Array, y: Array, *, scale_by_half: str) -> Steps:
     ),
     results=("N *D", "", "N *D", ""),
     aliases=("misclassification", "error_rate"),
-    formula="0 where the right class is among the k best, 1 elsewhere",
+    formula="0 where the right class is among the k highest scores, 1 elsewhere",
     source="https://scikit-learn.org/stable/modules/generated/sklearn.metrics.zero_one_loss.html",
     example="preds.npy labels.npy --top-k 3",
     traps=(
-        "of classes with equal scores the one with the higher index counts as better, as in"
+        "classes with equal scores rank by index, the higher one first, as in"
         " scikit-learn's top_k_accuracy_score; an argmax takes the lower one",
         "labels of several axes are counted one by one; scikit-learn counts whole rows",
     ),
-    undifferentiable="it counts wrong answers, so that its gradient is 0 wherever there is one",
+    undifferentiable="it counts wrong answers, so that its gradient is 0 wherever it exists",
 )
 def zero_one(
     input: Array,
     target: Array,
     *,
-    top_k: Annotated[int, Option("how many best classes are looked at", at_least=1)] = 1,
+    top_k: Annotated[
+        int, Option("number of highest-scoring classes that count as the answer", at_least=1)
+    ] = 1,
 ) -> Array | Terms:
-    """One for each wrong answer, none for a right one: the mean is 1 - accuracy.
+    """Wrong answers count 1, right ones 0: the mean is 1 - accuracy.
 
     input holds predicted labels (*), with target the true labels of the same shape; or scores of
-    the classes (N, C, *D) or (C), with class indices (N, *D) or one index. Scores that hold a
+    the classes (N, C, *D) or (C), with class indices (N, *D) or one index. Scores that contain a
     NaN give NaN.
     """
     if input.ndim == target.ndim:
         if top_k != 1:
             raise UsageError(
-                f"top_k is {top_k}, but the input holds one label per sample",
+                f"top_k is {top_k}, but the input contains one label per sample",
                 "top_k needs the scores of the classes, (N, C).",
             )
         return (input != target).astype(np.float64)
@@ -269,6 +272,6 @@ def zero_one_steps(x: Array, y: Array, *, top_k: int) -> Steps:
     yield Step("scores", "x", x, mark=own)
     yield Step("target", "y", y)
     yield Step("score of the target", "x_y", x[own])
-    yield Step("rank of the target", "1 + how many classes are better", rank)
+    yield Step("rank of the target", "1 + the number of better classes", rank)
     wrong = np.nan if np.isnan(x).any() else float(rank > top_k)
     yield Step("loss", "0 where the rank is at most k, 1 elsewhere", wrong)

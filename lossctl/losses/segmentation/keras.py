@@ -14,12 +14,15 @@ from lossctl.losses.core.steps import Step, Steps
 Array = NDArray[Any]
 
 MAPS = (
-    real("y_pred", "N *D", help="predicted share of each place"),
-    real("y_true", "N *D", help="true share of each place, such as 0 and 1"),
+    real("y_pred", "N *D", help="predicted mask, such as probabilities"),
+    real("y_true", "N *D", help="true mask, such as 0 and 1"),
 )
-AXES = Option("axes that are added up; all of them if none is named", axes=True)
+AXES = Option("axes to sum over; all if none is given", axes=True)
 RATIO: dict[str, Any] = BATCH | {"reduce_axes": "axis"}
-FACTS = {"axis": "one ratio over those given, else over everything", "denominator": "ratios"}
+FACTS = {
+    "axis": "one ratio over the given axes, by default over everything",
+    "denominator": "ratios",
+}
 RATIO_TRAP = "without axis it is one ratio of sums over everything, not an average over samples"
 
 
@@ -42,9 +45,10 @@ def _finalize_dice(sums: Mapping[str, Any], _: Mapping[str, Any]) -> Any:
 def dice(
     y_pred: Array, y_true: Array, *, axis: Annotated[tuple[int, ...] | None, AXES] = None
 ) -> Terms:
-    """Dice loss: 1 − overlap of two maps, twice their intersection over their sizes.
+    """Dice loss of two masks: 1 − twice their intersection over the sum of their sizes.
 
-    y_pred and y_true have the same shape (N, *D); the losses have the axes that are not added up.
+    y_pred and y_true have the same shape (N, *D); the losses have the axes that are not summed
+    over.
     """
     return Terms(sums={"intersection": y_true * y_pred, "y_true": y_true, "y_pred": y_pred})
 
@@ -93,9 +97,10 @@ def tversky(
     beta: Annotated[float, Option("weight of false negatives")] = 0.5,
     axis: Annotated[tuple[int, ...] | None, AXES] = None,
 ) -> Terms:
-    """Dice in which false positives and false negatives have weights of their own.
+    """Dice loss with separate weights of false positives and false negatives.
 
-    y_pred and y_true have the same shape (N, *D); the losses have the axes that are not added up.
+    y_pred and y_true have the same shape (N, *D); the losses have the axes that are not summed
+    over.
     """
     return Terms(
         sums={

@@ -41,15 +41,17 @@ MAPS = (
         kind_if=((_given_softmax, Kind.CLASS_PROBABILITY),),
     ),
     either(
-        soft_label("target", "N C *D", help="share of each class, or class indices"),
+        soft_label("target", "N C *D", help="probability of each class, or class indices"),
         index("target", "N *D"),
     ),
 )
-SMOOTH = Option("added above and below, so that nothing against nothing is right", at_least=0)
-SOFTMAX = Option("the input holds logits, not probabilities")
-BACKGROUND = Option("leave out class 0")
+SMOOTH = Option(
+    "added to numerator and denominator, so that two empty masks have a loss of 0", at_least=0
+)
+SOFTMAX = Option("the input contains logits, not probabilities")
+BACKGROUND = Option("exclude class 0")
 PER_SAMPLE = {"axis": "all but the first: one loss per sample"}
-RATIOS = "each sample has its ratio; Keras's dice is one ratio of everything, unless axes are given"
+RATIOS = "one ratio per sample; Keras's dice is one ratio over everything, unless axes are given"
 FREQUENCY_EPS = 1e-7
 
 
@@ -65,7 +67,7 @@ FREQUENCY_EPS = 1e-7
     example="preds.npy labels.npy",
     traps=(
         RATIOS,
-        "takes logits unless --no-apply-softmax; of one class alone the sigmoid is taken",
+        "takes logits unless --no-apply-softmax; with one class the sigmoid is used",
         "with class_weights the mean still divides by the number of classes",
     ),
     facts=PER_SAMPLE,
@@ -76,15 +78,15 @@ def dice(
     *,
     class_weights: Annotated[Array | None, Option("weight of each class", shape="C")] = None,
     smooth: Annotated[float, SMOOTH] = 1.0,
-    alpha: Annotated[float, Option("weight of what is claimed wrongly")] = 0.5,
-    beta: Annotated[float, Option("weight of what is missed")] = 0.5,
+    alpha: Annotated[float, Option("weight of false positives")] = 0.5,
+    beta: Annotated[float, Option("weight of false negatives")] = 0.5,
     apply_softmax: Annotated[bool, SOFTMAX] = True,
     ignore_background: Annotated[bool, BACKGROUND] = False,
     class_reduction: Annotated[
-        str, Option("what is made of the classes of a sample", choices=("mean", "sum"))
+        str, Option("how the classes of a sample are reduced", choices=("mean", "sum"))
     ] = "mean",
 ) -> Array:
-    """How little two maps of classes overlap, per sample, averaged over the classes.
+    """Dice loss of masks of several classes, per sample, averaged over the classes.
 
     input is (N, C, *D); target has the same shape, or holds class indices (N, *D).
     """
@@ -143,7 +145,7 @@ def _overlap_steps(maps: Maps, smooth: float, alpha: float, beta: float, lost: s
     shared = (claimed * true).sum(axis=1)
     wrong = (claimed * (1 - true)).sum(axis=1)
     missed = (absent * true).sum(axis=1)
-    yield Step("intersection", "I = Σ p t over the places", shared)
+    yield Step("intersection", "I = Σ p t over the positions", shared)
     yield Step("false positives", "F = Σ p (1 − t)", wrong)
     yield Step("false negatives", "M = Σ (1 − p) t", missed)
     lack = alpha * wrong + beta * missed
@@ -211,9 +213,9 @@ def binary_dice(
     target: Array,
     *,
     smooth: Annotated[float, SMOOTH] = 1.0,
-    apply_sigmoid: Annotated[bool, Option("the input holds logits, not probabilities")] = True,
+    apply_sigmoid: Annotated[bool, Option("the input contains logits, not probabilities")] = True,
 ) -> Array:
-    """How little two maps of one class overlap, per sample.
+    """Dice loss of masks of one class, per sample.
 
     input and target are (N, *D); the losses are (N).
     """
@@ -258,7 +260,7 @@ def binary_dice_steps(x: Array, y: Array, *, smooth: float, apply_sigmoid: bool)
     example="preds.npy labels.npy",
     traps=(
         "frequencies are counted over all samples, so that each sample's loss depends on the"
-        " others: the answer for a dataset is not the mean of those for its parts",
+        " others: the loss of a dataset is not the mean of the losses of its parts",
         "a class that never occurs gets nearly all of the weight, as in optax",
     ),
     needs_all_samples=True,
@@ -272,7 +274,7 @@ def multiclass_generalized_dice(
     apply_softmax: Annotated[bool, SOFTMAX] = True,
     ignore_background: Annotated[bool, BACKGROUND] = False,
 ) -> Array:
-    """How little two maps of classes overlap, rare classes weighing as much as common ones.
+    """Dice loss of masks of several classes, in which rare classes count as much as common ones.
 
     input is (N, C, *D); target has the same shape, or holds class indices (N, *D).
     """
@@ -310,7 +312,7 @@ def multiclass_generalized_dice_steps(
     weights = 1 / (frequency**2 + FREQUENCY_EPS)
     maps = yield from _map_steps(x[row], y[row], softmax=apply_softmax)
     losses = yield from _overlap_steps(maps, smooth, 0.5, 0.5, "½ (F + M)")
-    yield Step("frequencies", "places of each class in all samples", frequency)
+    yield Step("frequencies", "positions of each class in all samples", frequency)
     weights = weights / weights.sum() * len(weights)
     yield Step("weight", "w_c ∝ 1 / (frequency² + 1e-7), Σ w = C", weights)
     yield Step("class terms", "w_c × class loss", weights * losses)

@@ -23,8 +23,8 @@ Array = NDArray[Any]
 @loss(
     "keras.ctc",
     inputs=(
-        logit("y_pred", "N T C", help="logits of the classes in each step of time"),
-        labels("y_true", "N S", help="labels from 1 on, padded with 0"),
+        logit("y_pred", "N T C", help="logits of the classes at each time step"),
+        labels("y_true", "N S", help="labels of at least 1, padded with 0"),
     ),
     range=NON_NEGATIVE,
     formula="−log Σ over all alignments of Π_t softmax(x_t)",
@@ -35,7 +35,7 @@ Array = NDArray[Any]
     example="ctc.npz#logits ctc.npz#targets",
     traps=(
         "y_pred is (N, T, C) logits; torch's ctc takes (T, N, C) log-probabilities",
-        "label 0 is both the blank and the padding: as many labels are taken as are not 0",
+        "label 0 is both the blank and the padding: the labels are those that are not 0",
         "a loss is not divided by its number of labels",
         "an impossible alignment is +inf, where some of Keras's backends give a finite number",
     ),
@@ -45,7 +45,7 @@ Array = NDArray[Any]
 def ctc(y_pred: Array, y_true: Array) -> Terms:
     """Connectionist temporal classification: the likelihood of all alignments of the labels.
 
-    y_pred is (N, T, C); y_true (N, S), with 0 behind the labels. A label outside [0, C) is an
+    y_pred is (N, T, C); y_true (N, S), padded with 0. A label outside [0, C) is an
     error; a 0 before a label is computed as Keras does, with a warning.
     """
     lengths = np.full(len(y_pred), y_pred.shape[1])
@@ -75,7 +75,7 @@ def ctc_gradient(y_pred: Array, y_true: Array) -> Array:
 @ctc.steps
 def ctc_steps(y_pred: Array, y_true: Array) -> Steps:
     """Explain the sum over all alignments of logits."""
-    yield Step("frames", "T, all steps of time", np.asarray(len(y_pred)))
+    yield Step("frames", "T, all time steps", np.asarray(len(y_pred)))
     yield Step("logits", "x", y_pred)
     labels = y_true[: np.count_nonzero(y_true)]
     yield from alignment_steps(log_softmax(y_pred), labels, 0, zero_infinity=False)
@@ -94,7 +94,7 @@ def check_labels(
             f"y_true: {int(wrong.sum())} of the labels are not class indices in [0, {classes});"
             f" the first is {y_true[row, slot]} at sample {row}, label {slot} of"
             f" {sources['y_true']}",
-            "Labels are 1 and more, below the number of classes; 0 is the blank, and fills the"
-            " rows behind the labels.",
+            "Labels are at least 1 and below the number of classes; 0 is the blank and the"
+            " padding.",
         )
     return {"y_true": y_true}

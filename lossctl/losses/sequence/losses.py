@@ -38,8 +38,8 @@ IMPOSSIBLE = "impossible_alignment"
         log_probability(
             "log_probs", "T N C", "T N C", "T C", "T C", help="log-probabilities of the classes"
         ),
-        labels("targets", "N S", "L", "S", "S", help="labels, padded or one after another"),
-        length("input_lengths", "N", "N", "", "1", help="used length of each sample's log_probs"),
+        labels("targets", "N S", "L", "S", "S", help="labels, padded or concatenated"),
+        length("input_lengths", "N", "N", "", "1", help="number of time steps of each sample"),
         length("target_lengths", "N", "N", "", "1", help="number of labels of each sample"),
     ),
     results=("N", "N", "", ""),
@@ -50,7 +50,7 @@ IMPOSSIBLE = "impossible_alignment"
     sample_cost=lambda sizes: sizes["T"] * sizes["C"] // 32,
     example="ctc.npz#log_probs ctc.npz#targets ctc.npz#input_lengths ctc.npz#target_lengths",
     facts={
-        "axis": "T, by all alignments",
+        "axis": "T, over all alignments",
         "denominator": "samples, each loss divided by its target length",
     },
     traps=(
@@ -68,13 +68,13 @@ def ctc(
     *,
     blank: Annotated[int, Option("class index of the blank", at_least=0)] = 0,
     zero_infinity: Annotated[
-        bool, Option("count impossible alignments as 0", role=Role.INFINITE_AS_ZERO)
+        bool, Option("give impossible alignments a loss of 0", role=Role.INFINITE_AS_ZERO)
     ] = False,
 ) -> Terms:
     """Connectionist temporal classification: the likelihood of all alignments of the labels.
 
-    log_probs is (T, N, C) or (T, C); targets (N, S) padded or all labels one after another
-    (L), input_lengths and target_lengths (N). Lengths that exceed their arrays and labels
+    log_probs is (T, N, C) or (T, C); targets (N, S) padded, or concatenated (L), input_lengths and
+    target_lengths (N). Lengths that exceed their arrays and labels
     outside [0, C) are errors; impossible alignments are +inf.
     """
     losses = negative_log_likelihood(log_probs, targets, input_lengths, target_lengths, blank)
@@ -104,8 +104,8 @@ def _add_frames(
 
 @ctc.gradient(
     beside=_add_frames,
-    note="as torch leaves it in log_probs: exp(x) less the probability of the class given the"
-    " labels, which is the gradient with respect to the logits behind a log-softmax",
+    note="as in torch, exp(x) minus the probability of the class given the labels: the gradient"
+    " with respect to the logits before a log-softmax",
 )
 def ctc_gradient(
     log_probs: Array,
@@ -135,7 +135,7 @@ def alignment_steps(log_probs: Array, labels: Array, blank: int, *, zero_infinit
     yield Step("labels", "y", labels)
     extended = np.full(2 * len(labels) + 1, blank, np.intp)
     extended[1::2] = labels
-    yield Step("extended labels", "a blank before, between and behind the labels", extended)
+    yield Step("extended labels", "a blank before, between and after the labels", extended)
     frames, count = np.array([len(log_probs)]), np.array([len(labels)])
     (loss,) = negative_log_likelihood(log_probs[None], labels[None], frames, count, blank)
     alignment, best = _find_best(log_probs, extended, blank)
@@ -196,10 +196,10 @@ def check_lengths(
         _check_range("target_lengths", sources, target_lengths, sizes["L"], given)
         if int(target_lengths.sum()) != sizes["L"]:
             raise DataError(
-                f"target_lengths add up to {int(target_lengths.sum())}, but targets hold"
+                f"target_lengths add up to {int(target_lengths.sum())}, but targets contain"
                 f" {sizes['L']} labels",
-                "Targets of one axis hold the labels of all samples one after another;"
-                " padded targets are (N, S).",
+                "Targets of one axis contain the concatenated labels of all samples; padded"
+                " targets are (N, S).",
             )
         targets = pad_targets(targets, target_lengths)
     else:
@@ -213,8 +213,8 @@ def check_lengths(
             f"targets: {int(wrong.sum())} of the labels are not class indices in [0, {classes});"
             f" the first is {targets[row, slot]} at sample {row}, label {slot} of"
             f" {sources['targets']}",
-            "Labels start at 0 and are below the number of classes;"
-            " padding stands behind target_lengths.",
+            "Labels start at 0 and are below the number of classes; padding starts at"
+            " target_lengths.",
         )
     return {"targets": targets}
 
@@ -228,7 +228,7 @@ def _check_range(
         raise DataError(
             f"{name}: {int(wrong.sum())} of the lengths are outside [0, {most}] ({because});"
             f" the first is {lengths[row]} at sample {row} of {sources[name]}",
-            "A length counts the entries of its own sample, padding left out.",
+            "A length counts the entries of its own sample, without padding.",
         )
 
 

@@ -196,7 +196,7 @@ recomputed(
             area(s.x[0]) + area(s.x[1]) - s["intersection"]
         ),
         ("overlap", "IoU = I / (U + ε)"): lambda s: s["intersection"] / (s["union"] + s.o["eps"]),
-        ("outer area", "C, of the box around both"): lambda s: outer(s)[0] * outer(s)[1],
+        ("outer area", "C, of the enclosing box"): lambda s: outer(s)[0] * outer(s)[1],
         ("empty part", "(C − U) / (C + ε)"): lambda s: (
             (s["outer area"] - s["union"]) / (s["outer area"] + s.o["eps"])
         ),

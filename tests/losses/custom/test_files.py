@@ -108,7 +108,7 @@ class TestInAFile:
         assert "my_losses.py:wing" in done.out
         assert "1 loss." in done.out
         shown = run("show", "./my_losses.py:wing").out
-        for text in ("my_losses.py:wing", "Logarithmic near zero", "--omega FLOAT", "default 2.0"):
+        for text in ("my_losses.py:wing", "Logarithmic near zero", "--omega NUMBER", "default 2.0"):
             assert text in shown
         assert "Formula" not in shown
         document = read_json(run("show", "./my_losses.py:wing", "-f", "json").out)
@@ -190,7 +190,7 @@ class TestReferences:
     def test_a_file_without_a_name(self, folder: Path) -> None:
         for words in (("compute", "my_losses.py", "p.npy"), ("show", "my_losses.py:")):
             done = run(*words)
-            assert (done.code, "Say my_losses.py:wing" in done.err) == (2, True)
+            assert (done.code, "Name one: my_losses.py:wing" in done.err) == (2, True)
 
     def test_a_file_that_is_not_there(self, folder: Path) -> None:
         done = run("compute", "./none.py:wing", "p.npy", "y.npy")

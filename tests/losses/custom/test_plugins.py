@@ -68,7 +68,7 @@ def test_an_entry_point_may_be_one_loss(site: Path) -> None:
 def test_a_name_in_two_packages_must_say_which(site: Path) -> None:
     write_package(site, "rival", WING, {"wing": "rival:wing"})
     done = lossctl(site, "compute", "wing", "p.npy", "y.npy")
-    assert (done.code, "Say acme_losses.wing or rival.wing" in done.err) == (2, True)
+    assert (done.code, "Use acme_losses.wing or rival.wing" in done.err) == (2, True)
     assert lossctl(site, "compute", "rival.wing", "p.npy", "y.npy").code == 0
 
 
@@ -101,7 +101,7 @@ def test_a_broken_package_is_told_of_and_left_out(site: Path, kind: str) -> None
     assert "acme_losses.wing" in done.out
     assert "broken." not in done.out
     (warning,) = done.warnings
-    assert warning.startswith("the losses of the package broken are left out: ")
+    assert warning.startswith("the losses of the package broken are skipped: ")
     assert text in done.err
     assert "Traceback" not in done.err
     done = lossctl(site, "compute", "wing", "p.npy", "y.npy", "-f", "value")

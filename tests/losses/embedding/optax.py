@@ -203,7 +203,7 @@ recomputed(
         ),
         ("length of the prediction", "‖x‖"): lambda s: norm(s.x[0]),
         ("length of the target", "‖y‖"): lambda s: norm(s.x[1]),
-        ("partners", "others j of the label"): lambda s: len(neighbours(s)[0]),
+        ("partners", "other samples j of the label"): lambda s: len(neighbours(s)[0]),
         ("rivals", "samples k of other labels"): lambda s: len(neighbours(s)[1]),
         ("scaled cosines", "cos(x_i, x_j) / temperature of the partners"): lambda s: [
             float(np.dot(unit(s)[s.row], unit(s)[n])) / s.o["temperature"] for n in neighbours(s)[0]

@@ -356,7 +356,7 @@ recomputed(
             math.hypot(*s.x[0], 1e-6) * math.hypot(*s.x[1], 1e-6)
         ),
         ("cosine", "product / norms"): lambda s: s["product"] / s["norms"],
-        ("nearer distance", "the lesser of the last two"): lambda s: min(
+        ("nearer distance", "the smaller of the last two"): lambda s: min(
             s["distance to the negative"], s["distance between both"]
         ),
         "distance to the positive": lambda s: measure_distance(s, s.x[0], s.x[1]),

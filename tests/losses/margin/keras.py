@@ -105,7 +105,7 @@ kink(
 
 recomputed(
     {
-        ("sign", "2 y − 1, for all labels are 0 or 1"): lambda s: np.where(s.x[1] == 1, 1, -1),
+        ("sign", "2 y − 1, because all labels are 0 or 1"): lambda s: np.where(s.x[1] == 1, 1, -1),
         ("score of the target", "Σ_c y_c x_c"): lambda s: np.dot(s.x[0], s.x[1]),
         ("best other score", "max_c (1 − y_c) x_c"): lambda s: max(
             (1 - y) * x for x, y in zip(*s.x, strict=True)

@@ -202,7 +202,7 @@ recomputed(
         ),
         ("below the threshold", "max(0, τ − x_y)"): lambda s: max(0, s["threshold"] - s.x[0][s.y]),
         ("loss", "max_c x_c − x_y"): lambda s: s["maximum"] - s["score of the target"],
-        ("loss", "0 to l = −1; ¼ (l + 1)² to 1; l beyond"): lambda s: (
+        ("loss", "0 for l ≤ −1; ¼ (l + 1)² for −1 < l < 1; l for l ≥ 1"): lambda s: (
             0 if s["lag"] <= -1 else s["lag"] if s["lag"] >= 1 else ((s["lag"] + 1) / 2) ** 2
         ),
         ("loss", "½ squared distance + below the threshold"): lambda s: (

@@ -168,7 +168,7 @@ recomputed(
             np.log(s["clipped probability"]) if s.x[1] == 1 else np.log1p(-s["clipped probability"])
         ),
         ("class terms", "(p_c − [c = y])²"): lambda s: (s.x[0] - np.eye(len(s.x[0]))[s.y]) ** 2,
-        ("rank of the target", "1 + how many classes are better"): lambda s: (
+        ("rank of the target", "1 + the number of better classes"): lambda s: (
             1
             + sorted(zip(s.x[0], range(len(s.x[0])), strict=True), reverse=True).index(
                 (s.x[0][s.y], s.y)

@@ -220,10 +220,12 @@ recomputed(
     {
         ("probabilities", "p = softmax(x)"): softmax_of,
         ("probabilities", "p = 1 / (1 + exp(−x))"): lambda s: sigmoid(s["logits"]),
-        ("intersection", "I = Σ p t over the places"): lambda s: (claimed(s) * true(s)).sum(axis=1),
+        ("intersection", "I = Σ p t over the positions"): lambda s: (claimed(s) * true(s)).sum(
+            axis=1
+        ),
         ("false positives", "F = Σ p (1 − t)"): lambda s: (claimed(s) * (1 - true(s))).sum(axis=1),
         ("false negatives", "M = Σ (1 − p) t"): lambda s: (absent(s) * true(s)).sum(axis=1),
-        ("frequencies", "places of each class in all samples"): count_classes,
+        ("frequencies", "positions of each class in all samples"): count_classes,
         ("weight", "w_c ∝ 1 / (frequency² + 1e-7), Σ w = C"): lambda s: (
             len(s["frequencies"])
             / (s["frequencies"] ** 2 + 1e-7)

@@ -39,6 +39,6 @@ def ctc_cases(draw: Draw) -> Iterator[Case]:
 
 recomputed(
     {
-        ("frames", "T, all steps of time"): lambda s: len(s.x[0]),
+        ("frames", "T, all time steps"): lambda s: len(s.x[0]),
     }
 )

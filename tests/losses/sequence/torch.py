@@ -234,7 +234,7 @@ recomputed(
             else s.x[0][: int(s["frames"])]
         ),
         ("labels", "y"): lambda s: s.labels(),
-        ("extended labels", "a blank before, between and behind the labels"): lambda s: [
+        ("extended labels", "a blank before, between and after the labels"): lambda s: [
             s["labels"][place // 2] if place % 2 else s.o.get("blank", 0)
             for place in range(2 * len(s["labels"]) + 1)
         ],
