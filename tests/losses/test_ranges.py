@@ -101,7 +101,7 @@ def test_a_custom_loss_may_declare_one() -> None:
 
 
 def test_ranges_that_hold_nothing_are_refused() -> None:
-    with pytest.raises(ValueError, match="holds nothing"):
+    with pytest.raises(ValueError, match="is empty"):
         Range(1, 0)
     with pytest.raises(ValueError, match="must have both"):
         Range(0, ends_only=True)

@@ -349,7 +349,7 @@ def _smooth(target: Array, smoothing: float) -> Array:
 
 
 def _gradient_of_masses(masses: Array, by_share: Callable[[Array], Array]) -> Array:
-    """Return the gradient by numbers divided by their sum and clipped, from that by shares.
+    """Return the gradient with respect to numbers divided by their sum and clipped.
 
     A share that is clipped has no gradient.
     """

@@ -134,7 +134,7 @@ def linear_ce_gradient(
 ) -> Array:
     """Return the gradients of the logits, formed piece by piece, times the weights of the layer.
 
-    It is the derivative by the features; the layer's weights are no predictions.
+    It is the derivative with respect to the features; the weights are not predictions.
     """
     classes, *further, _ = linear_weight.shape
     pieces = _cut_classes(linear_weight)

@@ -67,7 +67,7 @@ class Range:
 
     def __post_init__(self) -> None:
         if not self.lowest < self.highest:
-            raise ValueError(f"a range from {self.lowest} to {self.highest} holds nothing")
+            raise ValueError(f"a range from {self.lowest} to {self.highest} is empty")
         if self.ends_only and not self.bounded:
             raise ValueError("a range of its ends only must have both")
 

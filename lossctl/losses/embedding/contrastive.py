@@ -93,7 +93,7 @@ def cosine_distance_steps(x: Array, y: Array, *, epsilon: float) -> Steps:
 
 
 def _turn(gradient: Array, vectors: Array, epsilon: float) -> Array:
-    """Return the gradient by vectors from that by the same, shortened to length 1."""
+    """Return the gradient with respect to vectors, from that of the normalized ones."""
     floor = float(np.sqrt(epsilon))
     length = at_least(p_norm(vectors, 2), floor)[..., np.newaxis]
     unit = vectors / length

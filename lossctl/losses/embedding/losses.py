@@ -203,7 +203,7 @@ def triplet_margin_steps(
 
 
 def _differentiate_norm(difference: Array, p: float) -> Triplet:
-    """Return the p-norm and its derivatives by both ends of the difference."""
+    """Return the p-norm and its derivatives with respect to both ends of the difference."""
     norm = p_norm(difference, p)
     gradient = p_norm_gradient(difference, norm, p)
     return norm, gradient, -gradient

@@ -97,7 +97,7 @@ def triplet_margin_steps(
 
 
 def _differentiate(difference: Array, degree: float, eps: float) -> tuple[Array, Array]:
-    """Return a distance and its gradient by the difference, 0 where there is none."""
+    """Return a distance and its gradient with respect to the difference, 0 where undefined."""
     distance = measure_distance(difference, degree, eps)
     relative = np.abs(difference) / distance[..., np.newaxis]
     return distance, np.where(difference == 0, 0, np.sign(difference) * relative ** (degree - 1))

@@ -162,7 +162,7 @@ def _is_raised(_: Array, __: Array, var: Array, *, eps: float) -> NDArray[np.boo
 def gaussian_nll_gradient(
     input: Array, target: Array, var: Array, *, eps: float
 ) -> tuple[Array, Array]:
-    """Return the derivatives by the mean and by the variance."""
+    """Return the derivatives with respect to the mean and the variance."""
     variance = at_least(var, eps)
     by_mean = (input - target) / variance
     return by_mean, 0.5 * (1 / variance - by_mean * by_mean)

@@ -367,7 +367,7 @@ def _differentiate_miss(
 
 
 def _through_shares(gradient: Array, shares: tuple[Array, Array, Array], *, softmax: bool) -> Array:
-    """Return the gradient by the input from that by the probabilities made of it."""
+    """Return the gradient with respect to the input, from that of its probabilities."""
     if not softmax:
         return gradient
     if gradient.shape[1] == 1:
