@@ -74,16 +74,17 @@ class PlannedEvaluation:
         self.options = options
         self.request = make_request(options)
 
-    def check_written(self, path: Path) -> None:
+    def check_written(self, paths: Sequence[Path]) -> None:
         """Raise OverwriteError if a file to write is one that the evaluation reads or writes."""
         from lossctl.evaluation.rows.dataset import refuse_input
 
         rows = self.options.elements
-        if rows is not None and realpath(path) == realpath(rows):
-            raise OverwriteError(
-                f"{path} would be written twice", "Write the rows to another file."
-            )
-        refuse_input(path, self.request.dataset, self.request.asked)
+        for path in paths:
+            if rows is not None and realpath(path) == realpath(rows):
+                raise OverwriteError(
+                    f"{path} would be written twice", "Write the rows to another file."
+                )
+            refuse_input(path, self.request.dataset, self.request.asked)
 
     def check_columns(self) -> None:
         """Raise the errors that opening the data would raise."""
@@ -169,17 +170,20 @@ def check_evaluation(options: EvaluationOptions) -> None:
     PlannedEvaluation(options).check_columns()
 
 
-def check_suite_written(target: Path, path: Path, jobs: Sequence[str] = ()) -> None:
+def check_suite_written(targets: Sequence[Path], path: Path, jobs: Sequence[str] = ()) -> None:
     """Raise OverwriteError if a file to write is the suite, or one that a job reads or writes."""
     from lossctl.evaluation import suite
 
+    if not targets:
+        return
     chosen = suite.read_suite(path).pick(jobs)
-    place = realpath(target)
-    if place == realpath(path):
-        raise OverwriteError(f"{target} is the suite itself", "Write to another file.")
+    places = [realpath(target) for target in targets]
+    for target, place in zip(targets, places, strict=True):
+        if place == realpath(path):
+            raise OverwriteError(f"{target} is the suite itself", "Write to another file.")
 
     def check(**settings: Any) -> None:
-        plan_evaluation(**settings).check_written(place)
+        plan_evaluation(**settings).check_written(places)
 
     for job in suite.run_suite(chosen, check).jobs:
         if isinstance(job.error, OverwriteError):

@@ -31,7 +31,7 @@ def gradient(
     nan: str = "propagate",
     dtype: str = "float64",
     threads: int | None = None,
-    output: str | PathLike[str] | None = None,
+    output: str | PathLike[str] | Sequence[str | PathLike[str]] | None = None,
     keep: bool = True,
     check: bool = False,
     progress: Progress | None = None,
@@ -51,9 +51,9 @@ def gradient(
     Args:
         reduction: how the losses are reduced: any reduction but none; None is the default of the
             loss.
-        output: a file for the gradient (.npy, or another format of per-element losses), with
-            ``{input}`` in its name where the loss has several prediction inputs; None keeps the
-            arrays in memory.
+        output: a file for the gradient (.npy, or another format of per-element losses), or several,
+            with ``{input}`` in each name where the loss has several prediction inputs; None keeps
+            the arrays in memory.
         keep: whether arrays are kept in memory where there is no ``output``; False only
             measures the gradient.
         check: whether it is compared with finite differences at a few hundred sampled elements.
@@ -85,24 +85,29 @@ def gradient(
         threads=threads,
     )
     names = check_differentiable(call)
-    files = {} if output is None else _name_files(fspath(output), names, call.references)
+    targets = [output] if isinstance(output, str | PathLike) else output or ()
+    files = _name_files([fspath(one) for one in targets], names, call.references)
     return differentiate(
         call, names, files, open_gradient, keep=keep, check=check, progress=progress
     )
 
 
 def _name_files(
-    template: str, names: Sequence[str], references: Iterable[object]
-) -> dict[str, str]:
-    """Return the file of each input's gradient, if all of them can be written."""
-    if len(names) > 1 and PLACE not in template:
-        raise UsageError(
-            f"the loss has {len(names)} prediction inputs ({', '.join(names)}), and"
-            f" {template} is one file",
-            f"Put {PLACE} into the name, such as grad_{PLACE}.npy.",
-        )
-    files = {name: template.replace(PLACE, name) for name in names}
-    for path in files.values():
-        check_gradient(path)
-        reject_overwriting(path, references)
+    templates: Sequence[str], names: Sequence[str], references: Iterable[object]
+) -> dict[str, list[str]]:
+    """Return the files of each input's gradient, if all of them can be written."""
+    for template in templates:
+        if len(names) > 1 and PLACE not in template:
+            raise UsageError(
+                f"the loss has {len(names)} prediction inputs ({', '.join(names)}), and"
+                f" {template} is one file",
+                f"Put {PLACE} into the name, such as grad_{PLACE}.npy.",
+            )
+    if not templates:
+        return {}
+    files = {name: [one.replace(PLACE, name) for one in templates] for name in names}
+    for paths in files.values():
+        for path in paths:
+            check_gradient(path)
+            reject_overwriting(path, references)
     return files

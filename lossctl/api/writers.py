@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TextIO
@@ -42,15 +42,15 @@ def check_gradient(path: str) -> None:
 
 
 def open_gradient(
-    path: str,
+    paths: Sequence[str],
     shape: tuple[int, ...],
     given_shape: tuple[int, ...],
     dtype: np.dtype[Any],
     result: Result,
 ) -> AbstractContextManager[GradientWriter]:
-    """Open a file for the blocks of an array of ``shape``, which is stored as ``given_shape``."""
+    """Open files for the blocks of an array of ``shape``, which is stored as ``given_shape``."""
     opened: AbstractContextManager[GradientWriter] = find_writer("open_gradient")(
-        path, shape, given_shape, dtype, result
+        paths, shape, given_shape, dtype, result
     )
     return opened
 

@@ -12,7 +12,7 @@ import typer
 from lossctl.cli.compute import make_argument
 from lossctl.cli.compute import make_option as make_loss_option
 from lossctl.cli.evaluate import make_command
-from lossctl.cli.shared import DATA, OUTPUT, SHARED, make_option, take_output
+from lossctl.cli.shared import DATA, OUTPUT, SHARED, make_option, make_output_option, take_output
 from lossctl.cli.values import MARK
 from lossctl.errors import CheckError, UsageError, did_you_mean
 
@@ -88,11 +88,7 @@ def list_options() -> list[inspect.Parameter]:
             " [default: table, or by the suffix of --output]",
             OUTPUT, "-f", "--format", metavar="FORMAT",
         ),
-        make_option(
-            "output", str | None, None,
-            "output file: .json .jsonl .csv .tsv .md, also with .gz or .zst", OUTPUT,
-            "-o", "--output", metavar="FILE",
-        ),
+        make_output_option(".json .jsonl .csv .tsv .md, also with .gz or .zst"),
         *(one for one in SHARED if one.name == "precision"),
     ]  # fmt: skip
 
@@ -150,7 +146,8 @@ def _run(loss: Loss | None, values: dict[str, Any]) -> None:
     for name in ("format", "output", "precision", "debug", "loss"):
         values.pop(name, None)
     strict, shown = values.pop("strict"), values.pop("progress")
-    check_output(output.format, output.target)
+    for target in output.targets:
+        check_output(output.format, target)
     if loss is None:
         inputs = values.pop("inputs") or []
     else:
@@ -166,7 +163,8 @@ def _run(loss: Loss | None, values: dict[str, Any]) -> None:
     errors = found.count("error") if strict else 0
 
     def write() -> None:
-        write_check(found, output.format, output.target, output.precision)
+        for target in output.targets:
+            write_check(found, output.format, target, output.precision)
 
     write_out(write, verdict=bool(errors))
     if errors:

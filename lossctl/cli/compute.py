@@ -131,26 +131,26 @@ def _compute(
     from lossctl.output.files.formats import check_stream_format, pick_file_format
     from lossctl.output.text.progress import show_progress
 
-    if output.target is not None:
-        pick_file_format(output.target, output.format)
-    else:
-        check_stream_format(output.format or "table", sys.stdout)
+    for target in output.targets:
+        if target is not None:
+            pick_file_format(target, output.format)
+        else:
+            check_stream_format(output.format or "table", sys.stdout)
     shown = settings.pop("progress")
     if settings["reduction"] != "none" or settings["save_state"] or settings["part"]:
         from lossctl.output.results import write_reduced
 
         with show_progress(shown) as progress:
             result = computation.compute(loss, *inputs, **settings, **options, progress=progress)
-        write_reduced(result, output.format, output.target, precision=output.precision)
+        for target in output.targets:
+            write_reduced(result, output.format, target, precision=output.precision)
         return
-    from lossctl.output.elements.write import write_elements
+    from lossctl.output.elements.stored import write_to_all
 
     for name in ("reduction", "part", "save_state"):
         del settings[name]
     # Lines printed to a terminal show the progress themselves.
-    lines = output.target is None and output.format not in (None, "table") and sys.stdout.isatty()
+    lines = None in output.targets and output.format not in (None, "table") and sys.stdout.isatty()
     with show_progress(shown and not lines) as progress:
         stream = computation.elements(loss, *inputs, **settings, **options, progress=progress)
-        write_elements(
-            stream, output.format, output.target, limit=output.limit, precision=output.precision
-        )
+        write_to_all(stream, output.format, output.targets, output.limit, output.precision)

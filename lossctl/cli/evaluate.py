@@ -14,6 +14,7 @@ from lossctl.cli.shared import (
     SHARED,
     complete_loss,
     make_option,
+    make_output_option,
     take_output,
 )
 from lossctl.cli.values import take_plain_values
@@ -63,8 +64,9 @@ def make_flag(name: str, spec: OptionSpec, default: Any) -> inspect.Parameter:
     kinds: dict[Value, Any] = {Value.NUMBER: float, Value.INTEGER: int, Value.SWITCH: bool}
     kind = kinds.get(spec.value, str)
     more: dict[str, Any] = {"metavar": spec.metavar, "min": spec.least}
-    if spec.value == Value.STRINGS:
-        kind, default, more["envvar"] = list[str], default or [], None
+    if spec.value in (Value.STRINGS, Value.NAMES):
+        kind, default = list[str], default or []
+        more |= {"envvar": None} if spec.value == Value.STRINGS else {}
     if spec.names_losses:
         more["autocompletion"] = complete_loss
     return make_option(
@@ -91,15 +93,8 @@ def list_output_options(limit: str) -> list[inspect.Parameter]:
             "--format",
             metavar="FORMAT",
         ),
-        make_option(
-            "output",
-            str | None,
-            None,
-            "output file: .json .jsonl .csv .tsv .md .parquet, text formats also with .gz or .zst",
-            OUTPUT,
-            "-o",
-            "--output",
-            metavar="FILE",
+        make_output_option(
+            ".json .jsonl .csv .tsv .md .parquet, text formats also with .gz or .zst"
         ),
         make_option("limit", int, 20, limit, OUTPUT, min=0, metavar="N"),
         *(one for one in SHARED if one.name == "precision"),
@@ -148,20 +143,21 @@ def _run(values: dict[str, Any]) -> None:
     output = take_output(values)
     del values["debug"]
     wanted = values.pop("progress")
-    check_output(output.format, output.target)
+    for target in output.targets:
+        check_output(output.format, target)
     specs = datasets.list_specs()
     _check_required(values, datasets.list_required())
     for name, value in values.items():
         if specs[name].value == datasets.Value.NAMES:
-            values[name] = value.split(",") if value else []
+            values[name] = [part for one in value for part in one.split(",")]
     planned = datasets.plan_evaluation(**values)
-    if output.target is not None:
-        planned.check_written(output.target)
+    planned.check_written([one for one in output.targets if one is not None])
     with show_progress(wanted) as progress:
         evaluation = planned.run(progress)
 
     def write() -> None:
-        write_evaluation(evaluation, output.format, output.target, output.limit, output.precision)
+        for target in output.targets:
+            write_evaluation(evaluation, output.format, target, output.limit, output.precision)
 
     report(write, [(one.condition, one) for one in evaluation.verdicts])
 

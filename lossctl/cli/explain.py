@@ -10,7 +10,7 @@ import typer
 
 from lossctl.api.shared_settings import REDUCED
 from lossctl.cli.compute import LossGroup, make_argument, make_option, wrap_command
-from lossctl.cli.shared import DATA, OUTPUT, SHARED, complete_loss, take_output
+from lossctl.cli.shared import DATA, OUTPUT, SHARED, complete_loss, make_output_option, take_output
 from lossctl.cli.shared import make_option as make_shared
 from lossctl.cli.values import take_plain_values
 
@@ -62,16 +62,7 @@ EXPLAINED = [
         "--format",
         metavar="FORMAT",
     ),
-    make_shared(
-        "output",
-        str | None,
-        None,
-        "output file: .md or .json",
-        OUTPUT,
-        "-o",
-        "--output",
-        metavar="FILE",
-    ),
+    make_output_option(".md or .json"),
 ]
 
 
@@ -138,12 +129,14 @@ def _explain(loss: Loss, inputs: list[str], values: dict[str, Any]) -> None:
     output = take_output(values | {"limit": 0}, FORMATS)
     for name in ("format", "output", "precision"):
         del values[name]
-    check_output(output.format, output.target)
+    for target in output.targets:
+        check_output(output.format, target)
     other = values.pop("why_differs")
     if other is None:
         with show_progress(values.pop("progress")) as progress:
             found = explanations.explain(loss, *inputs, progress=progress, **values)
-        write_explanation(found, output.format, output.target, output.precision)
+        for target in output.targets:
+            write_explanation(found, output.format, target, output.precision)
         return
     if values["reduction"] == loss.reduction:  # then each loss keeps its own reduction
         values["reduction"] = None
@@ -151,4 +144,5 @@ def _explain(loss: Loss, inputs: list[str], values: dict[str, Any]) -> None:
         difference = explanations.explain_difference(
             loss, other, *inputs, progress=progress, **values
         )
-    write_difference(difference, output.format, output.target, output.precision)
+    for target in output.targets:
+        write_difference(difference, output.format, target, output.precision)

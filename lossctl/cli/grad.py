@@ -27,8 +27,8 @@ HELP = {
     "reduction": REDUCED,
     "format": "format of the summary: table, json, jsonl, csv or tsv; with -o - the format of the"
     " gradient: also value, npy, parquet or arrow [default: table]",
-    "output": "output file of the gradient: .npy .csv .tsv .parquet .arrow .json .jsonl; {input}"
-    " in the name becomes the input's name; - is standard output",
+    "output": "output file of the gradient (repeatable): .npy .csv .tsv .parquet .arrow .json"
+    " .jsonl; {input} in the name becomes the input's name; - is standard output",
     "limit": "partial derivatives shown in a table with -o -; 0 shows all",
 }
 CHECK = inspect.Parameter(
@@ -94,13 +94,13 @@ def _differentiate(loss: Loss, inputs: list[str], values: dict[str, Any]) -> Non
     from lossctl.output.gradients.summary import check_summary_format, write_summary
 
     del values["debug"]
-    asked, target = values["format"], values["output"]
+    asked, given = values["format"], values["output"]
     output = take_output(values)
-    if target == "-":
+    if "-" in given:
         _print_elements(loss, inputs, values, output)
         return
     form = check_summary_format(asked, output.format)
-    found = _call(loss, inputs, values, output=output.target, keep=False)
+    found = _call(loss, inputs, values, output=given, keep=False)
     _judge(loss, found, partial(write_summary, found, form, precision=output.precision))
 
 
@@ -117,7 +117,8 @@ def _print_elements(loss: Loss, inputs: list[str], values: dict[str, Any], outpu
         )
     form = check_stream_format(output.format or "table", sys.stdout)
     with store_gradient() as place:
-        found = _call(loss, inputs, values, output=place)
+        files = [one for one in output.targets if one is not None]
+        found = _call(loss, inputs, values, output=[place, *files])
         write = partial(print_gradient, place, found.result, form, output.limit, output.precision)
         _judge(loss, found, write)
 

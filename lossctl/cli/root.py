@@ -263,7 +263,8 @@ def merge_command(
         ),
     ] = None,
     output: Annotated[
-        str | None, typer.Option("-o", "--output", metavar="FILE", help="output file")
+        list[str] | None,
+        typer.Option("-o", "--output", metavar="FILE", help="output file (repeatable)"),
     ] = None,
     precision: Annotated[
         int,
@@ -274,7 +275,9 @@ def merge_command(
     from lossctl.api.computation import merge
     from lossctl.output.results import write_reduced
 
-    write_reduced(merge(states), format, output, precision=precision)
+    result = merge(states)
+    for target in output or (None,):
+        write_reduced(result, format, None if target == "-" else target, precision=precision)
 
 
 def _choose_form(format: str | None, *flags: tuple[str, bool]) -> str:

@@ -53,9 +53,10 @@ def _run(values: dict[str, Any]) -> None:
     from lossctl.output.text.progress import show_progress
 
     output = take_output({**values, "limit": 0})
-    check_output(output.format, output.target)
-    if output.target is not None:
-        datasets.check_suite_written(output.target, values["suite"], values["job"])
+    for target in output.targets:
+        check_output(output.format, target)
+    targets = [one for one in output.targets if one is not None]
+    datasets.check_suite_written(targets, values["suite"], values["job"])
     with show_progress(values["progress"]) as progress:
         result = datasets.run_suite(
             values["suite"],
@@ -71,8 +72,13 @@ def _run(values: dict[str, Any]) -> None:
         for one in job.evaluation.verdicts
     ]
     errors = [(job.name, job.error) for job in result.jobs if job.error is not None]
+
+    def write() -> None:
+        for target in output.targets:
+            write_suite(result, output.format, target, output.precision)
+
     try:
-        report(lambda: write_suite(result, output.format, output.target, output.precision), gates)
+        report(write, gates)
     except CheckError as failed:
         if not errors:
             raise

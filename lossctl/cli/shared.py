@@ -20,7 +20,8 @@ class Output:
     """How and where a result is written."""
 
     format: str | None
-    target: str | None
+    targets: tuple[str | None, ...]
+    """The files, and None for standard output: one at least."""
     limit: int
     precision: int
 
@@ -38,6 +39,20 @@ def make_option(
     )
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
+    )
+
+
+def make_output_option(formats: str) -> inspect.Parameter:
+    """Return the option of the files to write, which may be repeated."""
+    return make_option(
+        "output",
+        list[str],
+        [],
+        f"output file (repeatable): {formats}",
+        OUTPUT,
+        "-o",
+        "--output",
+        metavar="FILE",
     )
 
 
@@ -111,16 +126,9 @@ SHARED = [
         "--format",
         metavar="FORMAT",
     ),
-    make_option(
-        "output",
-        str | None,
-        None,
-        "output file: .npy .csv .tsv .parquet .arrow .json .jsonl, text formats also with .gz or"
-        " .zst; - is standard output",
-        OUTPUT,
-        "-o",
-        "--output",
-        metavar="FILE",
+    make_output_option(
+        ".npy .csv .tsv .parquet .arrow .json .jsonl, text formats also with .gz or"
+        " .zst; - is standard output"
     ),
     make_option(
         "limit",
@@ -187,12 +195,10 @@ def take_output(values: dict[str, Any], known: Sequence[str] = ()) -> Output:
     not among them is meant for other commands.
     """
     chosen = {name: values.pop(name) for name in OUTPUT_NAMES}
-    if chosen["output"] == "-":  # standard output, by its usual name
-        chosen["output"] = None
+    # A dash is standard output, by its usual name.
+    targets = tuple(None if one == "-" else one for one in chosen["output"]) or (None,)
     # The suffix of an output file takes precedence over a default from the environment.
-    default = None if chosen["output"] else os.environ.get("LOSSCTL_FORMAT")
+    default = os.environ.get("LOSSCTL_FORMAT") if targets == (None,) else None
     if known and default not in known:
         default = None
-    return Output(
-        chosen["format"] or default, chosen["output"], chosen["limit"], chosen["precision"]
-    )
+    return Output(chosen["format"] or default, targets, chosen["limit"], chosen["precision"])

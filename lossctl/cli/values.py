@@ -39,7 +39,51 @@ def _take_plain_value(parameter: Any) -> Any:
         plain = PlainValue(kind, parameter.type_descriptor.parameter_info)
     if plain is not None:
         parameter.get_runtime_param = lambda: plain
+    parameter.split_envvar_value = lambda value: [value]  # a name or condition may have blanks
+    if parameter.param_type_name == "option" and not parameter.multiple:
+        reject_repetition(parameter)
     return parameter
+
+
+def reject_repetition(option: Any) -> None:
+    """Let an option with a single value be an error where it is given twice, not the last value."""
+    if hasattr(option, "repetition_rejected"):
+        return
+    option.repetition_rejected = True
+    register, consume = option.add_to_parser, option.consume_value
+
+    def consume_value(context: Any, values: Any) -> Any:
+        if option.name in values:
+            values = {**values, option.name: take_single(option, values[option.name])}
+        return consume(context, values)
+
+    option.add_to_parser = lambda parser, context: register(Collector(parser), context)
+    option.consume_value = consume_value
+
+
+def take_single(option: Any, given: list[Any]) -> Any:
+    """Return the only value that was given; raises UsageError where there are several."""
+    if option.is_flag:
+        if len(set(given)) > 1:
+            flags = [max(named, key=len) for named in (option.opts, option.secondary_opts)]
+            raise UsageError(f"{' and '.join(flags)} were both given", "Choose one.")
+    elif len(given) > 1:
+        shown = " and ".join(repr(str(one).removeprefix(MARK)) for one in given)
+        count = "twice" if len(given) == 2 else f"{len(given)} times"
+        raise UsageError(f"{_label(option)} was given {count}: {shown}", "Give it once.")
+    return given[-1]
+
+
+class Collector:
+    """Registers options with a parser such that all their values are collected."""
+
+    def __init__(self, parser: Any) -> None:
+        self._parser = parser
+
+    def add_option(self, *, dest: str, action: str, **more: Any) -> None:
+        """Register an option."""
+        action = action.replace("store", "append")
+        self._parser.add_option(dest=dest, action=action, **more)
 
 
 def _show_plainly(parameter: Any, kind: type | None) -> None:

@@ -34,9 +34,10 @@ class GradientWriter(Protocol):
 
 
 Open = Callable[
-    [str, Shape, Shape, "np.dtype[Any]", "Result"], AbstractContextManager[GradientWriter]
+    [Sequence[str], Shape, Shape, "np.dtype[Any]", "Result"],
+    AbstractContextManager[GradientWriter],
 ]
-"""Opens a file for an array: its name, its shape, and the shape in which it is stored."""
+"""Opens files for an array: their names, its shape, and the shape in which it is stored."""
 
 
 def check_differentiable(call: Call) -> tuple[str, ...]:
@@ -60,7 +61,7 @@ def check_differentiable(call: Call) -> tuple[str, ...]:
 def differentiate(
     call: Call,
     names: Sequence[str],
-    files: Mapping[str, str],
+    files: Mapping[str, Sequence[str]],
     open_file: Open,
     *,
     keep: bool,
@@ -90,7 +91,7 @@ def differentiate(
         result=result,
         measures=tuple(stream.measures.values()),
         arrays=arrays,
-        files=dict(files),
+        files={name: ", ".join(paths) for name, paths in files.items()},
         numerical=rule.numerical,
         note=declared.note if declared is not None else "",
         agreement=stream.agreement if check and not rule.numerical else None,
@@ -119,7 +120,7 @@ def _keep(stream: Gradients, shapes: Mapping[str, Shape]) -> dict[str, Array]:
 
 def _write(
     stream: Gradients,
-    files: Mapping[str, str],
+    files: Mapping[str, Sequence[str]],
     result: Result,
     shapes: Mapping[str, Shape],
     open_file: Open,
@@ -129,9 +130,9 @@ def _write(
     with ExitStack() as stack:
         writers = {
             name: stack.enter_context(
-                open_file(path, stream.shapes[name], shapes[name], dtype, result)
+                open_file(paths, stream.shapes[name], shapes[name], dtype, result)
             )
-            for name, path in files.items()
+            for name, paths in files.items()
         }
         for block in stream:
             writers[block.name].write(block.start, block.values)

@@ -85,10 +85,10 @@ class EvaluationOptions:
         ),
     ] = None
     where: Annotated[
-        str | None,
+        Any,
         OptionSpec(
-            Value.STRING,
-            "keep only matching rows, such as 'age > 40 and sex == 1'",
+            Value.STRINGS,
+            "keep only matching rows, such as 'age > 40 and sex == 1' (repeatable: all must hold)",
             metavar="EXPRESSION",
         ),
     ] = None
@@ -169,7 +169,12 @@ class EvaluationOptions:
     ] = 0
     show: Annotated[
         Any,
-        OptionSpec(Value.NAMES, "columns to show beside the worst rows", ROWS, metavar="COLUMNS"),
+        OptionSpec(
+            Value.NAMES,
+            "columns to show beside the worst rows (repeatable)",
+            ROWS,
+            metavar="COLUMNS",
+        ),
     ] = None
     elements: Annotated[
         str | PathLike[str] | None,

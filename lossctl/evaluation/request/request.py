@@ -113,13 +113,15 @@ def make_request(options: EvaluationOptions) -> Request:
             asked[BY, number, place] = Asked(axis.given, labels=not axis.bins, what="by")
     for one in asked.values():
         dataset.resolve(one)
-    resolved = {
+    where = list_strings(options.where)
+    resolved: dict[str, Any] = {
         "pred": models,
         "how": None if on is None else options.how or "exact",
         "id": identity,
         "classes": None if classes is None else classes.names,
         "baseline": compared,
         "show": shown,
+        "where": where[0] if len(where) == 1 else where or None,
         "fail_if": conditions,
     }
     return Request(
@@ -130,7 +132,7 @@ def make_request(options: EvaluationOptions) -> Request:
         by=slices,
         asked=asked,
         settings=settings,
-        filter=_read_filter(options.where, dataset),
+        filter=_read_filter(where, dataset),
         classes=classes,
         indexed=indexed,
         time_major=find_time_major(tasks),
@@ -314,10 +316,10 @@ def _add_groupings(slices: tuple[BySpec, ...], gates: Sequence[Gate]) -> tuple[B
     return tuple(found)
 
 
-def _read_filter(where: str | None, dataset: Dataset) -> Filter | None:
-    if where is None:
+def _read_filter(conditions: Sequence[str], dataset: Dataset) -> Filter | None:
+    if not conditions:
         return None
-    found = Filter(where)
+    found = Filter(*conditions)
     if dataset.data is None:
         raise UsageError(
             "where filters by columns of a dataset, but no dataset is given",

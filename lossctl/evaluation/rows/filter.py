@@ -35,21 +35,22 @@ SIGNS: dict[type[ast.AST], str] = {
 
 
 class Filter:
-    """An expression that was checked to be harmless, and the columns that it uses."""
+    """Expressions that were checked to be harmless, all of which must hold, and their columns."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self._expression = Expression(text)
-        self.columns = self._expression.columns
+    def __init__(self, *texts: str) -> None:
+        self._expressions = [Expression(text) for text in texts]
+        names = (name for one in self._expressions for name in one.columns)
+        self.columns = tuple(dict.fromkeys(names))
 
     def check_columns(self, names: Sequence[str]) -> None:
         """Raise UsageError for a name that is not a column of the dataset."""
-        for name in self.columns:
-            if name not in names:
-                raise UsageError(
-                    describe(self.text, f": there is no column {name!r}"),
-                    suggest(name) or did_you_mean(name, names),
-                )
+        for expression in self._expressions:
+            for name in expression.columns:
+                if name not in names:
+                    raise UsageError(
+                        describe(expression.text, f": there is no column {name!r}"),
+                        suggest(name) or did_you_mean(name, names),
+                    )
 
     def keep(
         self,
@@ -57,36 +58,45 @@ class Filter:
         loose: Collection[str] = (),
         kinds: MutableMapping[str, ValueType] | None = None,
     ) -> NDArray[np.bool_]:
-        """Return which rows the expression holds for.
+        """Return which rows the expressions hold for.
 
         The columns of ``loose`` are those of text files, whose cells have no type; ``kinds``
         remembers between calls as what they were read.
         """
-        expression = self._expression
         known: MutableMapping[str, ValueType] = {} if kinds is None else kinds
         rows = len(next(iter(columns.values())))
-
-        def look_up(name: ast.Name) -> Operand:
-            called = expression.name_of(name)
-            return take_column(
-                columns[called], called, expression.spell(name), known, loose=called in loose
-            )
-
-        evaluation = ExpressionValues(expression, look_up)
-        try:
-            found = evaluation.hold(expression.tree)
-        except MisfitError as error:
-            raise DataError(
-                describe(self.text, f" does not fit the columns: {error}"), error.remedy
-            ) from error
-        except NoTruthError as error:
-            raise UsageError(
-                describe(self.text, f" is not true or false for each row: {error}"),
-                f"Compare {error.spelled} with something. {EXAMPLE}",
-            ) from error
-        except RecursionError as error:
-            raise DataError(describe(self.text, " is nested too deeply")) from error
+        found: Any = np.True_
+        for expression in self._expressions:
+            found = found & _hold(expression, columns, loose, known)
         return np.array(np.broadcast_to(found, rows))
+
+
+def _hold(
+    expression: Expression,
+    columns: Mapping[str, Any],
+    loose: Collection[str],
+    kinds: MutableMapping[str, ValueType],
+) -> Any:
+    """Return for which rows an expression is true: one truth, or one for each row."""
+
+    def look_up(name: ast.Name) -> Operand:
+        called = expression.name_of(name)
+        spelled = expression.spell(name)
+        return take_column(columns[called], called, spelled, kinds, loose=called in loose)
+
+    try:
+        return ExpressionValues(expression, look_up).hold(expression.tree)
+    except MisfitError as error:
+        raise DataError(
+            describe(expression.text, f" does not fit the columns: {error}"), error.remedy
+        ) from error
+    except NoTruthError as error:
+        raise UsageError(
+            describe(expression.text, f" is not true or false for each row: {error}"),
+            f"Compare {error.spelled} with something. {EXAMPLE}",
+        ) from error
+    except RecursionError as error:
+        raise DataError(describe(expression.text, " is nested too deeply")) from error
 
 
 class NoTruthError(Exception):

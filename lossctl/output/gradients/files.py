@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.output.elements.binary import write_npy_header
+from lossctl.output.elements.stored import StoredElements
 from lossctl.output.elements.write import write_elements
 from lossctl.output.files.files import find_target, open_binary, open_spool
 from lossctl.output.files.formats import pick_file_format
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 
-_STORED_NUMBERS = 262_144
+COLUMN = "gradient"
+"""What the numbers are called."""
 
 
 class BlockWriter:
@@ -64,28 +66,6 @@ class BlockWriter:
         self._at = place + numbers.nbytes
 
 
-class StoredGradient:
-    """A gradient in a temporary file, as a stream of elements."""
-
-    column = "gradient"
-
-    def __init__(self, file: BinaryIO, shape: Shape, dtype: np.dtype[Any], result: Result) -> None:
-        self.shape: tuple[int | None, ...] = shape
-        self.dtype = dtype
-        self._file = file
-        self._begin = file.tell()
-        self._result = result
-
-    def __iter__(self) -> Iterator[Array]:
-        self._file.seek(self._begin)
-        while data := self._file.read(_STORED_NUMBERS * self.dtype.itemsize):
-            yield np.frombuffer(data, self.dtype)
-
-    def result(self) -> Result:
-        """Return the loss whose gradient it is."""
-        return self._result
-
-
 def check_target(path: str) -> None:
     """Raise UsageError or FileError if a gradient cannot be written there."""
     pick_file_format(path)
@@ -94,25 +74,31 @@ def check_target(path: str) -> None:
 
 @contextmanager
 def open_gradient(
-    path: str, shape: Shape, given_shape: Shape, dtype: np.dtype[Any], result: Result
+    paths: Sequence[str],
+    shape: Shape,
+    given_shape: Shape,
+    dtype: np.dtype[Any],
+    result: Result,
 ) -> Iterator[BlockWriter]:
-    """Open a file for the blocks of an array of ``shape``, which is stored as ``given_shape``.
+    """Open files for the blocks of an array of ``shape``, which is stored as ``given_shape``.
 
-    NPY files are written in place; for other formats and for pipes, a temporary file beside the
-    target stores the numbers until all are written.
+    A single NPY file is written in place; for other formats, for pipes and for several files, a
+    temporary file stores the numbers until all are written.
     """
-    target = Path(path)
-    if pick_file_format(path).name == "npy" and (target.is_file() or not target.exists()):
-        with open_binary(path) as file:
+    target = Path(paths[0])
+    regular = target.is_file() or not target.exists()
+    if len(paths) == 1 and pick_file_format(paths[0]).name == "npy" and regular:
+        with open_binary(target) as file:
             write_npy_header(file, given_shape, dtype)
             yield BlockWriter(file, shape, dtype)
         return
-    folder = target.resolve().parent
-    with open_spool(folder if target.is_file() or not target.exists() else None) as spool:
+    with open_spool(target.resolve().parent if regular else None) as spool:
         begin = spool.tell()
         yield BlockWriter(spool, shape, dtype)
         spool.seek(begin)
-        write_elements(StoredGradient(spool, given_shape, dtype, result), target=path)
+        stored = StoredElements(spool, given_shape, dtype, result, COLUMN)
+        for path in paths:
+            write_elements(stored, target=path)
 
 
 @contextmanager
@@ -129,4 +115,5 @@ def print_gradient(
     with path.open("rb") as file:
         np.lib.format.read_magic(file)
         shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-        write_elements(StoredGradient(file, shape, dtype, result), format, None, limit, precision)
+        stored = StoredElements(file, shape, dtype, result, COLUMN)
+        write_elements(stored, format, None, limit, precision)
