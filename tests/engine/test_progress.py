@@ -18,7 +18,7 @@ from tests.support.command_line import Run, environment, read_terminal, strip_st
 IMPATIENT = """
 import sys
 from lossctl.output.text import progress
-progress.PATIENCE = float(sys.argv.pop(1))
+progress.DELAY_S = float(sys.argv.pop(1))
 from lossctl.cli import main
 main()
 """

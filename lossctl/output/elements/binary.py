@@ -35,8 +35,8 @@ _ROW_GROUP = 262_144
 def write_npy(stream: ElementStream, file: BinaryIO) -> Result:
     """Write an array of the reference library's shape, block by block.
 
-    The header says how long it is. Where only the end tells that, it is written again into a
-    file; for a pipe, the losses wait in a temporary file.
+    The header contains the length. If it is known only at the end, the header of a file is
+    rewritten; for a pipe, the losses are buffered in a temporary file.
     """
     shape = stream.shape
     known = count_elements(shape) is not None
@@ -52,7 +52,7 @@ def write_npy(stream: ElementStream, file: BinaryIO) -> Result:
     _write_losses(stream, file)
     result = stream.result()
     if not known:
-        # NumPy leaves room in the header for axis 0 to grow: the data stay where they are.
+        # NumPy's header leaves room for axis 0 to grow, so that the data need not move.
         file.seek(0)
         write_npy_header(file, result.shape, choose_dtype(stream))
         file.seek(0, io.SEEK_END)
@@ -64,7 +64,7 @@ def _write_losses(stream: ElementStream, file: BinaryIO) -> None:
 
 
 def write_npy_header(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Write what stands before the numbers of an NPY file."""
+    """Write the header of an NPY file."""
     description = np.lib.format.dtype_to_descr(dtype)
     header = {"descr": description, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
@@ -76,7 +76,7 @@ def write_parquet(stream: ElementStream, file: BinaryIO) -> Result:
     import pyarrow.parquet as pq
 
     schema = _make_schema(stream)
-    # Indices count upwards: their differences take next to no space.
+    # Indices increase steadily: their differences take almost no space.
     encoding = dict.fromkeys(name_axes(stream.shape), "DELTA_BINARY_PACKED")
     encoding[name_column(stream)] = "PLAIN"
     writer = pq.ParquetWriter(
@@ -113,7 +113,7 @@ def write_arrow(stream: ElementStream, file: BinaryIO) -> Result:
 
 @contextmanager
 def _close_at_end(writer: Any, file: BinaryIO) -> Iterator[None]:
-    """Close a writer, which writes the end of the format; in a pipe only if all went well."""
+    """Close a writer, which writes the end of the format; in a pipe only on success."""
     try:
         yield
     except BaseException:

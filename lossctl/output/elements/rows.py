@@ -1,8 +1,7 @@
 """Per-element losses as rows: their indices, and their text.
 
-Text is made block by block, in one of two ways with the same result to the last character:
-Python's own `repr` for the first blocks, and pyarrow, which is five times faster and takes 0.1 s
-to import, for long streams.
+Text is formatted block by block, in one of two ways with identical results: Python's `repr` for
+the first blocks; for long streams pyarrow, which is five times faster and takes 0.1 s to import.
 """
 
 from __future__ import annotations
@@ -22,20 +21,20 @@ if TYPE_CHECKING:
     from lossctl.engine.sums.result import Result
 
 _PLAIN_ROWS = 262_144
-"""Rows of a stream that are formatted without pyarrow: that takes as long as to import it."""
+"""Rows of a stream formatted without pyarrow: that takes as long as importing it."""
 
 _COMMON = (1e-3, 1e6)
-"""Between these sizes, pyarrow and `repr` write a number alike but for the ``.0``."""
+"""Between these sizes, pyarrow and `repr` format a number alike except for the ``.0``."""
 
 Array = NDArray[Any]
 
 
 class ElementStream(Protocol):
-    """Per-element losses on their way: blocks in C order, and the counts after the last one."""
+    """A stream of per-element losses: blocks in C order, and the counts after the last one."""
 
     @property
     def shape(self) -> tuple[int | None, ...]:
-        """The shape; the length of axis 0 is None where it is known only at the end."""
+        """The shape; the length of axis 0 is None if it is known only at the end."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -61,21 +60,21 @@ class Rows(NamedTuple):
 
 
 class Labels(NamedTuple):
-    """A column of texts, each one of a few."""
+    """A column of strings from a small set."""
 
     codes: Array
     texts: tuple[str, ...]
 
 
 _RELEASED_ROWS = 262_144
-"""Rows after which unused memory is given back: 10 to 15 MB less, in no measurable time."""
+"""Rows after which unused memory is released: saves 10 to 15 MB, in no measurable time."""
 
 Piece = str | Array | Labels
-"""What a row is made of: the same text in every row, whole numbers, losses, or labels."""
+"""A part of a row: a constant string, integers, losses, or labels."""
 
 
 _PIECE_ROWS = 32_768
-"""Rows made into text or records at once: their texts take ten times the memory of the losses."""
+"""Rows formatted at once: their text takes ten times the memory of the losses."""
 
 
 def choose_dtype(stream: ElementStream) -> np.dtype[Any]:
@@ -84,7 +83,7 @@ def choose_dtype(stream: ElementStream) -> np.dtype[Any]:
 
 
 def name_column(stream: ElementStream) -> str:
-    """Return what the numbers of the stream are called: losses, unless it says otherwise."""
+    """Return the column name of the stream's numbers: loss, unless it declares another."""
     return getattr(stream, "column", "loss")
 
 
@@ -102,7 +101,7 @@ def read_rows(stream: ElementStream) -> Iterator[Rows]:
 
 
 def _release_memory() -> None:
-    """Let pyarrow, where it is loaded, give back the memory that it keeps for later."""
+    """Release the memory that pyarrow keeps for reuse, if it is loaded."""
     arrow = sys.modules.get("pyarrow")
     if arrow is not None:
         arrow.default_memory_pool().release_unused()
@@ -132,13 +131,13 @@ def count_elements(shape: Sequence[int | None]) -> int | None:
 def format_rows(pieces: Sequence[Piece], rows: Rows, names: dict[str, str]) -> str:
     """Return the text of the rows, each the concatenation of its pieces.
 
-    Losses are written in the shortest form that reads back as the same number of their type;
-    ``names`` says how numbers like ``nan`` are written.
+    Losses have the shortest form that reads back as the same number of their type; ``names``
+    replaces numbers like ``nan``.
     """
     if rows.stop > _PLAIN_ROWS:
         return _format_with_arrow(pieces, names)
     columns = [_format_plain(piece, names) for piece in pieces]
-    # The losses make one column at least finite, which ends the repeated texts.
+    # The column of losses is finite, which ends the repeated strings.
     return "".join(chain.from_iterable(zip(*columns, strict=False)))
 
 
@@ -175,17 +174,17 @@ def _format_with_arrow(pieces: Sequence[Piece], names: dict[str, str]) -> str:
         else:
             columns.append(pa.array(piece).cast(pa.string()))
     lines = pc.binary_join_element_wise(*columns, "")
-    # The texts of an Arrow array lie behind each other in memory: they are the text of the block.
+    # The strings of an Arrow array are contiguous in memory: together they are the block's text.
     _, offsets, characters = lines.buffers()
     size = int(np.frombuffer(offsets, np.int32)[len(lines)])
     return str(memoryview(characters)[:size], "utf-8")
 
 
 def _format_floats_with_arrow(losses: Array, names: dict[str, str]) -> pa.Array:
-    """Return the texts that `repr` gives, which pyarrow writes apart from three differences.
+    """Return the strings of `repr`, using pyarrow and correcting its three differences.
 
-    Whole numbers lack their ``.0``; very small and very large ones turn to powers of ten
-    elsewhere; and ``names`` are ours.
+    Integers lack their ``.0``, very small and very large numbers switch to powers of ten at other
+    sizes, and ``names`` are ours.
     """
     import pyarrow as pa
     import pyarrow.compute as pc

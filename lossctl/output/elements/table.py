@@ -1,7 +1,7 @@
 """Per-element losses as a table for people.
 
-The lines are drawn here, in the boxes of rich, because rich lays out a table as a whole: it would
-hold every row in memory.
+The lines are drawn here, with the boxes of rich, because rich lays out a whole table at once and
+would keep every row in memory.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from lossctl.engine.sums.result import Result
 
 _PAGE = 5_000
-"""Rows that are measured together: a table of up to so many is as narrow as its content."""
+"""Rows whose widths are measured together: a table of up to this many rows fits its content."""
 
 _INDEX_WIDTH = 12
-"""Width of an index whose largest value is not known."""
+"""Width of an index whose largest value is unknown."""
 
 
 def print_elements(stream: ElementStream, out: TextIO, limit: int, precision: int) -> Result:

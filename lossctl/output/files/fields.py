@@ -22,7 +22,7 @@ RESULT_FORMAT = "lossctl.result/1"
 """Name and version of the JSON object's shape."""
 
 NON_FINITE = {"nan": '"NaN"', "inf": '"Infinity"', "-inf": '"-Infinity"'}
-"""How JSON writes the numbers that it has no form for."""
+"""How numbers that JSON cannot represent are written."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Field:
     column: bool = False
     read: Callable[[Result], Any] | None = None
     sparse: bool = False
-    """Whether it is left out where there is nothing to tell."""
+    """Whether the field is omitted when it is empty."""
 
     def __call__(self, result: Result) -> Any:
         """Return the field of the result."""

@@ -14,7 +14,7 @@ from lossctl.output.text.wording import can_encode, fit_text, read_encoding
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 _BATCH = 50_000
-"""Records, at least, that become a row group of a Parquet file at once."""
+"""Minimum number of records in a row group of a Parquet file."""
 
 
 def write_delimited(

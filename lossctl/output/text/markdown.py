@@ -1,4 +1,4 @@
-"""Markdown as a terminal shows it."""
+"""Markdown rendered for a terminal."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from rich.text import Text
 from rich.theme import Theme
 
 LOCAL_LINK = re.compile(r"!?\[([^\]]+)\]\((?!\w+:)[^)]*\)")
-"""A link to a file beside the page, which a terminal cannot follow."""
+"""A link to a local file, which a terminal cannot follow."""
 
 STYLES = Theme({"markdown.code": "cyan"})
-"""Without rich's black behind code, which stands out on a light terminal."""
+"""Styles without rich's black background of code, which stands out on a light terminal."""
 
 
 class Verbatim(CodeBlock):
-    """A block of code whose lines are never wrapped: they may be tables."""
+    """A block of code whose lines are never wrapped, because they may be tables."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         for line in str(self.text).rstrip().splitlines():
@@ -29,7 +29,7 @@ class Verbatim(CodeBlock):
 
 
 class FoldedTable(TableElement):
-    """A table whose long words go on in the next line, where rich would cut them."""
+    """A table whose long words wrap, where rich would cut them."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Any]:
         for drawn in super().__rich_console__(console, options):
@@ -40,7 +40,7 @@ class FoldedTable(TableElement):
 
 
 class Page(Markdown):
-    """Markdown with verbatim blocks of code, and tables of which nothing is cut."""
+    """Markdown with verbatim blocks of code and tables that are never cut."""
 
     elements: ClassVar[dict[str, type[MarkdownElement]]] = {
         **Markdown.elements,
@@ -51,7 +51,7 @@ class Page(Markdown):
 
 
 def draw(text: str, stream: TextIO) -> str:
-    """Return the Markdown drawn for a terminal of the stream's width, with its styles."""
+    """Return the Markdown rendered, with styles, for a terminal of the stream's width."""
     console = Console(file=stream, highlight=False, emoji=False, theme=STYLES)
     plain = LOCAL_LINK.sub(r"\1", text).replace("<br>", ", ")
     with console.capture() as capture:

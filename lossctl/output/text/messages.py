@@ -11,13 +11,13 @@ from lossctl.output.text.wording import fit_text, read_encoding
 
 
 def print_error(error: LossctlError, stream: TextIO | None = None) -> None:
-    """Print what was wrong, and on the next line what to do about it."""
+    """Print the message, and the remedy on the next lines."""
     remedy = [f"  {line}" for line in error.remedy.splitlines()]
     _print("error", "red", [*error.message.splitlines(), *remedy], stream)
 
 
 def print_warning(text: str, stream: TextIO | None = None) -> None:
-    """Print something that a person should know of."""
+    """Print a warning."""
     _print("warning", "yellow", text.splitlines(), stream)
 
 
@@ -32,6 +32,6 @@ def _print(kind: str, color: str, lines: list[str], stream: TextIO | None) -> No
 
     from lossctl.output.text.console import open_console
 
-    # The terminal itself wraps, so that a path can be copied in one piece.
+    # The terminal wraps the line, so that a path can be copied in one piece.
     styled = Text.assemble((f"{kind}:", f"bold {color}"), " ", text)
     open_console(stream).print(styled, soft_wrap=True)

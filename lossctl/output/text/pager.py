@@ -1,4 +1,4 @@
-"""Long texts on a terminal, a screen at a time."""
+"""Long text on a terminal, a screen at a time."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import subprocess
 import sys
 
 LESS = "FRSX"
-"""What less does unless LESS says otherwise: leave if all fits, keep colours, and let long lines
-run over the edge, where the arrow keys reach them."""
+"""Options of less unless LESS is set: quit if the text fits one screen, keep colours, and chop long
+lines, which the arrow keys scroll."""
 
 
 def show(text: str) -> None:
-    """Show a text with the program that PAGER names, or less; without one, print it."""
+    """Show text in the pager that PAGER names, or in less; without a pager, print it."""
     words = shlex.split(os.environ.get("PAGER", "less"))
     if words and os.environ.get("TERM") != "dumb":
         try:
@@ -31,7 +31,7 @@ def show(text: str) -> None:
 
 
 def _feed(pager: subprocess.Popen[str], text: str) -> None:
-    """Hand the text to the pager, and wait until the person leaves it, whom Ctrl-C is then for."""
+    """Pass the text to the pager and wait until it exits; it gets Ctrl-C meanwhile."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         pager.communicate(text)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-PATIENCE = 1.0
-"""Seconds that a run may take before anything is shown."""
+DELAY_S = 1.0
+"""Seconds before progress is shown."""
 
 
 @contextmanager
 def show_progress(wanted: bool = True) -> Iterator[Callable[[int, int | None], None] | None]:
-    """Yield what to call with the samples done and the samples there are; None shows nothing."""
+    """Yield a function to call with the samples done and the total; None shows nothing."""
     if not wanted or not sys.stderr.isatty():
         yield None
         return
@@ -29,7 +29,7 @@ def show_progress(wanted: bool = True) -> Iterator[Callable[[int, int | None], N
 
 
 def hide_progress() -> None:
-    """Take the bar away for good, because something is about to be printed."""
+    """Remove the bar for good, because something is about to be printed."""
     if Display.current is not None:
         Display.current.stop()
         Display.current = None
@@ -48,17 +48,17 @@ class Display:
         self.total: int | None = None
 
     def update(self, done: int, total: int | None) -> None:
-        """Take notice of progress."""
+        """Update the progress."""
         if self.stopped:
             return
         if self.progress is None:
-            if time.monotonic() - self.begin < PATIENCE:
+            if time.monotonic() - self.begin < DELAY_S:
                 return
             self._start()
         assert self.progress is not None
         assert self.task is not None
         rate = done / (time.monotonic() - self.begin)
-        # A new total makes rich forget the speed, so a guess is kept as long as it is about right.
+        # A new total resets rich's speed, so an estimate is kept while it is about right.
         if self.total is None or total is None or abs(total - self.total) > self.total // 50:
             self.total = total
         shown = None if self.total is None else max(self.total, done)

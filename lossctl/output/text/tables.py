@@ -1,4 +1,4 @@
-"""A table as plain text cells, drawn in a terminal, in a pipe, or as Markdown."""
+"""A table of text cells, drawn on a terminal, in a pipe, or as Markdown."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 _FULL = "█"
 
 STYLES = {"good": "green", "bad": "red", "": ""}
-"""How a row of each tone is coloured."""
+"""The colour of rows of each tone."""
 
 _LEAST_TEXT = 10
-"""Text is folded to no less than so many characters."""
+"""Minimum width to which text is folded."""
 
 _OPEN_BOX = "╭──╮\n│  │\n├──┤\n│  │\n├──┤\n├──┤\n│  │\n╰──╯\n"
-"""A rounded frame without lines between the columns, which leaves their room to numbers."""
+"""A rounded frame without lines between the columns, which saves width for numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """The head of a column, and where its cells stand."""
+    """The heading of a column, and how its cells are aligned."""
 
     name: str
     right: bool = True
@@ -55,7 +55,7 @@ class Grid:
 
 
 def draw_bar(share: float, width: int, encoding: str | None = None) -> str:
-    """Return a bar that fills a share of so many cells, to an eighth of a cell."""
+    """Return a bar that fills a share of ``width`` cells, to an eighth of a cell."""
     share = min(max(share, 0.0), 1.0) if share == share else 0.0  # noqa: PLR0124 - NaN
     if not can_encode(_FULL + _EIGHTHS, encoding):
         return "#" * round(share * width)
@@ -64,7 +64,7 @@ def draw_bar(share: float, width: int, encoding: str | None = None) -> str:
 
 
 def print_grids(heading: Sequence[str], grids: Sequence[Grid], stream: TextIO) -> None:
-    """Print lines and grids, coloured and fitted on a terminal, plain and whole elsewhere."""
+    """Print lines and grids, coloured and fitted on a terminal, plain and complete elsewhere."""
     from rich.text import Text
 
     from lossctl.output.text.console import open_console
@@ -88,20 +88,20 @@ def print_grids(heading: Sequence[str], grids: Sequence[Grid], stream: TextIO) -
 
 
 def _find_least_width(grid: Grid) -> int:
-    """Return the width in which every number stands on one line."""
+    """Return the minimum width at which every number fits on one line."""
     widths = (_find_width(grid, place) for place in range(len(grid.columns)))
     return 2 + sum(width + 2 for width in widths)
 
 
 def _leave_out_bars(grid: Grid) -> Grid:
-    """Return the grid without its bars, which tell nothing that the numbers do not."""
+    """Return the grid without its bars, which only repeat the numbers."""
     kept = [place for place, column in enumerate(grid.columns) if not column.bar]
     rows = [Row([row.cells[place] for place in kept], row.tone) for row in grid.rows]
     return Grid([grid.columns[place] for place in kept], rows, grid.title, grid.notes)
 
 
 def _find_width(grid: Grid, place: int) -> int:
-    """Return the width that a column must have: text folds where it is longer."""
+    """Return the minimum width of a column, to which longer text is folded."""
     column = grid.columns[place]
     lines = (line for row in grid.rows for line in row.cells[place].split("\n"))
     widest = max(map(len, [*column.name.split("\n"), *lines]))
@@ -173,6 +173,6 @@ def _join(cells: Sequence[str]) -> str:
 
 
 def _escape(text: str) -> str:
-    """Protect the signs of Markdown and HTML; an underscore within a word is no sign."""
+    """Escape the markup of Markdown and HTML; an underscore within a word is not markup."""
     shown = re.sub(r"([\\`*\[\]|<]|\b_|_\b)", r"\\\1", text)
     return " ".join(shown.split("\n"))

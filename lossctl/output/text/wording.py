@@ -20,10 +20,10 @@ _ASCII = {
     "→": "->",
     "…": "...",
 }
-"""What stands for a symbol where the encoding lacks it."""
+"""Replacements of symbols that the encoding lacks."""
 
 _WHOLE = 2.0**53
-"""Up to here every whole number is exact in double precision."""
+"""Up to here every integer is exact in double precision."""
 
 
 def read_encoding(stream: TextIO) -> str:
@@ -32,7 +32,7 @@ def read_encoding(stream: TextIO) -> str:
 
 
 def can_encode(text: str, encoding: str | None) -> bool:
-    """Tell whether the encoding has every character of the text."""
+    """Return whether the encoding has every character of the text."""
     try:
         text.encode(encoding or "utf-8")
     except UnicodeEncodeError:
