@@ -385,7 +385,7 @@ def _list_skipped(context: CheckContext, hashes: RowHashes | None) -> Iterator[s
     plan = context.plan
     indexed = len(plan.inputs) > 1 and plan.inputs[1].kind == Kind.INDEX
     if indexed and context.confusion is None and plan.classes > 2:
-        yield f"the order of the classes: {plan.classes} are too many, or no axis holds them"
+        yield f"the order of the classes: {plan.classes} are too many, or have no axis"
     if not can_shift(plan):
         yield "shifted rows: samples are not read one by one, or have no separate losses"
     if hashes is not None and plan.block_plan.boxes and len(plan.block_plan.boxes) > 1:

@@ -286,8 +286,8 @@ def _compare_with_time(column: Operand, sign: str, literal: Operand) -> Any:
             count = moment.within(column.zone)
             if count is None:
                 raise MisfitError(
-                    f"{literal.spelled} is no single time in {column.zone}, where the clock is put"
-                    " forward or back",
+                    f"{literal.spelled} is not a unique time in {column.zone}, where the clock is"
+                    " put forward or back",
                     f"Write it with a zone: '{literal.data}+00:00'.",
                 )
         elif moment is not None and moment.zoned:

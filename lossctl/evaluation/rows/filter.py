@@ -180,7 +180,7 @@ class ExpressionValues:
                 raise MisfitError(f"{one.spelled} in a list is not a literal", "Write == and or.")
         if len({one.kind for one in values}) > 1 and column.kind == ValueType.LOOSE:
             raise MisfitError(
-                f"the list {self._spell(right)} holds values of several types",
+                f"the list {self._spell(right)} contains values of several types",
                 "Put all of them in quotes, or none.",
             )
         return np.asarray(is_in(column, values, spelled).data)
