@@ -77,7 +77,7 @@ def read_header(file: IO[bytes], where: str) -> Header:
         if _reads_as(text, FLOAT8_E5M2):
             raise DataError(
                 f"{where}: dtype {FLOAT8_E5M2!r} is float8_e5m2 of ml_dtypes, which is not read",
-                "Save it as float16 or float32, which hold its numbers exactly:"
+                "Save it as float16 or float32, which represent its numbers exactly:"
                 " np.save(file, array.astype(np.float32)).",
             ) from error
         raise _broken(where, _explain(text)) from error
