@@ -19,7 +19,7 @@ PACKAGE = ROOT / "lossctl"
 PAGES = [README, ROOT / "sample_data" / "README.md", *sorted(DOCS.glob("*.md"))]
 
 DIALECT = {
-    r"(?<!\bthere )\b(is|are) no(?! longer| better| worse)\b": "is not a",
+    r"(?<![Tt]here )\b(is|are) no(?! longer| better| worse)\b": "is not a",
     r"\b[Tt]here (is|are): ": "Available: or Valid values:",
     r"\btexts\b": "strings",
     r"\bwhole numbers?\b|\b(not|holds?) whole\b": "integers",
