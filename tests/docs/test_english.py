@@ -59,9 +59,6 @@ DIALECT = {
 ALLOWED: dict[str, str] = {}
 """Texts in which such words are right, and why."""
 
-NOT_YET = ()
-"""Rooms in whose texts such words are left; a room without them is taken out."""
-
 
 def find_strings(source: str) -> Iterator[str]:
     """Yield the strings of a module with words in them, without docstrings.
@@ -113,11 +110,7 @@ ROOMS = sorted(
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_strings_of_a_room(room: str) -> None:
-    failed = read_room(room)
-    if room in NOT_YET:
-        assert failed, f"{room} is in the field's terms: take it out of NOT_YET"
-    else:
-        assert failed == {}
+    assert read_room(room) == {}
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
