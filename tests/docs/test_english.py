@@ -41,7 +41,7 @@ DIALECT = {
     r"\bgiven for nothing\b|\basked for twice\b": "unused, given twice",
     r"\bmatched by key\b|\bdecided by\b": "joined on KEY, worst slice",
     r"\bfalls? away\b|\bfell away\b": "is excluded",
-    r"\bholds?\b(?!:)": "contains",
+    r"\bholds? (?!for\b)": "contains; conditions may hold",
     r"\b(is|are|was|be) told\b|\btells? of\b": "is reported, note",
     r"\bwrong \w+ quietly\b|\bclip\w* openly\b": "silently, explicitly",
     r"\b[Tt]hey part\b": "they diverge",
