@@ -50,7 +50,7 @@ def align(left: Explanation, right: Explanation) -> Iterator[Pair]:
     The first ones do so if both read one thing, whatever the word.
     """
     one, other = left.steps[0], right.steps[0]
-    if _read_alike(one, other):
+    if _same_reading(one, other):
         yield Pair(one.key, one, other, has_same_value(left, one, right, other))
     else:
         yield from (Pair(one.key, one, None, None), Pair(other.key, None, other, None))
@@ -71,7 +71,7 @@ def _align_rest(left: Explanation, right: Explanation) -> Iterator[Pair]:
         yield from (Pair(step.key, None, step, None) for step in others[other_start:other_stop])
 
 
-def _read_alike(one: Step, other: Step) -> bool:
+def _same_reading(one: Step, other: Step) -> bool:
     """Return whether two first steps read one thing: a prediction may be anything."""
     if one.key == other.key:
         return True
@@ -84,7 +84,7 @@ def _read_alike(one: Step, other: Step) -> bool:
 def find_readings(one: Step, other: Step) -> tuple[str, str] | None:
     """Return what each loss takes the first input for, if that is not the same."""
     known = {one.key, other.key} <= GIVEN
-    return (one.key, other.key) if known and not _read_alike(one, other) else None
+    return (one.key, other.key) if known and not _same_reading(one, other) else None
 
 
 def has_same_value(left: Explanation, one: Step, right: Explanation, other: Step) -> bool:

@@ -190,7 +190,7 @@ def take_element(plan: Plan, row: int, position: Position, samples: int) -> Elem
         element.share = float(partial.rows.denominators[at])
         if plan.averages:
             element.divided_by = partial.divided_by
-    element.left_out = _tell_left_out(terms, mask, at) if nothing else ""
+    element.left_out = _describe_exclusion(terms, mask, at) if nothing else ""
     if weight is not None and losses is not None:
         element.weight = float(weight.reshape(-1)[at if weight.size > 1 else 0])
     if terms.mean_divisors is not None and plan.averages:
@@ -234,7 +234,7 @@ def _add_named(plan: Plan, terms: Terms, rows: Contributions, at: int) -> dict[s
     return {name: total.reshape(()) for name, total in totals.items()}
 
 
-def _tell_left_out(terms: Terms, mask: Array | None, at: int) -> str:
+def _describe_exclusion(terms: Terms, mask: Array | None, at: int) -> str:
     if terms.ignored is not None and terms.ignored[at].all():
         return IGNORED
     masked = mask is not None and not mask[at if len(mask) > 1 else 0].any()

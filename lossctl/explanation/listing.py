@@ -58,7 +58,7 @@ def list_variants(loss: Loss, run: Run, given: Collection[str]) -> list[Step]:
     (_, first), *others = list_samples(loss)
     found = list(run(first, {}))
     for number, inputs in others:
-        _merge(found, _try(run, inputs, {}), _tell_form(loss, number))
+        _merge(found, _try(run, inputs, {}), _describe_form(loss, number))
     for parameter in loss.parameters:
         if parameter.name in given:
             continue
@@ -96,7 +96,7 @@ def _merge(found: list[Step], steps: Sequence[Step], note: str) -> None:
         place += 1
 
 
-def _tell_form(loss: Loss, number: int) -> str:
+def _describe_form(loss: Loss, number: int) -> str:
     """Say which input shows that another form is meant."""
     usual = [one.form(0).pattern for one in loss.inputs]
     for declared, pattern in zip(reversed(loss.inputs), reversed(usual), strict=True):

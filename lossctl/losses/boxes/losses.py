@@ -177,7 +177,7 @@ def _turn(input: Array, target: Array) -> Array:
     return angles[1] - angles[0]
 
 
-def _hold_weight(input: Array, target: Array, *, eps: float, at: Sequence[Array]) -> Array:
+def _hold_weight_constant(input: Array, target: Array, *, eps: float, at: Sequence[Array]) -> Array:
     """Return what the loss would have more if α were what it is at one place."""
     aspect, weight = _weigh_aspect(input, target, eps)
     _, held = _weigh_aspect(at[0], at[1], eps)
@@ -185,7 +185,7 @@ def _hold_weight(input: Array, target: Array, *, eps: float, at: Sequence[Array]
 
 
 @ciou.gradient(
-    beside=_hold_weight,
+    beside=_hold_weight_constant,
     note="as in torchvision, the weight α of the aspect ratios is treated as a constant",
 )
 def ciou_gradient(input: Array, target: Array, *, eps: float) -> Array:

@@ -314,7 +314,7 @@ def _add_apart(log_probs: Scores, lattice: Lattice) -> Floats:
         expected = np.take_along_axis(labels, np.minimum(begun, len(labels) - 1), axis=0)
         spells[:width] &= (~voiced | (kinds == expected))[1:].all(axis=0, where=inside)
         kind, reached[:width] = kinds[-1], begun[-1]
-        leaving = _step_aside(begun, voiced, jumps)
+        leaving = _leave_alignment(begun, voiced, jumps)
         np.exp(probs, out=probs)
         for frame, count in enumerate(lattice.counts(start, stop), start):
             if count < weights.shape[1]:
@@ -331,7 +331,7 @@ def _add_apart(log_probs: Scores, lattice: Lattice) -> Floats:
     return values
 
 
-def _step_aside(begun: Integers, voiced: Flags, jumps: Flags) -> tuple[Floats, Floats]:
+def _leave_alignment(begun: Integers, voiced: Flags, jumps: Flags) -> tuple[Floats, Floats]:
     """Return what leaves an alignment of probability 1 for blanks, and for labels.
 
     The alignment has begun that many labels (1 + t, n), and is on one where ``voiced``.
