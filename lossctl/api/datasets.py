@@ -123,7 +123,8 @@ def evaluate(options: EvaluationOptions) -> Evaluation:
         on: column by which the rows of several tables are joined; None pairs them by position.
         how: join: inner keeps the keys that all files have; exact requires the same keys; None is
             exact.
-        where: keep only matching rows, such as ``"age >= 30 and region == 'EU'"``.
+        where: keep only matching rows, such as ``"age >= 30 and region == 'EU'"``; or a list, of
+            which all must match.
         loss: a loss or a list, with options, such as ``["ce", "huber:delta=2"]``;
             ``"gaussian_nll:var=sigma2"`` gives the column of a further input.
         by: group into slices by a column, crossed columns (``"region,device"``), bins of equal
