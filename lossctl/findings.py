@@ -155,6 +155,7 @@ class RemedyKind(StrEnum):
     CHOOSE_NUMBERS = "choose_numbers"
     CORRECT_CELL = "correct_cell"
     LIST_CLASSES = "list_classes"
+    NAME_CLASSES = "name_classes"
     FILL_CELLS = "fill_cells"
     # States of parts.
     SAVE_STATE = "save_state"

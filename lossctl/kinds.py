@@ -58,6 +58,12 @@ class Kind(Enum):
         """Whether it may be given as class names instead of numbers."""
         return self in _NAMED
 
+    @property
+    def has_two_classes(self) -> bool:
+        """Whether its labels are those of two classes."""
+        return self in _TWO_CLASSES
 
-_NAMED = frozenset({Kind.INDEX, Kind.LABEL})
-_INTEGERS = _NAMED | {Kind.INDEX_LIST, Kind.LABELS, Kind.LENGTH}
+
+_TWO_CLASSES = frozenset({Kind.BINARY, Kind.SOFT_LABEL, Kind.SIGN})
+_NAMED = frozenset({Kind.INDEX, Kind.LABEL}) | _TWO_CLASSES
+_INTEGERS = frozenset({Kind.INDEX, Kind.LABEL, Kind.INDEX_LIST, Kind.LABELS, Kind.LENGTH})

@@ -53,7 +53,7 @@ SETTINGS = {
     "classes": Setting(
         "names of the classes, comma-separated or one per line in a file",
         "{help}, or a list of strings, in the order of the class indices; for labels that are"
-        " strings, and for columns named after the classes",
+        " strings, integers or booleans, and for columns named after the classes",
     ),
     "squeeze": Setting("drop axes of length 1 before comparing shapes"),
     "nan": Setting(

@@ -40,9 +40,9 @@ from lossctl.checks.repairs.repairs import Command
 from lossctl.checks.repairs.views import peek
 from lossctl.checks.result import CheckResult, Finding, Proposal, Severity
 from lossctl.data import load_array
-from lossctl.data.arrays.class_names import load_classes
 from lossctl.data.rules import rules
 from lossctl.engine.plan.call import Call
+from lossctl.engine.plan.class_names import find_ignored, take_classes
 from lossctl.engine.plan.options import check_options
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.plan.predicates import evaluate_predicates
@@ -76,12 +76,16 @@ def run_check(call: Call, ids: Any = None, progress: Progress | None = None) -> 
     """
     inputs, options = _split(call)
     extras = [one for one in (call.sample_weight, call.mask, ids) if one is not None]
+    classes, ignored = take_classes(call.classes), frozenset[int]()
+    if classes is not None and call.named is not None:
+        ignored = find_ignored(call.loss, check_options(call.loss, dict(options), load_array))
     opened = open_inputs(
         () if call.named is None else call.loss.inputs,
         inputs,
         extras,
-        load_classes(call.classes),
+        classes,
         len(extras) - 1 if ids is not None else None,
+        ignored,
     )
     try:
         return _Checker(replace(call, inputs=inputs, options=options), ids, opened, progress).run()

@@ -15,9 +15,16 @@ from lossctl.checks.result import Finding, Severity
 from lossctl.data import Source, is_streaming, open_sources
 from lossctl.data.arrays.arrow import ColumnPlace
 from lossctl.data.arrays.cells import CELL, Cells
-from lossctl.data.arrays.class_names import ClassNames, IndexedSource
+from lossctl.data.arrays.class_names import ClassNames, IndexedSource, LabelForm
 from lossctl.data.references.open import is_reference
-from lossctl.engine.plan.class_names import find_labels, name_columns
+from lossctl.engine.plan.class_names import (
+    find_cells,
+    find_form,
+    find_labels,
+    holds_shares,
+    is_one_column,
+    name_columns,
+)
 from lossctl.errors import LossctlError
 from lossctl.findings import Remedy
 from lossctl.losses.core.declaration import Input, Loss
@@ -54,7 +61,7 @@ class Opened:
 
 def open_inputs(
     declared: Sequence[Input], references: Sequence[Any], extras: Sequence[Any],
-    classes: ClassNames | None, ids: int | None,
+    classes: ClassNames | None, ids: int | None, ignored: frozenset[int] = frozenset(),
 ) -> Opened:  # fmt: skip
     """Open inputs and extras; the extra number ``ids`` is read as it is, strings or numbers.
 
@@ -65,7 +72,7 @@ def open_inputs(
     if classes is None:
         labels: list[int] = []
         try:
-            return _open(named, [*named, *extras], [], None, ids, strings)
+            return _open(declared, named, [*named, *extras], [], None, ids, strings, ignored)
         except LossctlError:
             strings = _find_strings(declared, named)
             if not strings:
@@ -77,24 +84,35 @@ def open_inputs(
             name_columns(known[place], one, classes) if place in known else one
             for place, one in enumerate(named)
         ]
-        labels = find_labels(declared, named) if declared else []
-    return _open(named, [*named, *extras], labels, classes, ids, strings)
+        labels = [place for place in (1,) if is_one_column(named[place])]
+        if declared:
+            labels = find_labels(declared, named)
+    return _open(declared, named, [*named, *extras], labels, classes, ids, strings, ignored)
 
 
 def _open(
-    named: list[Any], given: list[Any], labels: list[int], classes: ClassNames | None,
-    ids: int | None, strings: dict[int, ClassNames],
+    declared: Sequence[Input], named: list[Any], given: list[Any], labels: list[int],
+    classes: ClassNames | None, ids: int | None, strings: dict[int, ClassNames],
+    ignored: frozenset[int],
 ) -> Opened:  # fmt: skip
     place_of_ids = [] if ids is None else [len(named) + ids]
-    sources = open_sources(given, [*labels, *place_of_ids])
+    sources = open_sources(given, [*find_cells(labels, named), *place_of_ids])
     opened = Opened(sources, named, strings)
     for place, source in enumerate(list(sources)):
         if place in place_of_ids:
             continue
         indexed = source
-        if place in labels and source.dtype == CELL and classes is not None:
+        several = (
+            bool(declared)
+            and place in labels
+            and holds_shares(declared[place], source, opened.sources[0])
+        )
+        if place in labels and classes is not None and not several:
+            form = find_form(declared[place]) if declared else LabelForm.INDEX
             opened.unknown[place] = Counter()
-            indexed = IndexedSource(source, classes, source.name, opened.unknown[place])
+            indexed = IndexedSource(
+                source, classes, source.name, form, ignored, opened.unknown[place]
+            )
         sources[place] = peekable(indexed)
     return opened
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lossctl.data.arrays.dtypes import check_dtype, is_text
 from lossctl.data.arrays.memory import to_memory_array, wrap_memory
 from lossctl.data.arrays.source import Array, ArraySource, Source
 from lossctl.data.references.open import Opener, find_files, is_reference, reject_overwriting
@@ -53,7 +54,7 @@ def open_sources(references: Sequence[object], cells: Collection[int] = ()) -> l
                 opened = opener.open(files)
                 undo.callback(opened.close)
                 if isinstance(opened, Source):
-                    sources[place] = opened
+                    sources[place] = _check_strings(opened, as_cells=place in cells)
                     continue
                 tables[files.key] = (opened, {})
             tables[files.key][1][place] = files.reference
@@ -113,6 +114,17 @@ def _wrap(given: object, *, as_cells: bool) -> Source:
     from lossctl.data.arrays.cells import wrap_cells
 
     return wrap_cells(given, type(given).__name__)
+
+
+def _check_strings(source: Source, *, as_cells: bool) -> Source:
+    """Return an array of a file; one of strings as cells, where they are wanted."""
+    if not is_text(source.dtype):
+        return source
+    if not as_cells or len(source.shape) != 1:
+        check_dtype(source.dtype, source.name)
+    from lossctl.data.arrays.cells import StringSource
+
+    return StringSource(source)
 
 
 def _parse_numbers(text: str) -> Array | None:

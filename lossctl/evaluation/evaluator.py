@@ -52,6 +52,7 @@ class Evaluator:
             matching,
             request.classes,
             request.indexed,
+            request.accepted,
             request.time_major,
         )
         groupings = make_groupings(request.by, request.asked, recipe)

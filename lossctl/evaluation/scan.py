@@ -19,6 +19,7 @@ from lossctl.data.arrays.source import ArraySource, Source
 from lossctl.data.arrays.views import ReshapedSource
 from lossctl.engine.plan.blocks import Region
 from lossctl.engine.plan.build import make_plan
+from lossctl.engine.plan.class_names import check_count, find_form
 from lossctl.engine.plan.plan import Plan, Settings
 from lossctl.engine.plan.reduced_axes import COUNT
 from lossctl.engine.run.block import Outcome, process
@@ -27,11 +28,12 @@ from lossctl.engine.sums.partial import Contributions, Partial
 from lossctl.engine.sums.reduce import locate
 from lossctl.engine.sums.rule_finding import RuleFinding, find_remedy
 from lossctl.errors import DataError
-from lossctl.evaluation.rows.columns import SharedRows
+from lossctl.evaluation.rows.columns import LabelColumn, SharedRows
 from lossctl.evaluation.rows.dataset import Asked
-from lossctl.evaluation.rows.reader import Chunk, Reader, Recipe
+from lossctl.evaluation.rows.reader import Chunk, Reader, Recipe, is_matrix
 from lossctl.evaluation.tasks import Task
 from lossctl.findings import Location
+from lossctl.losses.core.inputs import Input
 
 Progress = Callable[[int, "int | None"], None]
 TaskBlock = tuple[int, Region, list[NDArray[Any]]]
@@ -91,25 +93,37 @@ class Scan:
 
     def _make_plan(self, task: Task, rows: SharedRows, predicates: dict[str, bool]) -> Plan:
         loss = task.spec.loss
+        recipe = self.reader.recipe
+        labels = {key for key in recipe.indexed if not is_matrix(self.reader.sources[key])}
         along = loss.reduce_axes not in ("", "all") and len(loss.inputs[0].forms) == 1
 
-        def open_input(key: Any, name: str) -> Source:
+        def open_input(key: Any, declared: Input) -> Source:
             if isinstance(key, np.ndarray):
-                return ArraySource(name, key)
+                return ArraySource(declared.name, key)
             column = rows.column(key)
+            if key in labels and any(form.kind.may_be_named for form in declared.forms):
+                column = LabelColumn(column, find_form(declared))
             # One row is one sample, which has an axis that the loss adds up along.
             return ReshapedSource(column, None) if along and not column.trailing else column
 
         weight, mask = task.sample_weight, task.mask
         plan = make_plan(
             loss,
-            [open_input(key, one.name) for key, one in zip(task.inputs, loss.inputs, strict=True)],
+            [open_input(key, one) for key, one in zip(task.inputs, loss.inputs, strict=True)],
             task.options,
             replace(self.settings, rows=True, threads=1, reduction=task.spec.reduction),
             None if weight is None else rows.column(weight),
             None if mask is None else rows.column(mask),
             predicates,
         )
+        if recipe.classes is not None:
+            pairs = enumerate(zip(task.inputs, plan.inputs, strict=True))
+            named = [
+                place
+                for place, (key, bound) in pairs
+                if not isinstance(key, np.ndarray) and key in labels and bound.kind.may_be_named
+            ]
+            check_count(plan, recipe.classes, named)
         one_sample = not any(bound.batched for bound in plan.inputs)
         # A sum along a vector is a loss, and cannot be taken row by row.
         summed = (

@@ -119,7 +119,7 @@ def reject_type(arrow_type: Any, where: str) -> DataError:
     import pyarrow as pa
 
     kinds = pa.types
-    if kinds.is_string(arrow_type) or kinds.is_large_string(arrow_type):
+    if _is_text(arrow_type):
         remedy: str | Remedy = Remedy(RemedyKind.CHOOSE_NUMBERS)
     elif kinds.is_temporal(arrow_type):
         remedy = "Choose a numeric column, or write the times as numbers of seconds."
@@ -128,6 +128,20 @@ def reject_type(arrow_type: Any, where: str) -> DataError:
     else:
         remedy = "Choose a column of numbers, or of lists of numbers of one length."
     return DataError(f"{where} contains {arrow_type}, not numbers", remedy)
+
+
+def _is_text(arrow_type: Any) -> bool:
+    """Return whether values are strings, or entries of a dictionary of strings."""
+    import pyarrow as pa
+
+    kinds = pa.types
+    if kinds.is_dictionary(arrow_type):
+        return _is_text(arrow_type.value_type)
+    asks = (
+        *(kinds.is_string, kinds.is_large_string, kinds.is_string_view),
+        *(kinds.is_binary, kinds.is_large_binary, kinds.is_binary_view),
+    )
+    return any(ask(arrow_type) for ask in asks)
 
 
 def _is_list(arrow_type: Any) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 
 from lossctl.data.arrays.arrow import ColumnPlace, numpy_dtype, to_array
 from lossctl.data.arrays.source import Array, Source
+from lossctl.data.arrays.views import DelegatingSource
 from lossctl.errors import DataError
 
 CELL = np.dtype(np.object_)
@@ -227,6 +228,28 @@ class CellArray(Source):
         return self._cells
 
 
+class StringSource(DelegatingSource):
+    """An array of strings, whose rows are read as cells."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__(source, dtype=CELL)
+
+    def read(self, start: int, stop: int) -> Any:
+        """Return the cells of these rows."""
+        return _wrap_strings(self.source.read(start, stop))
+
+    def whole(self) -> Any:
+        """Return all cells."""
+        return self.read(0, self.count())
+
+
+def _wrap_strings(rows: Array) -> Cells:
+    import pyarrow as pa
+
+    kind = pa.binary() if rows.dtype.kind == "S" else pa.string()
+    return Cells(_make_plain(pa.array(rows.tolist(), kind)))
+
+
 def wrap_cells(given: Any, name: str) -> CellArray:
     """Return labels in memory (a list, an array, a pandas or Arrow column) as a source."""
     import pyarrow as pa
@@ -242,6 +265,8 @@ def wrap_cells(given: Any, name: str) -> CellArray:
         if isinstance(cells.arrow.type, pa.BaseExtensionType):  # pandas' periods and intervals
             texts = zip(values, cells.arrow.is_null().to_pylist(), strict=True)
             cells = Cells(pa.array([None if empty else str(one) for one, empty in texts]))
+        if _is_bytes(cells.arrow.type):
+            cells = Cells(_decode(cells.arrow))
         return CellArray(name, cells.arrow)
     except pa.ArrowNotImplementedError as error:
         raise DataError(

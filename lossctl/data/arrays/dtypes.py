@@ -8,8 +8,14 @@ import numpy as np
 
 from lossctl.data.arrays.source import Array
 from lossctl.errors import DataError
+from lossctl.findings import Remedy, RemedyKind
 
 NUMERIC_KINDS = "biuf"
+
+
+def is_text(dtype: np.dtype[Any]) -> bool:
+    """Return whether an array is one of strings, which may be the names of classes, or ids."""
+    return dtype.kind in "SU" and dtype.itemsize > 0
 
 
 def is_bfloat16(dtype: np.dtype[Any]) -> bool:
@@ -39,7 +45,8 @@ def check_dtype(dtype: np.dtype[Any], where: str) -> None:
     if dtype.kind in NUMERIC_KINDS or is_bfloat16(dtype):
         return
     what, remedy = _explain(dtype)
-    raise DataError(f"{where}: dtype {dtype} is {what}, not numbers", remedy)
+    named = [Remedy(RemedyKind.NAME_CLASSES)] if is_text(dtype) else []
+    raise DataError(f"{where}: dtype {dtype} is {what}, not numbers", remedy, *named)
 
 
 def _explain(dtype: np.dtype[Any]) -> tuple[str, str]:

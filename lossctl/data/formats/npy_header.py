@@ -13,7 +13,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy_format
 
-from lossctl.data.arrays.dtypes import check_dtype
+from lossctl.data.arrays.dtypes import check_dtype, is_text
 from lossctl.errors import DataError
 
 MAGIC = b"\x93NUMPY"
@@ -83,7 +83,8 @@ def read_header(file: IO[bytes], where: str) -> Header:
         raise _broken(where, _explain(text)) from error
     if any(size < 0 for size in shape):
         raise DataError(f"{where}: the NPY header gives a shape of {shape}")
-    check_dtype(dtype, where)
+    if not is_text(dtype):  # whether strings are wanted is known where the array is opened
+        check_dtype(dtype, where)
     return Header(shape, fortran, dtype, len(begin) + len(text))
 
 

@@ -77,16 +77,17 @@ class Call:
             _number_or_reference(value) if declared.broadcasts else value
             for declared, value in zip(loss.inputs, references, strict=True)
         ]
-        classes, labels = None, list[int]()
+        classes, labels, cells = None, list[int](), list[int]()
         if self.classes is not None:
-            from lossctl.engine.plan.class_names import name_inputs
+            from lossctl.engine.plan.class_names import find_cells, name_inputs
 
-            classes, references, labels = name_inputs(self.classes, loss.inputs, references)
+            classes, references, labels = name_inputs(self.classes, loss, references)
+            cells = find_cells(labels, references)
         checked = check_options(loss, options, load_array)
         weight = None if self.sample_weight is None else _number_or_reference(self.sample_weight)
         per_sample = {"sample weight": weight, "mask": self.mask}
         extras = {name: one for name, one in per_sample.items() if one is not None}
-        sources = open_sources([*references, *extras.values()], labels)
+        sources = open_sources([*references, *extras.values()], cells)
         names = [one.name for one in loss.inputs]
         names += extras
         given = [*references, *extras.values()]
@@ -94,9 +95,10 @@ class Call:
             if not is_text(reference):
                 source.name = name
         if classes is not None:
-            from lossctl.engine.plan.class_names import index_labels
+            from lossctl.engine.plan.class_names import find_ignored, index_labels
 
-            index_labels(classes, sources, {place: names[place] for place in labels})
+            places = {place: names[place] for place in labels}
+            index_labels(classes, loss.inputs, sources, places, find_ignored(loss, checked))
         try:
             for source in sources if self.settings.part is not None else ():
                 source.measure()
@@ -113,6 +115,10 @@ class Call:
                 mask=rest.pop(0) if self.mask is not None else None,
                 predicates=predicates,
             )
+            if classes is not None:
+                from lossctl.engine.plan.class_names import check_count
+
+                check_count(plan, classes, labels)
         except BaseException:
             for source in sources:
                 source.close()

@@ -10,36 +10,116 @@ import numpy as np
 
 from lossctl.data import is_streaming
 from lossctl.data.arrays.cells import CELL
-from lossctl.data.arrays.class_names import ClassNames, IndexedSource, load_classes
+from lossctl.data.arrays.class_names import ClassNames, IndexedSource, LabelForm, load_classes
 from lossctl.data.arrays.source import Source
 from lossctl.data.references.columns import read_names
 from lossctl.data.references.open import is_reference
 from lossctl.data.references.parse import parse_reference
+from lossctl.engine.plan.plan import Plan
+from lossctl.errors import UsageError, warn
+from lossctl.findings import OptionName, Sentence
+from lossctl.kinds import Kind
+from lossctl.losses.core.declaration import Loss, Role
 from lossctl.losses.core.inputs import Input
 
 CLASSES = "C"
 
 
 def name_inputs(
-    given: Any, inputs: Sequence[Input], references: Sequence[Any]
-) -> tuple[ClassNames | None, list[Any], list[int]]:
+    given: Any, loss: Loss, references: Sequence[Any]
+) -> tuple[ClassNames, list[Any], list[int]]:
     """Return the names of the classes, the references with their columns, and the labels' places.
 
-    ``given`` is what a user gives as class names: a list, a comma list or a file.
+    ``given`` is what a user gives as class names: a list, a comma list or a file. Raises UsageError
+    where no input of the loss could be named by them.
     """
-    classes = load_classes(given)
-    if classes is None:
-        return None, list(references), []
-    pairs = zip(inputs, references, strict=True)
+    classes = take_classes(given)
+    assert classes is not None
+    pairs = list(zip(loss.inputs, references, strict=True))
     named = [name_columns(declared, one, classes) for declared, one in pairs]
-    return classes, named, find_labels(inputs, named)
+    labels = find_labels(loss.inputs, named)
+    if not labels and all(new is old for new, old in zip(named, references, strict=True)):
+        raise _without_effect(loss.key)
+    return classes, named, labels
 
 
-def index_labels(classes: ClassNames, sources: list[Source], names: Mapping[int, str]) -> None:
-    """Replace the sources of cells at the places of labels by sources of class indices."""
+def take_classes(given: Any) -> ClassNames | None:
+    """Return the names of the classes, and warn where they may be taken for indices."""
+    classes = load_classes(given)
+    if classes is not None and classes.permuted:
+        warn(
+            f"the classes {', '.join(classes.names)} are names: the label {classes.names[0]} is"
+            " the first class, whose scores come first"
+        )
+    return classes
+
+
+def _without_effect(loss: str) -> UsageError:
+    option = OptionName("classes")
+    said = "{classes} has no effect: {loss} is given neither labels nor columns that it could name"
+    return UsageError(
+        Sentence.of(said, option, loss=loss), Sentence.of("Leave {classes} out.", option)
+    )
+
+
+def index_labels(
+    classes: ClassNames,
+    inputs: Sequence[Input],
+    sources: list[Source],
+    names: Mapping[int, str],
+    ignored: frozenset[int],
+) -> None:
+    """Replace the sources at the places of labels by sources of class indices, shares or signs."""
     for place, name in names.items():
-        if sources[place].dtype == CELL:
-            sources[place] = IndexedSource(sources[place], classes, name)
+        form = find_form(inputs[place])
+        if not holds_shares(inputs[place], sources[place], sources[0]):
+            sources[place] = IndexedSource(sources[place], classes, name, form, ignored)
+
+
+def find_form(declared: Input) -> LabelForm:
+    """Return what an input takes as labels."""
+    kinds = {form.kind for form in declared.forms if form.kind.may_be_named}
+    if Kind.SIGN in kinds:
+        return LabelForm.SIGN
+    return LabelForm.SHARE if kinds == {Kind.SOFT_LABEL} else LabelForm.INDEX
+
+
+def holds_shares(declared: Input, source: Source, predicted: Source) -> bool:
+    """Return whether an array has a number for each class, where labels could stand as well."""
+    kinds = {form.kind for form in declared.forms}
+    both = Kind.INDEX in kinds and bool(kinds & {Kind.DISTRIBUTION, Kind.SOFT_LABEL})
+    return both and source.dtype != CELL and len(source.shape) == len(predicted.shape)
+
+
+def find_ignored(loss: Loss, options: Mapping[str, Any]) -> frozenset[int]:
+    """Return the label that a loss ignores, if there is one."""
+    ignored = loss.read_role(Role.IGNORED_LABEL, options)
+    return frozenset() if ignored is None else frozenset({int(ignored)})
+
+
+def check_count(plan: Plan, classes: ClassNames, labels: Sequence[int]) -> None:
+    """Raise UsageError where other classes are named than the loss has."""
+    count = len(classes.names)
+    for place in labels:
+        two = plan.inputs[place].kind.has_two_classes
+        wanted = 2 if two else plan.sizes.get("C")
+        if wanted is not None and count != wanted:
+            why = f"{plan.loss.key} takes labels of two classes here"
+            if not two:
+                name = plan.inputs[0].name
+                why = f"{name} has {wanted} {'class' if wanted == 1 else 'classes'}"
+            raise UsageError(
+                Sentence(
+                    "{option} names {count} {classes}, but {why}",
+                    {
+                        "option": OptionName("classes"),
+                        "count": count,
+                        "classes": "class" if count == 1 else "classes",
+                        "why": why,
+                    },
+                ),
+                "Name all classes, in the order of their scores.",
+            )
 
 
 def name_columns(declared: Input, reference: Any, classes: ClassNames) -> Any:
@@ -66,17 +146,32 @@ def find_labels(inputs: Sequence[Input], references: Sequence[Any]) -> list[int]
     return [
         place
         for place, (declared, reference) in enumerate(zip(inputs, references, strict=True))
-        if any(form.kind.may_be_named for form in declared.forms) and _may_be_names(reference)
+        if any(form.kind.may_be_named for form in declared.forms) and is_one_column(reference)
     ]
 
 
-def _may_be_names(reference: Any) -> bool:
-    """Whether something is one column, or an array of strings."""
+def is_one_column(reference: Any) -> bool:
+    """Return whether something is one column, or an array."""
     if not is_reference(reference):
-        return getattr(getattr(reference, "dtype", None), "kind", None) in ("O", "U", "T")
-    if isinstance(reference, list | tuple):
-        return False
-    fragment = parse_reference(fspath(reference)).fragment
+        return not hasattr(reference, "columns")
+    first = reference[0] if isinstance(reference, list | tuple) else reference
+    fragment = parse_reference(fspath(first)).fragment
+    if fragment is not None and not is_streaming(reference) and not read_names(reference):
+        return True  # an array of an archive
     if fragment is not None:
         return "," not in fragment and ":" not in fragment
-    return not is_streaming(reference) and len(read_names(reference)) == 1
+    return is_streaming(reference) or len(read_names(reference)) <= 1
+
+
+def find_cells(labels: Sequence[int], references: Sequence[Any]) -> list[int]:
+    """Return the positions of labels that have to be read as cells, because they may be strings."""
+    return [place for place in labels if _may_be_strings(references[place])]
+
+
+def _may_be_strings(reference: Any) -> bool:
+    if not is_reference(reference):
+        kind = getattr(getattr(reference, "dtype", None), "kind", None)
+        return kind in tuple("OUST") and getattr(reference, "ndim", 1) == 1
+    if isinstance(reference, list | tuple) or not is_streaming(reference):
+        return True
+    return parse_reference(fspath(reference)).fragment is not None

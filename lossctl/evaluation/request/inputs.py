@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from lossctl.data import load_array
-from lossctl.data.arrays.class_names import ClassNames
+from lossctl.data.arrays.class_names import Accepted, ClassNames, LabelForm
 from lossctl.data.references.open import is_reference
+from lossctl.engine.plan.class_names import find_form, find_ignored
 from lossctl.engine.plan.options import check_options
 from lossctl.engine.plan.plan import Settings
 from lossctl.errors import UsageError
@@ -19,6 +20,7 @@ from lossctl.evaluation.tasks import Task
 from lossctl.evaluation.uncertainty.uncertainty import Method
 from lossctl.findings import OptionName, Sentence
 from lossctl.kinds import Kind
+from lossctl.losses.core.inputs import Input
 
 TARGET, WEIGHT, MASK, PRED, INPUT = "target", "sample weight", "mask", "pred", "input"
 """Keys of columns; those of predictions and further inputs are followed by their number."""
@@ -27,11 +29,12 @@ TARGET, WEIGHT, MASK, PRED, INPUT = "target", "sample weight", "mask", "pred", "
 def index_labels(
     asked: dict[Any, Asked], specs: Sequence[LossSpec], classes: ClassNames | None
 ) -> frozenset[Any]:
-    """Request the columns that may contain class names as labels."""
+    """Request the columns that may contain class names; UsageError where there are none."""
     if classes is None:
         return frozenset()
     predicted = any(form.kind == Kind.LABEL for spec in specs for form in spec.loss.inputs[0].forms)
-    keys: list[Any] = [TARGET] if TARGET in asked else []
+    named = any(find_named(spec) for spec in specs)
+    keys: list[Any] = [TARGET] if TARGET in asked and named else []
     keys += [key for key in asked if predicted and isinstance(key, tuple) and key[0] == PRED]
     chosen = []
     for key in keys:
@@ -39,17 +42,38 @@ def index_labels(
         single = not isinstance(one.given, str) or not any(mark in one.given for mark in ":,")
         if key != TARGET and (not single or not isinstance(one.given, str)):
             continue
+        if single:
+            chosen.append(key)
         if single and _may_be_text(one.given):
             asked[key] = Asked(one.given, labels=True, what=one.what)
-            chosen.append(key)
+    if not chosen:
+        option = OptionName("classes")
+        said = "{classes} has no effect: no loss is given labels that it could name"
+        raise UsageError(Sentence.of(said, option), Sentence.of("Leave {classes} out.", option))
     return frozenset(chosen)
+
+
+def find_named(spec: LossSpec) -> Input | None:
+    """Return the input of a loss that takes the targets, if they may be names of classes."""
+    declared = next((one for one in spec.loss.inputs[1:] if one.name == spec.target), None)
+    named = declared is not None and any(form.kind.may_be_named for form in declared.forms)
+    return declared if named else None
+
+
+def find_accepted(specs: Sequence[LossSpec], tasks: Sequence[Task]) -> Accepted:
+    """Return the numbers that may be labels beside the indices of the classes."""
+    forms = {find_form(one) for spec in specs if (one := find_named(spec)) is not None}
+    ignored = (find_ignored(task.spec.loss, task.options) for task in tasks)
+    return Accepted(
+        frozenset[int]().union(*ignored), LabelForm.SHARE in forms, LabelForm.SIGN in forms
+    )
 
 
 def _may_be_text(given: Any) -> bool:
     if is_reference(given):
         return True
     dtype = getattr(given, "dtype", None)
-    return dtype is None or getattr(dtype, "kind", "O") in "OUT"
+    return dtype is None or getattr(dtype, "kind", "O") in "OUST"
 
 
 def make_tasks(

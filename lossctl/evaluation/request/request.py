@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from lossctl.data.arrays.class_names import ClassNames, load_classes
+from lossctl.data.arrays.class_names import INDICES, Accepted, ClassNames
 from lossctl.data.references.open import is_reference
+from lossctl.engine.plan.class_names import take_classes
 from lossctl.engine.plan.plan import NAN_POLICIES, Settings
 from lossctl.errors import UsageError, did_you_mean
 from lossctl.evaluation.request.evaluation_options import EvaluationOptions
@@ -20,6 +21,7 @@ from lossctl.evaluation.request.inputs import (
     TARGET,
     WEIGHT,
     check_gathered,
+    find_accepted,
     find_time_major,
     index_labels,
     make_tasks,
@@ -53,6 +55,7 @@ class Request:
     filter: Filter | None = None
     classes: ClassNames | None = None
     indexed: frozenset[Any] = frozenset()
+    accepted: Accepted = INDICES
     time_major: frozenset[Any] = frozenset()
     how: str = "exact"
     method: Method | None = None
@@ -93,7 +96,7 @@ def make_request(options: EvaluationOptions) -> Request:
     identity = on if options.id is None and data is not None else options.id
     asked = _ask(models, options, identity, shown)
     given = options.classes
-    classes = given if isinstance(given, ClassNames) else load_classes(_or_none(given))
+    classes = given if isinstance(given, ClassNames) else take_classes(_or_none(given))
     indexed = index_labels(asked, specs, classes)
     tasks = make_tasks(models, specs, asked, settings)
     check_gathered(tasks, method, options.sample_weight)
@@ -135,6 +138,7 @@ def make_request(options: EvaluationOptions) -> Request:
         filter=_read_filter(where, dataset),
         classes=classes,
         indexed=indexed,
+        accepted=find_accepted(specs, tasks),
         time_major=find_time_major(tasks),
         how=options.how or "exact",
         method=method,

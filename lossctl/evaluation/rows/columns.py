@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.data.arrays.cells import CELL
+from lossctl.data.arrays.class_names import LabelForm, dtype_of, make_labels
 from lossctl.data.arrays.source import Array, ArraySource, Source
 from lossctl.data.arrays.views import DelegatingSource
 from lossctl.evaluation.rows.reader import Chunk, Reader
@@ -144,6 +145,26 @@ class ColumnSource(DelegatingSource):
 
     def close(self) -> None:
         """Leave it to the reader."""
+
+
+class LabelColumn(DelegatingSource):
+    """A column of class indices (or shares), as the labels that a loss takes."""
+
+    def __init__(self, column: Source, form: LabelForm) -> None:
+        super().__init__(column, dtype=dtype_of(form))
+        self._form = form
+
+    def read(self, start: int, stop: int) -> Array:
+        """Return the labels of the rows."""
+        return make_labels(self.source.read(start, stop), self._form)
+
+    def read_box(self, start: int, stop: int, box: tuple[slice, ...]) -> Array:
+        """Return the labels of the rows, cut to the box."""
+        return make_labels(self.source.read_box(start, stop, box), self._form)
+
+    def whole(self) -> Array:
+        """Return all labels."""
+        return make_labels(self.source.whole(), self._form)
 
 
 class TimeMajorColumn(ArraySource):

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.data.arrays.cell_values import ValueType
-from lossctl.data.arrays.cells import Cells
-from lossctl.data.arrays.class_names import ClassNames
+from lossctl.data.arrays.class_names import INDICES, Accepted, ClassNames
 from lossctl.data.arrays.source import Array, Source
 from lossctl.data.arrays.views import DelegatingSource
 from lossctl.errors import DataError
@@ -52,6 +51,8 @@ class Recipe:
     classes: ClassNames | None = None
     indexed: frozenset[Any] = frozenset()
     """Columns that are class indices, or the names of classes."""
+    accepted: Accepted = INDICES
+    """The numbers that may be labels beside the indices of the classes."""
     time_major: frozenset[Any] = frozenset()
     """Arrays whose second axis is the rows: they are held in memory."""
 
@@ -226,9 +227,12 @@ class Reader:
     def _index(self, key: Any, column: Any, numbers: NDArray[np.int64]) -> Any:
         """Return a column with class names as the indices of the classes."""
         recipe = self.recipe
-        if key not in recipe.indexed or recipe.classes is None or not isinstance(column, Cells):
+        if key not in recipe.indexed or recipe.classes is None:
             return column
-        return recipe.classes.index(column, self.sources[key], numbers, self.asked[key].what)
+        source, what = self.sources[key], self.asked[key].what
+        if is_matrix(source):
+            return column
+        return recipe.classes.index(column, source, numbers, what, accepted=recipe.accepted)
 
     def _uneven(self) -> DataError:
         counts = dict.fromkeys(
@@ -241,6 +245,11 @@ class Reader:
                 OptionName("on"),
             ),
         )
+
+
+def is_matrix(source: Source) -> bool:
+    """Return whether targets are numbers for each class, and not labels."""
+    return bool(source.trailing) and source.dtype.kind == "f"
 
 
 def _take(column: Any, places: NDArray[np.int64]) -> Any:

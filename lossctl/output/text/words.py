@@ -55,6 +55,7 @@ REMEDIES: dict[Kind, str] = {
     Kind.CHOOSE_NUMBERS: "Choose a numeric column; names of classes become indices with --classes.",
     Kind.CORRECT_CELL: "Choose a numeric column, or correct the cell (empty or NaN is a missing"
     " value); names of classes become indices with --classes.",
+    Kind.NAME_CLASSES: "Names of classes become indices with --classes, where labels are expected.",
     Kind.LIST_CLASSES: "List them: --classes cat,dog",
     Kind.FILL_CELLS: "Fill the empty cells, or exclude their rows (in 'lossctl evaluate' with"
     " --where).",
