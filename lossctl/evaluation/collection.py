@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lossctl.engine.sums.partial import Contributions
 from lossctl.evaluation.request.request import BY, Request
 from lossctl.evaluation.scan import Scored
 from lossctl.evaluation.slices.groups import Codes, Grouping, GroupSums, add_by, count_by
@@ -30,12 +31,15 @@ class Collection:
     sums: list[GroupSums] = field(init=False)
     """The sums of each task in each slice; over all rows, the scan has them."""
     wins: dict[int, WinCounts] = field(init=False)
+    compared: SharedSums | None = field(init=False)
+    """What the tasks have on the rows of all models; None where all models have all rows."""
     uncertainty: Uncertainty | None = field(init=False)
 
     def __post_init__(self) -> None:
         request = self.request
         self.sums = [GroupSums() for _ in request.tasks]
         self.wins = {task: WinCounts() for task, _ in list_pairs(request)}
+        self.compared = SharedSums(request) if compares_shared(request) else None
         self.uncertainty = (
             None if request.method is None else Uncertainty(self.estimands, request.method)
         )
@@ -55,13 +59,17 @@ class Collection:
             self.rows = add_by(self.rows, counts, self.size)
             for sums, rows in zip(self.sums, scored.scores, strict=True):
                 sums.add(codes, rows, counts, self.size)
+        scores = scored.scores
+        if self.compared is not None:
+            scores = self.compared.add(scored.scores, codes, self.size)
         for task, other in list_pairs(self.request):
-            mine, theirs = scored.scores[task], scored.scores[other]
+            mine, theirs = scores[task], scores[other]
             self.wins[task].add(
                 (mine.totals, mine.denominators), (theirs.totals, theirs.denominators), codes
             )
         if self.uncertainty is not None:
-            columns = [one for rows in scored.scores for one in (rows.totals, rows.denominators)]
+            every = [*scored.scores, *(scores if self.compared is not None else ())]
+            columns = [one for rows in every for one in (rows.totals, rows.denominators)]
             self.uncertainty.add(columns, scored.chunk.numbers, codes, clusters)
 
     def spreads(self) -> list[Spread | None]:
@@ -72,7 +80,15 @@ class Collection:
 
     def values(self, task: int) -> Floats:
         """Return the loss of a task in every slice."""
-        sums, size = self.sums[task], self.size
+        return self._finish(task, self.sums[task])
+
+    def differences(self, task: int, other: int) -> Floats:
+        """Return in every slice the loss of a task minus that of another, on the same rows."""
+        sums = self.sums if self.compared is None else self.compared.sums
+        return self._finish(task, sums[task]) - self._finish(other, sums[other])
+
+    def _finish(self, task: int, sums: GroupSums) -> Floats:
+        size = self.size
         if self.request.tasks[task].gathered:
             totals = {
                 name: np.stack([one[:size] for one in parts], axis=1)
@@ -88,6 +104,43 @@ class Collection:
             return None
         axes = range(len(self.grouping.names))
         return self.grouping.encode([scored.chunk.columns[BY, self.number, a] for a in axes])
+
+
+class SharedSums:
+    """What the tasks have on the rows that no model lacks, in each slice.
+
+    A row is lacking where a value of it was omitted; what is ignored or masked is so for all.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self.sums = [GroupSums() for _ in request.tasks]
+        self.lost = dict.fromkeys((spec.name for spec in request.specs), 0)
+        """How many rows of each loss some model lacks, and another one has."""
+
+    def add(
+        self, scores: Sequence[Contributions], codes: Codes | None, size: int
+    ) -> list[Contributions]:
+        """Add the rows of a chunk; returns them without what a model lacks."""
+        codes = np.zeros(len(scores[0].totals), np.int64) if codes is None else codes
+        counts = count_by(codes, size)
+        shared = list(scores)
+        for spec in self._request.specs:
+            own = [self._request.task(model, spec.name) for model in self._request.models]
+            lacking = [one for one in (scores[task].missing for task in own) if one is not None]
+            some = np.logical_or.reduce([scores[task].counted > 0 for task in own])
+            kept = ~np.logical_or.reduce(lacking) if lacking else np.ones(len(codes), np.bool_)
+            self.lost[spec.name] += int(np.count_nonzero(some & ~kept))
+            for task in own:
+                if lacking:
+                    shared[task] = scores[task].keep(kept)
+                self.sums[task].add(codes, shared[task], counts, size)
+        return shared
+
+
+def compares_shared(request: Request) -> bool:
+    """Whether models are compared that may lack rows: those with a value that is omitted."""
+    return request.baseline is not None and request.settings.nan == "omit"
 
 
 def list_pairs(request: Request) -> list[tuple[int, int]]:
@@ -108,5 +161,10 @@ def list_estimands(request: Request) -> list[Estimand]:
         Ratio(2 * place, 2 * place + 1, task.spec.loss.transform)
         for place, task in enumerate(request.tasks)
     ]
-    pairs = [Contrast(ratios[task], ratios[other]) for task, other in list_pairs(request)]
+    first = 2 * len(ratios) if compares_shared(request) else 0
+    shared = [
+        replace(one, numerator=one.numerator + first, denominator=one.denominator + first)
+        for one in ratios
+    ]
+    pairs = [Contrast(shared[task], shared[other]) for task, other in list_pairs(request)]
     return [*ratios, *pairs]

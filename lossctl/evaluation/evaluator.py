@@ -118,6 +118,7 @@ class Evaluator:
             )
             notes += self._note_small_slices(parts)
         notes += self._list_notes(scan, overall)
+        notes += _note_lacking_rows(whole, comparisons)
         for note in notes:
             warn(note)
         reader = scan.reader
@@ -215,14 +216,16 @@ class Evaluator:
         for number, (task, other) in enumerate(list_pairs(request)):
             spread = spreads[len(request.tasks) + number]
             size = part.size
-            if overall is not None:
+            name = request.tasks[task].spec.name
+            every = part.compared is None or not part.compared.lost[name]
+            if overall is not None and every:
                 differences = np.array([overall[task].value - overall[other].value])
             else:
-                differences = part.values(task) - part.values(other)
+                differences = part.differences(task, other)
             if spread is not None:
                 differences = spread.values
             compared = compare(
-                request.tasks[task].spec.name,
+                name,
                 request.tasks[task].model,
                 request.baseline or "",
                 differences[:size],
@@ -277,6 +280,19 @@ class Evaluator:
                     f" with fewer than {self.request.min_size} rows not shown"
                 )
         return notes
+
+
+def _note_lacking_rows(whole: Collection, comparisons: Sequence[Comparison]) -> list[str]:
+    """Return on how many rows models are compared, where some have rows that others lack."""
+    if whole.compared is None:
+        return []
+    compared = {one.loss: one.compared for one in comparisons if not one.by}
+    return [
+        f"{name}: the models are compared on the {compared[name]} rows that all of them have;"
+        f" {lost} {'is' if lost == 1 else 'are'} missing in some"
+        for name, lost in whole.compared.lost.items()
+        if lost
+    ]
 
 
 def _reduce(task: Task, sums: TaskSums) -> tuple[float, float, float]:

@@ -102,6 +102,8 @@ class Comparison:
     losses: int = 0
     significant: bool | None = None
     q_value: float | None = None
+    compared: int = 0
+    """The number of rows that are compared: those that all models of the run have."""
 
 
 @dataclass(frozen=True, slots=True)

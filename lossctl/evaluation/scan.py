@@ -222,7 +222,8 @@ class RowScores:
         if task.gathered and rows.sums:
             counted = rows.sums[COUNT].sum(axis=1)
             losses = np.where(counted > 0, task.finish(rows.sums) * counted, 0)
-            return Contributions(losses, counted, counted.astype(np.int64), rows.sums)
+            whole = counted.astype(np.int64)
+            return Contributions(losses, counted, whole, rows.sums, missing=rows.missing)
         if task.spec.reduction == "batchmean" and not task.gathered:
             return replace(rows, denominators=np.ones(count))
         return rows

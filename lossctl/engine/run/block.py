@@ -238,6 +238,7 @@ def _add_up(
     partial.divided_by = replace(terms.divided_by, sample_weighted=weight is not None)
     if plan.settings.rows:
         partial.rows = Contributions.of(summed, shares if plan.averages else None, left_out)
+        partial.rows.missing = _find_missing(partial)
     if mask is not None:
         losses = np.where(spread(mask, losses) == 0, 0, losses)
     return losses.astype(plan.dtype, copy=False)
@@ -259,6 +260,7 @@ def _add_sums(
         sums = plan.axis_reduction.add_rows(terms.sums, left_out)
         nothing = np.zeros(region.stop - region.start)
         partial.rows = Contributions(nothing, nothing, nothing.astype(np.int64), sums)
+        partial.rows.missing = _find_missing(partial)
     if not all(math.isfinite(one.value) for parts in partial.sums.values() for one in parts):
         kept = together if left_out is None else np.where(left_out, 0, together)
         _note_odd(plan, region, kept, partial)
@@ -337,8 +339,17 @@ def find_left_out(
         missing = np.isnan(losses)
         fresh = missing if left_out is None else missing & ~left_out
         partial.omitted = int(np.count_nonzero(fresh))
+        partial.omissions = fresh if partial.omitted else None
         left_out = missing if left_out is None else missing | left_out
     return left_out
+
+
+def _find_missing(partial: Partial) -> NDArray[np.bool_] | None:
+    """Return which samples lack omitted losses."""
+    omissions = partial.omissions
+    if omissions is None:
+        return None
+    return np.asarray(omissions.reshape(len(omissions), -1).any(axis=1), np.bool_)
 
 
 def spread(values: Array, losses: Array) -> Array:

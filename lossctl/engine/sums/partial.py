@@ -27,6 +27,8 @@ class Contributions:
     """Named contributions of each sample, if the loss is computed from their sums: ``(n, …)``."""
     single: bool = False
     """Whether each sample has one loss, which counts: denominators and ``counted`` are all 1."""
+    missing: NDArray[np.bool_] | None = None
+    """Which samples lack losses because of omitted values; None where none does."""
 
     @classmethod
     def of(
@@ -56,8 +58,23 @@ class Contributions:
     def take(self, some: slice) -> Contributions:
         """Return some of the samples."""
         sums = {name: values[some] for name, values in self.sums.items()}
+        missing = None if self.missing is None else self.missing[some]
         return Contributions(
-            self.totals[some], self.denominators[some], self.counted[some], sums, self.single
+            self.totals[some],
+            self.denominators[some],
+            self.counted[some],
+            sums,
+            self.single,
+            missing,
+        )
+
+    def keep(self, kept: NDArray[np.bool_]) -> Contributions:
+        """Return the same samples, of which only some contribute anything."""
+        return Contributions(
+            np.where(kept, self.totals, 0),
+            np.where(kept, self.denominators, 0),
+            np.where(kept, self.counted, 0),
+            {name: np.where(kept[:, np.newaxis], one, 0) for name, one in self.sums.items()},
         )
 
     def add(self, first: int, other: Contributions) -> None:
@@ -66,6 +83,10 @@ class Contributions:
         self.totals[some] += other.totals
         self.denominators[some] += other.denominators
         self.counted[some] += other.counted
+        if other.missing is not None:
+            if self.missing is None:
+                self.missing = np.zeros(len(self.totals), np.bool_)
+            self.missing[some] |= other.missing
         for name, values in other.sums.items():
             if name not in self.sums:
                 self.sums[name] = np.zeros((len(self.totals), values.shape[1]))
@@ -92,6 +113,8 @@ class Partial:
     findings: dict[tuple[str, str], RuleFinding] = field(default_factory=dict)
     rows: Contributions | None = None
     """The contribution of each sample, if requested; it is not merged."""
+    omissions: NDArray[np.bool_] | None = None
+    """Which losses are omitted, where some are; it is not merged."""
 
     def merge(self, other: Partial) -> None:
         """Add the sums, counts and broken rules of other blocks."""

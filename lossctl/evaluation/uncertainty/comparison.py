@@ -73,8 +73,8 @@ def compare(
 ) -> list[Comparison]:
     """Return the comparison over all rows, or one for each slice of ``by``.
 
-    Without a spread there are neither intervals nor p-values. Significant is what remains
-    after control of the false-discovery rate over these slices, at the spread's level.
+    Without a spread there are neither intervals nor p-values. Significant is what remains after
+    control of the false-discovery rate over these slices, at the spread's level.
     """
     size = len(labels)
     p_values = np.full(size, np.nan)
@@ -105,6 +105,7 @@ def compare(
             losses=int(losses[place]),
             significant=significant[place],
             q_value=_number(q_values[place]) if by else None,
+            compared=int(wins[place] + ties[place] + losses[place]),
         )
         for place in range(size)
     ]

@@ -38,6 +38,7 @@ COMPARED = {
     "wins": int,
     "ties": int,
     "losses": int,
+    "compared": int,
 }
 COUNTS = {
     "rows": int,

@@ -124,7 +124,8 @@ def _place(name: str, names: Sequence[str]) -> int:
 def _show_comparisons(evaluation: Evaluation, limit: int, precision: int) -> Iterator[Grid]:
     whole = [one for one in evaluation.comparisons if not one.by]
     if whole:
-        yield _show_whole_comparison(whole, precision)
+        omits = evaluation.settings.get("nan") == "omit"
+        yield _show_whole_comparison(whole, precision, count=omits)
     groups: dict[tuple[tuple[str, ...], str, str], list[Comparison]] = {}
     for one in evaluation.comparisons:
         if one.by:
@@ -133,17 +134,22 @@ def _show_comparisons(evaluation: Evaluation, limit: int, precision: int) -> Ite
         yield _show_slice_comparison(by, loss, model, ones, limit, precision)
 
 
-def _show_whole_comparison(whole: Sequence[Comparison], precision: int) -> Grid:
+def _show_whole_comparison(
+    whole: Sequence[Comparison], precision: int, *, count: bool = False
+) -> Grid:
+    """Show differences over all rows; ``count`` adds the rows that all models have."""
     interval = name_interval(one.interval for one in whole)
     columns = [Column("loss", right=False), Column("model", right=False), Column("difference")]
     columns += [Column(interval)] * bool(interval)
     columns += [Column("p"), Column("won/tied/lost")]
+    columns += [Column("rows")] * count
     rows = []
     limits = format_intervals((one.interval for one in whole), precision)
     for one, shown in zip(whole, limits, strict=True):
         cells = [one.loss, one.model, format_signed(one.difference, precision)]
         cells += [shown] * bool(interval)
         cells += [format_probability(one.p_value), f"{one.wins}/{one.ties}/{one.losses}"]
+        cells += [str(one.compared)] * count
         rows.append(Row(cells, _judge_whole(one)))
     return Grid(columns, rows, f"Compared with {whole[0].baseline}")
 
