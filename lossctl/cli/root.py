@@ -10,6 +10,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -140,7 +141,7 @@ class Root(TyperGroup):
     ) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("always", LossctlWarning)
-            warnings.showwarning = _show_warning
+            warnings.showwarning = partial(_show_warning, set())
             take_plain_values(self)
             code = super().main(args, prog_name, complete_var, standalone_mode=False)
         try:
@@ -150,10 +151,13 @@ class Root(TyperGroup):
         return code
 
 
-def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+def _show_warning(shown: set[str], message: Warning | str, *_: Any, **__: Any) -> None:
+    """Print a warning, unless it was shown already: files may be opened more than once."""
     from lossctl.output.text.messages import print_warning
 
-    print_warning(str(message))
+    if str(message) not in shown:
+        shown.add(str(message))
+        print_warning(str(message))
 
 
 def _name_columns(word: str) -> str:

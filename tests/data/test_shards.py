@@ -87,7 +87,7 @@ def test_arrays(tmp_path: Path, rows: int, order: Any) -> None:
 def test_tables(tmp_path: Path, kind: str, rows: int) -> None:
     write_tables(tmp_path / "shards", kind)
     score, row, both = open_sources(
-        [f"{tmp_path}/shards/*.{kind}{columns}" for columns in ("#score", "#row", "")]
+        [f"{tmp_path}/shards/*.{kind}{columns}" for columns in ("#score", "#row", "#score,row")]
     )
     assert score._scan is row._scan is both._scan  # type: ignore[attr-defined]
     known = kind in TYPED_TABLES and kind != "arrows"

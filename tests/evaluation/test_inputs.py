@@ -13,6 +13,7 @@ import pytest
 
 import lossctl
 from lossctl.errors import DataError, FileError, LossctlError, LossctlWarning, UsageError
+from tests.support.command_line import run
 from tests.support.datasets import FORMATS, make_frame, write
 
 FRAME = make_frame()
@@ -384,3 +385,38 @@ def test_what_is_no_label_is_refused(tmp_path: Path) -> None:
 def test_columns_that_are_called_by_numbers() -> None:
     frame = pd.DataFrame(FRAME[["pred", "target"]].to_numpy())
     assert value(lossctl.evaluate(frame, pred="0", target="1", loss="mse")) == pytest.approx(MSE)
+
+
+@pytest.mark.parametrize("shape", [(4, 2), (4, 2, 2)])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--by", "c.npy"),
+        ("--by", "c.npy:2"),
+        ("--id", "c.npy", "--worst", "1"),
+        *(
+            ("--cluster-by", "c.npy", "--ci", "0.95", "--ci-method", method)
+            for method in ("cluster", "bootstrap", "jackknife")
+        ),
+    ],
+    ids=" ".join,
+)
+def test_several_values_a_row_name_no_rows(
+    tmp_path: Path, shape: tuple[int, ...], words: tuple[str, ...]
+) -> None:
+    for name, array in (("p", np.arange(4.0)), ("y", np.ones(4)), ("c", np.ones(shape))):
+        np.save(tmp_path / f"{name}.npy", array)
+    given = ("evaluate", "--pred", "p.npy", "--target", "y.npy", "--loss", "mse")
+    found = run(*given, *words, cwd=tmp_path)
+    assert found.code == 3
+    assert f"{words[0][2:]} needs one value per row, but c.npy has the shape" in found.err
+
+
+def test_a_key_does_not_make_an_index_data(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("Unnamed: 0,key,a,b\n0,x,1,2\n1,y,3,4\n")
+    (tmp_path / "t.csv").write_text("Unnamed: 0,key,a,b\n0,y,3,5\n1,x,1,2\n")
+    given = ("evaluate", "--pred", "p.csv", "--target", "t.csv", "--loss", "mse", "--on", "key")
+    found = run(*given, "-f", "value", cwd=tmp_path)
+    assert found.value == 0.25
+    assert len(found.warnings) == 2
+    assert "'Unnamed: 0' was left out" in found.warnings[0]

@@ -93,39 +93,6 @@ class Table(ABC):
         """Release open files and memory."""
 
 
-def choose_all(table: Table) -> list[int]:
-    """Return the columns of a reference without a fragment: all, if they are numeric."""
-    columns = [column for column in range(len(table.names)) if not table.hidden(column)]
-    if len(columns) == 1:
-        return columns
-    non_numeric_columns = {
-        column: why for column, why in table.non_numeric_columns().items() if column in columns
-    }
-    if not non_numeric_columns:
-        return columns
-    shown = "; ".join(
-        f"{table.names[column]!r} {why}" for column, why in non_numeric_columns.items()
-    )
-    fitting = [table.names[column] for column in columns if column not in non_numeric_columns]
-    example = fitting[0] if fitting else "NAME"
-    raise UsageError(
-        f"{table.path}: not all of its {len(columns)} columns are plain numbers: {shown}",
-        f"Choose columns with '#', for instance {table.called}#{example}",
-    )
-
-
-def reject_lists(table: Table, columns: Sequence[int], where: str) -> None:
-    """Raise a UsageError if a list column is named together with others."""
-    for column in columns if len(columns) > 1 else ():
-        layout = table.layout(column)
-        if layout is not None and layout[1]:
-            raise UsageError(
-                f"{where}: column {table.names[column]!r} contains lists, so it is a matrix "
-                "already and cannot be combined with other columns",
-                f"Name it alone: {table.called}#{table.names[column]}",
-            )
-
-
 @dataclass(slots=True)
 class Piece:
     """Some rows of the columns that are read."""

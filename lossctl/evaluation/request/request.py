@@ -113,7 +113,9 @@ def make_request(options: EvaluationOptions) -> Request:
     slices = _add_groupings(slices, gates)
     for number, spec in enumerate(slices):
         for place, axis in enumerate(spec.axes):
-            asked[BY, number, place] = Asked(axis.given, labels=not axis.bins, what="by")
+            asked[BY, number, place] = Asked(
+                axis.given, labels=not axis.bins, what="by", single=True
+            )
     for one in asked.values():
         dataset.resolve(one)
     where = list_strings(options.where)
@@ -183,10 +185,12 @@ def _ask(
     for key, given in single:
         if given is not None:
             asked[key] = Asked(given, what=key)
-    for key, given in ((ID, identity), (CLUSTER, options.cluster_by)):
+    for key, given, what in ((ID, identity, ID), (CLUSTER, options.cluster_by, "cluster-by")):
         if given is not None:
-            asked[key] = Asked(given, labels=True, what=key)
-    return asked | {(SHOW, name): Asked(name, labels=True, what="show") for name in shown}
+            asked[key] = Asked(given, labels=True, what=what, single=True)
+    return asked | {
+        (SHOW, name): Asked(name, labels=True, what="show", single=True) for name in shown
+    }
 
 
 def _check_matching(on: str | None, how: str | None) -> None:

@@ -16,11 +16,11 @@ import numpy as np
 
 from lossctl.data import open_sources
 from lossctl.data.arrays.source import Source
-from lossctl.data.references.columns import read_names
+from lossctl.data.references.columns import read_data_names, read_names
 from lossctl.data.references.open import is_reference, reject_overwriting
 from lossctl.data.references.parse import parse_reference
 from lossctl.data.tables.columns import choose_columns
-from lossctl.errors import UsageError, did_you_mean
+from lossctl.errors import DataError, UsageError, did_you_mean
 
 FILE_WORDS = ("#", "/", "\\", "*")
 """Characters that mark a string as a file rather than a column."""
@@ -34,6 +34,8 @@ class Asked:
     labels: bool = False
     what: str = ""
     """Its purpose, for messages."""
+    single: bool = False
+    """Whether it is one value a row, by which rows are named or grouped."""
 
 
 @dataclass
@@ -113,11 +115,9 @@ class Dataset:
             return given.drop(columns=self.key)
         if not is_reference(given) or parse_reference(_first(given)).fragment is not None:
             return given
-        names = read_names(given)
-        if self.key not in names:
+        if self.key not in read_names(given):
             return given
-        rest = [name for name in names if name != self.key]
-        return _with_fragment(given, ",".join(rest))
+        return _with_fragment(given, ",".join(read_data_names(given, self.key)))
 
     @property
     def _called(self) -> str:
@@ -132,7 +132,23 @@ def open_columns(dataset: Dataset, asked: Mapping[Any, Asked]) -> dict[Any, Sour
     for one, source, reference in zip(asked.values(), sources, references, strict=True):
         if not is_reference(reference):
             source.name = one.given if isinstance(one.given, str) else one.what
+    try:
+        for one, source in zip(asked.values(), sources, strict=True):
+            if one.single and any(size != 1 for size in source.trailing):
+                raise _reject_several(one, source)
+    except DataError:
+        for source in sources:
+            source.close()
+        raise
     return dict(zip(asked, sources, strict=True))
+
+
+def _reject_several(asked: Asked, source: Source) -> DataError:
+    shape = ", ".join("N" if size is None else str(size) for size in source.shape)
+    return DataError(
+        f"{asked.what} needs one value per row, but {source.name} has the shape ({shape})",
+        "Name one of its columns, or save one value per row.",
+    )
 
 
 def refuse_input(path: str | PathLike[str], dataset: Dataset, asked: Mapping[Any, Asked]) -> None:
