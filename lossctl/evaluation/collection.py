@@ -12,9 +12,11 @@ from lossctl.engine.sums.partial import Contributions
 from lossctl.evaluation.request.request import BY, Request
 from lossctl.evaluation.scan import Scored
 from lossctl.evaluation.slices.groups import Codes, Grouping, GroupSums, add_by, count_by
+from lossctl.evaluation.tasks import Task
 from lossctl.evaluation.uncertainty.comparison import WinCounts
 from lossctl.evaluation.uncertainty.estimands import Contrast, Estimand, Ratio, divide, transformed
 from lossctl.evaluation.uncertainty.uncertainty import Spread, Uncertainty
+from lossctl.losses.core.terms import NON_NEGATIVE, UNBOUNDED, Range
 
 Floats = NDArray[np.float64]
 
@@ -158,7 +160,7 @@ def list_pairs(request: Request) -> list[tuple[int, int]]:
 def list_estimands(request: Request) -> list[Estimand]:
     """Return what is estimated: the mean of every task, and the differences to the baseline."""
     ratios = [
-        Ratio(2 * place, 2 * place + 1, task.spec.loss.transform)
+        Ratio(2 * place, 2 * place + 1, task.spec.loss.transform, find_range(task))
         for place, task in enumerate(request.tasks)
     ]
     first = 2 * len(ratios) if compares_shared(request) else 0
@@ -168,3 +170,11 @@ def list_estimands(request: Request) -> list[Estimand]:
     ]
     pairs = [Contrast(shared[task], shared[other]) for task, other in list_pairs(request)]
     return [*ratios, *pairs]
+
+
+def find_range(task: Task) -> Range:
+    """Return in which range the losses of a task's rows are."""
+    found = task.spec.loss.range
+    if task.spec.reduction == "batchmean":  # which adds up the elements of a row
+        return NON_NEGATIVE if found.lowest >= 0 else UNBOUNDED
+    return found

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from lossctl.evaluation.uncertainty.estimands import Estimand, Floats, Integers
 from lossctl.evaluation.uncertainty.keyed_sums import Entries
-from lossctl.evaluation.uncertainty.moments import sum_by
+from lossctl.evaluation.uncertainty.moments import Measured, find_skewness, sum_by
 from lossctl.evaluation.uncertainty.student_t import quantiles
 
 BUCKETS = 65_536
@@ -40,8 +40,6 @@ With those, a sum over a block of buckets, with weights of at most 8, is a whole
 than 53 bits: exact, and therefore the same whatever order a matrix product adds in.
 """
 
-Measured = tuple[Floats, Floats, Integers, Floats, Floats]
-
 
 def measure(
     entries: Entries,
@@ -51,13 +49,17 @@ def measure(
     replicates: int,
     seed: int,
 ) -> list[Measured]:
-    """Return value, standard error, degrees of freedom and the interval's ends of each slice.
+    """Return what the replicates say of each slice.
 
     The ends are percentiles of the replicates, set as far apart as Student's t asks for
     (Hesterberg 2015, doi:10.1080/00031305.2015.1089789).
     """
     stacked = [estimand.terms(entries.columns) for estimand in estimands]
     freedom = [_count_active(terms, entries.slices, slices) - 1 for terms in stacked]
+    skewness = [
+        find_skewness(one, terms, entries.slices, slices)
+        for one, terms in zip(estimands, stacked, strict=True)
+    ]
     bounds = np.cumsum([0, *map(len, stacked)])
     terms = np.concatenate(stacked)
     del stacked
@@ -76,7 +78,10 @@ def measure(
                 drawn = estimand.estimate(sums[own])
                 summary = _summarise(drawn, value[here], free[here], level)
                 error[here], low[here], high[here] = summary
-    return found
+    return [
+        Measured(value, error, free, skewed, (low, high))
+        for (value, error, free, low, high), skewed in zip(found, skewness, strict=True)
+    ]
 
 
 def _count_active(terms: Floats, of: Integers, slices: int) -> Integers:

@@ -7,16 +7,14 @@ and Zeger 1986, doi:10.1093/biomet/73.1.13.
 
 from __future__ import annotations
 
-from lossctl.evaluation.uncertainty.estimands import Estimand, Floats, Integers
+from lossctl.evaluation.uncertainty.estimands import Estimand
 from lossctl.evaluation.uncertainty.keyed_sums import Entries
-from lossctl.evaluation.uncertainty.moments import Moments
+from lossctl.evaluation.uncertainty.moments import RATIO_TERMS, Measured, Moments
 
 
-def measure(
-    entries: Entries, estimand: Estimand, slices: int = 1
-) -> tuple[Floats, Floats, Integers]:
-    """Return value, standard error and degrees of freedom (clusters less 1) of each slice."""
+def measure(entries: Entries, estimand: Estimand, slices: int = 1) -> Measured:
+    """Return what the clusters of each slice say; the degrees of freedom are these less 1."""
     terms = estimand.terms(entries.columns)
-    moments = Moments(len(terms))
+    moments = Moments(len(terms), third=len(terms) == RATIO_TERMS)
     moments.add(terms, entries.slices)
     return moments.measure(estimand, slices)

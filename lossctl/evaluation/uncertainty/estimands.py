@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.losses.core.terms import Transform
+from lossctl.losses.core.terms import UNBOUNDED, Range, Transform
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -26,6 +26,8 @@ class Ratio:
     numerator: int
     denominator: int
     transform: Transform | None = None
+    range: Range = UNBOUNDED
+    """In which range the ratio is, before the transform."""
 
     def terms(self, columns: Sequence[Floats] | Floats) -> Floats:
         """Return the columns that this needs, of rows or of sums of rows."""
@@ -52,6 +54,15 @@ class Contrast:
 
     model: Ratio
     baseline: Ratio
+
+    @property
+    def range(self) -> Range:
+        """In which range the difference is."""
+        mine = self.model.range.transformed(self.model.transform)
+        other = self.baseline.range.transformed(self.baseline.transform)
+        if not (mine.bounded and other.bounded):
+            return UNBOUNDED
+        return Range(mine.lowest - other.highest, mine.highest - other.lowest)
 
     def terms(self, columns: Sequence[Floats] | Floats) -> Floats:
         """Return the columns that this needs, of rows or of sums of rows."""

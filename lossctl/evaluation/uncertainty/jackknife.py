@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lossctl.evaluation.uncertainty.estimands import Estimand, Floats, Integers
+from lossctl.evaluation.uncertainty.estimands import Estimand, Integers
 from lossctl.evaluation.uncertainty.keyed_sums import Entries
-from lossctl.evaluation.uncertainty.moments import sum_by
+from lossctl.evaluation.uncertainty.moments import Measured, find_skewness, sum_by
 
 
 def scatter(units: Integers, count: int, seed: int = 0) -> Integers:
@@ -28,10 +28,8 @@ def scatter(units: Integers, count: int, seed: int = 0) -> Integers:
     return np.where(units < count, units, (mixed % np.uint64(count)).astype(np.int64))
 
 
-def measure(
-    entries: Entries, estimand: Estimand, slices: int = 1
-) -> tuple[Floats, Floats, Integers]:
-    """Return value, standard error and degrees of freedom (groups less 1) of each slice."""
+def measure(entries: Entries, estimand: Estimand, slices: int = 1) -> Measured:
+    """Return what the groups of each slice say; the degrees of freedom are these less 1."""
     terms = estimand.terms(entries.columns)
     active = (terms != 0).any(axis=0)
     terms, of = terms[:, active], entries.slices[active]
@@ -45,4 +43,5 @@ def measure(
         centre = sum_by(of, strayed, slices) / groups
         squares = sum_by(of, (strayed - centre[of]) ** 2, slices)
         error = np.sqrt(squares * (groups - 1) / groups)
-    return value, np.where(groups > 1, error, np.nan), groups - 1
+    skewness = find_skewness(estimand, terms, of, slices)
+    return Measured(value, np.where(groups > 1, error, np.nan), groups - 1, skewness)

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lossctl.evaluation.uncertainty.estimands import Estimand, Floats, Integers
+
+RATIO_TERMS = 2
+"""So many terms a ratio has; of differences no skewness is found."""
+
+
+class Measured(NamedTuple):
+    """What a method finds of an estimand in each slice."""
+
+    values: Floats
+    errors: Floats
+    freedom: Integers
+    skewness: Floats
+    """That of the value, not of the rows: it falls with √n."""
+    ends: tuple[Floats, Floats] | None = None
+    """The ends of the intervals, where the method has its own."""
 
 
 class Moments:
@@ -17,11 +33,16 @@ class Moments:
     whose terms are all 0 take no part.
     """
 
-    def __init__(self, terms: int) -> None:
+    def __init__(self, terms: int, third: bool = False) -> None:
         self.pairs = tuple(itertools.combinations_with_replacement(range(terms), 2))
+        self.triples = tuple(
+            itertools.combinations_with_replacement(range(terms), 3) if third else ()
+        )
         self.counts = np.zeros(0, np.int64)
         self.means = np.zeros((terms, 0))
         self.spread = np.zeros((len(self.pairs), 0))
+        self.third = np.zeros((len(self.triples), 0))
+        """The co-moments of the third order, where they are asked for."""
 
     def add(self, terms: Floats, slices: Integers | None = None) -> None:
         """Add rows: their terms, and the slice of each (None: all are of slice 0)."""
@@ -45,25 +66,55 @@ class Moments:
                     for i, j in self.pairs
                 ]
             )
-            self._merge(touched, counts, means, spread)
+            third = np.zeros((len(self.triples), touched.size))
+            for place, (i, j, k) in enumerate(self.triples):
+                if varies[i] and varies[j] and varies[k]:
+                    third[place] = sum_by(places, rest[i] * rest[j] * rest[k], touched.size)
+            self._merge(touched, counts, means, spread, third)
 
     def merge(self, other: Moments) -> None:
         """Add all that another one has seen."""
         seen = np.flatnonzero(other.counts)
         with np.errstate(invalid="ignore", over="ignore"):
-            self._merge(seen, other.counts[seen], other.means[:, seen], other.spread[:, seen])
+            self._merge(
+                seen,
+                other.counts[seen],
+                other.means[:, seen],
+                other.spread[:, seen],
+                other.third[:, seen],
+            )
 
-    def _merge(self, where: Integers, counts: Integers, means: Floats, spread: Floats) -> None:
+    def _merge(
+        self, where: Integers, counts: Integers, means: Floats, spread: Floats, third: Floats
+    ) -> None:
         self.grow(int(where.max(initial=-1)) + 1)
         before, old = self.counts[where], self.means[:, where]
         after = before + counts
         step = means - old
         cross = before * (counts / after)
+        if self.triples:
+            kept = self._shift(
+                before, self.spread[:, where], self.third[:, where], step, -counts / after
+            )
+            added = self._shift(counts, spread, third, step, before / after)
+            self.third[:, where] = np.where(before == 0, third, kept + added)
         self.counts[where] = after
         self.means[:, where] = old + step * (counts / after)
         shift = np.stack([step[i] * step[j] * cross for i, j in self.pairs])
         # A first block has nothing to be shifted against, even if its means are infinite.
         self.spread[:, where] += spread + np.where(before == 0, 0, shift)
+
+    def _shift(
+        self, counts: Integers, spread: Floats, third: Floats, step: Floats, share: Floats
+    ) -> Floats:
+        """Return co-moments of the third order about a mean that is a share of a step away."""
+        away = step * share
+        found = third.copy()
+        of = {pair: spread[place] for place, pair in enumerate(self.pairs)}
+        for place, (i, j, k) in enumerate(self.triples):
+            found[place] += away[i] * of[j, k] + away[j] * of[i, k] + away[k] * of[i, j]
+            found[place] += counts * away[i] * away[j] * away[k]
+        return found
 
     def grow(self, slices: int) -> None:
         """Make room for so many slices."""
@@ -74,11 +125,13 @@ class Moments:
         self.counts = np.pad(self.counts, (0, more))
         self.means = np.pad(self.means, ((0, 0), (0, more)))
         self.spread = np.pad(self.spread, ((0, 0), (0, more)))
+        self.third = np.pad(self.third, ((0, 0), (0, more)))
 
-    def measure(self, estimand: Estimand, slices: int = 1) -> tuple[Floats, Floats, Integers]:
-        """Return value, standard error and degrees of freedom of an estimand in each slice.
+    def measure(self, estimand: Estimand, slices: int = 1) -> Measured:
+        """Return value, standard error, degrees of freedom and skewness in each slice.
 
-        The linearised variance: the rows' influences, squared, summed, times n / (n - 1).
+        The linearised variance: the rows' influences, squared, summed, times n / (n - 1). The
+        skewness, of the mean, is that of the influences over √n.
         """
         self.grow(slices)
         counts, means = self.counts[:slices], self.means[:, :slices]
@@ -89,7 +142,33 @@ class Moments:
                 times = 1 if i == j else 2
                 variance += np.where(spread == 0, 0, times * gradient[i] * gradient[j] * spread)
             error = np.sqrt(np.maximum(variance, 0) / counts / (counts - 1))
-        return estimand.estimate(means), np.where(counts > 1, error, np.nan), counts - 1
+            cubes = np.zeros(slices)
+            for triple, third in zip(self.triples, self.third[:, :slices], strict=True):
+                times = len(set(itertools.permutations(triple)))
+                weight = times * np.prod([gradient[i] for i in triple], axis=0)
+                cubes += np.where(third == 0, 0, weight * third)
+            skewness = divide_or_0(cubes, np.maximum(variance, 0) ** 1.5)
+        return Measured(
+            estimand.estimate(means), np.where(counts > 1, error, np.nan), counts - 1, skewness
+        )
+
+
+def find_skewness(estimand: Estimand, terms: Floats, of: Integers, slices: int) -> Floats:
+    """Return the skewness of an estimand in each slice from the terms of units that it sums."""
+    if len(terms) > RATIO_TERMS:
+        return np.zeros(slices)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        gradient = estimand.gradient(np.stack([sum_by(of, one, slices) for one in terms]))
+        influence = sum(part[of] * one for part, one in zip(gradient, terms, strict=True))
+        squares, cubes = (sum_by(of, influence**power, slices) for power in (2, 3))
+        return divide_or_0(cubes, squares**1.5)
+
+
+def divide_or_0(over: Floats, under: Floats) -> Floats:
+    """Return the quotients, and 0 where there is none that is finite."""
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        found = over / under
+    return np.where(np.isfinite(found), found, 0)
 
 
 def locate(keys: Integers) -> tuple[Integers, Integers]:

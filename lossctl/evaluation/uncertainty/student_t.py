@@ -9,12 +9,13 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from lossctl.evaluation.uncertainty.incomplete_beta import continued_fraction
+
 Floats = NDArray[np.float64]
 
 FEW = 100
 """Up to so many degrees of freedom the tail is a continued fraction, beyond an expansion."""
 STEPS = 200
-TINY = 1e-300
 
 
 @functools.lru_cache(maxsize=1024)
@@ -85,7 +86,7 @@ def _tail_of_few(t: Floats, freedom: NDArray[np.int64]) -> Floats:
     log_beta = _log_betas()[freedom]
     with np.errstate(divide="ignore"):
         front = np.exp(a * np.log(at) + b * np.log(off) - log_beta) / a
-    part = front * _continued_fraction(a, b, at)
+    part = front * continued_fraction(a, b, at)
     found = np.where(swapped, 1 - part, part)
     return np.where(beyond, 0.0, found)
 
@@ -97,32 +98,6 @@ def _log_betas() -> Floats:
         math.lgamma(n / 2) + math.lgamma(0.5) - math.lgamma((n + 1) / 2) for n in range(1, FEW + 1)
     )
     return np.array([math.inf, *known])
-
-
-def _continued_fraction(a: Floats, b: Floats, x: Floats) -> Floats:
-    """Return the continued fraction of the incomplete beta function, by Lentz's method.
-
-    Press et al., Numerical Recipes, section 6.4.
-    """
-    c = np.ones_like(x)
-    d = _invert(1 - (a + b) * x / (a + 1))
-    value = d
-    for m in range(1, STEPS):
-        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-        for term in (even, odd):
-            d = _invert(1 + term * d)
-            c = 1 + term / c
-            c = np.where(np.abs(c) < TINY, TINY, c)
-            change = d * c
-            value = value * change
-        if np.max(np.abs(change - 1)) < 1e-15:
-            break
-    return value
-
-
-def _invert(number: Floats) -> Floats:
-    return 1 / np.where(np.abs(number) < TINY, TINY, number)
 
 
 def _tail_of_many(t: Floats, freedom: NDArray[np.int64]) -> Floats:

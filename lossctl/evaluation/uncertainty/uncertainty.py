@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lossctl.errors import UsageError, did_you_mean
 from lossctl.evaluation.result import Interval
 from lossctl.evaluation.uncertainty import bootstrap, clusters, jackknife
+from lossctl.evaluation.uncertainty.ends import Ends, Test, find_difference, find_intervals
 from lossctl.evaluation.uncertainty.estimands import (
     Contrast,
     Estimand,
@@ -25,8 +27,8 @@ from lossctl.evaluation.uncertainty.estimands import (
     transformed,
 )
 from lossctl.evaluation.uncertainty.keyed_sums import Entries, KeyedSums
-from lossctl.evaluation.uncertainty.moments import Moments
-from lossctl.evaluation.uncertainty.student_t import quantiles, tail
+from lossctl.evaluation.uncertainty.moments import Measured, Moments
+from lossctl.evaluation.uncertainty.proportions import RowFacts
 from lossctl.findings import OptionName, Sentence
 
 __all__ = ["Contrast", "Method", "Ratio", "Spread", "Uncertainty"]
@@ -35,7 +37,12 @@ BLOCK = 65_536
 RESAMPLED = 2**24
 """So many pairs of slice and bucket, or group, are kept."""
 
-Name = Literal["normal", "bootstrap", "jackknife", "cluster"]
+Name = Literal["normal", "bootstrap", "jackknife", "cluster", "wilson", "clopper-pearson"]
+PROPORTIONS = ("wilson", "clopper-pearson")
+"""Methods of rows that are 0 or 1."""
+NAMES = {"normal": "t"}
+"""What the intervals of a method are called, where that is not its name."""
+TESTS = {Test.T: "t", Test.MCNEMAR: "mcnemar", Test.SIGN: "sign"}
 
 
 NAME_CLUSTERS = Sentence.of("Name their column with {cluster_by}.", OptionName("cluster_by"))
@@ -50,6 +57,24 @@ class Method:
     replicates: int = 1000
     seed: int = 0
     groups: int = 100
+    clustered: bool = False
+    """Whether a method of proportions has clusters."""
+
+    @property
+    def errors_of(self) -> str:
+        """The method that the standard errors are made by."""
+        if self.name in PROPORTIONS:
+            return "cluster" if self.clustered else "normal"
+        return self.name
+
+    def describe(self, ends: int) -> str:
+        """Return what machine formats call intervals that were made so."""
+        base = NAMES.get(self.errors_of, self.errors_of)
+        if ends in (Ends.PROPORTION, Ends.PAIRED):
+            exact = "clopper-pearson" if self.name == "clopper-pearson" else "wilson"
+            named = "bonett-price" if ends == Ends.PAIRED else exact
+            return named if base == "t" else f"{named}-{base}"
+        return base + {Ends.SKEWED: "-skewed", Ends.BOUNDED: "-bounded"}.get(Ends(ends), "")
 
     def __post_init__(self) -> None:
         if self.name not in get_args(Name):
@@ -87,6 +112,26 @@ class Spread:
     low: Floats
     high: Floats
     p_values: Floats | None = None
+    ends: Integers | None = None
+    """How each interval was made: :class:`~lossctl.evaluation.uncertainty.ends.Ends`."""
+    tests: Integers | None = None
+    doubtful: NDArray[np.bool_] | None = None
+
+    def describe(self, slices: Integers) -> list[str | None]:
+        """Return what the methods of the intervals of some slices are called."""
+        ends = np.zeros(self.low.size, np.int64) if self.ends is None else self.ends
+        names = {end: self.method.describe(end) for end in np.unique(ends[slices]).tolist()}
+        known = ~(np.isnan(self.low[slices]) | np.isnan(self.high[slices]))
+        pairs = zip(ends[slices].tolist(), known.tolist(), strict=True)
+        return [names[end] if one else None for end, one in pairs]
+
+    def test(self, slice: int = 0) -> str | None:
+        """Return what the test is called that the p-value of a slice is of."""
+        if self.tests is None or self.p_value(slice) is None:
+            return None
+        name = TESTS[Test(int(self.tests[slice]))]
+        base = self.method.errors_of
+        return name if base == "normal" or name != "t" else f"{name}-{base}"
 
     def interval(self, slice: int = 0) -> Interval | None:
         """Return the interval of a slice, or None if there is none."""
@@ -94,7 +139,8 @@ class Spread:
         if np.isnan(low) or np.isnan(high):
             return None
         error = float(self.errors[slice])
-        return Interval(self.method.level, low, high, self.method.name, error)
+        ends = Ends.METHOD if self.ends is None else int(self.ends[slice])
+        return Interval(self.method.level, low, high, self.method.describe(ends), error)
 
     def limits(self, slices: Integers) -> tuple[list[float | None], ...]:
         """Return the intervals of some slices: their limits and standard errors, or None."""
@@ -123,10 +169,12 @@ class Uncertainty:
         self.estimands = tuple(estimands)
         self.method = method
         self._moments = [
-            Moments(4 if isinstance(one, Contrast) else 2)
-            for one in (self.estimands if method.name == "normal" else ())
+            Moments(4) if isinstance(one, Contrast) else Moments(2, third=True)
+            for one in (self.estimands if method.errors_of == "normal" else ())
         ]
-        self._sums = KeyedSums(None if method.name == "cluster" else RESAMPLED)
+        self._facts = [RowFacts(one) for one in self.estimands]
+        self._clustered = False
+        self._sums = KeyedSums(None if method.errors_of == "cluster" else RESAMPLED)
         self._waiting: list[tuple[Floats, Integers, Integers | None]] = []
         self._length = 0
 
@@ -142,9 +190,10 @@ class Uncertainty:
         ``slices`` are codes from 0 (below 0: the row is in none) or None for one slice of all;
         ``clusters`` are codes from 0. Either there are slices in every chunk, or in none.
         """
-        if clusters is None and self.method.name == "cluster":
+        if clusters is None and self.method.errors_of == "cluster":
             said = Sentence.of("{ci_method} needs clusters", OptionName("ci_method", "cluster"))
             raise UsageError(said, NAME_CLUSTERS)
+        self._clustered |= clusters is not None
         units = rows if clusters is None else clusters
         table = np.array(columns, np.float64)
         if slices is not None and (slices < 0).any():
@@ -173,7 +222,9 @@ class Uncertainty:
     def _take(self, columns: Floats, units: Integers, slices: Integers | None) -> None:
         """Take a block of rows."""
         method = self.method
-        if method.name == "normal":
+        for facts in self._facts:
+            facts.add(columns, slices)
+        if method.errors_of == "normal":
             for moments, estimand in zip(self._moments, self.estimands, strict=True):
                 moments.add(estimand.terms(columns), slices)
             return
@@ -194,63 +245,57 @@ class Uncertainty:
         other._flush()
         for mine, others in zip(self._moments, other._moments, strict=True):
             mine.merge(others)
+        for own, more in zip(self._facts, other._facts, strict=True):
+            own.merge(more)
+        self._clustered |= other._clustered
         self._sums.merge(other._sums)
 
     def spreads(self, slices: int = 1) -> list[Spread]:
         """Return each estimand's values, errors and intervals in so many slices."""
         self._flush()
-        method = self.method
-        if method.name == "bootstrap":
-            found = bootstrap.measure(
-                self._entries(), self.estimands, slices,
-                method.level, method.replicates, method.seed,
-            )  # fmt: skip
-            return [
-                self._finish(estimand, value, error, freedom, (low, high))
-                for estimand, (value, error, freedom, low, high) in zip(
-                    self.estimands, found, strict=True
-                )
-            ]
-        return [
-            self._finish(estimand, *measured)
-            for estimand, measured in zip(self.estimands, self._measure(slices), strict=True)
-        ]
+        found = zip(self.estimands, self._measure(slices), self._facts, strict=True)
+        return [self._finish(*one) for one in found]
 
-    def _measure(self, slices: int) -> list[tuple[Floats, Floats, Integers]]:
-        if self.method.name == "normal":
+    def _measure(self, slices: int) -> list[Measured]:
+        method = self.method
+        if method.errors_of == "normal":
             pairs = zip(self._moments, self.estimands, strict=True)
             return [moments.measure(estimand, slices) for moments, estimand in pairs]
-        measure = clusters.measure if self.method.name == "cluster" else jackknife.measure
         entries = self._entries()
+        if method.name == "bootstrap":
+            return bootstrap.measure(
+                entries, self.estimands, slices, method.level, method.replicates, method.seed
+            )
+        measure = jackknife.measure if method.name == "jackknife" else clusters.measure
         return [measure(entries, estimand, slices) for estimand in self.estimands]
 
     def _entries(self) -> Entries:
         return self._sums.entries(_count_columns(self.estimands))
 
-    def _finish(
-        self,
-        estimand: Estimand,
-        means: Floats,
-        errors: Floats,
-        freedom: Integers,
-        ends: tuple[Floats, Floats] | None = None,
-    ) -> Spread:
+    def _finish(self, estimand: Estimand, measured: Measured, facts: RowFacts) -> Spread:
         """Put the interval around the values, in their transformed scale."""
+        method, values = self.method, measured.values
+        if isinstance(estimand, Contrast):
+            found, p_values, tests = find_difference(
+                measured, estimand, facts, method.level, clustered=self._clustered
+            )
+            low, high, errors, ends, doubtful = found
+            return Spread(method, values, errors, low, high, p_values, ends, tests, doubtful)
+        exact = method.name == "clopper-pearson"
+        low, high, errors, ends, doubtful = find_intervals(
+            measured, estimand, facts, method.level, clustered=self._clustered, exact=exact
+        )
+        transform = estimand.transform
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            reach = quantiles(self.method.level, freedom) * errors
-            low, high = ends or (means - reach, means + reach)
-            if isinstance(estimand, Contrast):
-                strayed = np.where(means == 0, 0, means / errors)
-                p_values = np.where(np.isnan(errors), np.nan, tail(strayed, freedom))
-                return Spread(self.method, means, errors, low, high, p_values)
-            transform = estimand.transform
-            errors = np.abs(slope(transform, means)) * errors
+            errors = np.abs(slope(transform, values)) * errors
             low, high = (transformed(transform, end) for end in (low, high))
             # A mean that cannot be below 0 has a transform from 0 on, such as a square root.
             bottom = transformed(transform, np.zeros(1))
             low = np.where(np.isnan(low) & ~np.isnan(high), bottom, low)
             low, high = np.minimum(low, high), np.maximum(low, high)
-            return Spread(self.method, transformed(transform, means), errors, low, high)
+        return Spread(
+            method, transformed(transform, values), errors, low, high, ends=ends, doubtful=doubtful
+        )
 
 
 def _count_columns(estimands: Sequence[Estimand]) -> int:
