@@ -14,11 +14,20 @@ from lossctl.evaluation.scan import Scored
 from lossctl.evaluation.slices.groups import Codes, Grouping, GroupSums, add_by, count_by
 from lossctl.evaluation.tasks import Task
 from lossctl.evaluation.uncertainty.comparison import WinCounts
+from lossctl.evaluation.uncertainty.ends import Doubt
 from lossctl.evaluation.uncertainty.estimands import Contrast, Estimand, Ratio, divide, transformed
 from lossctl.evaluation.uncertainty.uncertainty import Spread, Uncertainty
 from lossctl.losses.core.terms import NON_NEGATIVE, UNBOUNDED, Range
 
 Floats = NDArray[np.float64]
+
+DOUBTS = {
+    Doubt.SAME: "all rows have the same loss, which says nothing of others: no interval",
+    Doubt.SKEWED: "a few rows make up most of the mean, and the interval may be too short (see"
+    " 'lossctl docs guarantees')",
+    Doubt.NO_PROPORTION: "the rows are not all 0 or 1, and the interval is Student's t, not {}",
+}
+"""What is said of intervals that cannot be trusted, or are not of the method asked for."""
 
 
 @dataclass
@@ -84,10 +93,10 @@ class Collection:
         """Return the loss of a task in every slice."""
         return self._finish(task, self.sums[task])
 
-    def differences(self, task: int, other: int) -> Floats:
-        """Return in every slice the loss of a task minus that of another, on the same rows."""
+    def compared_values(self, task: int) -> Floats:
+        """Return the loss of a task in every slice, on the rows that all models have."""
         sums = self.sums if self.compared is None else self.compared.sums
-        return self._finish(task, sums[task]) - self._finish(other, sums[other])
+        return self._finish(task, sums[task])
 
     def _finish(self, task: int, sums: GroupSums) -> Floats:
         size = self.size
@@ -170,6 +179,26 @@ def list_estimands(request: Request) -> list[Estimand]:
     ]
     pairs = [Contrast(shared[task], shared[other]) for task, other in list_pairs(request)]
     return [*ratios, *pairs]
+
+
+def list_doubts(collection: Collection, spreads: Sequence[Spread | None]) -> list[str]:
+    """Return which intervals cannot be trusted, or are not of the method that was asked for."""
+    request = collection.request
+    if request.method is None or not collection.size:
+        return []
+    grouping, notes = collection.grouping, []
+    where = (
+        f" in {{}} of {collection.size} slices by {', '.join(grouping.names)}" if grouping else ""
+    )
+    for task, spread in zip(request.tasks, spreads, strict=False):
+        assert spread is not None
+        name = f"{task.spec.name} of {task.model}"
+        rows = collection.rows[: collection.size] > 0
+        for doubt, words in DOUBTS.items():
+            count = int(np.count_nonzero(spread.doubts(doubt)[: collection.size] & rows))
+            if count:
+                notes.append(f"{name}{where.format(count)}: {words.format(request.method.name)}")
+    return notes
 
 
 def find_range(task: Task) -> Range:

@@ -11,7 +11,7 @@ import numpy as np
 from lossctl.engine.sums.reduce import quotient
 from lossctl.engine.sums.summary import Summary
 from lossctl.errors import warn
-from lossctl.evaluation.collection import Collection, list_estimands, list_pairs
+from lossctl.evaluation.collection import Collection, list_doubts, list_estimands, list_pairs
 from lossctl.evaluation.request.gates import judge
 from lossctl.evaluation.request.request import CLUSTER, ID, SHOW, Request
 from lossctl.evaluation.result import Comparison, Estimate, Evaluation, WorstRow
@@ -94,7 +94,8 @@ class Evaluator:
     ) -> Evaluation:
         request = self.request
         whole, *parts = collections
-        overall = self._estimate(scan, whole.spreads())
+        whole_spreads = whole.spreads()
+        overall = self._estimate(scan, whole_spreads)
         labels = [list(part.grouping.labels()) if part.grouping else [] for part in parts]
         spreads = [part.spreads() for part in parts]
         every = Slices(
@@ -104,7 +105,7 @@ class Evaluator:
                 for group in self._group_slices(part, names, spread, overall, 1)
             ]
         )
-        comparisons = self._compare(whole, [()], whole.spreads(), overall)
+        comparisons = self._compare(whole, [()], whole_spreads, overall)
         for part, names, spread in zip(parts, labels, spreads, strict=True):
             comparisons += self._compare(part, names, spread, None)
         slices = every
@@ -119,6 +120,9 @@ class Evaluator:
             notes += self._note_small_slices(parts)
         notes += self._list_notes(scan, overall)
         notes += _note_lacking_rows(whole, comparisons)
+        notes += list_doubts(whole, whole_spreads)
+        for part, spread in zip(parts, spreads, strict=True):
+            notes += list_doubts(part, spread)
         for note in notes:
             warn(note)
         reader = scan.reader
@@ -219,9 +223,11 @@ class Evaluator:
             name = request.tasks[task].spec.name
             every = part.compared is None or not part.compared.lost[name]
             if overall is not None and every:
-                differences = np.array([overall[task].value - overall[other].value])
+                base = np.array([overall[other].value])
+                differences = np.array([overall[task].value]) - base
             else:
-                differences = part.differences(task, other)
+                base = part.compared_values(other)
+                differences = part.compared_values(task) - base
             if spread is not None:
                 differences = spread.values
             compared = compare(
@@ -233,6 +239,7 @@ class Evaluator:
                 spread,
                 () if part.grouping is None else part.grouping.names,
                 labels,
+                base,
             )
             found += [one for one, rows in zip(compared, part.rows, strict=False) if rows]
         return found

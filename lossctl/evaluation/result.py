@@ -13,13 +13,19 @@ FORMAT = "lossctl.evaluation/1"
 """Name and version of the shape of :meth:`Evaluation.to_dict`."""
 
 FACTS = ("value", "rows", "counted", "share", "gap")
-LIMITS = ("low", "high", "standard_error")
+LIMITS = ("low", "high", "standard_error", "method")
 """Columns of a slice, and of an interval."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A confidence interval and the standard error behind it."""
+    """A confidence interval and the standard error behind it.
+
+    ``method`` says how it was made: ``t``, ``bootstrap``, ``jackknife`` or ``cluster``, with
+    ``-skewed`` where it was extended for skewed rows and ``-bounded`` where the loss is bounded;
+    ``wilson`` or ``clopper-pearson`` of rows that are 0 or 1, ``bonett-price`` of differences of
+    such, each with the method of its standard error behind it unless the rows are independent.
+    """
 
     level: float
     low: float
@@ -104,6 +110,10 @@ class Comparison:
     q_value: float | None = None
     compared: int = 0
     """The number of rows that are compared: those that all models of the run have."""
+    p_method: str | None = None
+    """The test: ``t``, ``mcnemar`` (exact, of rows that are 0 or 1), or ``sign``."""
+    baseline_value: float | None = None
+    """The loss of the baseline on these rows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ ASKED: dict[str, Any] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:.* all rows have the same loss")
 def test_settings_are_what_was_asked_with_defaults(tmp_path: Path) -> None:
     data = write(FRAME, tmp_path / "eval.csv")
     found = lossctl.evaluate(data, loss=["mse", "huber:delta=2"], **ASKED).settings
@@ -57,6 +58,7 @@ def test_settings_are_what_was_asked_with_defaults(tmp_path: Path) -> None:
     assert losses[1]["reduction"] == "mean"
 
 
+@pytest.mark.filterwarnings("ignore:.* all rows have the same loss")
 def test_json_settings_ask_for_the_same_again(tmp_path: Path) -> None:
     data = write(FRAME, tmp_path / "eval.csv")
     first = lossctl.evaluate(data, loss=["mse", "huber:delta=2"], **ASKED)

@@ -310,6 +310,7 @@ def test_many_slices() -> None:
     assert worst.interval is None
 
 
+@pytest.mark.filterwarnings("ignore:mse of .* a few rows make up most of the mean")
 @pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
 def test_slices_are_written_together_as_one_by_one(
     form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

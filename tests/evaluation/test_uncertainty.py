@@ -12,6 +12,7 @@ import pytest
 from lossctl.errors import UsageError
 from lossctl.evaluation.uncertainty import bootstrap, keyed_sums, uncertainty
 from lossctl.evaluation.uncertainty.bootstrap import BLOCK, BUCKETS, draw_weights
+from lossctl.evaluation.uncertainty.ends import Doubt
 from lossctl.evaluation.uncertainty.estimands import Estimand
 from lossctl.evaluation.uncertainty.jackknife import scatter
 from lossctl.evaluation.uncertainty.uncertainty import (
@@ -311,12 +312,15 @@ def test_models_may_leave_out_different_rows(name: Name) -> None:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_equal_losses_leave_no_doubt(name: Name) -> None:
-    one = whole(A, [np.full(50, 0.25), np.ones(50)], Method(name)).interval()
-    assert one is not None
-    assert (one.low, one.high, one.standard_error) == (0.25, 0.25, 0)
+def test_equal_losses_say_nothing_of_others(name: Name) -> None:
+    """Without a bound, a row that was not seen may have any loss: there is no interval."""
+    spread = whole(A, [np.full(50, 0.25), np.ones(50)], Method(name))
+    assert spread.values[0] == 0.25
+    assert spread.interval() is None
+    assert spread.doubts(Doubt.SAME).all()
     away = whole(Contrast(B, A), [np.zeros(50), np.ones(50), np.ones(50), np.ones(50)])
-    assert away.p_value() == 0
+    assert (away.p_value(), away.test()) == (2.0**-49, "sign")
+    assert away.interval() is None
 
 
 def test_ends_are_transformed() -> None:

@@ -128,7 +128,8 @@ class EvaluationOptions:
         str,
         OptionSpec(
             Value.STRING,
-            "normal, bootstrap, jackknife or cluster",
+            "normal (Student's t; Wilson's for rows that are 0 or 1), wilson, clopper-pearson,"
+            " bootstrap, jackknife or cluster",
             UNCERTAINTY,
             metavar="METHOD",
         ),

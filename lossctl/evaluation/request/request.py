@@ -170,7 +170,13 @@ def _choose_method(options: EvaluationOptions) -> Method | None:
             ADD_INTERVALS,
         )
     level = 0.95 if options.ci is None else options.ci
-    method = Method(options.ci_method, level, options.replicates, options.seed)  # type: ignore[arg-type]
+    method = Method(
+        options.ci_method,  # type: ignore[arg-type]
+        level,
+        options.replicates,
+        options.seed,
+        clustered=options.cluster_by is not None,
+    )
     return None if options.ci is None else method
 
 
@@ -297,7 +303,8 @@ def _check_cluster(method: Method | None, cluster_by: Any) -> None:
         raise UsageError(
             "the method normal assumes independent rows, and does not use clusters",
             Sentence.of(
-                "Choose {ci_method} cluster, bootstrap or jackknife.", OptionName("ci_method")
+                "Choose {ci_method} cluster, wilson, clopper-pearson, bootstrap or jackknife.",
+                OptionName("ci_method"),
             ),
         )
 

@@ -90,6 +90,7 @@ class GroupedSlices:
         if self.spread is not None:
             columns |= {"low": self.spread.low[order], "high": self.spread.high[order]}
             columns |= {"standard_error": self.spread.errors[order]}
+            columns |= {"method": self.spread.describe(order)}
         return pd.DataFrame(columns, index=range(len(order)))
 
 

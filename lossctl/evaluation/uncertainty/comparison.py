@@ -70,6 +70,7 @@ def compare(
     spread: Spread | None = None,
     by: tuple[str, ...] = (),
     labels: Sequence[tuple[str, ...]] = ((),),
+    baseline_values: Floats | None = None,
 ) -> list[Comparison]:
     """Return the comparison over all rows, or one for each slice of ``by``.
 
@@ -106,6 +107,8 @@ def compare(
             significant=significant[place],
             q_value=_number(q_values[place]) if by else None,
             compared=int(wins[place] + ties[place] + losses[place]),
+            p_method=None if spread is None else spread.test(place),
+            baseline_value=None if baseline_values is None else float(baseline_values[place]),
         )
         for place in range(size)
     ]

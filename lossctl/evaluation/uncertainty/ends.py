@@ -14,7 +14,7 @@ from lossctl.evaluation.uncertainty.moments import Measured
 from lossctl.evaluation.uncertainty.proportions import DIFFERENT, ROWS, WEIGHTS, RowFacts
 from lossctl.evaluation.uncertainty.student_t import quantiles, tail
 
-SYMMETRIC = 0.05
+SYMMETRIC = 0.07
 """Up to so much skewness of a mean, Student's t is right as it is."""
 SKEWED = 0.5
 """From so much on, no method holds its level: a few rows make the mean."""
@@ -30,6 +30,14 @@ class Ends(IntEnum):
     BOUNDED = 2
     PROPORTION = 3
     PAIRED = 4
+
+
+class Doubt(IntEnum):
+    """Why an interval cannot be trusted, or is not of the method that was asked for."""
+
+    SAME = 0
+    SKEWED = 1
+    NO_PROPORTION = 2
 
 
 class Test(IntEnum):

@@ -6,6 +6,8 @@ have the standard error that was found (Korn and Graubard 1998, Survey Methodolo
 
 from __future__ import annotations
 
+import functools
+import math
 from statistics import NormalDist
 
 import numpy as np
@@ -202,7 +204,18 @@ def mcnemar(worse: Floats, better: Floats) -> Floats:
     """
     less, more = np.minimum(worse, better), np.maximum(worse, better)
     found = np.ones(np.shape(worse))
-    known = more > 0
+    whole = (less == np.rint(less)) & (more == np.rint(more))
+    pairs = zip(less[whole].astype(int).tolist(), more[whole].astype(int).tolist(), strict=True)
+    found[whole] = [_binomial_test(*pair) for pair in pairs]
+    known = ~whole & (more > 0)
     half = np.full(int(np.count_nonzero(known)), 0.5)
     found[known] = 2 * incomplete_beta(more[known], less[known] + 1, half)
     return np.minimum(found, 1.0)
+
+
+@functools.lru_cache(maxsize=4096)
+def _binomial_test(less: int, more: int) -> float:
+    """Return how likely fair coins are to fall as unevenly, in integers."""
+    total = less + more
+    ways = sum(math.comb(total, one) for one in range(less + 1))
+    return float(min(1.0, 2 * ways / 2**total))

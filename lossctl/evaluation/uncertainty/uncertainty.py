@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lossctl.errors import UsageError, did_you_mean
 from lossctl.evaluation.result import Interval
 from lossctl.evaluation.uncertainty import bootstrap, clusters, jackknife
-from lossctl.evaluation.uncertainty.ends import Ends, Test, find_difference, find_intervals
+from lossctl.evaluation.uncertainty.ends import Doubt, Ends, Test, find_difference, find_intervals
 from lossctl.evaluation.uncertainty.estimands import (
     Contrast,
     Estimand,
@@ -116,6 +116,16 @@ class Spread:
     """How each interval was made: :class:`~lossctl.evaluation.uncertainty.ends.Ends`."""
     tests: Integers | None = None
     doubtful: NDArray[np.bool_] | None = None
+    """Where the rows are too skewed, or all the same, for an interval that holds."""
+
+    def doubts(self, doubt: Doubt) -> NDArray[np.bool_]:
+        """Return in which slices there is a reason to doubt the interval."""
+        unknown = np.isnan(self.low) | np.isnan(self.high)
+        if doubt == Doubt.NO_PROPORTION:
+            known = self.ends is not None and self.method.name in PROPORTIONS
+            return ~unknown & (self.ends != Ends.PROPORTION) if known else np.zeros_like(unknown)
+        doubtful = np.zeros_like(unknown) if self.doubtful is None else self.doubtful
+        return doubtful & (unknown if doubt == Doubt.SAME else ~unknown)
 
     def describe(self, slices: Integers) -> list[str | None]:
         """Return what the methods of the intervals of some slices are called."""
@@ -142,14 +152,14 @@ class Spread:
         ends = Ends.METHOD if self.ends is None else int(self.ends[slice])
         return Interval(self.method.level, low, high, self.method.describe(ends), error)
 
-    def limits(self, slices: Integers) -> tuple[list[float | None], ...]:
+    def limits(self, slices: Integers) -> tuple[list[Any], ...]:
         """Return the intervals of some slices: their limits and standard errors, or None."""
         ends = (self.low[slices], self.high[slices], self.errors[slices])
         unknown = np.isnan(ends[0]) | np.isnan(ends[1])
         shown = [one.astype(np.object_) for one in ends]
         for one in shown:
             one[unknown] = None
-        return tuple(one.tolist() for one in shown)
+        return (*(one.tolist() for one in shown), self.describe(slices))
 
     def p_value(self, slice: int = 0) -> float | None:
         """Return the p-value of a slice, or None if there is none."""

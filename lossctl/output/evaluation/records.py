@@ -26,13 +26,15 @@ Block = dict[str, Sequence[Any]]
 
 WHOLE, SLICE, WORST, GATE, ERROR = "whole", "slice", "worst", "gate", "error"
 
-INTERVAL = dict.fromkeys(LIMITS, float)
+INTERVAL = dict.fromkeys(LIMITS, float) | {"method": str}
 COMPARED = {
     "baseline": str,
     "difference": float,
     "difference_low": float,
     "difference_high": float,
+    "difference_method": str,
     "p_value": float,
+    "p_method": str,
     "q_value": float,
     "significant": bool,
     "wins": int,
@@ -165,11 +167,12 @@ def _describe_difference(comparison: Comparison | None) -> Record:
     if comparison is None:
         return {}
     interval = comparison.interval
-    limits = {}
+    limits: Record = {}
     if interval is not None:
         limits = {"difference_low": interval.low, "difference_high": interval.high}
+        limits |= {"difference_method": interval.method}
     facts = {name: getattr(comparison, name) for name in COMPARED if name not in INTERVAL_LIMITS}
     return facts | limits
 
 
-INTERVAL_LIMITS = ("difference_low", "difference_high")
+INTERVAL_LIMITS = ("difference_low", "difference_high", "difference_method")
