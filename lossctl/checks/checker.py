@@ -33,7 +33,7 @@ from lossctl.checks.measurements.profile import Profile
 from lossctl.checks.measurements.scan import Scan
 from lossctl.checks.measurements.shifts import Shifts, can_shift
 from lossctl.checks.measurements.targets import ClassTargets, plan_targets
-from lossctl.checks.opening import Opened, name_found, open_inputs, report_labels
+from lossctl.checks.opening import Opened, name_found, open_inputs, report_labels, write_classes
 from lossctl.checks.repairs.proposals import Candidate, rank_losses
 from lossctl.checks.repairs.remedies import Repair, RepairKind
 from lossctl.checks.repairs.repairs import Command
@@ -260,7 +260,8 @@ class _Checker:
         )
 
     def _propose(self, candidates: Sequence[Candidate]) -> tuple[Any, ...]:
-        return tuple(one.propose(self.asked.inputs) for one in candidates)
+        classes = write_classes(self.asked.classes, self.opened)
+        return tuple(one.propose(self.asked.inputs, classes) for one in candidates)
 
     def _describe_alone(
         self, loss: Loss, settled: Settled, candidates: Sequence[Candidate]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from os import PathLike, fspath
 from typing import Any
 
 from lossctl.checks.findings.catalogue import Evidence, declare
@@ -96,7 +97,8 @@ def _open(
     ignored: frozenset[int],
 ) -> Opened:  # fmt: skip
     place_of_ids = [] if ids is None else [len(named) + ids]
-    sources = open_sources(given, [*find_cells(labels, named), *place_of_ids])
+    cells, unknown = find_cells(labels, named)
+    sources = open_sources(given, [*cells, *place_of_ids], unknown)
     opened = Opened(sources, named, strings)
     for place, source in enumerate(list(sources)):
         if place in place_of_ids:
@@ -161,6 +163,15 @@ def name_found(opened: Opened, call: Command, classes: int) -> Command:
     if names is None or not _can_list(names):
         return call
     return call.name_classes(names, [call.names[place] for place in opened.strings])
+
+
+def write_classes(given: Any, opened: Opened) -> str:
+    """Return the names of the classes as they are written in a command: those given, or found."""
+    if isinstance(given, str | PathLike):
+        return fspath(given)
+    found = next(iter(opened.strings.values()), None)
+    names = [str(one) for one in given] if given is not None else found.names if found else []
+    return ",".join(names) if _can_list(names) else ""
 
 
 def _can_list(names: Sequence[str]) -> bool:

@@ -33,12 +33,15 @@ __all__ = [
 ]
 
 
-def open_sources(references: Sequence[object], cells: Collection[int] = ()) -> list[Source]:
+def open_sources(
+    references: Sequence[object], cells: Collection[int] = (), labels: Collection[int] = ()
+) -> list[Source]:
     """Open files, shards, columns (``FILE#columns``), standard input (``-``) and array-likes.
 
     A pattern, a directory, or a list of paths is one array in several files. Columns of the
     same files share one scan. Those at the places ``cells`` are one column each, of anything:
-    they are read as cells, as Arrow holds them.
+    they are read as cells, as Arrow holds them. So are those at the places ``labels``, if they turn
+    out to be one column, or an array of strings.
     """
     sources: dict[int, Source] = {}
     tables: dict[tuple[str, ...], tuple[Table, dict[int, Reference]]] = {}
@@ -54,14 +57,15 @@ def open_sources(references: Sequence[object], cells: Collection[int] = ()) -> l
                 opened = opener.open(files)
                 undo.callback(opened.close)
                 if isinstance(opened, Source):
-                    sources[place] = _check_strings(opened, as_cells=place in cells)
+                    sources[place] = _check_strings(opened, as_cells=place in {*cells, *labels})
                     continue
                 tables[files.key] = (opened, {})
             tables[files.key][1][place] = files.reference
         for table, columns in tables.values():
-            from lossctl.data.tables.column_sources import open_columns
+            from lossctl.data.tables.column_sources import is_lone, open_columns
 
-            for place, source in open_columns(table, columns, cells).items():
+            lone = [place for place in labels if place in columns and is_lone(table)]
+            for place, source in open_columns(table, columns, {*cells, *lone}).items():
                 undo.callback(source.close)
                 sources[place] = source
         undo.pop_all()

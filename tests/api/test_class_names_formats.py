@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from lossctl.errors import DataError, LossctlWarning, UsageError
 from lossctl.kinds import Kind
 from lossctl.losses.core.declaration import Loss
 from lossctl.losses.core.registry import list_losses
-from tests.support.command_line import run
+from tests.support.command_line import command, environment, run
 from tests.support.small_files import DATA, USAGE
 
 INDICES = np.array([2, 0, 1, 1, 0, 2])
@@ -222,6 +224,41 @@ def test_shares_stand_beside_names(tmp_path: Path) -> None:
     for kind in FORMATS:
         given = write(tmp_path / f"labels.{kind}", soft)
         assert lossctl.compute("bce", SHARES, given, classes="no,yes").value == wanted
+
+
+@pytest.mark.parametrize("name", ["y.npy", "y.csv", "y.parquet"])
+def test_strings_come_through_a_pipe(name: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "p.npy", LOGITS)
+    path, labels = tmp_path / name, STRINGS[INDICES]
+    frame = pd.DataFrame({"y": labels})
+    match path.suffix:
+        case ".csv":
+            frame.to_csv(path, index=False)
+        case ".parquet":
+            frame.to_parquet(path)
+        case _:
+            np.save(path, labels)
+    with path.open("rb") as stream:
+        done = subprocess.run(
+            command("compute", "ce", tmp_path / "p.npy", "-", "--classes", "cat,dog,owl"),
+            env=environment(), stdin=stream, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    wanted = lossctl.compute("ce", LOGITS, INDICES).value
+    assert f"{wanted:.6g}" in done.stdout
+
+
+def test_losses_that_fit_are_proposed_with_the_classes(tmp_path: Path) -> None:
+    np.save(tmp_path / "p.npy", RANDOM.dirichlet(np.ones(3), size=6))
+    np.save(tmp_path / "y.npy", STRINGS[INDICES])
+    files = (str(tmp_path / "p.npy"), str(tmp_path / "y.npy"))
+    for classes in ("cat,dog,owl", list(STRINGS), None):
+        found = lossctl.check(None, *files, classes=classes)
+        assert found.proposals
+        for proposal in found.proposals:
+            assert proposal.command.endswith("--classes cat,dog,owl")
+    words = shlex.split(found.proposals[0].command)
+    assert run(*words[1:]).code == 0
 
 
 def test_strings_of_arrays_without_names_lead_to_classes(tmp_path: Path) -> None:

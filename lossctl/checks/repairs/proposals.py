@@ -66,11 +66,13 @@ class Candidate:
     kinds: tuple[Kind, ...]
     fit: float
 
-    def propose(self, references: Sequence[Any]) -> Proposal:
-        """Return the proposal, with its command."""
+    def propose(self, references: Sequence[Any], classes: str = "") -> Proposal:
+        """Return the proposal, with its command; ``classes`` are the names of its labels."""
         pairs = zip(self.loss.inputs, self.kinds, strict=True)
         reason = "; ".join(f"{one.name}: {kind.label}" for one, kind in pairs)
-        call = Command(self.loss, tuple(references))
+        named = any(form.kind.may_be_named for one in self.loss.inputs[1:] for form in one.forms)
+        options = {"classes": classes} if classes and named else {}
+        call = Command(self.loss, tuple(references), options)
         return Proposal(self.loss.key, self.loss.summary, reason, str(call))
 
 

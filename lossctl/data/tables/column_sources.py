@@ -52,6 +52,11 @@ def open_columns(
     }
 
 
+def is_lone(table: Table) -> bool:
+    """Return whether a table has one column, apart from an index."""
+    return sum(not table.hidden(column) for column in range(len(table.names))) == 1
+
+
 def _choose_cell_column(table: Table, reference: Reference) -> int:
     """Return the one column of a reference that is read as cells."""
     if reference.fragment is not None:

@@ -77,7 +77,7 @@ class Call:
             _number_or_reference(value) if declared.broadcasts else value
             for declared, value in zip(loss.inputs, references, strict=True)
         ]
-        classes, labels, cells = None, list[int](), list[int]()
+        classes, labels, cells = None, list[int](), (list[int](), list[int]())
         if self.classes is not None:
             from lossctl.engine.plan.class_names import find_cells, name_inputs
 
@@ -87,7 +87,7 @@ class Call:
         weight = None if self.sample_weight is None else _number_or_reference(self.sample_weight)
         per_sample = {"sample weight": weight, "mask": self.mask}
         extras = {name: one for name, one in per_sample.items() if one is not None}
-        sources = open_sources([*references, *extras.values()], cells)
+        sources = open_sources([*references, *extras.values()], *cells)
         names = [one.name for one in loss.inputs]
         names += extras
         given = [*references, *extras.values()]

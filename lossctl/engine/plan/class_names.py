@@ -163,15 +163,24 @@ def is_one_column(reference: Any) -> bool:
     return is_streaming(reference) or len(read_names(reference)) <= 1
 
 
-def find_cells(labels: Sequence[int], references: Sequence[Any]) -> list[int]:
-    """Return the positions of labels that have to be read as cells, because they may be strings."""
-    return [place for place in labels if _may_be_strings(references[place])]
+def find_cells(labels: Sequence[int], references: Sequence[Any]) -> tuple[list[int], list[int]]:
+    """Return the positions of labels that are read as cells, because they may be strings.
+
+    Those of the second list come through a pipe: only reading tells whether they are one column.
+    """
+    cells = [place for place in labels if _may_be_strings(references[place])]
+    unknown = [place for place in cells if _is_unnamed_stream(references[place])]
+    return [place for place in cells if place not in unknown], unknown
 
 
 def _may_be_strings(reference: Any) -> bool:
-    if not is_reference(reference):
-        kind = getattr(getattr(reference, "dtype", None), "kind", None)
-        return kind in tuple("OUST") and getattr(reference, "ndim", 1) == 1
-    if isinstance(reference, list | tuple) or not is_streaming(reference):
+    if is_reference(reference):
         return True
-    return parse_reference(fspath(reference)).fragment is not None
+    kind = getattr(getattr(reference, "dtype", None), "kind", None)
+    return kind in tuple("OUST") and getattr(reference, "ndim", 1) == 1
+
+
+def _is_unnamed_stream(reference: Any) -> bool:
+    if not is_streaming(reference) or isinstance(reference, list | tuple):
+        return False
+    return parse_reference(fspath(reference)).fragment is None
