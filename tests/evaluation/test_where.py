@@ -363,3 +363,20 @@ def test_a_word_that_is_no_column(name: str, remedy: str) -> None:
 
 def test_letters_are_not_normalised() -> None:
     assert Filter("ﬁ > 1").columns == ("ﬁ",)
+
+
+@pytest.mark.parametrize("sign", ["==", "!="])
+def test_what_to_write_has_the_sign_that_was_written(sign: str) -> None:
+    """A value with another sign in it stays as it is."""
+    frame = pd.DataFrame({"name": ["a == 1", "b"], "pred": [1.0, 2.0], "target": [1.0, 3.0]})
+    for column, literal, remedy in (
+        ("pred", "'2'", f"Write pred {sign} 2."),
+        ("name", "2", f"Write name {sign} '2'."),
+        ("`a == 1`", "'2'", f"Write `a == 1` {sign} 2."),
+    ):
+        given = frame.assign(**{"a == 1": [1, 2]})
+        with pytest.raises(DataError) as refused:
+            lossctl.evaluate(
+                given, pred="pred", target="target", loss="l1", where=f"{column} {sign} {literal}"
+            )
+        assert refused.value.remedy == remedy

@@ -49,7 +49,7 @@ def compare(left: Operand, sign: str, right: Operand) -> Operand:
         try:
             found = compare(left, "==", right)
         except MisfitError as error:
-            raise MisfitError(str(error), error.remedy.replace(" == ", " != ")) from error
+            raise error.with_sign(sign) from error
         return replace(found, data=~np.asarray(found.data), spelled=spelled)
     held = _compare(left, sign, right)
     held = np.asarray(held) & left.present & right.present
@@ -103,7 +103,7 @@ def _compare(left: Operand, sign: str, right: Operand) -> Any:
 
 def _misfit(left: Operand, sign: str, right: Operand) -> MisfitError:
     """Return what does not fit, and what to write instead."""
-    remedy = "Compare columns of one type."
+    said = f"{left.describe()}, and {right.describe()}"
     if right.literal:
         example = {
             ValueType.TIME: "'2024-01-15'",
@@ -113,10 +113,9 @@ def _misfit(left: Operand, sign: str, right: Operand) -> MisfitError:
             ValueType.NUMBER: str(right.data),
         }[left.kind]
         if left.kind == ValueType.NUMBER and read_number(str(right.data)) is None:
-            remedy = f"Compare {left.spelled} with a number."
-        else:
-            remedy = f"Write {left.spelled} {sign} {example}."
-    return MisfitError(f"{left.describe()}, and {right.describe()}", remedy)
+            return MisfitError(said, f"Compare {left.spelled} with a number.")
+        return MisfitError(said, "Write", (left.spelled, sign, example))
+    return MisfitError(said, "Compare columns of one type.")
 
 
 def _compare_loose(left: Operand, sign: str, right: Operand) -> Any:
@@ -131,7 +130,8 @@ def _compare_loose(left: Operand, sign: str, right: Operand) -> Any:
         try:
             read = left.as_numbers() if right.kind == ValueType.NUMBER else left.read_truths()
         except MisfitError as error:
-            raise MisfitError(str(error), f"Write {left.spelled} {sign} '{right.data}'.") from error
+            written = (left.spelled, sign, f"'{right.data}'")
+            raise MisfitError(str(error), "Write", written) from error
         return _compare(read or left.as_numbers(), sign, right)
     read = left.read_times()
     if read is None:
@@ -161,7 +161,8 @@ def _compare_as_strings(left: Operand, sign: str, right: Operand) -> Any:
         cell = left.data[int(np.argmax(others))].as_py()
         raise MisfitError(
             f"{left} contains {cell!r}, which equals {right.spelled} as a value, not as a string",
-            f"Write the value without quotes: {left.spelled} == {_plain(text)}.",
+            "Write the value without quotes:",
+            (left.spelled, sign, _plain(text)),
         )
     return written
 

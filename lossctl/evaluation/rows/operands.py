@@ -24,11 +24,30 @@ from lossctl.data.arrays.cell_values import read_times as read_all_times
 
 
 class MisfitError(Exception):
-    """Operands do not fit each other: what is wrong, and what to write."""
+    """Operands do not fit each other: what is wrong, and what to write.
 
-    def __init__(self, said: str, remedy: str = "") -> None:
+    ``comparison`` is what to write as left side, sign and right side; it follows the remedy.
+    """
+
+    def __init__(
+        self, said: str, remedy: str = "", comparison: tuple[str, str, str] | None = None
+    ) -> None:
         super().__init__(said)
-        self.remedy = remedy
+        self._advice, self._comparison = remedy, comparison
+
+    @property
+    def remedy(self) -> str:
+        """What to write."""
+        if self._comparison is None:
+            return self._advice
+        return f"{self._advice} {' '.join(self._comparison)}."
+
+    def with_sign(self, sign: str) -> MisfitError:
+        """Return the same of a comparison with another sign."""
+        if self._comparison is None:
+            return self
+        left, _, right = self._comparison
+        return MisfitError(str(self), self._advice, (left, sign, right))
 
 
 @dataclass(frozen=True)
