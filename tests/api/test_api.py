@@ -208,8 +208,9 @@ class TestOptions:
         ):
             with pytest.raises(UsageError, match=message):
                 lossctl.compute(key, PREDICTED, TRUE, **options)
-        with pytest.raises(UsageError, match="ignore_index of ce must be an integer"):
-            lossctl.compute("ce", LOGITS, LABELS, ignore_index=1.5)
+        for given in (1.5, "x"):
+            with pytest.raises(UsageError, match="ignore_index of ce must be an integer"):
+                lossctl.compute("ce", LOGITS, LABELS, ignore_index=given)
 
     def test_tensor_options_in_every_form(self, tmp_path: Path) -> None:
         weight = np.array([1.0, 2.0, 0.5, 3.0])

@@ -77,7 +77,8 @@ def _number(label: str, kind: type, value: Any) -> Any:
     try:
         number = float(value)
     except (TypeError, ValueError):
-        raise UsageError(f"{label} must be a number, but is {value!r}") from None
+        wanted = "an integer" if kind is int else "a number"
+        raise UsageError(f"{label} must be {wanted}, but is {value!r}") from None
     if kind is not int:
         return number
     if not number.is_integer():

@@ -191,7 +191,8 @@ def _ask(
     for key, given in single:
         if given is not None:
             asked[key] = Asked(given, what=key)
-    for key, given, what in ((ID, identity, ID), (CLUSTER, options.cluster_by, "cluster-by")):
+    named = "on" if options.id is None else ID
+    for key, given, what in ((ID, identity, named), (CLUSTER, options.cluster_by, "cluster-by")):
         if given is not None:
             asked[key] = Asked(given, labels=True, what=what, single=True)
     return asked | {
