@@ -240,7 +240,12 @@ class TestCompare:
 
 class TestList:
     def test_of_a_library(self) -> None:
-        for label, asked in (("optax", "optax"), ("scikit-learn", "sklearn"), ("torch", "torch")):
+        for label, asked in (
+            ("optax", "optax"),
+            ("scikit-learn", "sklearn"),
+            ("torch", "torch"),
+            ("literature", "other"),  # as the list calls it
+        ):
             document = read_json(run("list", "--library", asked, "-f", "json").out)
             listed = [one["key"] for one in document["losses"]]
             assert listed == [key for key, one in LOSSES.items() if one.library == label]

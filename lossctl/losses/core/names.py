@@ -41,6 +41,7 @@ LIBRARIES = {
 }
 """The libraries in the order in which a name without prefix is looked up in them."""
 
+_TITLES = {one.title.casefold(): library for library, one in LIBRARIES.items()}
 _PREFIXES = sorted(
     ((prefix + ".", library) for library, one in LIBRARIES.items() for prefix in one.prefixes),
     key=lambda pair: -len(pair[0]),
@@ -68,8 +69,8 @@ def _fold(bare: str) -> str:
 
 
 def name_library(text: str) -> str:
-    """Return the label of the library of which this is a name or a prefix."""
-    library = split(f"{text}.")[0]
+    """Return the label of the library of which this is a name, a prefix or the title."""
+    library = _TITLES.get(text.casefold()) or split(f"{text}.")[0]
     return library if library in LIBRARIES else text
 
 
