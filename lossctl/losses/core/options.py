@@ -15,7 +15,7 @@ class Role(StrEnum):
     """What an option means to the rooms that do not know the losses and their options by name."""
 
     IGNORED_LABEL = "ignored label"
-    """The label that does not count."""
+    """The label that does not count: the kernel marks its elements in ``Terms.ignored``."""
     SMOOTHING = "smoothing"
     """How much of each label is spread over all classes."""
     INFINITE_AS_ZERO = "infinite as zero"
