@@ -32,6 +32,9 @@ def make_golden(key: str) -> list[Golden]:
 
 def write_all(keys: tuple[str, ...]) -> None:
     """Write a file for each loss, and say how large it is."""
+    unknown = [key for key in keys if key not in KEYS]
+    if unknown:
+        sys.exit(f"no loss {', '.join(unknown)}; 'lossctl list' shows the keys")
     for key in keys:
         library = find_library(key)
         name = f"{library.NAME} {library.VERSION}".strip()
