@@ -187,6 +187,24 @@ def test_a_dictionary_without_the_entry_is_a_broken_file(tmp_path: Path) -> None
         lossctl.evaluate(str(path), pred="p", target="p", loss="l1", by="k")
 
 
+def test_runs_are_the_rows_that_they_stand_for(tmp_path: Path) -> None:
+    path = tmp_path / "x.arrow"
+    ends = pa.array([2, 3, 5], pa.int32())
+    columns = {
+        "k": pa.RunEndEncodedArray.from_arrays(ends, pa.array(["dog", "cat", "dog"])),
+        "v": pa.RunEndEncodedArray.from_arrays(ends, pa.array([1.5, 2.5, None])),
+        "p": pa.array([1.0, 2.0, 3.0, 4.0, 5.0]),
+    }
+    table = pa.table(columns)
+    with pa.ipc.new_file(path, table.schema) as writer:
+        writer.write_table(table)
+    (source,) = open_sources([f"{path}#v"])
+    np.testing.assert_array_equal(source.whole(), [1.5, 1.5, 2.5, np.nan, np.nan])
+    found = lossctl.evaluate(str(path), pred="p", target="p", loss="l1", by="k", id="k", worst=1)
+    assert {(one.labels, one.rows) for one in found.slices} == {(("dog",), 4), (("cat",), 1)}
+    assert found.worst[0].id == "dog"
+
+
 def test_decimals_are_the_nearest_numbers(path: Path) -> None:
     cents = [f"{number / 100:.2f}" for number in range(-1000, 1000)]
     column = pa.array(cents).cast(pa.decimal128(10, 2))

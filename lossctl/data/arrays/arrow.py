@@ -38,7 +38,8 @@ def numpy_dtype(arrow_type: Any) -> np.dtype[Any] | None:
 
     if pa.types.is_boolean(arrow_type) or isinstance(arrow_type, pa.Bool8Type):
         return np.dtype(np.bool_)
-    if _is_list(arrow_type) or pa.types.is_dictionary(arrow_type):
+    coded = pa.types.is_dictionary(arrow_type) or pa.types.is_run_end_encoded(arrow_type)
+    if coded or _is_list(arrow_type):
         return numpy_dtype(arrow_type.value_type)
     if isinstance(arrow_type, pa.BaseExtensionType):
         return numpy_dtype(arrow_type.storage_type)
@@ -169,11 +170,22 @@ def _convert(array: Any, column: ColumnPlace, per_row: int) -> Array:
         if not isinstance(array.type, pa.Bool8Type):
             return stored
         return np.where(np.isnan(stored), stored, stored != 0) if array.null_count else stored != 0
-    if pa.types.is_dictionary(array.type):
-        return _convert(array.dictionary_decode(), column, per_row)
+    if pa.types.is_dictionary(array.type) or pa.types.is_run_end_encoded(array.type):
+        return _convert(_expand(array), column, per_row)
     if _is_list(array.type):
         return _convert_lists(array, column, per_row)
     return _convert_numbers(array)
+
+
+def _expand(array: Any) -> Any:
+    """Return the values that the entries of a dictionary, or runs, stand for."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(array.type):
+        return array.dictionary_decode()
+    import pyarrow.compute as pc
+
+    return pc.run_end_decode(array)
 
 
 def _convert_lists(array: Any, column: ColumnPlace, per_row: int) -> Array:
