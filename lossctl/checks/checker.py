@@ -152,6 +152,7 @@ class _Checker:
         settled = settle(setup)
         if settled.plan is None:
             return self._describe_alone(loss, settled, candidates or self._rank_all())
+        self.opened.check_count(settled.plan)
         settled.plan.given = {
             name: str(value)
             for name, value in self.asked.options.items()

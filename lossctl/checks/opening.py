@@ -19,13 +19,16 @@ from lossctl.data.arrays.cells import CELL, Cells
 from lossctl.data.arrays.class_names import ClassNames, IndexedSource, LabelForm
 from lossctl.data.references.open import is_reference
 from lossctl.engine.plan.class_names import (
+    check_count,
     find_cells,
     find_form,
     find_labels,
     holds_shares,
     is_one_column,
     name_columns,
+    reject_classes,
 )
+from lossctl.engine.plan.plan import Plan
 from lossctl.errors import LossctlError
 from lossctl.findings import Remedy
 from lossctl.losses.core.declaration import Input, Loss
@@ -53,6 +56,14 @@ class Opened:
     """Inputs that hold strings, with the names that were found in them."""
     unknown: dict[int, Counter[str]] = field(default_factory=dict)
     """Labels of inputs that are not among the classes."""
+    classes: ClassNames | None = None
+    """The names of the classes, where they were given."""
+
+    def check_count(self, plan: Plan) -> None:
+        """Raise UsageError where other classes were named than the loss has."""
+        if self.classes is not None:
+            places = [one for one in self.unknown if plan.inputs[one].kind.may_be_named]
+            check_count(plan, self.classes, places)
 
     def close(self) -> None:
         """Close all sources."""
@@ -88,6 +99,8 @@ def open_inputs(
         labels = [place for place in (1,) if is_one_column(named[place])]
         if declared:
             labels = find_labels(declared, named)
+            if not labels and all(new is old for new, old in zip(named, references, strict=True)):
+                raise reject_classes("the loss")
     return _open(declared, named, [*named, *extras], labels, classes, ids, strings, ignored)
 
 
@@ -99,7 +112,7 @@ def _open(
     place_of_ids = [] if ids is None else [len(named) + ids]
     cells, unknown = find_cells(labels, named)
     sources = open_sources(given, [*cells, *place_of_ids], unknown)
-    opened = Opened(sources, named, strings)
+    opened = Opened(sources, named, strings, classes=None if strings else classes)
     for place, source in enumerate(list(sources)):
         if place in place_of_ids:
             continue

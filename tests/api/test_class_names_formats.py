@@ -40,6 +40,7 @@ LABELS: dict[str, tuple[str, Any]] = {
     "integers that became floats": ("3,5,7", np.array([3.0, 5.0, 7.0])),
     "indices": ("cat,dog,owl", np.array([0, 1, 2])),
 }
+VERBS = ("compute", "check", "explain", "grad")
 TRUTHS = ("False,True", "false,true", "no,yes", "0,1")
 
 
@@ -99,6 +100,10 @@ def test_truths_are_the_same_in_every_format(kind: str, classes: str, tmp_path: 
         assert lossctl.compute("log_loss", SHARES, given, classes=swapped).value == (
             lossctl.compute("log_loss", SHARES, 1 - BITS).value
         )
+
+
+def explain_first(*inputs: Any, **settings: Any) -> Any:
+    return lossctl.explain(*inputs, row=0, **settings)
 
 
 def find_named_losses() -> list[Loss]:
@@ -170,20 +175,22 @@ def test_every_loss_that_takes_labels_takes_names(loss: Loss, tmp_path: Path) ->
 def test_classes_without_effect_are_refused(loss: str, tmp_path: Path) -> None:
     np.save(tmp_path / "p.npy", LOGITS)
     for words in (
-        ("compute", loss, tmp_path / "p.npy", tmp_path / "p.npy"),
+        *((verb, loss, tmp_path / "p.npy", tmp_path / "p.npy") for verb in VERBS),
         ("evaluate", "--pred", tmp_path / "p.npy", "--target", tmp_path / "p.npy", "--loss", loss),
     ):
-        done = run(*words, "--classes", "cat,dog,owl")
+        row = ["--row", "0"] if words[0] == "explain" else []
+        done = run(*words, *row, "--classes", "cat,dog,owl")
         assert (done.code, done.out) == (USAGE, "")
         assert "--classes has no effect" in done.err
 
 
 def test_as_many_classes_are_named_as_there_are() -> None:
     labels = STRINGS[np.array([0, 1, 0, 1, 0, 1])]
-    with pytest.raises(UsageError, match="names 2 classes, but input has 3 classes"):
-        lossctl.compute("ce", LOGITS, labels, classes=["cat", "dog"])
-    with pytest.raises(UsageError, match="names 3 classes, but bce takes labels of two classes"):
-        lossctl.compute("bce", SHARES, labels, classes=["cat", "dog", "owl"])
+    for verb in (lossctl.compute, lossctl.check, lossctl.gradient, explain_first):
+        with pytest.raises(UsageError, match="names 2 classes, but input has 3 classes"):
+            verb("ce", LOGITS, labels, classes=["cat", "dog"])
+        with pytest.raises(UsageError, match="names 3 classes, but bce takes labels of two"):
+            verb("bce", SHARES, labels, classes=["cat", "dog", "owl"])
     with pytest.raises(UsageError, match="names 2 classes, but input has 3 classes"):
         lossctl.evaluate(
             pd.DataFrame(LOGITS, columns=STRINGS).assign(y=labels), pred="cat:owl", target="y",

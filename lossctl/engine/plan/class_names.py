@@ -39,7 +39,7 @@ def name_inputs(
     named = [name_columns(declared, one, classes) for declared, one in pairs]
     labels = find_labels(loss.inputs, named)
     if not labels and all(new is old for new, old in zip(named, references, strict=True)):
-        raise _without_effect(loss.key)
+        raise reject_classes(loss.key)
     return classes, named, labels
 
 
@@ -54,7 +54,8 @@ def take_classes(given: Any) -> ClassNames | None:
     return classes
 
 
-def _without_effect(loss: str) -> UsageError:
+def reject_classes(loss: str) -> UsageError:
+    """Return the error for class names that name neither labels nor columns."""
     option = OptionName("classes")
     said = "{classes} has no effect: {loss} is given neither labels nor columns that it could name"
     return UsageError(
