@@ -80,6 +80,10 @@ def compute(
         threads=threads,
         part=_parse_part(part) if isinstance(part, str) else part,
     )
+    if save_state is not None:
+        from lossctl.data import reject_overwriting
+
+        reject_overwriting([save_state], call.files)
     stream = engine.Elements(call.plan(), progress)
     result = engine.compute(stream)
     if save_state is not None:

@@ -22,7 +22,7 @@ from lossctl.evaluation.request.evaluation_options import (
 
 if TYPE_CHECKING:
     from lossctl.evaluation.result import Evaluation
-    from lossctl.evaluation.suite import SuiteResult
+    from lossctl.evaluation.suite import Suite, SuiteResult
 
 __all__ = [
     "OptionSpec",
@@ -74,36 +74,43 @@ class PlannedEvaluation:
         self.options = options
         self.request = make_request(options)
 
-    def check_written(self, paths: Sequence[Path]) -> None:
-        """Raise OverwriteError if a file to write is one that the evaluation reads or writes."""
-        from lossctl.evaluation.rows.dataset import refuse_input
+    @property
+    def files(self) -> list[Any]:
+        """Everything given that may be a file that is read."""
+        from lossctl.evaluation.rows.dataset import list_references
+
+        specs = self.request.specs
+        origins = (one.loss.origin for one in specs)
+        return [
+            *list_references(self.request.dataset, self.request.asked),
+            self.options.classes,
+            *(value for one in specs for value in one.options.values()),
+            *(one.file for one in origins if one is not None),
+        ]
+
+    def check_written(self, paths: Sequence[Path] = ()) -> None:
+        """Raise OverwriteError if a file to write, of rows too, is read, or is written twice."""
+        from lossctl.data import reject_overwriting
 
         rows = self.options.elements
-        for path in paths:
-            if rows is not None and realpath(path) == realpath(rows):
-                raise OverwriteError(
-                    f"{path} would be written twice", "Write the rows to another file."
-                )
-            refuse_input(path, self.request.dataset, self.request.asked)
+        reject_overwriting([*paths, *([] if rows is None else [rows])], self.files)
 
     def check_columns(self) -> None:
         """Raise the errors that opening the data would raise."""
-        from lossctl.evaluation.rows.dataset import open_columns, refuse_input
+        from lossctl.evaluation.rows.dataset import open_columns
 
-        if self.options.elements is not None:
-            refuse_input(self.options.elements, self.request.dataset, self.request.asked)
+        self.check_written()
         for source in open_columns(self.request.dataset, self.request.asked).values():
             source.close()
 
     def run(self, progress: Progress | None = None) -> Evaluation:
         """Read the data and return the evaluation."""
         from lossctl.evaluation.evaluator import Evaluator
-        from lossctl.evaluation.rows.dataset import refuse_input
 
         rows = self.options.elements
         if rows is None:
             return Evaluator(self.request).run(progress)
-        refuse_input(rows, self.request.dataset, self.request.asked)
+        self.check_written()
         with open_rows(rows) as write:
             return Evaluator(self.request).run(progress, write)
 
@@ -175,16 +182,30 @@ def check_suite_written(targets: Sequence[Path], path: Path, jobs: Sequence[str]
     """Raise OverwriteError if a file to write is the suite, or one that a job reads or writes."""
     from lossctl.evaluation import suite
 
-    if not targets:
-        return
-    chosen = suite.read_suite(path).pick(jobs)
+    _check_suite(suite.read_suite(path).pick(jobs), targets)
+
+
+def _check_suite(chosen: Suite, targets: Sequence[Path] = ()) -> None:
+    """Raise OverwriteError if a file to write is read, or is written twice.
+
+    A job may read what an earlier one writes, but not what a later one writes.
+    """
+    from lossctl.data import reject_overwriting
+    from lossctl.evaluation import suite
+
+    chosen.check_written()
+    rows = chosen.list_elements()
     places = [realpath(target) for target in targets]
-    for target, place in zip(targets, places, strict=True):
-        if place == realpath(path):
-            raise OverwriteError(f"{target} is the suite itself", "Write to another file.")
+    if not places and not any(rows):
+        return
+    if realpath(chosen.file) in places:
+        raise OverwriteError(f"{chosen.file} is the suite itself", "Write to another file.")
+    reject_overwriting([*places, *filter(None, rows)], [chosen.file])
+    numbers = iter(range(len(rows)))
 
     def check(**settings: Any) -> None:
-        plan_evaluation(**settings).check_written(places)
+        later = rows[next(numbers) :]
+        reject_overwriting([*places, *filter(None, later)], plan_evaluation(**settings).files)
 
     for job in suite.run_suite(chosen, check).jobs:
         if isinstance(job.error, OverwriteError):
@@ -225,7 +246,7 @@ def run_suite(
     from lossctl.evaluation import suite
 
     chosen = suite.read_suite(path).pick(jobs)
-    chosen.check_written()
+    _check_suite(chosen)
     given = {} if threads is None else {"threads": threads}
     if check:
         return suite.run_suite(chosen, check_evaluation, **given)

@@ -86,7 +86,7 @@ def gradient(
     )
     names = check_differentiable(call)
     targets = [output] if isinstance(output, str | PathLike) else output or ()
-    files = _name_files([fspath(one) for one in targets], names, call.references)
+    files = _name_files([fspath(one) for one in targets], names, call.files)
     return differentiate(
         call, names, files, open_gradient, keep=keep, check=check, progress=progress
     )
@@ -106,8 +106,8 @@ def _name_files(
     if not templates:
         return {}
     files = {name: [one.replace(PLACE, name) for one in templates] for name in names}
-    for paths in files.values():
-        for path in paths:
-            check_gradient(path)
-            reject_overwriting(path, references)
+    every = [path for paths in files.values() for path in paths]
+    for path in every:
+        check_gradient(path)
+    reject_overwriting(every, references)
     return files

@@ -137,6 +137,7 @@ def _find_named(word: str) -> Loss | None:
 def _run(loss: Loss | None, values: dict[str, Any]) -> None:
     """Call the public API, write the check, and exit by its findings."""
     from lossctl.api.checks import check
+    from lossctl.api.written_files import check_written
     from lossctl.cli.gates import write_out
     from lossctl.output.checks.write import check_output, write_check
     from lossctl.output.files.formats import CHECK_FORMATS
@@ -158,6 +159,7 @@ def _run(loss: Loss | None, values: dict[str, Any]) -> None:
             for name, value in values.items()
             if name not in given or value != given[name]
         }
+    check_written(output.targets, loss, inputs, values)
     with show_progress(shown) as progress:
         found = check(loss, *inputs, **values, progress=progress)
     errors = found.count("error") if strict else 0

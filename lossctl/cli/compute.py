@@ -136,6 +136,7 @@ def _compute(
             pick_file_format(target, output.format)
         else:
             check_stream_format(output.format or "table", sys.stdout)
+    _check_written(loss, inputs, options, output, settings)
     shown = settings.pop("progress")
     if settings["reduction"] != "none" or settings["save_state"] or settings["part"]:
         from lossctl.output.results import write_reduced
@@ -154,3 +155,15 @@ def _compute(
     with show_progress(shown and not lines) as progress:
         stream = computation.elements(loss, *inputs, **settings, **options, progress=progress)
         write_to_all(stream, output.format, output.targets, output.limit, output.precision)
+
+
+def _check_written(
+    loss: Loss, inputs: list[str], options: dict[str, Any], output: Output, settings: dict[str, Any]
+) -> None:
+    """Raise OverwriteError if a file to write is one that is read, or written twice."""
+    written = [one for one in (*output.targets, settings["save_state"]) if one is not None]
+    if written:
+        from lossctl.api.written_files import check_written
+
+        read = {name: one for name, one in settings.items() if name != "save_state"}
+        check_written(written, loss, inputs, options | read)

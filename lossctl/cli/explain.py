@@ -121,6 +121,7 @@ def _make_optional(declared: Input) -> inspect.Parameter:
 def _explain(loss: Loss, inputs: list[str], values: dict[str, Any]) -> None:
     """Call the public API and write the explanation."""
     from lossctl.api import explanations
+    from lossctl.api.written_files import check_written
     from lossctl.output.explanations.difference import write_difference
     from lossctl.output.explanations.write import FORMATS, check_output, write_explanation
     from lossctl.output.text.progress import show_progress
@@ -131,6 +132,7 @@ def _explain(loss: Loss, inputs: list[str], values: dict[str, Any]) -> None:
         del values[name]
     for target in output.targets:
         check_output(output.format, target)
+    check_written(output.targets, loss, inputs, values)
     other = values.pop("why_differs")
     if other is None:
         with show_progress(values.pop("progress")) as progress:

@@ -277,11 +277,14 @@ def merge_command(
 ) -> None:
     """Merge the states that compute --save-state wrote: parts of a run, or several files."""
     from lossctl.api.computation import merge
+    from lossctl.api.written_files import check_merged
     from lossctl.output.results import write_reduced
 
+    targets = [None if one == "-" else one for one in output or ("-",)]
+    check_merged(targets, states)
     result = merge(states)
-    for target in output or (None,):
-        write_reduced(result, format, None if target == "-" else target, precision=precision)
+    for target in targets:
+        write_reduced(result, format, target, precision=precision)
 
 
 def _choose_form(format: str | None, *flags: tuple[str, bool]) -> str:

@@ -16,7 +16,8 @@ import numpy as np
 from lossctl.data.arrays.dtypes import check_dtype, is_text
 from lossctl.data.arrays.memory import to_memory_array, wrap_memory
 from lossctl.data.arrays.source import Array, ArraySource, Source
-from lossctl.data.references.open import Opener, find_files, is_reference, reject_overwriting
+from lossctl.data.references.open import Opener, find_files, is_reference
+from lossctl.data.references.overwriting import reject_overwriting
 from lossctl.data.references.parse import Reference
 from lossctl.errors import UsageError
 

@@ -83,14 +83,19 @@ class Suite:
                 raise UsageError(f"{self.file} has no job {name!r}", did_you_mean(name, known))
         return Suite(self.file, tuple(job for job in self.jobs if not names or job.name in names))
 
+    def list_elements(self) -> list[str | None]:
+        """Return the file of rows that each job writes, or None."""
+        paths = (job.settings.get("elements") for job in self.jobs)
+        folder = Path(self.file).parent
+        return [None if path is None else realpath(folder / path) for path in paths]
+
     def check_written(self) -> None:
         """Raise OverwriteError if two jobs write the same file."""
         written: dict[str, str] = {}
-        for job in self.jobs:
-            path = job.settings.get("elements")
-            if path is None:
+        for job, place in zip(self.jobs, self.list_elements(), strict=True):
+            if place is None:
                 continue
-            place = realpath(Path(self.file).parent / path)
+            path = job.settings["elements"]
             other = written.setdefault(place, job.name)
             if other != job.name:
                 raise OverwriteError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from os import PathLike, fspath
@@ -22,7 +22,7 @@ from lossctl.data.streams.origins import (
     open_standard_input,
     peek,
 )
-from lossctl.errors import DataError, OverwriteError, UsageError
+from lossctl.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from lossctl.data.tables.scan import Table
@@ -66,15 +66,6 @@ def find_files(given: object) -> Files:
     if shards is None:
         return Files(reference, (reference.path,))
     return Files(reference, tuple(shards), sharded=True)
-
-
-def reject_overwriting(path: str | PathLike[str], references: Iterable[object]) -> None:
-    """Raise OverwriteError if a file to write is one of those that are read."""
-    for given in references:
-        if is_reference(given) and realpath(path) in find_files(given).key:
-            raise OverwriteError(
-                f"{fspath(path)} is an input, and would be overwritten", "Write to another file."
-            )
 
 
 class Opener:

@@ -47,6 +47,12 @@ class Call:
         return (*self.inputs, *self.options.values(), self.sample_weight, self.mask)
 
     @property
+    def files(self) -> tuple[Any, ...]:
+        """Everything given that may be a file that is read, with class names and a custom loss."""
+        origin = None if self.named is None else self.named.origin
+        return (*self.references, self.classes, None if origin is None else origin.file)
+
+    @property
     def has_inputs(self) -> bool:
         """Whether any input is given, by position or by name."""
         return bool(self.inputs) or any(one.name in self.options for one in self.loss.inputs)

@@ -17,7 +17,7 @@ import numpy as np
 from lossctl.data import open_sources
 from lossctl.data.arrays.source import Source
 from lossctl.data.references.columns import read_data_names, read_names
-from lossctl.data.references.open import is_reference, reject_overwriting
+from lossctl.data.references.open import is_reference
 from lossctl.data.references.parse import parse_reference
 from lossctl.data.tables.columns import choose_columns
 from lossctl.errors import DataError, UsageError, did_you_mean
@@ -151,9 +151,9 @@ def _reject_several(asked: Asked, source: Source) -> DataError:
     )
 
 
-def refuse_input(path: str | PathLike[str], dataset: Dataset, asked: Mapping[Any, Asked]) -> None:
-    """Raise OverwriteError if a file to write is one of those that are read."""
-    reject_overwriting(path, (dataset.data, *(dataset.resolve(one) for one in asked.values())))
+def list_references(dataset: Dataset, asked: Mapping[Any, Asked]) -> list[Any]:
+    """Return everything that may be a file that is read."""
+    return [dataset.data, *(dataset.resolve(one) for one in asked.values())]
 
 
 def is_frame(given: Any) -> bool:
