@@ -6,7 +6,8 @@
     │   └── CustomLossError exit 2: a custom loss is at fault
     ├── DataError         exit 3: the data are wrong (shapes, labels, ranges, broken files)
     ├── FileError         exit 4: a file could not be opened, read or written
-    └── CheckError        exit 1: a gate or check failed
+    ├── CheckError        exit 1: a gate or check failed
+    └── InconclusiveError exit 5: a gate that may be inconclusive is
 
 Each has a message (what was wrong, and where) and a remedy (what to do). Both may be data
 (``lossctl.findings``): a kind of remedy, a location. The output room turns them into text when
@@ -46,6 +47,7 @@ class Exit(IntEnum):
     USAGE = 2
     DATA = 3
     FILE = 4
+    INCONCLUSIVE = 5
     INTERNAL = 70
     INTERRUPTED = 130
 
@@ -108,6 +110,12 @@ class CheckError(LossctlError):
     """A gate or a check failed."""
 
     exit_code = Exit.CHECK_FAILED
+
+
+class InconclusiveError(LossctlError):
+    """No gate failed, but one could not be decided."""
+
+    exit_code = Exit.INCONCLUSIVE
 
 
 class LossctlWarning(UserWarning):

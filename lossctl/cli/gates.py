@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from lossctl.errors import CheckError
+from lossctl.errors import CheckError, InconclusiveError
 
 
 class Judged(Protocol):
@@ -16,6 +16,10 @@ class Judged(Protocol):
     @property
     def passed(self) -> bool:
         """Whether the gate is passed."""
+
+    @property
+    def inconclusive(self) -> bool:
+        """Whether it could not be decided."""
 
     @property
     def value(self) -> float | None:
@@ -27,15 +31,22 @@ class Judged(Protocol):
 
 
 def report(write: Callable[[], None], gates: Sequence[tuple[str, Judged]]) -> None:
-    """Write a result, then raise CheckError if a gate failed.
+    """Write a result, then raise CheckError if a gate failed, or InconclusiveError.
 
     The error is raised even if the reader of standard output is gone.
     """
-    failed = [(name, one) for name, one in gates if not one.passed]
-    write_out(write, verdict=bool(failed))
+    failed = [(name, one) for name, one in gates if not (one.passed or one.inconclusive)]
+    undecided = [(name, one) for name, one in gates if one.inconclusive]
+    write_out(write, verdict=bool(failed or undecided))
+    lines = "\n".join(_describe(name, one) for name, one in (*failed, *undecided))
     if failed:
-        lines = [_describe(name, one) for name, one in failed]
-        raise CheckError(f"{len(failed)} of {len(gates)} gates failed", "\n".join(lines))
+        more = f", {len(undecided)} inconclusive" if undecided else ""
+        raise CheckError(f"{len(failed)} of {len(gates)} gates failed{more}", lines)
+    if undecided:
+        verb = "is" if len(undecided) == 1 else "are"
+        raise InconclusiveError(
+            f"{len(undecided)} of {len(gates)} gates {verb} inconclusive", lines
+        )
 
 
 def write_out(write: Callable[[], None], *, verdict: bool) -> None:

@@ -10,7 +10,7 @@ import typer
 from lossctl.cli.evaluate import list_output_options, make_command
 from lossctl.cli.gates import leave_pipe, report
 from lossctl.cli.shared import SHARED, make_option, take_output
-from lossctl.errors import CheckError, LossctlError
+from lossctl.errors import CheckError, InconclusiveError, LossctlError
 
 EXAMPLE = "lossctl run suite.toml"
 
@@ -79,7 +79,7 @@ def _run(values: dict[str, Any]) -> None:
 
     try:
         report(write, gates)
-    except CheckError as failed:
+    except (CheckError, InconclusiveError) as failed:
         if not errors:
             raise
         print_error(failed)

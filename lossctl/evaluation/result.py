@@ -131,13 +131,19 @@ class WorstRow:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The verdict of a gate: ``passed`` unless its condition is true."""
+    """The verdict of a gate: ``passed`` unless its condition is true.
+
+    One that asked for it may be ``inconclusive``, which is not passed either; ``rows_needed`` says
+    how many rows would decide, if the values stayed as they are.
+    """
 
     condition: str
     passed: bool
     value: float | None
     limit: float | None
     detail: str = ""
+    inconclusive: bool = False
+    rows_needed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,12 +132,21 @@ class SuiteResult:
 
     @property
     def exit_code(self) -> Exit:
-        """The exit code: that of the first error, or else 1 if a gate failed.
+        """The exit code: that of the first error, else 1 if a gate failed, or 5.
 
         An error goes before a gate, because the gates of its job were not judged.
         """
         codes = [job.error.exit_code for job in self.jobs if job.error is not None]
-        return next(iter(codes), Exit.DONE if self.passed else Exit.CHECK_FAILED)
+        if codes or self.passed:
+            return next(iter(codes), Exit.DONE)
+        verdicts = [
+            one
+            for job in self.jobs
+            if job.evaluation is not None
+            for one in job.evaluation.verdicts
+        ]
+        failed = any(not (one.passed or one.inconclusive) for one in verdicts)
+        return Exit.CHECK_FAILED if failed else Exit.INCONCLUSIVE
 
 
 def read_suite(path: str | PathLike[str]) -> Suite:

@@ -7,6 +7,11 @@
     max(ce by region) > 0.5           max, min or range (max - min) over slices
     ce - baseline > 0.01              the difference to the baseline, also in slices
     ce worse than baseline            significantly, at the level of ``ci``, also in slices
+    ce worse than baseline by 0.01    by more than a margin, or by 2% of the baseline's loss
+    ce > 0.3 or inconclusive          three verdicts: see below
+
+``or inconclusive`` asks the interval: a gate is failed where all of it meets the condition, passed
+where none of it does, and inconclusive between.
 
 Names that hold spaces or signs are quoted: '"my region" = "[0, 10)"'.
 """
@@ -25,7 +30,7 @@ FUNCTIONS = ("max", "min", "range")
 OPERATORS = (">=", "<=", ">", "<")
 EXAMPLES = (
     "Write it as 'ce > 0.3', 'ce[region=EU] > 0.4', 'max(ce by region) > 0.5',"
-    " 'ce - baseline > 0.01' or 'ce worse than baseline'."
+    " 'ce - baseline > 0.01', 'ce worse than baseline' or 'ce worse than baseline by 2%'."
 )
 WORD = re.compile(r"[^\s\[\]()<>\"',!=]+(?:=(?!=)[^\s\[\]()<>\"',!=]+)*")
 COLUMN = re.compile(r"[^\s\[\]()<>\"',!=]+")
@@ -50,6 +55,12 @@ class Condition:
     operator: str | None = None
     """None: significantly worse than the baseline."""
     limit: float | None = None
+    margin: float = 0.0
+    """By how much a model may be worse than the baseline."""
+    relative: bool = False
+    """Whether the margin is a share of the baseline's loss."""
+    three_way: bool = False
+    """Whether the gate may be inconclusive."""
 
 
 def parse(text: str) -> Condition:
@@ -86,14 +97,50 @@ class _Parser:
             for word in ("than", "baseline"):
                 if not self._take_word(word):
                     self._refuse(f"'{word}'")
-            self._expect_end()
-            return Condition(self.text, subject, position, None, where, by, True)
+            margin, relative = self._take_margin()
+            return Condition(
+                self.text,
+                subject,
+                position,
+                None,
+                where,
+                by,
+                against_baseline=True,
+                margin=margin,
+                relative=relative,
+                three_way=self._take_three_way(allowed=True),
+            )
         operator = self._take_operator(comparable=function is None and not against)
         limit = self._take_number()
-        self._expect_end()
+        three_way = self._take_three_way(allowed=function is None)
         return Condition(
-            self.text, subject, position, function, where, by, against, operator, limit
-        )
+            self.text, subject, position, function, where, by, against, operator, limit,
+            three_way=three_way,
+        )  # fmt: skip
+
+    def _take_margin(self) -> tuple[float, bool]:
+        """Return the margin behind 'by', and whether it is in percent."""
+        if not self._take_word("by"):
+            return 0.0, False
+        self._skip()
+        start, word = self.at, self._match(NUMBER)
+        try:
+            margin = float(word.removesuffix("%"))
+        except ValueError:
+            margin = math.nan
+        if not (math.isfinite(margin) and margin >= 0):
+            self.at = start
+            self._refuse("a margin of at least 0, such as 0.01 or 2%")
+        relative = word.endswith("%")
+        return (margin / 100 if relative else margin), relative
+
+    def _take_three_way(self, *, allowed: bool) -> bool:
+        """Return whether the gate may be inconclusive; nothing follows."""
+        found = allowed and self._take_word("or")
+        if found and not self._take_word("inconclusive"):
+            self._refuse("'inconclusive'")
+        self._expect_end()
+        return found
 
     def _take_function(self) -> str | None:
         found = re.compile(r"\s*([A-Za-z_]\w*)\s*\(").match(self.text)

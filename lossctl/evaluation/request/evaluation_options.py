@@ -156,7 +156,8 @@ class EvaluationOptions:
         OptionSpec(
             Value.STRINGS,
             "exit with 1 if the condition holds: 'ce > 0.3', 'ce[region=EU] > 0.4', "
-            "'max(ce by region) > 0.5', 'ce - baseline > 0.01', 'ce worse than baseline' "
+            "'max(ce by region) > 0.5', 'ce - baseline > 0.01', 'ce worse than baseline', "
+            "'ce worse than baseline by 2%'; with 5 if 'ce > 0.3 or inconclusive' is undecided "
             "(repeatable)",
             COMPARISON,
             metavar="CONDITION",

@@ -10,6 +10,12 @@ from typing import Any
 
 from lossctl.errors import UsageError, did_you_mean, nearest
 from lossctl.evaluation.request.conditions import FUNCTIONS, Condition, parse
+from lossctl.evaluation.request.decisions import (
+    Decision,
+    decide_limit,
+    decide_worse,
+    find_p_values,
+)
 from lossctl.evaluation.result import Comparison, Estimate, SliceRow, Verdict
 from lossctl.findings import OptionName, Sentence
 
@@ -73,9 +79,12 @@ def _resolve(condition: Condition, known: Known) -> Gate:
             raise _refuse(condition, problem, hint)
         if model == known.baseline:
             raise _refuse(condition, f"{model} is the baseline itself", "Name another model.")
-        if condition.operator is None and not known.intervals:
+        if condition.operator is None and not condition.three_way and not known.intervals:
             problem = "without intervals, no difference is significant"
             raise _refuse(condition, problem, Sentence.of("Add {ci}.", OptionName("ci", 0.95)))
+    if condition.three_way and not known.intervals:
+        problem = "without intervals there is nothing to conclude from"
+        raise _refuse(condition, problem, Sentence.of("Add {ci}.", OptionName("ci", 0.95)))
     return gate
 
 
@@ -125,6 +134,9 @@ class _Candidate:
     met: bool | None = False
     """Whether it meets the condition; None if that is unknown."""
     note: str = ""
+    inconclusive: bool = False
+    rows: int | None = None
+    """How many rows would decide."""
 
 
 def judge(
@@ -158,7 +170,11 @@ def _judge(
         return Verdict(condition.text, False, None, condition.limit, _explain(records, gate))
     found = list(_combine(chosen, condition.function, gate.models))
     found = [_decide(one, condition) for one in found]
-    known = [one for one in found if one.met is not None] or found[:1]
+    open_ones = [one for one in found if one.inconclusive]
+    if open_ones and not any(one.met for one in found):
+        known = open_ones
+    else:
+        known = [one for one in found if one.met is not None] or found[:1]
     lowest = condition.operator in ("<", "<=")
     met = [one for one in known if one.met is not False] or known
     odd = [one for one in met if math.isnan(one.value)]
@@ -167,7 +183,22 @@ def _judge(
         part for part in (worst.model if _names_model(gate, rows) else "", worst.place) if part
     )
     note = "; ".join(part for part in (detail, worst.note) if part)
-    return Verdict(condition.text, worst.met is False, worst.value, condition.limit, note)
+    rows = [one.rows for one in open_ones]
+    return Verdict(
+        condition.text,
+        worst.met is False,
+        worst.value,
+        _find_limit(condition),
+        note,
+        worst.inconclusive,
+        max(rows) if worst.inconclusive and None not in rows else None,
+    )
+
+
+def _find_limit(condition: Condition) -> float | None:
+    """Return the number to show as the limit; a margin in percent is not one."""
+    margin = condition.margin if condition.margin and not condition.relative else None
+    return condition.limit if condition.operator is not None else margin
 
 
 def _names_model(gate: Gate, rows: Sequence[Any]) -> bool:
@@ -178,29 +209,25 @@ def _names_model(gate: Gate, rows: Sequence[Any]) -> bool:
 def _choose(records: Sequence[Any], gate: Gate) -> Iterator[_Candidate]:
     """Yield the numbers of the slices that a gate looks at."""
     grouping, where = set(gate.grouping), gate.condition.where
-    for one in records:
+    worse = gate.condition.against_baseline and gate.condition.operator is None
+    p_values = find_p_values(gate.condition, records) if worse else {}
+    for place, one in enumerate(records):
         by = getattr(one, "by", ())
         if set(by) != grouping:
             continue
         labels = dict(zip(by, one.labels, strict=True)) if by else {}
         if any(labels[column] != label for column, label in where):
             continue
-        value, met, note = _read(one, gate.condition)
+        value = one.difference if isinstance(one, Comparison) else one.value
+        found = Decision(False)
+        if worse:
+            found = decide_worse(gate.condition, one, p_values[place])
+        elif gate.condition.three_way:
+            found = decide_limit(gate.condition, one)
         name = ", ".join(f"{column}={label}" for column, label in labels.items())
-        yield _Candidate(value, one.model, name, met, note)
-
-
-def _read(record: Any, condition: Condition) -> tuple[float, bool | None, str]:
-    if not isinstance(record, Comparison):
-        return record.value, False, ""
-    if condition.operator is not None:
-        return record.difference, False, ""
-    if record.significant is None:
-        return record.difference, None, "too few rows to say"
-    p_value = record.q_value if record.by else record.p_value
-    name = "q" if record.by else "p"
-    note = "" if p_value is None else f"{name} = {p_value:.3g}"
-    return record.difference, record.significant and record.difference > 0, note
+        yield _Candidate(
+            value, one.model, name, found.met, found.note, found.inconclusive, found.rows
+        )
 
 
 def _combine(
@@ -223,7 +250,7 @@ def _combine(
 
 
 def _decide(one: _Candidate, condition: Condition) -> _Candidate:
-    if condition.operator is None or condition.limit is None:
+    if condition.operator is None or condition.limit is None or condition.three_way:
         return one
     if math.isnan(one.value):
         return _Candidate(one.value, one.model, one.place, True, "NaN does not pass")

@@ -76,6 +76,7 @@ class Columns:
             facts |= {"rank": int, "row": int, "id": str}
         if evaluation.verdicts:
             facts |= {"condition": str, "passed": bool, "limit": float, "detail": str}
+            facts |= {"inconclusive": bool, "rows_needed": int}
         taken = {*kinds, *facts}
         names = [name for one in list_cuts(evaluation) for name in one.by]
         self.by = rename(names, "by", taken)
@@ -119,6 +120,8 @@ class Columns:
                 "value": verdict.value,
                 "limit": verdict.limit,
                 "detail": verdict.detail,
+                "inconclusive": verdict.inconclusive,
+                "rows_needed": verdict.rows_needed,
             }
             yield make_block(record)
 

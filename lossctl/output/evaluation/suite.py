@@ -112,9 +112,12 @@ def _judge(job: JobResult) -> str:
     if job.evaluation is None:
         return "valid"
     verdicts = job.evaluation.verdicts
-    failed = sum(not one.passed for one in verdicts)
+    failed = sum(not (one.passed or one.inconclusive) for one in verdicts)
     if failed:
         return f"{failed} of {len(verdicts)} failed"
+    undecided = sum(one.inconclusive for one in verdicts)
+    if undecided:
+        return f"{undecided} of {len(verdicts)} inconclusive"
     return "passed" if verdicts else "done"
 
 
@@ -137,7 +140,8 @@ def _show_failed_gates(result: SuiteResult, precision: int) -> Iterator[Grid]:
             for number in (one.value, one.limit)
         )
         rows.append(Row([name, one.condition, *numbers, one.detail], "bad"))
-    yield Grid(columns, rows, "Failed gates")
+    undecided = any(one.inconclusive for _, one in failed)
+    yield Grid(columns, rows, "Failed or inconclusive gates" if undecided else "Failed gates")
 
 
 def _list_columns(result: SuiteResult) -> dict[str, type]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Evaluation,
         Interval,
         SliceRow,
+        Verdict,
         WorstRow,
     )
 
@@ -281,6 +282,13 @@ def name_detail(details: Iterable[str]) -> str:
     return "worst slice" if slices else "worst model or slice"
 
 
+def name_verdict(one: Verdict) -> str:
+    """Return the verdict of a gate in a word."""
+    if one.inconclusive:
+        return "inconclusive"
+    return "passed" if one.passed else "failed"
+
+
 def _show_gates(evaluation: Evaluation, precision: int) -> Iterator[Grid]:
     if not evaluation.verdicts:
         return
@@ -293,6 +301,6 @@ def _show_gates(evaluation: Evaluation, precision: int) -> Iterator[Grid]:
             "" if number is None else format_number(number, precision)
             for number in (one.value, one.limit)
         )
-        cells = [one.condition, "passed" if one.passed else "failed", *numbers, one.detail]
-        rows.append(Row(cells, "good" if one.passed else "bad"))
+        cells = [one.condition, name_verdict(one), *numbers, one.detail]
+        rows.append(Row(cells, "good" if one.passed else "" if one.inconclusive else "bad"))
     yield Grid(columns, rows, "Gates")
