@@ -143,6 +143,7 @@ class RemedyKind(StrEnum):
     TAKE_LOGITS_OF_CLASSES = "take_logits_of_classes"
     TAKE_LOGITS = "take_logits"
     CHOOSE_NAN_POLICY = "choose_nan_policy"
+    OMIT_MISSING = "omit_missing"
     # Shapes that do not fit.
     ALIGN_SAMPLES = "align_samples"
     SQUEEZE = "squeeze"

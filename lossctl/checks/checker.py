@@ -147,7 +147,12 @@ class _Checker:
             call,
             self.weight,
             self.mask,
-            evaluate_predicates(loss, self.opened.references, self.sources),
+            evaluate_predicates(
+                loss,
+                self.opened.references,
+                self.sources,
+                omits_missing=self.asked.settings.nan == "omit",
+            ),
         )
         settled = settle(setup)
         if settled.plan is None:

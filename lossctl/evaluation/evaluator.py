@@ -68,7 +68,12 @@ class Evaluator:
             request.tasks,
             request.settings,
             progress,
-            [evaluate_predicates(recipe, request.asked, task) for task in request.tasks],
+            [
+                evaluate_predicates(
+                    recipe, request.asked, task, omits_missing=request.settings.nan == "omit"
+                )
+                for task in request.tasks
+            ],
         )
         clusters = Categories("cluster-by") if CLUSTER in request.asked else None
         for scored in scan:

@@ -21,6 +21,7 @@ from lossctl.engine.plan.blocks import Region
 from lossctl.engine.plan.build import make_plan
 from lossctl.engine.plan.class_names import check_count, find_form
 from lossctl.engine.plan.plan import Plan, Settings
+from lossctl.engine.plan.predicates import holds
 from lossctl.engine.plan.reduced_axes import COUNT
 from lossctl.engine.run.block import Outcome, process
 from lossctl.engine.run.run import read_blocks, share_out
@@ -229,7 +230,9 @@ class RowScores:
         return rows
 
 
-def evaluate_predicates(recipe: Recipe, asked: Mapping[Any, Asked], task: Task) -> dict[str, bool]:
+def evaluate_predicates(
+    recipe: Recipe, asked: Mapping[Any, Asked], task: Task, *, omits_missing: bool
+) -> dict[str, bool]:
     """Return whether the predicate of a whole input is true, found in a separate pass."""
     predicate = task.spec.loss.predicate
     if predicate is None:
@@ -237,9 +240,10 @@ def evaluate_predicates(recipe: Recipe, asked: Mapping[Any, Asked], task: Task) 
     place = next(n for n, one in enumerate(task.spec.loss.inputs) if one.name == predicate.input)
     key = task.inputs[place]
     if isinstance(key, np.ndarray):
-        return {predicate.name: predicate.holds(key)}
+        return {predicate.name: holds(predicate, key, omits_missing=omits_missing)}
     pieces = (chunk.columns[key] for chunk in Reader(recipe, {key: asked[key]}))
-    return {predicate.name: all(predicate.holds(piece) for piece in pieces)}
+    found = (holds(predicate, piece, omits_missing=omits_missing) for piece in pieces)
+    return {predicate.name: all(found)}
 
 
 def _read_side_by_side(plans: Sequence[Plan], rows: SharedRows) -> Iterator[TaskBlock]:

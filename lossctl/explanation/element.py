@@ -106,9 +106,9 @@ def take_losses(plan: Plan, row: int) -> Array:
         region = Region(row, row + 1, box, partial=len(boxes) > 1)
         blocks = [bound.block(region) for bound in plan.streams]
         with np.errstate(all="ignore"):
-            inputs, weight, mask = take_inputs(plan, region, blocks, Partial())
-            terms = call_kernel(plan, *arrange(plan, region, inputs))
-            found = accumulate(plan, region, terms, weight, mask, Partial())
+            taken = take_inputs(plan, region, blocks, Partial())
+            terms = call_kernel(plan, *arrange(plan, region, taken.inputs))
+            found = accumulate(plan, region, terms, taken, Partial())
         assert found is not None
         losses[tuple(box[axis] for axis in axes)] = found[0]
         for bound in plan.streams:
@@ -160,12 +160,13 @@ def take_element(plan: Plan, row: int, position: Position, samples: int) -> Elem
     blocks += [bound.block(_drop_reduced(plan, region)) for bound in plan.streams[len(blocks) :]]
     partial = Partial()
     with np.errstate(all="ignore"):
-        inputs, weight, mask = take_inputs(single, region, blocks, partial)
-        arrays, options = arrange(single, region, inputs)
+        taken = take_inputs(single, region, blocks, partial)
+        weight, mask = taken.weight, taken.mask
+        arrays, options = arrange(single, region, taken.inputs)
         options |= _cut_options(plan, options, region)
         terms = call_kernel(single, arrays, options)
         own = replace(terms)
-        losses = accumulate(single, region, terms, weight, mask, partial)
+        losses = accumulate(single, region, terms, taken, partial)
     assert partial.rows is not None
     at = row - region.start
     element = Element(

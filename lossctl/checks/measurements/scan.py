@@ -16,6 +16,7 @@ from lossctl.data.arrays.source import Source
 from lossctl.engine.plan.blocks import Region
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.run.block import find_kept, process
+from lossctl.engine.run.missing import find_missing, spread
 from lossctl.engine.run.run import Block, UnevenLengthsError, read_blocks, work_through
 from lossctl.engine.sums.partial import Partial
 from lossctl.engine.sums.reduce import locate
@@ -106,11 +107,26 @@ class Scan:
         mask = extras.pop(0) if plan.mask is not None else None
         with np.errstate(all="ignore"):
             outcome = process(plan, region, own)
+            if plan.settings.nan == "omit":
+                mask = _mask_unlabelled(plan, own[:count], mask)
             inputs = own[:count] if mask is None else _clear_masked(plan, own[:count], mask)
             view = View(plan, region, inputs, weight, mask, outcome.partial, list(before))
             pieces = [probe.measure(view) for probe in self.probes]
         outcome.partial.rows = None
         return Seen(region, outcome.partial, pieces)
+
+
+def _mask_unlabelled(plan: Plan, inputs: Sequence[Array], mask: Array | None) -> Array | None:
+    """Return a mask that leaves out what lacks an index or a label, besides what it did."""
+    pairs = zip(plan.inputs, inputs, strict=True)
+    labels = [one if bound.kind.is_integer else np.empty(0) for bound, one in pairs]
+    missing = find_missing(plan, labels, None, None)
+    if missing is None:
+        return mask
+    if mask is None:
+        return ~missing
+    rank = max(mask.ndim, missing.ndim)
+    return np.asarray((spread(mask, rank) != 0) & ~spread(missing, rank))
 
 
 def _clear_masked(plan: Plan, inputs: Sequence[Array], mask: Array) -> list[Array]:

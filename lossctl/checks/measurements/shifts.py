@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from lossctl.checks.measurements.probes import View
 from lossctl.engine.plan.blocks import Region
 from lossctl.engine.plan.plan import Plan
-from lossctl.engine.run.block import accumulate, arrange, call_kernel
+from lossctl.engine.run.block import Taken, accumulate, arrange, call_kernel
 from lossctl.engine.sums.partial import Contributions, Partial
 
 Array = NDArray[Any]
@@ -150,7 +150,7 @@ def score_rows(
     partial = Partial()
     here = replace(region, stop=region.start + len(blocks[0]))
     arrays, options = arrange(plan, here, blocks)
-    accumulate(plan, here, call_kernel(plan, arrays, options), None, mask, partial)
+    accumulate(plan, here, call_kernel(plan, arrays, options), Taken([], None, mask), partial)
     return partial.rows
 
 

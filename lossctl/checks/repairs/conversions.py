@@ -229,7 +229,11 @@ def compute_arrays(loss: Loss, arrays: Sequence[Array], plan: Plan) -> float | N
         loss.predicate is not None and loss.predicate.name not in predicates
     ):  # another loss, another question
         (asked,) = (one for one in sources if one.name == loss.predicate.input)
-        predicates = {loss.predicate.name: evaluate_predicate(loss.predicate, asked)}
+        predicates = {
+            loss.predicate.name: evaluate_predicate(
+                loss.predicate, asked, omits_missing=plan.settings.nan == "omit"
+            )
+        }
     try:
         made = make_plan(loss, sources, options, settings, predicates=predicates)
         with warnings.catch_warnings():

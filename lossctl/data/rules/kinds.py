@@ -21,6 +21,7 @@ from lossctl.data.rules.rules import (
     LIST_OUT_OF_RANGE,
     LOGITS_SUM_TO_ONE,
     LOGITS_WITHIN,
+    MISSING,
     NEGATIVE,
     NEGATIVE_PROBABILITY,
     NEGATIVE_VARIANCE,
@@ -56,6 +57,8 @@ class Context:
 
     classes: int = 0
     ignored_label: int | None = None
+    omits_missing: bool = False
+    """Whether NaN is left out, in place of breaking a rule of indices, labels and signs."""
     whole_classes: bool = True
     """Whether axis 1 of a block contains all classes, so that sums over it are meaningful."""
 
@@ -114,13 +117,25 @@ def not_whole(values: Array) -> Mask:
     return mask
 
 
+def _missing(numbers: Numbers, context: Context) -> Findings:
+    """Find NaN where a loss cannot be computed with it."""
+    if numbers.values.dtype.kind == "f":
+        rule = NOT_A_NUMBER if context.omits_missing else MISSING
+        yield from _broken(rule, np.isnan(numbers.values), numbers.values)
+
+
+def _present(values: Array) -> Any:
+    """Return where numbers are not NaN."""
+    return ~np.isnan(values) if values.dtype.kind == "f" else True
+
+
 def _index(numbers: Numbers, context: Context) -> Findings:
     values = numbers.values
     kept: Any = True if context.ignored_label is None else values != context.ignored_label
     if values.dtype == np.uint64:  # a value that is not an index is never ignored
         kept |= values > np.iinfo(np.int64).max
     if values.dtype.kind == "f":
-        broken = not_whole(values) & kept
+        broken = not_whole(values) & kept & _present(values)
         if broken.any():
             yield NOT_WHOLE, broken, values
             return
@@ -132,7 +147,7 @@ def _index(numbers: Numbers, context: Context) -> Findings:
 
 def _index_list(numbers: Numbers, context: Context) -> Findings:
     values = numbers.values
-    broken = not_whole(values)
+    broken = not_whole(values) & _present(values)
     if broken.any():
         yield NOT_WHOLE, broken, values
     elif not numbers.within(-1, context.classes - 1):
@@ -140,7 +155,8 @@ def _index_list(numbers: Numbers, context: Context) -> Findings:
 
 
 def _sign(numbers: Numbers, _: Context) -> Findings:
-    yield from _broken(NOT_A_SIGN, np.abs(numbers.values) != 1, numbers.values)
+    values = numbers.values
+    yield from _broken(NOT_A_SIGN, (np.abs(values) != 1) & _present(values), values)
 
 
 def _probability(numbers: Numbers, _: Context) -> Findings:
@@ -208,12 +224,13 @@ def _variance(numbers: Numbers, _: Context) -> Findings:
 
 def _binary(numbers: Numbers, _: Context) -> Findings:
     values = numbers.values
-    yield from _broken(NOT_BINARY, (values != 0) & (values != 1), values)
+    yield from _broken(NOT_BINARY, (values != 0) & (values != 1) & _present(values), values)
 
 
 def _label(numbers: Numbers, _: Context) -> Findings:
     if numbers.values.dtype.kind == "f":
-        yield from _broken(NOT_A_LABEL, not_whole(numbers.values), numbers.values)
+        values = numbers.values
+        yield from _broken(NOT_A_LABEL, not_whole(values) & _present(values), values)
 
 
 def _class_probability(numbers: Numbers, context: Context) -> Findings:
@@ -247,18 +264,18 @@ def _box(numbers: Numbers, _: Context) -> Findings:
 
 CHECKS: dict[Kind, tuple[Check, ...]] = {
     Kind.REAL: (_finite,),
-    Kind.INDEX: (_index,),
-    Kind.INDEX_LIST: (_index_list,),
+    Kind.INDEX: (_index, _missing),
+    Kind.INDEX_LIST: (_index_list, _missing),
     Kind.LABELS: (_finite,),
-    Kind.SIGN: (_sign,),
+    Kind.SIGN: (_sign, _missing),
     Kind.PROBABILITY: (_probability, _finite),
     Kind.SOFT_LABEL: (_soft_label, _finite),
     Kind.DISTRIBUTION: (_distribution, _finite),
     Kind.DENSITY: (_density, _finite),
     Kind.LOG_PROBABILITY: (_log_probability, _finite),
     Kind.VARIANCE: (_variance, _finite),
-    Kind.BINARY: (_binary,),
-    Kind.LABEL: (_label,),
+    Kind.BINARY: (_binary, _missing),
+    Kind.LABEL: (_label, _missing),
     Kind.CLASS_PROBABILITY: (_class_probability, _finite),
     Kind.POSITIVE: (_positive, _finite),
     Kind.NOT_NEGATIVE: (_not_negative, _finite),

@@ -167,6 +167,13 @@ NOT_A_NUMBER = Rule(
     summary="NaN",
     invalidates_result=True,
 )
+MISSING = Rule(
+    NOT_A_NUMBER.code,
+    "{are} NaN, where a label is needed",
+    RemedyKind.OMIT_MISSING,
+    first="is at",
+    summary=NOT_A_NUMBER.summary,
+)
 INFINITE = Rule(
     "infinite",
     "{are} infinite",

@@ -22,7 +22,8 @@ from lossctl.engine.plan.binding import BoundInput
 from lossctl.engine.plan.blocks import Region
 from lossctl.engine.plan.plan import Plan
 from lossctl.engine.plan.reduced_axes import AxisReduction
-from lossctl.engine.run.block import arrange, call_kernel, find_left_out, spread, take_inputs
+from lossctl.engine.run.block import Taken, arrange, call_kernel, find_left_out, take_inputs
+from lossctl.engine.run.missing import spread
 from lossctl.engine.sums.partial import Partial
 from lossctl.errors import DataError
 from lossctl.losses.core.declaration import Loss, Terms
@@ -88,15 +89,15 @@ class ChainRule:
         """
         with np.errstate(all="ignore"):
             partial = Partial()
-            inputs, weight, mask = take_inputs(plan, region, blocks, partial)
+            taken = take_inputs(plan, region, blocks, partial)
             if partial.broken:
                 raise DataError(
                     "the inputs changed between the two passes, and are no longer valid",
                     "Compute the gradient of files that no other process writes to.",
                 )
-            arrays, options = arrange(plan, region, inputs)
+            arrays, options = arrange(plan, region, taken.inputs)
             terms = call_kernel(plan, arrays, options)
-            cotangent = self._find_cotangent(plan, terms, weight, mask)
+            cotangent = self._find_cotangent(plan, terms, taken)
             block = KernelBlock(plan, region, arrays, options, cotangent)
             if self.numerical:
                 numerical = differentiate_numerically(block, self.inputs)
@@ -126,16 +127,14 @@ class ChainRule:
             for bound, product in zip(bounds, products, strict=True)
         }
 
-    def _find_cotangent(
-        self, plan: Plan, terms: Terms, weight: Array | None, mask: Array | None
-    ) -> Cotangent:
+    def _find_cotangent(self, plan: Plan, terms: Terms, taken: Taken) -> Cotangent:
         """Return the derivative of the reduced loss with respect to what the kernel returned."""
         axis_reduction = plan.axis_reduction
         if axis_reduction is not None and axis_reduction.has_finalize:
             (first, *_) = terms.sums.values()
             if axis_reduction.over_samples:
                 together: Array = sum(terms.sums.values(), np.zeros(()))
-                left_out = find_left_out(plan, terms, together, mask, Partial())
+                left_out = find_left_out(plan, terms, together, taken, Partial())
                 return {
                     name: _leave_out(
                         _broadcast_sums(derivative, axis_reduction, first.shape), left_out
@@ -145,7 +144,7 @@ class ChainRule:
             totals = {name: one.sum(axis=axis_reduction.axes) for name, one in terms.sums.items()}
             totals["count"] = np.array(_count(axis_reduction, first.shape))
             reduced = np.asarray(plan.loss.finalize(totals, plan.options))  # type: ignore[misc]
-            share = self._share(plan, terms, reduced, weight, mask)
+            share = self._share(plan, terms, reduced, taken)
             derivatives = differentiate_finalize(plan.loss, totals, plan.options)
             return {
                 name: _broadcast_sums(derivative * share, axis_reduction, first.shape)
@@ -155,22 +154,20 @@ class ChainRule:
         if axis_reduction is not None and not axis_reduction.over_samples:
             shape = terms.losses.shape
             reduced = axis_reduction.finalize_block(plan.loss, terms.losses, {}, plan.options)
-            share = self._share(plan, terms, reduced, weight, mask)
+            share = self._share(plan, terms, reduced, taken)
             return _broadcast_sums(
                 share / max(1, _count(axis_reduction, shape)), axis_reduction, shape
             )
-        return self._share(plan, terms, terms.losses, weight, mask)
+        return self._share(plan, terms, terms.losses, taken)
 
-    def _share(
-        self, plan: Plan, terms: Terms, losses: Array, weight: Array | None, mask: Array | None
-    ) -> Array:
+    def _share(self, plan: Plan, terms: Terms, losses: Array, taken: Taken) -> Array:
         """Return the derivative of the reduced loss with respect to each loss."""
         share = np.full(losses.shape, self.factor, plan.dtype)
         if terms.mean_divisors is not None and plan.averages:
             share /= terms.mean_divisors
-        if weight is not None:
-            share *= spread(weight, losses)
-        return _leave_out(share, find_left_out(plan, terms, losses, mask, Partial()))
+        if taken.weight is not None:
+            share *= spread(taken.weight, losses.ndim)
+        return _leave_out(share, find_left_out(plan, terms, losses, taken, Partial()))
 
 
 def differentiate_finalize(

@@ -108,7 +108,9 @@ class Call:
         try:
             for source in sources if self.settings.part is not None else ():
                 source.measure()
-            predicates = evaluate_predicates(loss, references, sources)
+            predicates = evaluate_predicates(
+                loss, references, sources, omits_missing=self.settings.nan == "omit"
+            )
             if row is not None:
                 sources = [cache_row(source, row) for source in sources]
             rest = sources[len(references) :]

@@ -16,6 +16,7 @@ from lossctl.data.rules.rules import Rule
 from lossctl.engine.plan.binding import BoundInput
 from lossctl.engine.plan.blocks import Region
 from lossctl.engine.plan.plan import Plan
+from lossctl.engine.run.missing import fill_missing, find_missing, spread
 from lossctl.engine.sums.partial import Contributions, Partial
 from lossctl.engine.sums.rule_finding import RuleFinding
 from lossctl.kinds import Kind
@@ -54,24 +55,33 @@ class Outcome:
     losses: Array | None
 
 
+@dataclass(slots=True)
+class Taken:
+    """What a block has: the inputs, and what else decides which losses count, and how much."""
+
+    inputs: list[Array]
+    weight: Array | None = None
+    mask: Array | None = None
+    missing: NDArray[np.bool_] | None = None
+    """Which losses lack a number that they are made of, where these are left out."""
+
+
 def process(plan: Plan, region: Region, blocks: Sequence[Array]) -> Outcome:
     """Check a block's inputs, compute its losses and add them up."""
     with np.errstate(all="ignore"):
         partial = Partial()
-        inputs, weight, mask = take_inputs(plan, region, blocks, partial)
+        taken = take_inputs(plan, region, blocks, partial)
         if partial.broken:
             return Outcome(region, partial, None)
-        arrays, options = arrange(plan, region, inputs)
+        arrays, options = arrange(plan, region, taken.inputs)
         terms = call_kernel(plan, arrays, options)
-        losses = accumulate(plan, region, terms, weight, mask, partial)
+        losses = accumulate(plan, region, terms, taken, partial)
     wanted = plan.settings.reduction == "none" and not plan.single
     return Outcome(region, partial, losses if wanted else None)
 
 
-def take_inputs(
-    plan: Plan, region: Region, blocks: Sequence[Array], partial: Partial
-) -> tuple[list[Array], Array | None, Array | None]:
-    """Check a block; return its inputs, its weight and its mask, if any."""
+def take_inputs(plan: Plan, region: Region, blocks: Sequence[Array], partial: Partial) -> Taken:
+    """Check a block; return its inputs, its weight and its mask, and what is missing."""
     inputs = list(blocks[: len(plan.inputs)])
     extras = list(blocks[len(plan.inputs) :])
     weight = extras.pop(0) if plan.sample_weight is not None else None
@@ -84,16 +94,16 @@ def take_inputs(
     for one, values in ((plan.sample_weight, weight), (plan.mask, mask)):
         if one is not None and values is not None:
             _inspect(plan, one, region, values, None, partial)
-    return inputs, weight, mask
+    taken = Taken(inputs, weight, mask)
+    if plan.settings.nan == "omit":
+        taken.missing = find_missing(plan, inputs, weight, mask)
+        pairs = zip(plan.inputs, inputs, strict=True)
+        taken.inputs = [fill_missing(plan, bound, values) for bound, values in pairs]
+    return taken
 
 
 def accumulate(
-    plan: Plan,
-    region: Region,
-    terms: Terms,
-    weight: Array | None,
-    mask: Array | None,
-    partial: Partial,
+    plan: Plan, region: Region, terms: Terms, taken: Taken, partial: Partial
 ) -> Array | None:
     """Add up the terms of a kernel; return the losses (None if only their sums have one)."""
     axis_reduction = plan.axis_reduction
@@ -102,9 +112,9 @@ def accumulate(
             plan.loss, terms.losses, terms.sums, plan.options
         )
     elif axis_reduction is not None and axis_reduction.has_finalize:
-        _add_sums(plan, region, terms, mask, partial)
+        _add_sums(plan, region, terms, taken, partial)
         return None
-    return _add_up(plan, region, terms, weight, mask, partial)
+    return _add_up(plan, region, terms, taken, partial)
 
 
 def find_kept(
@@ -148,6 +158,7 @@ def _inspect(
     context = Context(
         classes=plan.classes,
         ignored_label=plan.ignored_label,
+        omits_missing=plan.settings.nan == "omit",
         whole_classes=not region.partial or "C" in bound.axes,
     )
     for rule, broken, shown in kinds.check(bound.kind, values, context):
@@ -201,24 +212,20 @@ def _cast(plan: Plan, bound: BoundInput, values: Array) -> Array:
     return np.asarray(values, dtype=plan.dtype, order="F" if few else "C")
 
 
-def _add_up(
-    plan: Plan,
-    region: Region,
-    terms: Terms,
-    weight: Array | None,
-    mask: Array | None,
-    partial: Partial,
-) -> Array:
+def _add_up(plan: Plan, region: Region, terms: Terms, taken: Taken, partial: Partial) -> Array:
     """Apply weight, mask and the NaN policy; add the losses and denominators up."""
+    weight, mask = taken.weight, taken.mask
     losses = np.ascontiguousarray(terms.losses, dtype=plan.dtype)
+    if taken.missing is not None:
+        losses = np.where(spread(taken.missing, losses.ndim), np.nan, losses)
     summed = losses
     if terms.mean_divisors is not None and plan.averages:
         summed = losses / terms.mean_divisors
-    _note_marks(plan, region, terms, partial)
-    left_out = find_left_out(plan, terms, losses, mask, partial)
+    _note_marks(plan, region, terms, taken.missing, partial)
+    left_out = find_left_out(plan, terms, losses, taken, partial)
     shares = terms.weights
     if weight is not None:
-        factors = spread(weight.astype(np.float64, copy=False), losses)
+        factors = spread(weight.astype(np.float64, copy=False), losses.ndim)
         losses, summed = losses * factors, summed * factors
         shares = np.broadcast_to(factors, losses.shape) if shares is None else shares * factors
     if left_out is not None:
@@ -240,18 +247,16 @@ def _add_up(
         partial.rows = Contributions.of(summed, shares if plan.averages else None, left_out)
         partial.rows.missing = _find_missing(partial)
     if mask is not None:
-        losses = np.where(spread(mask, losses) == 0, 0, losses)
+        losses = np.where(spread(mask, losses.ndim) == 0, 0, losses)
     return losses.astype(plan.dtype, copy=False)
 
 
-def _add_sums(
-    plan: Plan, region: Region, terms: Terms, mask: Array | None, partial: Partial
-) -> None:
+def _add_sums(plan: Plan, region: Region, terms: Terms, taken: Taken, partial: Partial) -> None:
     """Apply the mask and the NaN policy to named contributions, and add them up."""
     assert plan.axis_reduction is not None
     together: Array = sum(terms.sums.values(), np.zeros(()))
-    _note_marks(plan, region, terms, partial)
-    left_out = find_left_out(plan, terms, together, mask, partial)
+    _note_marks(plan, region, terms, taken.missing, partial)
+    left_out = find_left_out(plan, terms, together, taken, partial)
     partial.elements = together.size
     partial.counted = together.size - partial.ignored - partial.masked - partial.omitted
     partial.divided_by = terms.divided_by
@@ -276,16 +281,25 @@ def _note_odd(plan: Plan, region: Region, losses: Array, partial: Partial) -> No
             _note(plan, region, rule, mask, losses, partial)
 
 
-def _note_marks(plan: Plan, region: Region, terms: Terms, partial: Partial) -> None:
+def _note_marks(
+    plan: Plan,
+    region: Region,
+    terms: Terms,
+    missing: NDArray[np.bool_] | None,
+    partial: Partial,
+) -> None:
     marks: list[tuple[Rule, NDArray[np.bool_]]] = [
         (Rule(*_name(note), is_error=False, unit="element", first="is at"), mask)
         for note, mask in terms.notes.items()
     ]
     if terms.clamped is not None:
-        partial.clamped = int(np.count_nonzero(terms.clamped))
         marks.append(
             (replace(CLAMPED, text=f"{{were}} clamped, because {terms.clamp}"), terms.clamped)
         )
+    if missing is not None:  # the kernel got another number there
+        marks = [(rule, mask & ~spread(missing, mask.ndim)) for rule, mask in marks]
+    if terms.clamped is not None:
+        partial.clamped = int(np.count_nonzero(marks[-1][1]))
     for rule, mask in marks:
         if mask.any():
             _note(plan, region, rule, mask, terms.losses, partial)
@@ -323,20 +337,22 @@ def _result_position(plan: Plan, local: tuple[int, ...], region: Region) -> tupl
 
 
 def find_left_out(
-    plan: Plan, terms: Terms, losses: Array, mask: Array | None, partial: Partial
+    plan: Plan, terms: Terms, losses: Array, taken: Taken, partial: Partial
 ) -> NDArray[np.bool_] | None:
     """Count what is ignored, masked and omitted, and return what must not be summed."""
     left_out: NDArray[np.bool_] | None = None
     if terms.ignored is not None:
         left_out = terms.ignored
         partial.ignored = int(np.count_nonzero(left_out))
-    if mask is not None:
-        masked = np.broadcast_to(spread(mask, losses) == 0, losses.shape)
+    if taken.mask is not None:
+        masked = np.broadcast_to(spread(taken.mask, losses.ndim) == 0, losses.shape)
         fresh = masked if left_out is None else masked & ~left_out
         partial.masked = int(np.count_nonzero(fresh))
         left_out = masked if left_out is None else masked | left_out
     if plan.settings.nan == "omit":
         missing = np.isnan(losses)
+        if taken.missing is not None:
+            missing |= spread(taken.missing, losses.ndim)
         fresh = missing if left_out is None else missing & ~left_out
         partial.omitted = int(np.count_nonzero(fresh))
         partial.omissions = fresh if partial.omitted else None
@@ -350,8 +366,3 @@ def _find_missing(partial: Partial) -> NDArray[np.bool_] | None:
     if omissions is None:
         return None
     return np.asarray(omissions.reshape(len(omissions), -1).any(axis=1), np.bool_)
-
-
-def spread(values: Array, losses: Array) -> Array:
-    """Give per-sample values the axes that broadcast against the losses."""
-    return values.reshape(values.shape + (1,) * (losses.ndim - values.ndim))

@@ -92,8 +92,7 @@ REMEDIES: dict[Kind, str] = {
     " leading or trailing spaces",
     Kind.NAME_ALL_CLASSES: "name all {count} classes with --classes, and correct other labels",
     Kind.ADD_CLASSES: "add them to --classes, or correct them",
-    Kind.FILL_CELLS: "fill the empty cells, or exclude their rows (in 'lossctl"
-    " evaluate' with --where)",
+    Kind.FILL_CELLS: "exclude the empty cells with --nan omit, or fill them",
     Kind.NAME_LOSS: "name the intended loss to see what does not fit: lossctl check LOSS …",
     Kind.COMPUTE_OTHER: "Or compute {loss}, which fits these inputs.",
     Kind.SAY_FORM: "these are {form}: use {option}",

@@ -43,6 +43,7 @@ REMEDIES: dict[Kind, str] = {
     " logarithms of probabilities are logits",
     Kind.TAKE_LOGITS: "a sigmoid of probabilities gives a silently wrong value; log(p / (1 - p))"
     " is the logit",
+    Kind.OMIT_MISSING: "--nan omit excludes what is missing.",
     Kind.CHOOSE_NAN_POLICY: "--nan omit excludes them, --nan propagate computes them.",
     Kind.ALIGN_SAMPLES: "All inputs must contain the same samples in the same order.",
     Kind.SQUEEZE: "Nothing is broadcast. --squeeze drops axes of length 1 from all inputs.",
@@ -57,8 +58,7 @@ REMEDIES: dict[Kind, str] = {
     " value); names of classes become indices with --classes.",
     Kind.NAME_CLASSES: "Names of classes become indices with --classes, where labels are expected.",
     Kind.LIST_CLASSES: "List them: --classes cat,dog",
-    Kind.FILL_CELLS: "Fill the empty cells, or exclude their rows (in 'lossctl evaluate' with"
-    " --where).",
+    Kind.FILL_CELLS: "--nan omit excludes empty cells; or fill them.",
     Kind.SAVE_STATE: "States are written by --save-state; this version reads {format!r}.",
     Kind.SAVE_AGAIN: "Save it again with --save-state.",
     Kind.NAME_STATES: "Name the files that --save-state wrote.",
