@@ -86,6 +86,7 @@ def run_check(call: Call, ids: Any = None, progress: Progress | None = None) -> 
         classes,
         len(extras) - 1 if ids is not None else None,
         ignored,
+        omits_missing=call.settings.nan == "omit",
     )
     try:
         return _Checker(replace(call, inputs=inputs, options=options), ids, opened, progress).run()

@@ -74,6 +74,7 @@ class Opened:
 def open_inputs(
     declared: Sequence[Input], references: Sequence[Any], extras: Sequence[Any],
     classes: ClassNames | None, ids: int | None, ignored: frozenset[int] = frozenset(),
+    *, omits_missing: bool = False,
 ) -> Opened:  # fmt: skip
     """Open inputs and extras; the extra number ``ids`` is read as it is, strings or numbers.
 
@@ -101,13 +102,16 @@ def open_inputs(
             labels = find_labels(declared, named)
             if not labels and all(new is old for new, old in zip(named, references, strict=True)):
                 raise reject_classes("the loss")
-    return _open(declared, named, [*named, *extras], labels, classes, ids, strings, ignored)
+    return _open(
+        declared, named, [*named, *extras], labels, classes, ids, strings, ignored,
+        omits_missing=omits_missing,
+    )  # fmt: skip
 
 
 def _open(
     declared: Sequence[Input], named: list[Any], given: list[Any], labels: list[int],
     classes: ClassNames | None, ids: int | None, strings: dict[int, ClassNames],
-    ignored: frozenset[int],
+    ignored: frozenset[int], *, omits_missing: bool = False,
 ) -> Opened:  # fmt: skip
     place_of_ids = [] if ids is None else [len(named) + ids]
     cells, unknown = find_cells(labels, named)
@@ -126,7 +130,13 @@ def _open(
             form = find_form(declared[place]) if declared else LabelForm.INDEX
             opened.unknown[place] = Counter()
             indexed = IndexedSource(
-                source, classes, source.name, form, ignored, opened.unknown[place]
+                source,
+                classes,
+                source.name,
+                form,
+                ignored,
+                opened.unknown[place],
+                omits_missing=omits_missing,
             )
         sources[place] = peekable(indexed)
     return opened

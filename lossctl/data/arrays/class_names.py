@@ -46,6 +46,8 @@ class Accepted:
     """Whether numbers from 0 to 1 are accepted."""
     signs: bool = False
     """Whether -1 is accepted, for the first of two classes."""
+    missing: bool = False
+    """Whether an empty cell is a label that is missing, NaN, in place of an error."""
 
 
 INDICES = Accepted()
@@ -85,7 +87,7 @@ class ClassNames:
         """Return the class index of each label: a name, or an index where no name is an integer.
 
         A label that is not a class is an error, or counted in ``unknown`` (empty cells as "") and
-        has the index -1.
+        has the index -1. Where labels may be missing, indices are floats.
         """
         values = labels
         if isinstance(labels, Cells):
@@ -110,7 +112,7 @@ class ClassNames:
                 first = tuple(places[0].tolist())
                 place = source.locate((int(numbers[first[0]]), *first[1:]))
                 self._reject(different[codes[first]], place, len(places), what, source, values)
-        dtype = np.float64 if accepted.shares else np.int64
+        dtype = np.float64 if accepted.shares or accepted.missing else np.int64
         known = np.array([UNKNOWN if one is None else one for one in indices], dtype)
         return known[codes] if len(known) else np.empty(codes.shape, dtype)
 
@@ -125,7 +127,7 @@ class ClassNames:
     def _find(self, label: Any, accepted: Accepted) -> float | None:
         """Return the index of a label, or the number that it is; None where it is not a class."""
         if _is_missing(label):
-            return np.nan if accepted.shares else None
+            return np.nan if accepted.shares or accepted.missing else None
         text = str(label)
         index = self._indices.get(text)
         if index is None:
@@ -200,14 +202,17 @@ class IndexedSource(DelegatingSource):
         form: LabelForm = LabelForm.INDEX,
         ignored: frozenset[int] = frozenset(),
         unknown: Counter[str] | None = None,
+        *,
+        omits_missing: bool = False,
     ) -> None:
-        super().__init__(source, dtype=dtype_of(form))
-        self.text = False
+        super().__init__(source, dtype=np.dtype(float) if omits_missing else dtype_of(form))
+        self.text = omits_missing  # where labels may be missing, the type says nothing
         self._classes = classes
         self._what = what
         self._form = form
         self._unknown = unknown
-        self._accepted = Accepted(ignored, form is LabelForm.SHARE, form is LabelForm.SIGN)
+        share, sign = form is LabelForm.SHARE, form is LabelForm.SIGN
+        self._accepted = Accepted(ignored, share, sign, omits_missing)
 
     def read(self, start: int, stop: int) -> Array:
         """Return the labels of the rows."""
@@ -240,7 +245,8 @@ def dtype_of(form: LabelForm) -> np.dtype[Any]:
 def make_labels(indices: Array, form: LabelForm) -> Array:
     """Return class indices (or shares) as labels of this form."""
     if form is LabelForm.SIGN:
-        return 2 * indices.astype(np.int64) - 1
+        signs: Array = 2 * indices - 1
+        return signs if np.isnan(signs).any() else signs.astype(np.int64, copy=False)
     fractions = indices.dtype.kind == "f" and form is LabelForm.INDEX
     return indices if fractions else indices.astype(dtype_of(form), copy=False)
 

@@ -104,7 +104,14 @@ class Call:
             from lossctl.engine.plan.class_names import find_ignored, index_labels
 
             places = {place: names[place] for place in labels}
-            index_labels(classes, loss.inputs, sources, places, find_ignored(loss, checked))
+            index_labels(
+                classes,
+                loss.inputs,
+                sources,
+                places,
+                find_ignored(loss, checked),
+                omits_missing=self.settings.nan == "omit",
+            )
         try:
             for source in sources if self.settings.part is not None else ():
                 source.measure()

@@ -69,12 +69,16 @@ def index_labels(
     sources: list[Source],
     names: Mapping[int, str],
     ignored: frozenset[int],
+    *,
+    omits_missing: bool = False,
 ) -> None:
     """Replace the sources at the places of labels by sources of class indices, shares or signs."""
     for place, name in names.items():
         form = find_form(inputs[place])
         if not holds_shares(inputs[place], sources[place], sources[0]):
-            sources[place] = IndexedSource(sources[place], classes, name, form, ignored)
+            sources[place] = IndexedSource(
+                sources[place], classes, name, form, ignored, omits_missing=omits_missing
+            )
 
 
 def find_form(declared: Input) -> LabelForm:

@@ -60,12 +60,15 @@ def find_named(spec: LossSpec) -> Input | None:
     return declared if named else None
 
 
-def find_accepted(specs: Sequence[LossSpec], tasks: Sequence[Task]) -> Accepted:
+def find_accepted(specs: Sequence[LossSpec], tasks: Sequence[Task], settings: Settings) -> Accepted:
     """Return the numbers that may be labels beside the indices of the classes."""
     forms = {find_form(one) for spec in specs if (one := find_named(spec)) is not None}
     ignored = (find_ignored(task.spec.loss, task.options) for task in tasks)
     return Accepted(
-        frozenset[int]().union(*ignored), LabelForm.SHARE in forms, LabelForm.SIGN in forms
+        frozenset[int]().union(*ignored),
+        LabelForm.SHARE in forms,
+        LabelForm.SIGN in forms,
+        settings.nan == "omit",
     )
 
 

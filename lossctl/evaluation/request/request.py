@@ -140,7 +140,7 @@ def make_request(options: EvaluationOptions) -> Request:
         filter=_read_filter(where, dataset),
         classes=classes,
         indexed=indexed,
-        accepted=find_accepted(specs, tasks),
+        accepted=find_accepted(specs, tasks, settings),
         time_major=find_time_major(tasks),
         how=options.how or "exact",
         method=method,
