@@ -238,7 +238,9 @@ def report_labels(opened: Opened, loss: Loss, call: Command, classes: int = 1) -
             f"{total} label{' of' if total == 1 else 's of'} {name}"
             f" {'is' if total == 1 else 'are'} not among the classes: {shown}",
             {"labels": dict(counts.most_common(MOST_LISTED)), "count": total},
-            Repair(tuple(map(Remedy, remedies))),
+            call.advise(RepairKind.FILL_CELLS, nan="omit")
+            if set(counts) == {""}
+            else Repair(tuple(map(Remedy, remedies))),
         )
         found.append(UNKNOWN.report(evidence))
     return found

@@ -232,7 +232,8 @@ def find_float_indices(context: CheckContext) -> Iterator[Evidence]:
     """Find indices that are stored as floats."""
     for profile in context.inputs(Kind.INDEX):
         source, name = profile.bound.source, profile.bound.name
-        if source.dtype.kind == "f" and not source.text and profile.measures.whole:
+        missing = profile.measures.nan or context.found("nan", name)  # no integer says so
+        if source.dtype.kind == "f" and not source.text and profile.measures.whole and not missing:
             yield Evidence(
                 name,
                 f"{name} contains {source.dtype} integers, which are used as class indices",

@@ -20,6 +20,7 @@ from lossctl.engine.plan.match import (
     match_inputs,
     prepare,
     reject_integers,
+    reject_missing,
     reject_no_classes,
 )
 from lossctl.engine.plan.options import TensorOption, bind_tensor
@@ -62,6 +63,8 @@ def make_plan(
     reject_no_classes(inputs, sizes)
     if loss.needs_all_samples:
         load_whole(loss, inputs, sizes)
+        if settings.nan == "omit":
+            reject_missing(loss, inputs)
     first = inputs[0]
     axis_reduction = plan_axis_reduction(
         loss,

@@ -15,6 +15,7 @@ from lossctl.data.arrays.views import align_trailing, squeeze
 from lossctl.data.rules import shapes
 from lossctl.data.rules.kinds import not_whole
 from lossctl.engine.plan.binding import BoundInput, class_order
+from lossctl.engine.plan.blocks import Region
 from lossctl.engine.plan.plan import Settings
 from lossctl.errors import DataError, UsageError, warn
 from lossctl.findings import Sentence
@@ -140,6 +141,21 @@ def load_whole(loss: Loss, inputs: Sequence[BoundInput], sizes: dict[str, int | 
             "All inputs must contain the same samples in the same order.",
         )
     sizes["N"] = next(iter(lengths.values()))
+
+
+def reject_missing(loss: Loss, inputs: Sequence[BoundInput]) -> None:
+    """Reject NaN in samples that are compared with each other, as no loss is without it."""
+    for bound in inputs:
+        values = bound.array
+        if values is None or values.dtype.kind != "f" or not (gone := np.isnan(values)).any():
+            continue
+        first = np.argwhere(gone)[0].tolist()
+        place = bound.source.locate(bound.position(tuple(first), Region(0, len(values), ())))
+        raise DataError(
+            f"{bound.name}: {int(gone.sum())} of the values are NaN, the first at {place}; {loss.key}"
+            " compares all samples with each other, so that none can be left out of its losses",
+            "Leave the samples out of the inputs.",
+        )
 
 
 def broadcast_inputs(inputs: tuple[BoundInput, ...], loss: Loss) -> None:

@@ -110,10 +110,12 @@ def is_default(value: Any, default: Any) -> bool:
 
 
 def _standing_notes(plan: Plan) -> list[str]:
+    omits = plan.settings.nan == "omit"  # what is missing makes floats of indices in a table
     notes = plan.notes + [
         f"{bound.name}: {bound.source.dtype} values are read as class indices"
         for bound in plan.inputs
         if bound.kind == Kind.INDEX and bound.source.dtype.kind == "f" and bound.source.length != 0
+        if not (omits and bound.source.text)
     ]
     if plan.settings.reduction == "mean" and plan.loss.mean_note:
         notes.append(plan.loss.mean_note)
