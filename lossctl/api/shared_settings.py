@@ -58,8 +58,8 @@ SETTINGS = {
     "squeeze": Setting("drop axes of length 1 before comparing shapes"),
     "nan": Setting(
         "propagate, omit or error",
-        "what is done about losses that are NaN: {help}; propagate makes the result NaN, omit"
-        " excludes and counts them, error raises DataError",
+        "what is done about losses that are NaN, or lack a number: {help}; propagate makes the"
+        " result NaN, omit excludes and counts them, error raises DataError",
     ),
     "dtype": Setting(
         "precision of the computation: float64 or float32", "{help}; sums are always in float64"

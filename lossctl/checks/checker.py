@@ -117,6 +117,7 @@ def _split(call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
 class _Checker:
     def __init__(self, call: Call, ids: Any, opened: Opened, progress: Progress | None) -> None:
         self.asked = call
+        self.omits_missing = call.settings.nan == "omit"
         self.given_ids = ids
         self.opened = opened
         self.progress = progress
@@ -149,10 +150,7 @@ class _Checker:
             self.weight,
             self.mask,
             evaluate_predicates(
-                loss,
-                self.opened.references,
-                self.sources,
-                omits_missing=self.asked.settings.nan == "omit",
+                loss, self.opened.references, self.sources, omits_missing=self.omits_missing
             ),
         )
         settled = settle(setup)

@@ -273,7 +273,7 @@ def test_texts_are_not_told_of_as_indices(tmp_path: Path, monkeypatch: pytest.Mo
     Path("t.csv").write_text("cat,dog,label\n2,1,cat\n1,2,dog\n3,1,\n", encoding="utf-8")
     empty = find(check("ce", "t.csv#cat,dog", "t.csv#label"), "unknown_labels")
     assert empty["message"] == "1 label of target is not among the classes: empty cells (1)"
-    assert empty["repair"].startswith("fill the empty cells, or exclude their rows")
+    assert empty["repair"].startswith("exclude the empty cells with --nan omit, or fill them")
 
 
 def test_texts_have_their_names_in_all_commands(

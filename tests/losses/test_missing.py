@@ -117,13 +117,14 @@ def test_a_row_that_is_missing_in_any_input_is_left_out(key: str) -> None:
 @pytest.mark.parametrize("key", SUMS)
 def test_a_row_whose_weight_or_mask_is_missing_is_left_out(key: str, name: str) -> None:
     for case, rows in list_cases(key):
+        plan = make_call(LOSSES[key], case.inputs, case.options).plan()
+        if plan.single and name == "sample_weight":
+            continue  # one loss of all rows: a row has no weight
         count = len(case.inputs[rows.index(True)])
         extra = np.random.default_rng(1).uniform(0.5, 2, count)
-        try:
-            for reduction in REDUCED[key]:
-                rest = {name: np.delete(extra, LOST)}
-                without = compute(key, delete(case, rows), case, reduction, **rest)
-                lost = {name: lose(extra)}
-                same(compute(key, list(case.inputs), case, reduction, nan="omit", **lost), without)
-        except DataError as refusal:
-            assert "the losses are ()" in str(refusal)
+        for reduction in REDUCED[key]:
+            without = compute(
+                key, delete(case, rows), case, reduction, **{name: np.delete(extra, LOST)}
+            )
+            lost = {name: lose(extra)}
+            same(compute(key, list(case.inputs), case, reduction, nan="omit", **lost), without)

@@ -21,6 +21,9 @@ MOST_LISTED = 20
 NEAR_TOP = 128
 """How far below the maximum of its dtype a small negative number is after wrapping."""
 
+PLAIN_IGNORED = 255
+"""What maps of classes hold where nothing counts, in bytes."""
+
 LABELS = (*(kind for kind in Kind if kind.is_integer), Kind.SIGN, Kind.BINARY, Kind.SOFT_LABEL)
 
 
@@ -75,10 +78,12 @@ def find_integer_wrap(context: CheckContext) -> Iterator[Evidence]:
             continue
         signed = f"int{8 * dtype.itemsize}"
         value = int(found.high) - top - 1 if top < 2**53 else -1
+        said = f"which is {value} wrapped in {dtype}"
+        if profile.bound.kind == Kind.INDEX and int(found.high) == PLAIN_IGNORED:
+            said = "no class: usually a label to ignore"
         yield Evidence(
             name,
-            f"the largest number of {name} is {int(found.high)}, which is {value} wrapped in"
-            f" {dtype}",
+            f"the largest number of {name} is {int(found.high)}, {said}",
             {"maximum": found.high, "dtype": str(dtype), "meant": value},
             _unwrap(context, profile, signed, int(found.high)),
         )

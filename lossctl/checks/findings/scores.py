@@ -21,9 +21,6 @@ from lossctl.data.rules import rules
 from lossctl.findings import OptionName, Remedy
 from lossctl.kinds import Kind
 
-FAR_BELOW, FAR_ABOVE = -0.5, 1.5
-"""Beyond these, numbers are not just badly rounded probabilities."""
-
 FEW_ROWS = 2
 MANY = 20
 """Fewer single numbers may look like probabilities by chance."""
@@ -115,7 +112,7 @@ def find_logits_as_probabilities(context: CheckContext) -> Iterator[Evidence]:
     """Find logits, or logarithms, where probabilities are expected."""
     for profile in context.inputs(*SHARES):
         found, name = profile.measures, profile.bound.name
-        if profile.number or (found.low >= FAR_BELOW and found.high <= FAR_ABOVE):
+        if profile.number or not found.far_outside:
             continue
         logs = found.sums.are_logs
         if found.low >= 0 and found.high <= 100:  # per cent, or counts

@@ -283,7 +283,10 @@ def _encode_labels(setup: Setup) -> Iterator[Change]:
     if Kind.INDEX in kinds and len(target.shape) == len(first.shape):
         axis = _class_axis(setup, target)
         if target.shape[axis] != 1 and is_one_hot(peek(target), axis):
-            repair = call.rewrite(RepairKind.TAKE_INDICES, **{name: f"{plain}.argmax(axis={axis})"})
+            text = f"{plain}.argmax(axis={axis})"
+            if _may_lack(target):
+                text = f"np.where(np.isnan({plain}).any(axis={axis}), np.nan, {text})"
+            repair = call.rewrite(RepairKind.TAKE_INDICES, **{name: text})
             evidence = Evidence(
                 name,
                 f"{name} {show(target.shape)} contains one-hot labels, where class indices"
@@ -305,7 +308,11 @@ def _encode_labels(setup: Setup) -> Iterator[Change]:
         values = peek(target)
         whole = values.size and (values == values.astype(int)).all()
         if whole and values.min() >= 0 and values.max() <= classes:
-            text = f"np.moveaxis(np.eye({classes})[{plain}.astype(int)], -1, {axis})"
+            rows = f"np.eye({classes})[{plain}.astype(int)]"
+            if _may_lack(target):
+                equal = f"{plain}[..., None] == np.arange({classes})"
+                rows = f"np.where(np.isnan({plain})[..., None], np.nan, {equal})"
+            text = f"np.moveaxis({rows}, -1, {axis})"
             repair = call.rewrite(RepairKind.TAKE_ONE_HOT, **{name: text})
             evidence = Evidence(
                 name,
@@ -316,6 +323,11 @@ def _encode_labels(setup: Setup) -> Iterator[Change]:
             )
             changed = OneHotSource(target, classes, axis)
             yield Change(INDICES, evidence, setup.put(1, changed, _follow(call, 1, repair)))
+
+
+def _may_lack(source: Source) -> bool:
+    """Whether a source may hold NaN behind the rows that were looked at."""
+    return source.dtype.kind == "f" and (source.length is None or source.length > len(peek(source)))
 
 
 def _class_axis(setup: Setup, source: Source) -> int:

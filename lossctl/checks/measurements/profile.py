@@ -23,6 +23,9 @@ MOST_COLUMNS = 65_536
 SAMPLE = 512
 """Numbers that are examined before all of them are."""
 
+FAR_BELOW, FAR_ABOVE = -0.5, 1.5
+"""Beyond these, numbers are not just badly rounded probabilities."""
+
 LARGEST_HALF = 65_504.0
 HALF_TOLERANCE = 1e-2
 MOSTLY = 0.5
@@ -114,6 +117,11 @@ class Measures:
     def mean(self) -> float | None:
         """The mean of the finite numbers."""
         return self.total / self.finite if self.finite else None
+
+    @property
+    def far_outside(self) -> bool:
+        """Whether numbers are so far outside [0, 1] that they are no probabilities."""
+        return self.finite > 0 and (self.low < FAR_BELOW or self.high > FAR_ABOVE)
 
     @property
     def are_bits(self) -> bool:

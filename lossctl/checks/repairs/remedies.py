@@ -21,6 +21,7 @@ class RepairKind(StrEnum):
     TAKE_THEIR_SIGNS = "take_their_signs"
     TURN_SIGNS_INTO_BITS = "turn_signs_into_bits"
     SCALE = "scale"
+    DIVIDE_PERCENT = "divide_percent"
     THRESHOLD = "threshold"
     TURN_SIZES_INTO_CORNERS = "turn_sizes_into_corners"
     ORDER_CORNERS = "order_corners"

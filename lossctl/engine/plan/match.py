@@ -152,8 +152,8 @@ def reject_missing(loss: Loss, inputs: Sequence[BoundInput]) -> None:
         first = np.argwhere(gone)[0].tolist()
         place = bound.source.locate(bound.position(tuple(first), Region(0, len(values), ())))
         raise DataError(
-            f"{bound.name}: {int(gone.sum())} of the values are NaN, the first at {place}; {loss.key}"
-            " compares all samples with each other, so that none can be left out of its losses",
+            f"{bound.name}: {int(gone.sum())} of the values are NaN, the first at {place};"
+            f" {loss.key} compares all samples with each other, so that none can be left out",
             "Leave the samples out of the inputs.",
         )
 

@@ -293,9 +293,7 @@ def _note_marks(
         for note, mask in terms.notes.items()
     ]
     if terms.clamped is not None:
-        marks.append(
-            (replace(CLAMPED, text=f"{{were}} clamped, because {terms.clamp}"), terms.clamped)
-        )
+        marks.append((_describe_clamp(terms), terms.clamped))
     if missing is not None:  # the kernel got another number there
         marks = [(rule, mask & ~spread(missing, mask.ndim)) for rule, mask in marks]
     if terms.clamped is not None:
@@ -303,6 +301,11 @@ def _note_marks(
     for rule, mask in marks:
         if mask.any():
             _note(plan, region, rule, mask, terms.losses, partial)
+
+
+def _describe_clamp(terms: Terms) -> Rule:
+    text = f"{{were}} clamped, because {terms.clamp}"
+    return replace(CLAMPED, text=text, unit=terms.clamped_unit)
 
 
 def _name(note: str | Note) -> Note:

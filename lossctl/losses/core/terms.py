@@ -139,6 +139,8 @@ class Terms:
     notes: dict[str | Note, NDArray[np.bool_]] = field(default_factory=dict)
     sums: dict[str, Array] = field(default_factory=dict)
     clamp: str = "what should be likely has the probability 0"
+    clamped_unit: str = "logarithm"
+    """What is clamped, one of them."""
 
     @property
     def divided_by(self) -> Denominator:

@@ -37,6 +37,9 @@ Array = NDArray[Any]
 COLUMNS = "regression.csv#pred_forest regression.csv#target"
 
 
+SMALL = "a true value below 1e-7 counts as 1e-7"
+
+
 @loss(
     "keras.mean_squared_error",
     inputs=PAIR,
@@ -118,7 +121,7 @@ def mean_absolute_percentage_error(y_pred: Array, y_true: Array) -> Terms:
     size = np.abs(y_true)
     losses = np.abs(y_pred - y_true) / at_least(size, EPSILON)
     small = size < EPSILON
-    return Terms(100 * losses, clamped=small, clamp="a true value below 1e-7 counts as 1e-7")
+    return Terms(100 * losses, clamped=small, clamp=SMALL, clamped_unit="denominator")
 
 
 @mean_absolute_percentage_error.gradient
