@@ -116,9 +116,8 @@ def _split(call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
 
 class _Checker:
     def __init__(self, call: Call, ids: Any, opened: Opened, progress: Progress | None) -> None:
-        self.asked = call
+        self.asked, self.given_ids = call, ids
         self.omits_missing = call.settings.nan == "omit"
-        self.given_ids = ids
         self.opened = opened
         self.progress = progress
         count = len(call.inputs)
