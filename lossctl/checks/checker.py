@@ -295,12 +295,9 @@ class _Checker:
             samples = max(samples, profile.samples)
             facts.append(describe_input(profile, profile.samples))
         shapes = ", ".join(f"{one.source} {one.shape}" for one in facts)
-        evidence = Evidence(
-            "",
-            f"no loss fits {shapes}",
-            {"shapes": [list(one.shape) for one in facts]},
-            Repair.of(RepairKind.NAME_LOSS),
-        )
+        found = {"shapes": [list(one.shape) for one in facts]}
+        repair = Repair.of(RepairKind.NAME_LOSS)
+        evidence = Evidence("", f"no loss fits {shapes}", found, repair)
         return CheckResult("", None, "", samples, tuple(facts), (NO_LOSS.report(evidence),))
 
 
