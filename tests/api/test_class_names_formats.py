@@ -39,6 +39,7 @@ LABELS: dict[str, tuple[str, Any]] = {
     "negative integers": ("-1,0,1", np.array([-1, 0, 1])),
     "integers that became floats": ("3,5,7", np.array([3.0, 5.0, 7.0])),
     "indices": ("cat,dog,owl", np.array([0, 1, 2])),
+    "indices beside names": ("cat,dog,2", np.array([0, 1, 2])),
 }
 VERBS = ("compute", "check", "explain", "grad")
 TRUTHS = ("False,True", "false,true", "no,yes", "0,1")

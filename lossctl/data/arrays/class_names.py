@@ -65,8 +65,10 @@ class ClassNames:
         if twice is not None:
             raise UsageError(f"the class {twice!r} appears twice", "Name each class once.")
         self._indices = {name: index for index, name in enumerate(self.names)}
-        self.numbered = any(_is_index(name) for name in self.names)
-        """Whether integers are names of classes; if not, they are indices."""
+        self.numbered = any(
+            _is_index(name) and name != str(index) for name, index in self._indices.items()
+        )
+        """Whether integers are names of classes that are not their indices."""
         self._truths = self._find_truths()
 
     @property

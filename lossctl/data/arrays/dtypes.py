@@ -45,11 +45,10 @@ def check_dtype(dtype: np.dtype[Any], where: str) -> None:
     if dtype.kind in NUMERIC_KINDS or is_bfloat16(dtype):
         return
     what, remedy = _explain(dtype)
-    named = [Remedy(RemedyKind.NAME_CLASSES)] if is_text(dtype) else []
-    raise DataError(f"{where}: dtype {dtype} is {what}, not numbers", remedy, *named)
+    raise DataError(f"{where}: dtype {dtype} is {what}, not numbers", remedy)
 
 
-def _explain(dtype: np.dtype[Any]) -> tuple[str, str]:
+def _explain(dtype: np.dtype[Any]) -> tuple[str, str | Remedy]:
     if dtype.names is not None:
         fields = ", ".join(dtype.names)
         return (
@@ -65,7 +64,7 @@ def _explain(dtype: np.dtype[Any]) -> tuple[str, str]:
                 "Convert them to numbers: numpy.asarray(values, dtype=float).",
             )
         case "S" | "U" | "T":
-            return "text", "Save numbers: class labels as their indices 0, 1, 2, …"
+            return "text", Remedy(RemedyKind.NAME_CLASSES)
         case "M" | "m":
             return "dates or times", "Save numbers: seconds, or days, as floats."
         case _:

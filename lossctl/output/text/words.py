@@ -56,7 +56,8 @@ REMEDIES: dict[Kind, str] = {
     Kind.CHOOSE_NUMBERS: "Choose a numeric column; names of classes become indices with --classes.",
     Kind.CORRECT_CELL: "Choose a numeric column, or correct the cell (empty or NaN is a missing"
     " value); names of classes become indices with --classes.",
-    Kind.NAME_CLASSES: "Names of classes become indices with --classes, where labels are expected.",
+    Kind.NAME_CLASSES: "Save numbers: class labels as their indices 0, 1, 2, …; names of classes"
+    " become indices with --classes.",
     Kind.LIST_CLASSES: "List them: --classes cat,dog",
     Kind.FILL_CELLS: "--nan omit excludes empty cells; or fill them.",
     Kind.SAVE_STATE: "States are written by --save-state; this version reads {format!r}.",
