@@ -117,7 +117,7 @@ def find_loss(words: Sequence[str]) -> Loss | None:
 
 
 def _find_named(word: str) -> Loss | None:
-    from lossctl.losses.core.registry import find, names
+    from lossctl.losses.core.registry import choose, names
 
     if word.startswith((MARK, "-")):
         return None
@@ -125,7 +125,7 @@ def _find_named(word: str) -> Loss | None:
     if not own and LOOKS_LIKE_FILE & set(word):
         return None
     try:
-        return find(word)
+        return choose(word)
     except UsageError:
         if own:
             raise

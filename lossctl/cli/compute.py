@@ -34,6 +34,9 @@ class LossGroup(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Find the command; the error for an unknown loss suggests similar names."""
+        from lossctl.losses.core.registry import choose
+
+        choose(args[0])  # warns of a name that several libraries have
         return args[0], self.get_command(ctx, args[0]), args[1:]
 
 

@@ -64,7 +64,7 @@ class Root(TyperGroup):
         **extra: Any,
     ) -> Any:
         """Run a command line; exit codes are those of :class:`lossctl.errors.Exit`."""
-        words = [_name_columns(word) for word in (sys.argv[1:] if args is None else args)]
+        words = [_normalize(word) for word in (sys.argv[1:] if args is None else args)]
         _replace_unencodable()
         try:
             code = self._run(words, prog_name, complete_var)
@@ -160,8 +160,11 @@ def _show_warning(shown: set[str], message: Warning | str, *_: Any, **__: Any) -
         print_warning(str(message))
 
 
-def _name_columns(word: str) -> str:
-    """Mark ``-#columns`` so that it is not taken for a flag."""
+def _normalize(word: str) -> str:
+    """Mark ``-#columns`` so that it is not taken for a flag, and take ``--a_flag`` for --a-flag."""
+    if word.startswith("--"):
+        flag, equals, value = word.partition("=")
+        return flag.replace("_", "-") + equals + value
     return MARK + word if word.startswith("-#") else word
 
 

@@ -11,8 +11,8 @@ from lossctl.errors import Exit, UsageError, did_you_mean
 def explain_usage(error: Any, words: list[str]) -> UsageError:
     """Turn an error of the command-line parser into our own message, with similar names."""
     context = getattr(error, "ctx", None)
-    named = [word for word in words if not word.startswith("-") and word != "help"]
-    named = named[: 2 if named[:1] in (["compute"], ["grad"], ["explain"]) else 1]
+    plain = [word for word in words if not word.startswith("-") and word != "help"]
+    named = plain[: 2 if plain[:1] in (["compute"], ["grad"], ["explain"]) else 1]
     path = context.command_path if context is not None else " ".join(["lossctl", *named])
     remedy = f"See '{path} --help'."
     unknown = getattr(error, "option_name", None)
@@ -23,7 +23,8 @@ def explain_usage(error: Any, words: list[str]) -> UsageError:
             return UsageError(str(error.message), remedy)
         long = [flag for flag in flags if flag.startswith("--")]
         name = unknown.lstrip("-").removeprefix("no-").replace("-", "_")
-        hint = _explain_replacement(name) or did_you_mean(unknown, long)
+        hint = _explain_replacement(name) or _tell_who_has(context.command.name, plain, name)
+        hint = hint or did_you_mean(unknown, long)
         return UsageError(f"{path} has no option {unknown}", f"{hint} {remedy}")
     text = error.format_message().rstrip(".")
     parameters = context.command.params if context is not None else []
@@ -46,6 +47,14 @@ def explain_usage(error: Any, words: list[str]) -> UsageError:
     if not text:  # without any words, the help has been printed
         sys.exit(int(Exit.USAGE))
     return UsageError(text, remedy)
+
+
+def _tell_who_has(command: str, words: list[str], option: str) -> str:
+    """Say which losses of the same name in other libraries have an option."""
+    from lossctl.losses.core.registry import built_in, tell_who_has
+
+    loss = built_in().find(words[1] if command == "check" and words[1:] else command)
+    return "" if loss is None else tell_who_has(loss, option)
 
 
 def _explain_replacement(name: str) -> str:

@@ -19,7 +19,7 @@ from lossctl.engine.plan.plan import Plan, Settings
 from lossctl.engine.plan.predicates import evaluate_predicates
 from lossctl.errors import UsageError, did_you_mean
 from lossctl.losses.core.declaration import Loss
-from lossctl.losses.core.registry import find
+from lossctl.losses.core.registry import choose, find
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ def make_call(
     **settings: Any,
 ) -> Call:
     """Return the call of a loss, by any of its names, with its default reduction."""
-    named = None if loss is None else find(loss)
+    named = None if loss is None else choose(loss)
     if reduction is None:
         reduction = "mean" if named is None else named.reduction
     chosen = Settings(reduction, **settings)

@@ -15,6 +15,7 @@ from lossctl.errors import DataError, UsageError, did_you_mean
 from lossctl.findings import OptionName, Remedy, RemedyKind
 from lossctl.losses.core.declaration import Loss, Parameter
 from lossctl.losses.core.deprecated import explain_replacement
+from lossctl.losses.core.registry import tell_who_has
 
 Array = NDArray[Any]
 
@@ -32,7 +33,8 @@ def check_options(
         if replacement is not None:
             raise UsageError(f"{name} is a deprecated option of torch", replacement)
         if name not in known:
-            hint = did_you_mean(name, list(known)) or "It takes no options."
+            near = did_you_mean(name, list(known)) or "It takes no options."
+            hint = tell_who_has(loss, name) or near
             raise UsageError(f"{loss.key} has no option {name!r}", hint)
     return {
         name: _check(loss, parameter, given.get(name, parameter.default), load)

@@ -10,7 +10,7 @@ from typing import Any
 from lossctl.errors import UsageError, did_you_mean
 from lossctl.findings import OptionName, Sentence
 from lossctl.losses.core.declaration import Loss, Parameter
-from lossctl.losses.core.registry import find
+from lossctl.losses.core.registry import choose, tell_who_has
 
 OPTION = re.compile(r":\s*[A-Za-z_][\w-]*\s*=")
 """The start of the options of a loss."""
@@ -69,13 +69,13 @@ def parse_loss(given: Any) -> LossSpec:
     requested mean (``reduction=batchmean``).
     """
     if isinstance(given, tuple):
-        loss, options = find(given[0]), dict(given[1])
+        loss, options = choose(given[0]), dict(given[1])
         text = ",".join(f"{name}={value}" for name, value in options.items())
     elif isinstance(given, Loss):
         loss, options, text = given, {}, ""
     else:
         name, text = _split(str(given))
-        loss = find(name)
+        loss = choose(name)
         options = _parse_options(loss, text)
     names = [one.name for one in loss.inputs]
     inputs = {name: options.pop(name) for name in names if name in options}
@@ -109,7 +109,8 @@ def _parse_options(loss: Loss, text: str) -> dict[str, Any]:
         name, equals, value = (word.strip() for word in part.partition("="))
         name = name.replace("-", "_")
         if not equals or (name not in known and name not in (*inputs, REDUCTION)):
-            hint = did_you_mean(name, [*known, *inputs[1:], REDUCTION])
+            near = did_you_mean(name, [*known, *inputs[1:], REDUCTION])
+            hint = tell_who_has(loss, name) or near
             raise UsageError(f"{loss.key} has no option {name!r}", hint)
         if name in options:
             raise UsageError(f"{loss.key}: the option {name!r} is given twice")

@@ -30,6 +30,7 @@ FOCAL_SOURCE = "Lin et al. 2017, Focal loss for dense object detection, arXiv:17
 
 @loss(
     "focal",
+    spellings=("sigmoid_focal_loss",),
     library="torchvision",
     range=NON_NEGATIVE,
     inputs=(LOGITS, TARGET),
@@ -64,6 +65,7 @@ def focal(
 
 @loss(
     "optax.sigmoid_focal",
+    spellings=("sigmoid_focal_loss",),
     library="optax",
     range=NON_NEGATIVE,
     inputs=(LOGITS, TARGET),

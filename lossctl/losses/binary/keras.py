@@ -49,6 +49,7 @@ def _smooth(target: Array, smoothing: float) -> Array:
 
 @loss(
     "keras.binary_crossentropy",
+    spellings=("BinaryCrossentropy", "binary_crossentropy"),
     inputs=BINARY,
     aliases=("bce",),
     range=NON_NEGATIVE,

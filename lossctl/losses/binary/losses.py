@@ -31,6 +31,7 @@ LEAST_VARIANCE = float(np.float32(1e-12))
 
 @loss(
     "bce",
+    spellings=("BCELoss", "binary_cross_entropy"),
     library="torch",
     range=NON_NEGATIVE,
     inputs=(probability("input", "*", help="probability of the positive class"), TARGET),

@@ -71,8 +71,6 @@ from lossctl.losses.core.terms import (
 )
 
 if TYPE_CHECKING:
-    from typing import TypedDict, Unpack
-
     from lossctl.losses.custom.attribution import CodeOrigin
 
 Array = NDArray[Any]
@@ -164,6 +162,8 @@ class Loss(Differentiable):
     range: Range = UNBOUNDED
     """Between which numbers the losses of valid rows lie, before the transform of the mean."""
     aliases: tuple[str, ...] = ()
+    spellings: tuple[str, ...] = ()
+    agrees: bool = False
     traps: tuple[str, ...] = ()
     results: tuple[str, ...] = ()
     other_orders: tuple[tuple[str, ...], ...] = ()
@@ -300,6 +300,9 @@ if TYPE_CHECKING:
         """Between which numbers the losses of valid rows lie; any number, where it is not said."""
         aliases: tuple[str, ...]
         """Further names."""
+        spellings: tuple[str, ...]
+        """How its library spells it, where losses of several libraries have the name."""
+        agrees: bool  # whether those have the same mean
         traps: tuple[str, ...]
         """The facts that people stumble over."""
         results: tuple[str, ...]
@@ -332,8 +335,7 @@ if TYPE_CHECKING:
         squeeze_trailing: bool
         """Whether the first two inputs may differ by a last axis of 1, as in Keras."""
         undifferentiable: str
-        """Why a loss has no useful gradient; every other one of lossctl declares
-        it."""
+        """Why a loss has no useful gradient; every other one of lossctl declares it."""
 
 
 DECLARED: dict[str, Loss] = {}

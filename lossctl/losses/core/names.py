@@ -2,8 +2,9 @@
 
 A loss whose key begins with its library (``keras.huber``) has its names in that dialect alone;
 any other loss claims its names without a prefix, and has them in its library's dialect too. A
-name without a prefix means the loss that claims it, or else that of the first library, in the
-order of :data:`LIBRARIES`, which has it.
+name without a prefix that is spelled as a library spells it (``Loss.spellings``) means that of
+the first that spells it so, in the order of :data:`LIBRARIES`; any other means the loss that
+claims it, or else that of the first library which has it.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ LIBRARIES = {
         "PyTorch, torch.nn",
         ("torch.nn.functional", "torch.nn", "nn.functional", "torch", "nn", "f"),
     ),
-    "keras": Library(
-        "Keras, keras.losses", ("tf.keras.losses", "keras.losses", "tf.keras", "keras")
-    ),
     "scikit-learn": Library(
         "scikit-learn, sklearn.metrics", ("sklearn.metrics", "sklearn", "scikit_learn")
+    ),
+    "keras": Library(
+        "Keras, keras.losses", ("tf.keras.losses", "keras.losses", "tf.keras", "keras")
     ),
     "torchvision": Library("torchvision, torchvision.ops", ("torchvision.ops", "torchvision")),
     "optax": Library("Optax, optax.losses", ("optax.losses", "optax")),
@@ -112,7 +113,11 @@ class Names:
         self._claims: dict[str, Loss] = {}
         self._dialects: dict[tuple[str, str], Loss] = {}
         self._first: dict[str, Loss] = {}
+        self._keys = {one.key: one for one in self.losses}
+        self._spellers: dict[str, list[Loss]] = {}
         for one in self.losses:
+            for name in one.spellings:
+                self._spellers.setdefault(name, []).append(one)
             for name in spell(one):
                 library, bare = split(name)
                 folded = _fold(bare)
@@ -128,7 +133,37 @@ class Names:
         library, folded = split(name)[0], fold(name)
         if library:
             return self._dialects.get((library, folded))
+        spelled = self._spell(name)
+        if spelled in self._spellers and spelled not in self._keys:
+            return self._spellers[spelled][0]
         return self._claims.get(folded) or self._first.get(folded)
+
+    def find_others(self, name: str) -> list[Loss]:
+        """Return the losses that a name without a prefix might mean as well.
+
+        They take as many inputs, and have other numbers.
+        """
+        found, folded = self.find(name), fold(name)
+        if found is None or split(name)[0] or name == found.key:
+            return []
+        spelled = self._spell(name)
+        others = [one for (_, same), one in self._dialects.items() if same == folded]
+        if self._spellers.get(spelled) == [found]:
+            others = []
+        if spelled.casefold() in self._keys:  # which differs by its capitals alone
+            others.append(self._keys[spelled.casefold()])
+        return [
+            one
+            for one in dict.fromkeys(others)
+            if one is not found
+            and not (one.agrees or found.agrees)
+            and len(one.inputs) == len(found.inputs)
+        ]
+
+    def _spell(self, name: str) -> str:
+        """Return a name as a library might spell it: capitals count where one has them."""
+        spelled = name.strip().replace("-", "_")
+        return spelled if spelled in self._spellers else spelled.casefold()
 
     def namesakes(self, loss: Loss) -> list[Loss]:
         """Return the other losses that share a name with this one, in other dialects."""

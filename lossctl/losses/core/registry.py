@@ -13,9 +13,9 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from lossctl.errors import UsageError, did_you_mean
+from lossctl.errors import UsageError, did_you_mean, warn
 from lossctl.losses.core.declaration import DECLARED, Loss
-from lossctl.losses.core.names import LIBRARIES, Names, name_library, rank, split
+from lossctl.losses.core.names import LIBRARIES, Names, name_library, rank, split, title
 
 ROOM = __name__.removesuffix(".core.registry")
 MACHINERY = ("core", "maths", "custom")
@@ -82,6 +82,36 @@ def find(name: str | Loss | None) -> Loss:
     if found is None:
         raise UsageError(f"there is no loss named {name!r}", f"{_hint(name)} {_LIST}")
     return found
+
+
+def choose(name: str | Loss | None) -> Loss:
+    """Return the loss of a name that a user typed.
+
+    Warns of a name to which other libraries give other numbers, and names theirs.
+    """
+    found = find(name)
+    others = built_in().find_others(name) if isinstance(name, str) and ":" not in name else []
+    if others and found.origin is None:
+        theirs = " and ".join(f"{call(one)}'s {one.key}" for one in others)
+        verb = "is another loss" if len(others) == 1 else "are other losses"
+        warn(f"{name!r} is read as {call(found)}'s {found.key}; {theirs} {verb}")
+    return found
+
+
+def call(loss: Loss) -> str:
+    """Return what the library of a loss is called in a sentence."""
+    return title(loss.library).partition(",")[0]
+
+
+def tell_who_has(loss: Loss, option: str) -> str:
+    """Say which other losses of the same name have an option; nothing where none has it."""
+    have = [
+        f"{other.key} has {one.flag}."
+        for other in namesakes(loss)
+        for one in other.parameters
+        if one.name == option
+    ]
+    return " ".join(have)
 
 
 def libraries() -> list[str]:

@@ -114,6 +114,7 @@ def cosine_embedding_steps(x1: Array, x2: Array, y: Array, *, margin: float) -> 
 
 @loss(
     "triplet_margin",
+    spellings=("TripletMarginLoss", "triplet_margin_loss"),
     library="torch",
     range=NON_NEGATIVE,
     inputs=TRIPLETS,

@@ -17,6 +17,7 @@ Array = NDArray[Any]
 
 @loss(
     "optax.triplet_margin",
+    spellings=("triplet_margin_loss",),
     library="optax",
     range=NON_NEGATIVE,
     inputs=tuple(

@@ -77,6 +77,7 @@ def generalized_kl_steps(x: Array, y: Array) -> Steps:
 
 @loss(
     "optax.kl_divergence",
+    spellings=("kl_divergence",),
     library="optax",
     range=UNBOUNDED,
     inputs=(LOG_PREDICTIONS, density("target", *LAST, help="probabilities")),

@@ -21,6 +21,7 @@ def _add(sums: Mapping[str, Any], _: Mapping[str, Any]) -> Any:
 
 @loss(
     "keras.kl_divergence",
+    spellings=("KLDivergence", "kl_divergence"),
     inputs=(
         density("y_pred", *VECTORS, help="probabilities of the model"),
         density("y_true", *VECTORS, help="probabilities of the reference distribution"),

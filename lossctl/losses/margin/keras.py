@@ -38,6 +38,7 @@ def _lack(y_pred: Array, y_true: Array, binary: bool) -> Array:
 
 @loss(
     "keras.hinge",
+    spellings=("Hinge", "hinge"),
     inputs=SIGNED,
     range=NON_NEGATIVE,
     formula="mean over the last axis of max(1 − y p, 0)",

@@ -265,6 +265,7 @@ def find_threshold(scores: Array) -> Array:
 
 @loss(
     "optax.hinge",
+    spellings=("hinge_loss",),
     library="optax",
     range=NON_NEGATIVE,
     inputs=(score("input", "*", help="scores"), sign("target", "*", help="+1 or -1")),

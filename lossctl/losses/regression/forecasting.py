@@ -32,6 +32,7 @@ FAR = 20.0
 
 @loss(
     "log_cosh",
+    spellings=("log_cosh",),
     library="optax",
     range=NON_NEGATIVE,
     inputs=PAIR,
@@ -112,6 +113,7 @@ rmse.steps(mse_steps)
 
 @loss(
     "msle",
+    spellings=("mean_squared_log_error",),
     library="scikit-learn",
     range=NON_NEGATIVE,
     inputs=(
@@ -158,6 +160,7 @@ def msle_steps(x: Array, y: Array) -> Steps:
 
 @loss(
     "mape",
+    spellings=("mean_absolute_percentage_error",),
     library="scikit-learn",
     range=NON_NEGATIVE,
     inputs=PAIR,

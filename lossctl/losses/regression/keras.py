@@ -42,6 +42,8 @@ SMALL = "a true value below 1e-7 counts as 1e-7"
 
 @loss(
     "keras.mean_squared_error",
+    spellings=("MeanSquaredError", "mean_squared_error"),
+    agrees=True,
     inputs=PAIR,
     aliases=("mse",),
     range=NON_NEGATIVE,
@@ -72,6 +74,8 @@ mean_squared_error.steps(mse_steps)
 
 @loss(
     "keras.mean_absolute_error",
+    spellings=("MeanAbsoluteError", "mean_absolute_error"),
+    agrees=True,
     inputs=PAIR,
     aliases=("mae",),
     range=NON_NEGATIVE,
@@ -102,6 +106,7 @@ mean_absolute_error.steps(l1_steps)
 
 @loss(
     "keras.mean_absolute_percentage_error",
+    spellings=("MeanAbsolutePercentageError", "mean_absolute_percentage_error"),
     inputs=PAIR,
     aliases=("mape",),
     range=NON_NEGATIVE,
@@ -140,6 +145,8 @@ def mean_absolute_percentage_error_steps(x: Array, y: Array) -> Steps:
 
 @loss(
     "keras.mean_squared_logarithmic_error",
+    spellings=("MeanSquaredLogarithmicError", "mean_squared_logarithmic_error"),
+    agrees=True,
     inputs=PAIR,
     aliases=("msle",),
     range=NON_NEGATIVE,
@@ -182,6 +189,8 @@ def mean_squared_logarithmic_error_steps(p: Array, y: Array) -> Steps:
 
 @loss(
     "keras.huber",
+    spellings=("Huber", "huber"),
+    agrees=True,
     inputs=PAIR,
     range=NON_NEGATIVE,
     formula="mean over the last axis of ½ (p − y)² where |p − y| ≤ δ, δ (|p − y| − ½ δ) elsewhere",
@@ -218,6 +227,8 @@ huber.steps(huber_steps)
 
 @loss(
     "keras.log_cosh",
+    spellings=("LogCosh", "log_cosh"),
+    agrees=True,
     inputs=PAIR,
     range=NON_NEGATIVE,
     formula="mean over the last axis of log cosh(p − y)",

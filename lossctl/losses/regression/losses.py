@@ -19,6 +19,7 @@ COLUMNS = "regression.csv#pred_linear regression.csv#target"
 
 @loss(
     "l1",
+    spellings=("L1Loss", "l1_loss", "mean_absolute_error"),
     library="torch",
     range=NON_NEGATIVE,
     inputs=PAIR,
@@ -59,6 +60,7 @@ def l1_steps(x: Array, y: Array) -> Steps:
 
 @loss(
     "mse",
+    spellings=("MSELoss", "mse_loss", "mean_squared_error"),
     library="torch",
     range=NON_NEGATIVE,
     inputs=PAIR,
@@ -162,6 +164,7 @@ def smooth_l1_steps(x: Array, y: Array, *, beta: float) -> Steps:
 
 @loss(
     "huber",
+    spellings=("HuberLoss", "huber_loss"),
     library="torch",
     range=NON_NEGATIVE,
     inputs=PAIR,

@@ -15,6 +15,7 @@ Array = NDArray[Any]
 
 @loss(
     "optax.l2",
+    spellings=("l2_loss",),
     library="optax",
     range=NON_NEGATIVE,
     inputs=(real("input", "*", help="predictions"), real("target", "*", help="true values")),

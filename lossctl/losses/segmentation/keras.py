@@ -32,6 +32,7 @@ def _finalize_dice(sums: Mapping[str, Any], _: Mapping[str, Any]) -> Any:
 
 @loss(
     "keras.dice",
+    spellings=("Dice", "dice"),
     inputs=MAPS,
     range=Range(0, 1),
     formula="1 − 2 Σ y p / (Σ y + Σ p + 1e-7)",

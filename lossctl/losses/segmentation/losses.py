@@ -57,6 +57,7 @@ FREQUENCY_EPS = 1e-7
 
 @loss(
     "optax.dice",
+    spellings=("dice_loss",),
     library="optax",
     range=NON_NEGATIVE,
     inputs=MAPS,

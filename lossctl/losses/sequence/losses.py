@@ -32,6 +32,7 @@ IMPOSSIBLE = "impossible_alignment"
 
 @loss(
     "ctc",
+    spellings=("CTCLoss", "ctc_loss"),
     library="torch",
     range=NON_NEGATIVE,
     inputs=(
