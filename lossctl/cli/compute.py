@@ -30,19 +30,35 @@ class LossGroup(TyperGroup):
         """Build the command of one loss, found by any of its names."""
         from lossctl.losses.core.registry import find
 
-        return build_command(find(cmd_name))
+        return build_command(find(cmd_name), cmd_name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Find the command; the error for an unknown loss suggests similar names."""
         from lossctl.losses.core.registry import choose
 
-        choose(args[0])  # warns of a name that several libraries have
-        return args[0], self.get_command(ctx, args[0]), args[1:]
+        name, flags = split_flags(args[0])
+        choose(name)  # warns of a name that several libraries have
+        return name, self.get_command(ctx, name), [*flags, *args[1:]]
 
 
-def build_command(loss: Loss) -> Any:
+def split_flags(word: str) -> tuple[str, list[str]]:
+    """Return the name of a loss, and the options of ``ce:x=1`` or ``ce(x=1)`` as flags."""
+    from lossctl.losses.core.options import split_options
+
+    name, options = split_options(word)
+    return name, [_make_flag(*option.partition("=")[::2]) for option in options]
+
+
+def _make_flag(name: str, value: str) -> str:
+    name, word = name.strip().replace("_", "-"), value.strip()
+    if word.casefold() in ("true", "false"):
+        return f"--{'' if word.casefold() == 'true' else 'no-'}{name}"
+    return f"--{name}={word}"
+
+
+def build_command(loss: Loss, typed: str) -> Any:
     """Return the command of a loss: its input files, its flags, and the shared options."""
-    return wrap_command(loss, "compute", _callback(loss))
+    return wrap_command(loss, "compute", _callback(loss, typed))
 
 
 def wrap_command(loss: Loss, verb: str, callback: Callable[..., None], more: str = "") -> Any:
@@ -67,11 +83,11 @@ def escape_markup(text: str) -> str:
     return text.replace("[", "\\[")
 
 
-def _callback(loss: Loss) -> Callable[..., None]:
+def _callback(loss: Loss, typed: str) -> Callable[..., None]:
     def run(**values: Any) -> None:
         settings, own, output = split_shared(values)
         inputs = [own.pop(one.name) for one in loss.inputs]
-        _compute(loss, inputs, own, output, settings)
+        _compute(loss, typed, inputs, own, output, settings)
 
     parameters = [make_argument(one) for one in loss.inputs]
     parameters += [make_option(loss, parameter) for parameter in loss.parameters]
@@ -127,7 +143,12 @@ def make_option(loss: Loss, parameter: Parameter) -> inspect.Parameter:
 
 
 def _compute(
-    loss: Loss, inputs: list[str], options: dict[str, Any], output: Output, settings: dict[str, Any]
+    loss: Loss,
+    typed: str,
+    inputs: list[str],
+    options: dict[str, Any],
+    output: Output,
+    settings: dict[str, Any],
 ) -> None:
     """Call the public API and write the result."""
     from lossctl.api import computation
@@ -147,7 +168,7 @@ def _compute(
         with show_progress(shown) as progress:
             result = computation.compute(loss, *inputs, **settings, **options, progress=progress)
         for target in output.targets:
-            write_reduced(result, output.format, target, precision=output.precision)
+            write_reduced(result, output.format, target, output.precision, typed)
         return
     from lossctl.output.elements.stored import write_to_all
 

@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from lossctl import __version__
-from lossctl.cli.compute import LossGroup
+from lossctl.cli.compute import LossGroup, split_flags
 from lossctl.cli.gates import leave_pipe
 from lossctl.cli.grad import GradGroup
 from lossctl.cli.shared import complete_loss
@@ -126,7 +126,11 @@ class Root(TyperGroup):
         if args[:1] == ["check"]:
             from lossctl.cli.check import build_command
 
-            return "check", build_command(args[1:]), args[1:]
+            words = args[1:]
+            if words and not words[0].startswith("-"):
+                name, flags = split_flags(words[0])
+                words = [name, *flags, *words[1:]] if flags else words
+            return "check", build_command(words), words
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:

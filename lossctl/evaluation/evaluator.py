@@ -144,6 +144,7 @@ class Evaluator:
             verdicts=judge(request.gates, overall, every, comparisons),
             warnings=tuple(notes),
             settings=request.described,
+            typed={spec.name: spec.typed for spec in request.specs},
         )
 
     def _estimate(self, scan: Scan, spreads: Sequence[Spread | None]) -> list[Estimate]:

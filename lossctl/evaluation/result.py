@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMAT = "lossctl.evaluation/1"
+TABLES_ONLY = "tables only"
+"""Marks a field that machine formats leave out."""
 """Name and version of the shape of :meth:`Evaluation.to_dict`."""
 
 FACTS = ("value", "rows", "counted", "share", "gap")
@@ -167,6 +169,8 @@ class Evaluation:
     verdicts: tuple[Verdict, ...] = ()
     warnings: tuple[str, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
+    typed: dict[str, str] = field(default_factory=dict, metadata={TABLES_ONLY: True})
+    """How the user called each loss."""
 
     @property
     def passed(self) -> bool:
@@ -199,10 +203,16 @@ class Evaluation:
         """The verdicts of the gates."""
         return _frame(Verdict, self.verdicts)
 
+    def call(self, loss: str) -> str:
+        """Return what the user called a loss."""
+        return self.typed.get(loss, loss)
+
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data; numbers that are not finite stay as they are."""
         data: dict[str, Any] = {"format": FORMAT}
         for one in fields(self):
+            if TABLES_ONLY in one.metadata:
+                continue
             value = getattr(self, one.name)
             records = not isinstance(value, dict | int | None) and one.name not in PLAIN
             data[one.name] = [asdict(record) for record in value] if records else value

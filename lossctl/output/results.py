@@ -24,11 +24,12 @@ def write_reduced(
     format: str | None = None,
     target: TextIO | str | PathLike[str] | None = None,
     precision: int = 6,
+    typed: str = "",
 ) -> None:
     """Write a reduced result to a stream, or to a file in the format of its suffix.
 
-    ``precision`` is the number of significant digits in a table; the other formats keep full
-    precision.
+    ``precision`` is the number of significant digits in a table, and ``typed`` how the user
+    called the loss there; the other formats keep full precision, and have its key.
     """
     if isinstance(target, str | PathLike):
         name, compression = pick_file_format(target, format)
@@ -42,7 +43,7 @@ def write_reduced(
         if name == "table":
             from lossctl.output.text.console import print_result
 
-            print_result(result, file, precision)
+            print_result(result, file, precision, typed)
         else:
             (_BINARY_WRITERS | _TEXT_WRITERS)[name](result, file)
 

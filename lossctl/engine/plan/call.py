@@ -19,6 +19,7 @@ from lossctl.engine.plan.plan import Plan, Settings
 from lossctl.engine.plan.predicates import evaluate_predicates
 from lossctl.errors import UsageError, did_you_mean
 from lossctl.losses.core.declaration import Loss
+from lossctl.losses.core.options import read_words, split_options
 from lossctl.losses.core.registry import choose, find
 
 
@@ -158,11 +159,18 @@ def make_call(
     **settings: Any,
 ) -> Call:
     """Return the call of a loss, by any of its names, with its default reduction."""
+    options = dict(options)
+    if isinstance(loss, str):
+        loss, written = split_options(loss)
+        for name, value in read_words(written):
+            if name in options:
+                raise UsageError(f"{loss}: the option {name!r} is given twice")
+            options[name] = value
     named = None if loss is None else choose(loss)
     if reduction is None:
         reduction = "mean" if named is None else named.reduction
     chosen = Settings(reduction, **settings)
-    return Call(named, tuple(inputs), dict(options), chosen, sample_weight, mask, classes)
+    return Call(named, tuple(inputs), options, chosen, sample_weight, mask, classes)
 
 
 def _collect_inputs(loss: Loss, inputs: Sequence[Any], options: dict[str, Any]) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,13 +44,19 @@ class Known:
     """The names that conditions may use."""
 
     losses: Mapping[str, str]
-    """The losses by each of their names."""
+    """The losses by the names that they have in full."""
     models: Sequence[str]
     columns: Sequence[str]
     """The columns that slices can be made of."""
     baseline: str | None = None
     intervals: bool = True
     """Whether there will be intervals, without which nothing is significant."""
+    match: Callable[[str], str | None] = lambda _: None
+    """What finds a loss by any other of its names."""
+
+    def find_loss(self, name: str) -> str | None:
+        """Return the loss that a condition calls so, or None."""
+        return self.losses.get(name) or self.match(name)
 
 
 def read_gates(conditions: Iterable[str], known: Known) -> tuple[Gate, ...]:
@@ -91,23 +97,25 @@ def _resolve(condition: Condition, known: Known) -> Gate:
 def _find_subject(condition: Condition, known: Known) -> tuple[str | None, str]:
     """Return the model that a condition names, if it does, and the loss."""
     subject = condition.subject
-    if subject in known.losses:
-        return None, known.losses[subject]
+    found = known.find_loss(subject)
+    if found is not None:
+        return None, found
     splits = [
         (subject[:place], subject[place + 1 :]) for place, sign in enumerate(subject) if sign == ":"
     ]
     for model, loss in splits:
-        if model in known.models and loss in known.losses:
-            return model, known.losses[loss]
+        found = known.find_loss(loss) if model in known.models else None
+        if found is not None:
+            return model, found
     for model, loss in splits:
         if model in known.models:
             hint = did_you_mean(loss, list(known.losses))
             raise _refuse(condition, f"{loss!r} is not one of the losses", hint)
-        if loss in known.losses:
+        if known.find_loss(loss) is not None:
             hint = did_you_mean(model, known.models)
             raise _refuse(condition, f"{model!r} is not one of the models", hint)
     bare = subject.removesuffix("baseline").rstrip("-")
-    if bare != subject and bare in known.losses:
+    if bare != subject and known.find_loss(bare) is not None:
         hint = f"Put spaces around the minus: {bare} - baseline."
     elif "(" in subject and " by " in subject:
         hint = f"Functions over slices: {', '.join(FUNCTIONS)}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,14 @@ from lossctl.evaluation.request.inputs import (
     make_tasks,
 )
 from lossctl.evaluation.request.settings import describe_settings
-from lossctl.evaluation.request.specs import Axis, BySpec, LossSpec, parse_by, parse_losses
+from lossctl.evaluation.request.specs import (
+    Axis,
+    BySpec,
+    LossSpec,
+    match_loss,
+    parse_by,
+    parse_losses,
+)
 from lossctl.evaluation.rows.dataset import Asked, Dataset, is_frame
 from lossctl.evaluation.rows.filter import Filter
 from lossctl.evaluation.rows.join import HOWS
@@ -103,7 +111,8 @@ def make_request(options: EvaluationOptions) -> Request:
     compared = _choose_baseline(options.baseline, models)
     slices = parse_by(options.by or None, dataset.names)
     known = Known(
-        losses=_name_losses(specs),
+        losses={name: spec.name for spec in specs for name in (spec.name, spec.typed)},
+        match=partial(match_loss, specs),
         models=list(models),
         columns=[*dataset.names, *(name for spec in slices for name in spec.names)],
         baseline=compared,
@@ -308,16 +317,6 @@ def _check_cluster(method: Method | None, cluster_by: Any) -> None:
                 OptionName("ci_method"),
             ),
         )
-
-
-def _name_losses(specs: Sequence[LossSpec]) -> dict[str, str]:
-    """Return the losses by the names that conditions may use: in full, or by a unique key."""
-    names = {spec.name: spec.name for spec in specs}
-    for spec in specs:
-        alone = sum(other.loss.key == spec.loss.key for other in specs) == 1
-        for called in (spec.loss.key, *spec.loss.aliases) if alone else ():
-            names.setdefault(called, spec.name)
-    return names
 
 
 def _add_groupings(slices: tuple[BySpec, ...], gates: Sequence[Gate]) -> tuple[BySpec, ...]:

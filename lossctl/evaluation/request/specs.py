@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,16 +9,13 @@ from typing import Any
 from lossctl.errors import UsageError, did_you_mean
 from lossctl.findings import OptionName, Sentence
 from lossctl.losses.core.declaration import Loss, Parameter
-from lossctl.losses.core.registry import choose, tell_who_has
-
-OPTION = re.compile(r":\s*[A-Za-z_][\w-]*\s*=")
-"""The start of the options of a loss."""
+from lossctl.losses.core.names import fold, spell, split
+from lossctl.losses.core.options import WORDS, split_options
+from lossctl.losses.core.registry import built_in, choose, tell_who_has
 
 REDUCTION = "reduction"
 MEANS = ("mean", "batchmean", "sum_over_batch_size", "mean_with_sample_weight")
 """Reductions that are means over rows."""
-
-WORDS = {"true": True, "false": False, "none": None}
 
 
 @dataclass(frozen=True)
@@ -33,6 +29,8 @@ class LossSpec:
     inputs: dict[str, Any] = field(default_factory=dict)
     mean: str = ""
     """The requested mean, if not the loss's own."""
+    typed: str = ""
+    """How the user called it; tables show this."""
 
     @property
     def reduction(self) -> str:
@@ -68,15 +66,17 @@ def parse_loss(given: Any) -> LossSpec:
     An option named like an input gives its column (``var=sigma2``), and ``reduction`` the
     requested mean (``reduction=batchmean``).
     """
+    typed = ""
     if isinstance(given, tuple):
-        loss, options = choose(given[0]), dict(given[1])
+        loss = choose(given[0])
+        options = {str(name).replace("-", "_"): value for name, value in given[1].items()}
         text = ",".join(f"{name}={value}" for name, value in options.items())
     elif isinstance(given, Loss):
         loss, options, text = given, {}, ""
     else:
-        name, text = _split(str(given))
-        loss = choose(name)
-        options = _parse_options(loss, text)
+        name, parts = split_options(str(given))
+        loss, text, typed = choose(name), ",".join(parts), str(given).strip()
+        options = _parse_options(loss, parts)
     names = [one.name for one in loss.inputs]
     inputs = {name: options.pop(name) for name in names if name in options}
     mean = options.pop(REDUCTION, "")
@@ -84,24 +84,11 @@ def parse_loss(given: Any) -> LossSpec:
         raise UsageError(
             f"{loss.key}: the reduction {mean!r} is not a mean", did_you_mean(str(mean), MEANS)
         )
-    return LossSpec(f"{loss.key}:{text}" if text else loss.key, loss, options, inputs, mean)
+    name = f"{loss.key}:{text}" if text else loss.key
+    return LossSpec(name, loss, options, inputs, mean, typed or name)
 
 
-def _split(text: str) -> tuple[str, str]:
-    """Split a loss's name from its options; the path of a custom loss may have colons."""
-    begin = OPTION.search(text)
-    if begin is None:
-        return text.strip(), ""
-    return text[: begin.start()].strip(), text[begin.start() + 1 :].strip()
-
-
-def _parse_options(loss: Loss, text: str) -> dict[str, Any]:
-    parts: list[str] = []
-    for part in text.split(",") if text else ():
-        if "=" in part or not parts:
-            parts.append(part)
-        else:  # a comma list goes on
-            parts[-1] += f",{part}"
+def _parse_options(loss: Loss, parts: Sequence[str]) -> dict[str, Any]:
     known = {parameter.name: parameter for parameter in loss.parameters}
     inputs = [one.name for one in loss.inputs]
     options: dict[str, Any] = {}
@@ -125,6 +112,29 @@ def _read(parameter: Parameter, text: str) -> Any:
             raise UsageError(f"{parameter.name} must be true or false, but is {text!r}")
         return WORDS[word]
     return text
+
+
+def match_loss(specs: Sequence[LossSpec], name: str) -> str | None:
+    """Return the one of these losses that has the name, in any spelling; None if not one has.
+
+    Its options may be left out where the loss is given once.
+    """
+    called, parts = split_options(name)
+    library, folded = split(called)[0], fold(called)
+    exact = built_in().find(called)
+    named = [spec for spec in specs if exact is not None and spec.loss is exact] or [
+        spec
+        for spec in specs
+        if not library and folded and folded in [fold(one) for one in spell(spec.loss)]
+    ]
+    if parts:
+        named = [spec for spec in named if _sort_options(spec.name) == _sort_options(name)]
+    return named[0].name if len(named) == 1 else None
+
+
+def _sort_options(text: str) -> list[tuple[str, str]]:
+    pairs = (part.partition("=") for part in split_options(text)[1])
+    return sorted((name.strip().replace("-", "_"), value.strip()) for name, _, value in pairs)
 
 
 @dataclass(frozen=True)

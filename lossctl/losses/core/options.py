@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import InitVar, dataclass
 from enum import StrEnum
 from typing import Any
@@ -9,6 +11,9 @@ from typing import Any
 import numpy as np
 
 from lossctl.losses.core.deprecated import warn_renamed
+
+WORDS: dict[str, Any] = {"true": True, "false": False, "none": None}
+"""The words for values that are no numbers."""
 
 
 class Role(StrEnum):
@@ -117,3 +122,35 @@ class Parameter:
         if self.option.axes:
             return "axes"
         return "array" if self.tensor else self.type.__name__
+
+
+_BEGIN = re.compile(r":\s*[A-Za-z_][\w-]*\s*=")
+_CALL = re.compile(r"([^()]*[^()\s])\s*\((\s*[A-Za-z_][\w-]*\s*=.*)?\)\s*", re.DOTALL)
+
+
+def split_options(text: str) -> tuple[str, list[str]]:
+    """Split ``ce:x=1,y=2``, or ``ce(x=1, y=2)``, into the name of a loss and its options.
+
+    The path of a custom loss may have colons, and the value of an option commas.
+    """
+    called, begin = _CALL.fullmatch(text), _BEGIN.search(text)
+    if called is not None:
+        name, options = called[1], called[2] or ""
+    elif begin is not None:
+        name, options = text[: begin.start()], text[begin.start() + 1 :]
+    else:
+        name, options = text, ""
+    parts: list[str] = []
+    for part in options.split(",") if options.strip() else ():
+        if "=" in part or not parts:
+            parts.append(part)
+        else:  # a comma list goes on
+            parts[-1] += f",{part}"
+    return name.strip(), [part.strip() for part in parts]
+
+
+def read_words(parts: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """Yield the names and values of options that are written as ``NAME=VALUE``."""
+    for part in parts:
+        name, _, value = (word.strip() for word in part.partition("="))
+        yield name.replace("-", "_"), WORDS.get(value.casefold(), value)

@@ -189,7 +189,7 @@ def mean_squared_logarithmic_error_steps(p: Array, y: Array) -> Steps:
 
 @loss(
     "keras.huber",
-    spellings=("Huber", "huber"),
+    spellings=("Huber",),
     agrees=True,
     inputs=PAIR,
     range=NON_NEGATIVE,
@@ -227,7 +227,7 @@ huber.steps(huber_steps)
 
 @loss(
     "keras.log_cosh",
-    spellings=("LogCosh", "log_cosh"),
+    spellings=("LogCosh",),
     agrees=True,
     inputs=PAIR,
     range=NON_NEGATIVE,

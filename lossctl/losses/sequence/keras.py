@@ -22,7 +22,7 @@ Array = NDArray[Any]
 
 @loss(
     "keras.ctc",
-    spellings=("CTC", "ctc"),
+    spellings=("CTC",),
     inputs=(
         logit("y_pred", "N T C", help="logits of the classes at each time step"),
         labels("y_true", "N S", help="labels of at least 1, padded with 0"),

@@ -92,7 +92,7 @@ def _summarize(result: SuiteResult, precision: int) -> Grid:
         before = job.name
         cells = [
             job.name if first else "",
-            *(("", "", "") if one is None else _name(one, precision)),
+            *(("", "", "") if one is None else _name(job, one, precision)),
         ]
         cells += [shown] * bool(head)
         cells += [str(job.evaluation.rows) if job.evaluation is not None and first else ""]
@@ -101,8 +101,9 @@ def _summarize(result: SuiteResult, precision: int) -> Grid:
     return Grid(columns, rows)
 
 
-def _name(one: Estimate, precision: int) -> tuple[str, str, str]:
-    return one.model, one.loss, format_number(one.value, precision)
+def _name(job: JobResult, one: Estimate, precision: int) -> tuple[str, str, str]:
+    loss = one.loss if job.evaluation is None else job.evaluation.call(one.loss)
+    return one.model, loss, format_number(one.value, precision)
 
 
 def _judge(job: JobResult) -> str:

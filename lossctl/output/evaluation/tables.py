@@ -103,7 +103,11 @@ def _show_overall(evaluation: Evaluation, precision: int) -> Grid:
     rows = []
     limits = format_intervals((one.interval for one in estimates), precision)
     for one, shown in zip(estimates, limits, strict=True):
-        cells = [one.loss, *[one.model] * several, format_number(one.value, precision)]
+        cells = [
+            evaluation.call(one.loss),
+            *[one.model] * several,
+            format_number(one.value, precision),
+        ]
         cells += [shown] * bool(interval)
         cells += [str(one.counted), *(str(getattr(one, name)) for name in left_out)]
         amount = format_amount(one.denominator, precision)
@@ -126,17 +130,17 @@ def _show_comparisons(evaluation: Evaluation, limit: int, precision: int) -> Ite
     whole = [one for one in evaluation.comparisons if not one.by]
     if whole:
         omits = evaluation.settings.get("nan") == "omit"
-        yield _show_whole_comparison(whole, precision, count=omits)
+        yield _show_whole_comparison(evaluation, whole, precision, count=omits)
     groups: dict[tuple[tuple[str, ...], str, str], list[Comparison]] = {}
     for one in evaluation.comparisons:
         if one.by:
             groups.setdefault((one.by, one.loss, one.model), []).append(one)
     for (by, loss, model), ones in groups.items():
-        yield _show_slice_comparison(by, loss, model, ones, limit, precision)
+        yield _show_slice_comparison(by, evaluation.call(loss), model, ones, limit, precision)
 
 
 def _show_whole_comparison(
-    whole: Sequence[Comparison], precision: int, *, count: bool = False
+    evaluation: Evaluation, whole: Sequence[Comparison], precision: int, *, count: bool = False
 ) -> Grid:
     """Show differences over all rows; ``count`` adds the rows that all models have."""
     interval = name_interval(one.interval for one in whole)
@@ -147,7 +151,7 @@ def _show_whole_comparison(
     rows = []
     limits = format_intervals((one.interval for one in whole), precision)
     for one, shown in zip(whole, limits, strict=True):
-        cells = [one.loss, one.model, format_signed(one.difference, precision)]
+        cells = [evaluation.call(one.loss), one.model, format_signed(one.difference, precision)]
         cells += [shown] * bool(interval)
         cells += [format_probability(one.p_value), f"{one.wins}/{one.ties}/{one.losses}"]
         cells += [str(one.compared)] * count
@@ -219,7 +223,7 @@ def _show_slices(
         rivals = [groups.get((by, loss, other), []) for other in evaluation.models]
         scale = _find_scale([one.value for ones in rivals for one in ones])
         grid = _show_slice_group(by, rows, scale, precision, encoding)
-        grid.title = f"{loss} by {', '.join(by)}"
+        grid.title = f"{evaluation.call(loss)} by {', '.join(by)}"
         if len(evaluation.models) > 1:
             grid.title += f": {model}"
         grid.notes = _count_hidden(totals[by, loss, model], len(rows))
@@ -272,7 +276,9 @@ def _show_worst(evaluation: Evaluation, precision: int) -> Iterator[Grid]:
         for one in ones:
             cells = [str(one.row), *[one.id or ""] * known, format_number(one.value, precision)]
             rows.append(Row([*cells, *(one.shown.get(name, "") for name in names)]))
-        title = f"Worst rows by {loss}" + (f": {model}" if len(evaluation.models) > 1 else "")
+        title = f"Worst rows by {evaluation.call(loss)}" + (
+            f": {model}" if len(evaluation.models) > 1 else ""
+        )
         yield Grid(columns, rows, title)
 
 

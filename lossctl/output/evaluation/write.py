@@ -103,6 +103,8 @@ def encode_evaluation(
     yield f'{indent}  "format": {encode(read_format())},\n'
     yield f'{indent}  "version": {encode(read_version())},\n'
     for one in fields(evaluation):
+        if one.metadata:  # for tables only
+            continue
         value = getattr(evaluation, one.name)
         yield f"{indent}  {encode(one.name)}: "
         if isinstance(value, dict | int | None) or one.name in {"models", "losses", "warnings"}:

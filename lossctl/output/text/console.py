@@ -53,8 +53,8 @@ def open_console(stream: TextIO) -> Console:
     )
 
 
-def print_result(result: Result, stream: TextIO, precision: int) -> None:
-    """Print everything about a result, its value first."""
+def print_result(result: Result, stream: TextIO, precision: int, typed: str = "") -> None:
+    """Print everything about a result, its value first; ``typed`` is what its loss was called."""
     console = open_console(stream)
     encoding = read_encoding(stream)
     table = Table(box=box.ROUNDED, show_header=False, border_style=BORDER_STYLE, safe_box=True)
@@ -64,14 +64,16 @@ def print_result(result: Result, stream: TextIO, precision: int) -> None:
         style = "bold green" if math.isfinite(result.value) else "bold red"
         shown = Text(format_number(result.value, precision), style)
         table.add_row(Text("value", "bold"), shown, end_section=True)
-    for key, text in describe_result(result, precision, encoding):
+    for key, text in describe_result(result, precision, encoding, typed):
         table.add_row(Text(fit_text(key, encoding)), Text(fit_text(text, encoding)))
     console.print(table)
 
 
-def describe_result(result: Result, precision: int, encoding: str) -> Iterator[tuple[str, str]]:
+def describe_result(
+    result: Result, precision: int, encoding: str, typed: str = ""
+) -> Iterator[tuple[str, str]]:
     """Yield the labels and texts of a result, except its value."""
-    yield "loss", result.name
+    yield "loss", result.name.replace(result.loss, typed or result.loss, 1)
     yield "reduction", result.reduction
     yield "counted", str(result.counted)
     yield from _describe_left_out(result)
