@@ -19,6 +19,7 @@ from lossctl.data.formats.csv_records import (
     is_number,
     split_record,
 )
+from lossctl.data.formats.lending import lend
 from lossctl.data.streams.origins import Origin
 from lossctl.data.tables.text import BLOCK_BYTES, TextTable, count_things, show_text
 from lossctl.data.tables.text_file import Segment, Text, is_blank
@@ -158,20 +159,21 @@ class CsvTable(TextTable):
         if quotes % 2:
             self._check_quotes(data)
         try:
-            return csv.read_csv(
-                pa.BufferReader(data),
-                read_options=csv.ReadOptions(column_names=names, block_size=block),
-                parse_options=csv.ParseOptions(
-                    delimiter=self.delimiter, newlines_in_values=quotes > 0
-                ),
-                convert_options=csv.ConvertOptions(
-                    include_columns=chosen,
-                    null_values=[""],
-                    strings_can_be_null=not as_text,
-                    column_types=dict.fromkeys(chosen, pa.binary()) if as_text else texts,
-                    check_utf8=bool(texts) and not as_text,
-                ),
-            )
+            with lend(data) as lent:
+                return csv.read_csv(
+                    pa.BufferReader(lent),
+                    read_options=csv.ReadOptions(column_names=names, block_size=block),
+                    parse_options=csv.ParseOptions(
+                        delimiter=self.delimiter, newlines_in_values=quotes > 0
+                    ),
+                    convert_options=csv.ConvertOptions(
+                        include_columns=chosen,
+                        null_values=[""],
+                        strings_can_be_null=not as_text,
+                        column_types=dict.fromkeys(chosen, pa.binary()) if as_text else texts,
+                        check_utf8=bool(texts) and not as_text,
+                    ),
+                )
         except pa.ArrowInvalid as error:
             if "UTF8" in str(error):
                 raise DataError(

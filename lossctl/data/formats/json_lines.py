@@ -16,6 +16,7 @@ from lossctl.data.formats.json_records import (
     to_arrow,
     unquote_numbers,
 )
+from lossctl.data.formats.lending import lend
 from lossctl.data.streams.origins import Origin
 from lossctl.data.tables.text import BLOCK_BYTES, TextTable, show_text
 from lossctl.data.tables.text_file import Segment, Text, is_blank
@@ -145,14 +146,15 @@ def _read_json(data: Text, schema: Any, block: int = BLOCK_BYTES) -> Any:
     from pyarrow import json
 
     try:
-        return json.read_json(
-            pa.BufferReader(data),
-            json.ReadOptions(block_size=block),
-            json.ParseOptions(
-                explicit_schema=schema,
-                unexpected_field_behavior="infer" if schema is None else "ignore",
-            ),
-        )
+        with lend(data) as lent:
+            return json.read_json(
+                pa.BufferReader(lent),
+                json.ReadOptions(block_size=block),
+                json.ParseOptions(
+                    explicit_schema=schema,
+                    unexpected_field_behavior="infer" if schema is None else "ignore",
+                ),
+            )
     except pa.ArrowInvalid as error:
         if "straddl" in str(error) and block < len(data):
             return _read_json(data, schema, len(data) + 1)
