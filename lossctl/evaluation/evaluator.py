@@ -26,6 +26,7 @@ from lossctl.evaluation.uncertainty.comparison import compare
 from lossctl.evaluation.uncertainty.estimands import divide, transformed
 from lossctl.evaluation.uncertainty.uncertainty import Spread
 from lossctl.evaluation.worst_rows import WorstRows, row_losses
+from lossctl.findings import OptionName, Sentence
 from lossctl.losses.core.terms import DenominatorName
 
 Sink = Callable[[dict[str, Any]], None]
@@ -276,9 +277,9 @@ class Evaluator:
             found |= dict.fromkeys(sums.plan.notes)
         for one in overall:
             if not one.denominator:
+                why = _explain_nothing(scan)
                 found[
-                    f"{one.loss} of {one.model}: nothing is left to average of"
-                    f" {scan.reader.kept} rows: the result is NaN"
+                    f"{one.loss} of {one.model}: nothing is left to average{why}: the result is NaN"
                 ] = None
         return list(found)
 
@@ -293,6 +294,16 @@ class Evaluator:
                     f" with fewer than {self.request.min_size} rows not shown"
                 )
         return notes
+
+
+def _explain_nothing(scan: Scan) -> str:
+    """Say why, or of how many rows, there is nothing to average."""
+    reader = scan.reader
+    if reader.recipe.filter is None or reader.kept or not reader.seen:
+        return f" of {reader.kept} rows"
+    text = " and ".join(reader.recipe.filter.texts)
+    said = ", because {where} {text!r} keeps none of the {rows} rows"
+    return str(Sentence.of(said, OptionName("where"), text=text, rows=reader.seen))
 
 
 def _note_lacking_rows(whole: Collection, comparisons: Sequence[Comparison]) -> list[str]:

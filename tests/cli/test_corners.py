@@ -121,8 +121,8 @@ class TestLeaving:
         assert (done.out, done.err) == ("0\n", "")
 
     def test_closed_streams(self, tmp_path: Path) -> None:
-        words = "lossctl compute ce preds.npy labels.npy -f value"
-        assert run_shell(f"{words} 1>&-", SAMPLE_DATA).err == ""
+        words = "lossctl compute ce preds.npy labels.npy"
+        assert run_shell(f"{words} -f value 1>&-", SAMPLE_DATA).err == ""
         kept = run_shell(f"{words} -o {tmp_path}/x.json -f json 1>&-; echo $?", SAMPLE_DATA)
         assert (kept.out, kept.err) == ("0\n", "")
         warned = "lossctl compute kl_div log_probs.npy digits_other_probs.npy -f value"

@@ -15,7 +15,7 @@ import pytest
 
 import lossctl
 from lossctl.data.arrays.cells import Cells
-from lossctl.errors import DataError, UsageError
+from lossctl.errors import DataError, LossctlWarning, UsageError
 from lossctl.evaluation.rows.filter import Filter
 
 OPERATORS = {
@@ -380,3 +380,12 @@ def test_what_to_write_has_the_sign_that_was_written(sign: str) -> None:
                 given, pred="pred", target="target", loss="l1", where=f"{column} {sign} {literal}"
             )
         assert refused.value.remedy == remedy
+
+
+def test_a_filter_that_keeps_nothing_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("p,y\n1,0\n2,0\n")
+    said = "because --where 'p > 1 and p < 2' keeps none of the 2 rows"
+    with pytest.warns(LossctlWarning, match=said):
+        found = lossctl.evaluate(path, pred="p", target="y", loss="l1", where=["p > 1", "p < 2"])
+    assert np.isnan(found.overall[0].value)

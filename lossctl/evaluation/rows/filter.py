@@ -38,6 +38,7 @@ class Filter:
     """Expressions that were checked to be harmless, all of which must hold, and their columns."""
 
     def __init__(self, *texts: str) -> None:
+        self.texts = texts
         self._expressions = [Expression(text) for text in texts]
         names = (name for one in self._expressions for name in one.columns)
         self.columns = tuple(dict.fromkeys(names))
