@@ -258,7 +258,7 @@ class Evaluator:
                 loss=task.spec.name,
                 rank=rank,
                 row=place.row,
-                value=place.value,
+                value=float(transformed(task.spec.loss.transform, np.array([place.value]))[0]),
                 id=place.cells.get(ID),
                 shown={name: place.cells[name] for name in self.request.show},
             )

@@ -306,6 +306,7 @@ def _encode_labels(setup: Setup) -> Iterator[Change]:
         axis = _class_axis(setup, first)
         classes = first.shape[axis] or 0
         values = peek(target)
+        values = values[values == values]  # noqa: PLR0124 - not those that are NaN
         whole = values.size and (values == values.astype(int)).all()
         if whole and values.min() >= 0 and values.max() <= classes:
             rows = f"np.eye({classes})[{plain}.astype(int)]"
@@ -327,7 +328,9 @@ def _encode_labels(setup: Setup) -> Iterator[Change]:
 
 def _may_lack(source: Source) -> bool:
     """Whether a source may hold NaN behind the rows that were looked at."""
-    return source.dtype.kind == "f" and (source.length is None or source.length > len(peek(source)))
+    seen = peek(source)
+    longer = source.length is None or source.length > len(seen)
+    return source.dtype.kind == "f" and (longer or bool(np.isnan(seen).any()))
 
 
 def _class_axis(setup: Setup, source: Source) -> int:

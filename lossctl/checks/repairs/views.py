@@ -88,7 +88,9 @@ class OneHotSource(ChangedSource):
     def change(self, values: Array) -> Array:
         """Return rows of 0 with a 1; a label out of range has no 1."""
         places = np.arange(self.classes).reshape(-1, *(1,) * (values.ndim + 1 - self.axis - 1))
-        return np.asarray(np.expand_dims(values, self.axis) == places, np.float64)
+        labels = np.expand_dims(values, self.axis)
+        rows = np.asarray(labels == places, np.float64)
+        return np.where(labels != labels, np.nan, rows)  # noqa: PLR0124 - NaN stays NaN
 
 
 class LimitedSource(ChangedSource):
