@@ -125,7 +125,7 @@ class LossctlWarning(UserWarning):
 def __getattr__(name: str) -> type[CustomLossError]:
     """Return CustomLossError for its previous name, with a warning."""
     if name == "OwnLossError":
-        warn("OwnLossError is now CustomLossError; the next version removes the old name")
+        warn("OwnLossError is now called CustomLossError; the old name will go in the next version")
         return CustomLossError
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

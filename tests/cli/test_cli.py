@@ -300,7 +300,7 @@ class TestNames:
     def test_markup_in_an_error_as_a_real_process(self, here: Path) -> None:
         done = run_process("compute", "mse", "[/x].npy", "y.npy", cwd=here)
         assert (done.code, done.out) == (4, "")
-        assert done.err.startswith("error: [/x].npy: there is no such file")
+        assert done.err.startswith("error: [/x].npy: no such file")
 
     def test_control_characters_do_not_reach_the_terminal(self, here: Path) -> None:
         np.save(here / "a\x1b[31mb\nc.npy", PREDICTED)
