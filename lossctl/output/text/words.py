@@ -59,7 +59,8 @@ REMEDIES: dict[Kind, str] = {
     Kind.NAME_CLASSES: "Save numbers: class labels as their indices 0, 1, 2, …; names of classes"
     " become indices with --classes.",
     Kind.LIST_CLASSES: "List them: --classes cat,dog",
-    Kind.FILL_CELLS: "--nan omit excludes empty cells; or fill them.",
+    Kind.FILL_CELLS: "--nan omit excludes empty cells. Or fill them, or exclude their rows (in"
+    " 'lossctl evaluate' with --where).",
     Kind.SAVE_STATE: "States are written by --save-state; this version reads {format!r}.",
     Kind.SAVE_AGAIN: "Save it again with --save-state.",
     Kind.NAME_STATES: "Name the files that --save-state wrote.",
