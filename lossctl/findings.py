@@ -164,6 +164,7 @@ class RemedyKind(StrEnum):
     NAME_STATES = "name_states"
     # Evaluations.
     GIVE_DATASET = "give_dataset"
+    PAIR_ROWS = "pair_rows"
     # Losses that have no gradient, or a second definition.
     LIST_GRADIENTS = "list_gradients"
     SET_OPTIONS_OF = "set_options_of"

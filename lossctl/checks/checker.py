@@ -85,6 +85,7 @@ def run_check(call: Call, ids: Any = None, progress: Progress | None = None) -> 
         extras,
         classes,
         len(extras) - 1 if ids is not None else None,
+        call.pair_rows,
         ignored,
         omits_missing=call.settings.nan == "omit",
     )

@@ -17,6 +17,7 @@ from lossctl.data import Source, is_streaming, open_sources
 from lossctl.data.arrays.arrow import ColumnPlace
 from lossctl.data.arrays.cells import CELL, Cells
 from lossctl.data.arrays.class_names import ClassNames, IndexedSource, LabelForm
+from lossctl.data.arrays.source import PairingRemedy
 from lossctl.data.references.open import is_reference
 from lossctl.engine.plan.class_names import (
     check_count,
@@ -73,8 +74,8 @@ class Opened:
 
 def open_inputs(
     declared: Sequence[Input], references: Sequence[Any], extras: Sequence[Any],
-    classes: ClassNames | None, ids: int | None, ignored: frozenset[int] = frozenset(),
-    *, omits_missing: bool = False,
+    classes: ClassNames | None, ids: int | None, remedy: PairingRemedy,
+    ignored: frozenset[int] = frozenset(), *, omits_missing: bool = False,
 ) -> Opened:  # fmt: skip
     """Open inputs and extras; the extra number ``ids`` is read as it is, strings or numbers.
 
@@ -85,7 +86,9 @@ def open_inputs(
     if classes is None:
         labels: list[int] = []
         try:
-            return _open(declared, named, [*named, *extras], [], None, ids, strings, ignored)
+            return _open(
+                declared, named, [*named, *extras], [], None, ids, remedy, strings, ignored
+            )
         except LossctlError:
             strings = _find_strings(declared, named)
             if not strings:
@@ -103,19 +106,20 @@ def open_inputs(
             if not labels and all(new is old for new, old in zip(named, references, strict=True)):
                 raise reject_classes("the loss")
     return _open(
-        declared, named, [*named, *extras], labels, classes, ids, strings, ignored,
+        declared, named, [*named, *extras], labels, classes, ids, remedy, strings, ignored,
         omits_missing=omits_missing,
     )  # fmt: skip
 
 
 def _open(
     declared: Sequence[Input], named: list[Any], given: list[Any], labels: list[int],
-    classes: ClassNames | None, ids: int | None, strings: dict[int, ClassNames],
-    ignored: frozenset[int], *, omits_missing: bool = False,
+    classes: ClassNames | None, ids: int | None, remedy: PairingRemedy,
+    strings: dict[int, ClassNames], ignored: frozenset[int], *, omits_missing: bool = False,
 ) -> Opened:  # fmt: skip
     place_of_ids = [] if ids is None else [len(named) + ids]
     cells, unknown = find_cells(labels, named)
-    sources = open_sources(given, [*cells, *place_of_ids], unknown)
+    inputs = frozenset(range(len(given))) - frozenset(place_of_ids)
+    sources = open_sources(given, [*cells, *place_of_ids], unknown, (inputs, remedy))
     opened = Opened(sources, named, strings, classes=None if strings else classes)
     for place, source in enumerate(list(sources)):
         if place in place_of_ids:

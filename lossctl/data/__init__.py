@@ -15,7 +15,7 @@ import numpy as np
 
 from lossctl.data.arrays.dtypes import check_dtype, is_text
 from lossctl.data.arrays.memory import to_memory_array, wrap_memory
-from lossctl.data.arrays.source import Array, ArraySource, Source
+from lossctl.data.arrays.source import Array, ArraySource, Pairing, Source
 from lossctl.data.references.open import Opener, find_files, is_reference
 from lossctl.data.references.overwriting import reject_overwriting
 from lossctl.data.references.parse import Reference
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArraySource",
+    "Pairing",
     "Source",
     "is_streaming",
     "load_array",
@@ -35,14 +36,18 @@ __all__ = [
 
 
 def open_sources(
-    references: Sequence[object], cells: Collection[int] = (), labels: Collection[int] = ()
+    references: Sequence[object],
+    cells: Collection[int] = (),
+    labels: Collection[int] = (),
+    pairing: Pairing | None = None,
 ) -> list[Source]:
     """Open files, shards, columns (``FILE#columns``), standard input (``-``) and array-likes.
 
     A pattern, a directory, or a list of paths is one array in several files. Columns of the
     same files share one scan. Those at the places ``cells`` are one column each, of anything:
     they are read as cells, as Arrow holds them. So are those at the places ``labels``, if they turn
-    out to be one column, or an array of strings.
+    out to be one column, or an array of strings. With a pairing, tables whose rows are in another
+    order are refused.
     """
     sources: dict[int, Source] = {}
     tables: dict[tuple[str, ...], tuple[Table, dict[int, Reference]]] = {}
@@ -62,11 +67,17 @@ def open_sources(
                     continue
                 tables[files.key] = (opened, {})
             tables[files.key][1][place] = files.reference
-        for table, columns in tables.values():
-            from lossctl.data.tables.column_sources import is_lone, open_columns
+        if tables:
+            from lossctl.data.tables.column_sources import OpenTable, is_lone, open_columns
 
-            lone = [place for place in labels if place in columns and is_lone(table)]
-            for place, source in open_columns(table, columns, {*cells, *lone}).items():
+            opened_tables = [OpenTable(*one) for one in tables.values()]
+            lone = {
+                place
+                for one in opened_tables
+                for place in one.references.keys() & set(labels)
+                if is_lone(one.table)
+            }
+            for place, source in open_columns(opened_tables, {*cells, *lone}, pairing):
                 undo.callback(source.close)
                 sources[place] = source
         undo.pop_all()

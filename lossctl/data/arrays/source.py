@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lossctl.errors import Worded
 from lossctl.findings import Location
 
 Array = NDArray[Any]
+PairingRemedy = Callable[[str], Worded]
+"""Returns what to do where rows of tables, paired by position, have another order by a column."""
+
+Pairing = tuple[frozenset[int], PairingRemedy]
+"""The places of the references that are inputs (others name or group their rows), and the remedy
+where a column of two tables that is none of the inputs has another order."""
 
 
 class Source(ABC):

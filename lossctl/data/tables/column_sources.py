@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from lossctl.data.arrays.source import Source
+from lossctl.data.arrays.source import Pairing, Source
 from lossctl.data.references.parse import Reference
 from lossctl.data.tables.columns import (
     choose_columns,
@@ -20,13 +22,57 @@ from lossctl.data.tables.indices import (
 from lossctl.data.tables.scan import CellSource, SharedScan, Table, TableSource
 from lossctl.errors import UsageError
 
+if TYPE_CHECKING:
+    from lossctl.data.tables.pairing import Watches
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTable:
+    """A table, and the references to it by their places among all references of a call."""
+
+    table: Table
+    references: dict[int, Reference]
+
 
 def open_columns(
-    table: Table, references: dict[int, Reference], cells: Collection[int]
-) -> dict[int, Source]:
-    """Open several references to one table as columns of one scan."""
+    opened: Sequence[OpenTable], cells: Collection[int], pairing: Pairing | None = None
+) -> Iterator[tuple[int, Source]]:
+    """Yield the sources of all references to tables; those to one table share a scan.
+
+    With a pairing, rows of tables are refused that a column of both has in another order.
+    """
+    chosen = [_choose(one, cells) for one in opened]
+    pairs = None if pairing is None else _watch(opened, chosen, pairing)
+    watches = {} if pairs is None else pairs.list_watches()
+    scans = []
+    for number, one in enumerate(opened):
+        watch = watches.get(number)
+        everything = {column for columns in chosen[number].values() for column in columns}
+        numbers = {c for place, cs in chosen[number].items() if place not in cells for c in cs}
+        watched = set() if watch is None else set(watch.digests)
+        one.table.as_cells = frozenset((everything | watched) - numbers)
+        scan = SharedScan(one.table, sorted(everything), watch)
+        for place, reference in one.references.items():
+            columns = chosen[number][place]
+            if reference.fragment is None and place not in cells and len(columns) > 1:
+                reject_counting(one.table, columns, scan.begin().columns)
+            if place in cells:
+                yield place, CellSource(reference.text, scan, columns[0])
+            else:
+                yield place, TableSource(reference.text, scan, columns, vector=len(columns) == 1)
+        if watch is not None:
+            scans.append(scan)
+    for scan in scans:
+        scan.begin()  # small tables are compared before anything is computed
+    if pairs is not None:
+        pairs.look_at_heads()
+
+
+def _choose(opened: OpenTable, cells: Collection[int]) -> dict[int, list[int]]:
+    """Return the columns of each reference to a table."""
+    table = opened.table
     chosen: dict[int, list[int]] = {}
-    for place, reference in references.items():
+    for place, reference in opened.references.items():
         table.check_header(reference.fragment)
         if place in cells:
             chosen[place] = [_choose_cell_column(table, reference)]
@@ -37,19 +83,26 @@ def open_columns(
             else choose_columns(reference.fragment, table.names, reference.path)
         )
         _reject_lists(table, chosen[place], reference.text)
-    numbers = {c for place, columns in chosen.items() if place not in cells for c in columns}
-    everything = {column for columns in chosen.values() for column in columns}
-    table.as_cells = frozenset(everything - numbers)
-    scan = SharedScan(table, sorted(everything))
-    for place, reference in references.items():
-        if reference.fragment is None and place not in cells and len(chosen[place]) > 1:
-            reject_counting(table, chosen[place], scan.begin().columns)
-    return {
-        place: CellSource(references[place].text, scan, columns[0])
-        if place in cells
-        else TableSource(references[place].text, scan, columns, vector=len(columns) == 1)
-        for place, columns in chosen.items()
-    }
+    return chosen
+
+
+def _watch(
+    opened: Sequence[OpenTable], chosen: Sequence[Mapping[int, list[int]]], pairing: Pairing
+) -> Watches | None:
+    if len(opened) < 2:
+        return None
+    from lossctl.data.tables.pairing import Watches
+
+    places, remedy = pairing
+    tables = []
+    for one, columns in zip(opened, chosen, strict=True):
+        inputs = places & one.references.keys()
+        whole = {place for place in inputs if one.references[place].fragment is None}
+        named, as_whole = (
+            {c for place in some for c in columns[place]} for some in (inputs, whole)
+        )
+        tables.append((one.table, named, as_whole))
+    return Watches(remedy, tables)
 
 
 def is_lone(table: Table) -> bool:

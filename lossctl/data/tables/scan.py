@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -102,16 +102,27 @@ class Piece:
     columns: Mapping[int, Array]
 
 
+class Watcher(Protocol):
+    """Looks at a table while it is read."""
+
+    def read(self, columns: Sequence[int]) -> Iterator[Mapping[int, Array]]:
+        """Yield columns of the table in pieces."""
+
+    def end(self) -> None:
+        """Take note that all of it was read."""
+
+
 class SharedScan:
     """One pass over a table, for all sources that are columns of it.
 
     A chunk is kept until every source has moved past it, and the next one is prefetched.
     """
 
-    def __init__(self, table: Table, columns: Sequence[int]) -> None:
+    def __init__(self, table: Table, columns: Sequence[int], watch: Watcher | None = None) -> None:
         self.table = table
         self._columns = columns
-        self._coming = Prefetcher(table.pieces(columns))
+        self._watch = watch
+        self._coming = Prefetcher(table.pieces(columns) if watch is None else watch.read(columns))
         self._kept: deque[Piece] = deque()
         self._read = 0
         self._ended = False
@@ -215,6 +226,8 @@ class SharedScan:
         self._ended = True
         for source in self._needed:
             source.length = self._read
+        if self._watch is not None:
+            self._watch.end()
 
     def _drop(self) -> None:
         needed = min(self._needed.values(), default=END)

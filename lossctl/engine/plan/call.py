@@ -18,6 +18,7 @@ from lossctl.engine.plan.options import check_options
 from lossctl.engine.plan.plan import Plan, Settings
 from lossctl.engine.plan.predicates import evaluate_predicates
 from lossctl.errors import UsageError, did_you_mean
+from lossctl.findings import Remedy, RemedyKind
 from lossctl.losses.core.declaration import Loss
 from lossctl.losses.core.options import read_words, split_options
 from lossctl.losses.core.registry import choose, find
@@ -76,6 +77,30 @@ class Call:
         options = dict(self.options)
         return _collect_inputs(self.loss, self.inputs, options), options
 
+    def pair_rows(self, column: str) -> Remedy:
+        """Return how to pair the rows of the inputs by a column, rather than by position."""
+        loss, more = self.named, dict[str, Any]()
+        if loss is None:
+            name, (pred, target) = "LOSS", (_name(one, "FILE") for one in self.inputs[:2])
+            given = {"pred": pred, "target": target}
+        else:
+            name = loss.key if loss.origin is None else loss.origin.refer(loss.key)
+            inputs, options = self.split()
+            words = {
+                one.name: _name(value, one.name)
+                for one, value in zip(loss.inputs, inputs, strict=True)
+            }
+            first, *rest = words
+            second = next(iter([one for one in rest if one.startswith("target")] or rest[:1]), "")
+            given = {"pred": words.pop(first)}
+            if second:
+                given["target"] = words.pop(second)
+            more = words | options
+        extras = {"sample_weight": self.sample_weight, "mask": self.mask}
+        given |= {one: str(value) for one, value in extras.items() if is_text(value)}
+        given["on"] = column
+        return Remedy(RemedyKind.PAIR_ROWS, {"loss": name, "given": given, "more": more})
+
     def plan(self, row: int | None = None) -> Plan:
         """Open the inputs and make a plan; ``row`` can still be read at the end."""
         loss = self.loss
@@ -94,7 +119,8 @@ class Call:
         weight = None if self.sample_weight is None else _number_or_reference(self.sample_weight)
         per_sample = {"sample weight": weight, "mask": self.mask}
         extras = {name: one for name, one in per_sample.items() if one is not None}
-        sources = open_sources([*references, *extras.values()], *cells)
+        pairing = (frozenset(range(len(references) + len(extras))), self.pair_rows)
+        sources = open_sources([*references, *extras.values()], *cells, pairing)
         names = [one.name for one in loss.inputs]
         names += extras
         given = [*references, *extras.values()]
@@ -199,6 +225,11 @@ def _number_or_reference(value: Any) -> Any:
         return float(value) if isinstance(value, str) else value
     except ValueError:
         return value
+
+
+def _name(value: Any, name: str) -> str:
+    """Return the reference to an input, or a name for an array."""
+    return str(value) if is_text(value) else name
 
 
 def is_text(value: Any) -> bool:

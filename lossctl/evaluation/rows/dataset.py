@@ -21,6 +21,7 @@ from lossctl.data.references.open import is_reference
 from lossctl.data.references.parse import parse_reference
 from lossctl.data.tables.columns import choose_columns
 from lossctl.errors import DataError, UsageError, did_you_mean
+from lossctl.findings import OptionName, Sentence
 
 FILE_WORDS = ("#", "/", "\\", "*")
 """Characters that mark a string as a file rather than a column."""
@@ -128,7 +129,9 @@ def open_columns(dataset: Dataset, asked: Mapping[Any, Asked]) -> dict[Any, Sour
     """Open everything that is asked for; columns of the same file share one pass over it."""
     references = [dataset.resolve(one) for one in asked.values()]
     labels = {place for place, one in enumerate(asked.values()) if one.labels}
-    sources = open_sources(references, labels)
+    inputs = frozenset(place for place, one in enumerate(asked.values()) if not one.single)
+    pairing = (inputs, _pair_rows) if dataset.key is None else None
+    sources = open_sources(references, labels, pairing=pairing)
     for one, source, reference in zip(asked.values(), sources, references, strict=True):
         if not is_reference(reference):
             source.name = one.given if isinstance(one.given, str) else one.what
@@ -149,6 +152,10 @@ def _reject_several(asked: Asked, source: Source) -> DataError:
         f"{asked.what} needs one value per row, but {source.name} has the shape ({shape})",
         "Name one of its columns, or save one value per row.",
     )
+
+
+def _pair_rows(column: str) -> Sentence:
+    return Sentence.of("Pair them by that column: add {on}.", OptionName("on", column))
 
 
 def list_references(dataset: Dataset, asked: Mapping[Any, Asked]) -> list[Any]:

@@ -110,7 +110,9 @@ class Reader:
     def __post_init__(self) -> None:
         recipe = self.recipe
         names = recipe.filter.columns if recipe.filter is not None else ()
-        where = {(WHERE, name): Asked(name, labels=True, what="where") for name in names}
+        where = {
+            (WHERE, name): Asked(name, labels=True, what="where", single=True) for name in names
+        }
         wanted = {**self.asked, **where}
         self.sources = open_columns(recipe.dataset, wanted)
         self._kinds: dict[str, ValueType] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from os import PathLike, fspath
 from typing import Any
 
@@ -143,6 +143,14 @@ def word_command(command: Command) -> str:
     arguments = [json.dumps(name), *map(_write_input, command.names, command.references)]
     arguments += [f"{name}={_write_value(value)}" for name, value in command.options.items()]
     return f"lossctl.compute({', '.join(arguments)})"
+
+
+def write_evaluation(loss: str, given: Mapping[str, str], more: Mapping[str, Any]) -> str:
+    """Return the command that evaluates a loss, with these flags and inputs and options beside."""
+    settings = ",".join(f"{name}={value}" for name, value in more.items())
+    words = {"loss": f"{loss}:{settings}" if settings else loss} | dict(given)
+    written = " ".join(f"{OptionName(name)} {quote(word)}" for name, word in words.items())
+    return f"lossctl evaluate {written}"
 
 
 def quote(word: str) -> str:

@@ -66,6 +66,7 @@ REMEDIES: dict[Kind, str] = {
     Kind.NAME_STATES: "Name the files that --save-state wrote.",
     Kind.LIST_GRADIENTS: "'lossctl grad --help' lists the losses that have one.",
     Kind.GIVE_DATASET: "Give a dataset before the options: lossctl evaluate meta.csv --pred …",
+    Kind.PAIR_ROWS: "Pair them by that column: {command}",
     Kind.SET_OPTIONS_OF: "Set its options as {loss}:NAME=VALUE.",
 }
 """The text of each kind of remedy."""
@@ -114,6 +115,10 @@ def word_remedy(remedy: Remedy) -> str:
     values = dict(remedy.values)
     if remedy.kind is Kind.RELABEL:
         values["leave_out"] = _leave_out(remedy.values)
+    if remedy.kind is Kind.PAIR_ROWS:
+        from lossctl.output.checks.repair_words import write_evaluation
+
+        values["command"] = write_evaluation(**remedy.values)
     return REMEDIES[remedy.kind].format(**values)
 
 
