@@ -132,7 +132,10 @@ def test_repairs_are_told_one_after_another() -> None:
     other = Remedy(RepairKind.COMPUTE_OTHER, {"loss": "mse"})
     assert str(Repair(("Look.", other))) == "Look. Or compute mse, which fits these inputs."
     both = Repair((Remedy(RepairKind.ADD_CLASSES), Remedy(RepairKind.FILL_CELLS)))
-    assert str(both).startswith("add them to --classes, or correct them; fill the empty cells")
+    assert str(both) == (
+        "add them to --classes, or correct them; exclude the empty cells with --nan omit, or fill"
+        " them"
+    )
     again = Repair((Remedy(RepairKind.CLIP),), aside=Remedy(RepairKind.GIVE_INPUT_AGAIN))
     assert str(again) == "clip them (pipe standard input again)"
     assert str(Program(("a = 1", "b = 'x'"), files=False)) == "a = 1; b = 'x'"

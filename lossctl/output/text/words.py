@@ -115,7 +115,7 @@ def word_remedy(remedy: Remedy) -> str:
     values = dict(remedy.values)
     if remedy.kind is Kind.RELABEL:
         values["leave_out"] = _leave_out(remedy.values)
-    if remedy.kind is Kind.PAIR_ROWS:
+    if remedy.kind is Kind.PAIR_ROWS and "command" not in values:
         from lossctl.output.checks.repair_words import write_evaluation
 
         values["command"] = write_evaluation(**remedy.values)
