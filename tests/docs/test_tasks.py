@@ -10,7 +10,7 @@ import pytest
 from tests.docs.pages import BLOCK
 from tests.support.command_line import ROOT
 
-TASKS = ["lint", "types", "test", "golden", "docs", "bench"]
+TASKS = ["lint", "types", "test", "golden", "docs", "coverage", "bench"]
 
 
 def run_task(*words: str) -> subprocess.CompletedProcess[str]:

@@ -38,7 +38,7 @@ class TestInAFile:
         )
         assert (done.code, done.err) == (0, "")
         shown = read_table(done.out)
-        assert shown["loss"] == "my_losses.py:wing(omega=5.0)"
+        assert shown["loss"] == "./my_losses.py:wing(omega=5.0)"  # as it was typed
         assert float(shown["value"]) == pytest.approx(expect_wing(5.0).mean(), rel=1e-5)
 
     @pytest.mark.parametrize(
