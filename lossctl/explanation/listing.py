@@ -20,7 +20,7 @@ from lossctl.explanation.result import Explanation
 from lossctl.explanation.row import run
 from lossctl.findings import OptionName
 from lossctl.losses.core.declaration import Loss
-from lossctl.losses.core.description import describe
+from lossctl.losses.core.description import describe, show_command
 from lossctl.losses.core.steps import LEFT_OUT, Step
 
 Array = NDArray[Any]
@@ -46,7 +46,8 @@ def list_steps(call: Call) -> Explanation:
         replace(step, value=None, before=None, mark=None)
         for step in list_variants(loss, try_out, given)
     ]
-    return Explanation(loss.key, loss.key, describe(loss), tuple(steps))
+    example = show_command(loss, "explain")
+    return Explanation(loss.key, loss.key, describe(loss), tuple(steps), example=example)
 
 
 def list_variants(loss: Loss, run: Run, given: Collection[str]) -> list[Step]:

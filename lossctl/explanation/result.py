@@ -57,6 +57,8 @@ class Explanation:
     result: Result | None = None
     classes: tuple[str, ...] = ()
     """The names of the classes, if they were given."""
+    example: str = ""
+    """A command that explains this loss with data, where there are none."""
 
     def __getitem__(self, key: str) -> Any:
         """Return the value of a step."""

@@ -116,8 +116,7 @@ def _write_page(explanation: Explanation, name: str, stream: TextIO) -> None:
     heads = ["step", "formula", *(["when"] if any(step.note for step in explanation.steps) else [])]
     rows = [Row([step.key, step.formula, step.note][: len(heads)]) for step in explanation.steps]
     grid = Grid([Column(head, right=False) for head in heads], rows, "Steps")
-    example = str(described["example"]).replace("lossctl compute", "lossctl explain")
-    grid.notes.append(f"Add files and a row to see values: {example} --row 1")
+    grid.notes.append(f"Add files and a row to see values: {explanation.example} --row 1")
     if name == "table":
         catalogue.print_loss(described, chosen)
         print()
